@@ -1,0 +1,195 @@
+// Package decap takes the mirror's encapsulation off captured packets.
+//
+// It is pure: bytes in, bytes out. It opens nothing, logs nothing, starts no
+// goroutine and never allocates. Every input may be hostile: whatever cannot
+// be read has a [Reason], and no header is believed beyond the bytes that are
+// there.
+//
+// No checksum is verified here. The outer UDP checksum is normally zero
+// (RFC 7348, section 5), and offload may have left the inner ones unfilled;
+// the inner TCP checksum is for the consumer to judge.
+package decap
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+const (
+	defaultUDPPort = 4789      // VXLAN (RFC 7348, section 8)
+	maxVNI         = 1<<24 - 1 // a VNI has 24 bits (RFC 7348, section 5)
+	udpHeader      = 8         // bytes (RFC 768)
+	tcpHeader      = 20        // bytes without options (RFC 9293, section 3.1)
+)
+
+// What [New] finds wrong with a [Config].
+var (
+	ErrNoVNIs   = errors.New("decap: no VNI given")
+	ErrVNIRange = errors.New("decap: VNI has more than 24 bits")
+	ErrPort     = errors.New("decap: original port must not be 0")
+)
+
+// Config selects what is ours.
+type Config struct {
+	// UDPPort is the destination port of the VXLAN packets; 0 means 4789.
+	UDPPort uint16
+	// VNIs are the network identifiers to accept, each 0..16777215. At least
+	// one is needed; repeated ones count once.
+	VNIs []uint32
+	// Port is the TCP port of the mirrored service, 1..65535.
+	Port uint16
+}
+
+// Decoder holds what [Decoder.Decode] compares with. It never changes after
+// [New], so any number of goroutines may share one.
+type Decoder struct {
+	udpPort uint16
+	port    uint16
+	vnis    []uint32 // sorted
+}
+
+// Packet is a mirrored TCP packet of the service, without its encapsulation.
+type Packet struct {
+	// VNI is the network identifier it came under, 24 bits.
+	VNI uint32
+	// IP is the inner packet, from the first byte of its IP header to the end
+	// that its own length field gives, so without Ethernet padding; it is
+	// shorter than that only if Truncated. An offloaded packet that is longer
+	// than the field can say has 0 there, and IP is the rest of the frame; over
+	// IPv6, Linux then puts a jumbo payload option in front of TCP. IP aliases
+	// the frame given to Decode and has no spare capacity.
+	IP []byte
+	// TCP is the offset in IP of the TCP header, which is complete, options
+	// included.
+	TCP int
+	// Truncated says that the mirror or the capture cut the packet: IP ends
+	// before its own length says.
+	Truncated bool
+	// FromServer says that the source port is the service's and the
+	// destination port is not.
+	FromServer bool
+}
+
+// New makes a Decoder. It keeps no reference to c.VNIs. The error wraps
+// [ErrNoVNIs], [ErrVNIRange] or [ErrPort].
+func New(c Config) (*Decoder, error) {
+	if len(c.VNIs) == 0 {
+		return nil, ErrNoVNIs
+	}
+	vnis := slices.Clone(c.VNIs)
+	slices.Sort(vnis)
+	if last := vnis[len(vnis)-1]; last > maxVNI {
+		return nil, fmt.Errorf("%w: %d", ErrVNIRange, last)
+	}
+	if c.Port == 0 {
+		return nil, ErrPort
+	}
+	if c.UDPPort == 0 {
+		c.UDPPort = defaultUDPPort
+	}
+	return &Decoder{udpPort: c.UDPPort, port: c.Port, vnis: slices.Compact(vnis)}, nil
+}
+
+// Decode takes the encapsulation off an Ethernet frame as a packet socket gives
+// it, with its outer VLAN tags in band or already stripped. It writes p only
+// when it returns [OK], and then p.IP aliases frame and is valid as long as
+// frame is.
+//
+// The outer lengths bound the mirrored frame, but where they reach beyond what
+// was captured the packet is still judged by what is there. The checks run from
+// the outside in, so a packet that is not ours is seldom looked at further than
+// the field that says so.
+func (d *Decoder) Decode(frame []byte, p *Packet) Reason {
+	etherType, b, r := outer.ethernet(frame)
+	if r != OK {
+		return r
+	}
+	own, off, overflowed, r := outer.ip(etherType, b)
+	if r != OK {
+		return r
+	}
+	b, r = d.udp(b[:min(own, len(b))], own, off, overflowed)
+	if r != OK {
+		return r
+	}
+	vni, b, r := VXLAN(b)
+	if r != OK {
+		return r
+	}
+	if _, ours := slices.BinarySearch(d.vnis, vni); !ours {
+		return OtherVNI
+	}
+	etherType, b, r = inner.ethernet(b)
+	if r != OK {
+		return r
+	}
+	own, off, _, r = inner.ip(etherType, b)
+	if r != OK {
+		return r
+	}
+	n := min(own, len(b))
+	b = b[:n:n]
+	fromServer, r := d.tcp(b, own, off)
+	if r != OK {
+		return r
+	}
+	*p = Packet{VNI: vni, IP: b, TCP: off, Truncated: n < own, FromServer: fromServer}
+	return OK
+}
+
+// udp gives the payload of the UDP header at ip[off:]; ip is what is there of
+// an IP packet of own bytes. The payload ends with the UDP length (RFC 768) or
+// with ip, whichever comes first. Where the IP length overflowed, the UDP
+// length has too: it is not read.
+func (d *Decoder) udp(ip []byte, own, off int, overflowed bool) ([]byte, Reason) {
+	if len(ip) < off+udpHeader {
+		return nil, outer.cut(own, off+udpHeader)
+	}
+	b := ip[off:]
+	if binary.BigEndian.Uint16(b[2:]) != d.udpPort {
+		return nil, OtherUDPPort
+	}
+	if !overflowed {
+		length := int(binary.BigEndian.Uint16(b[4:]))
+		if length < udpHeader {
+			return nil, OuterMalformed
+		}
+		b = b[:min(length, len(b))]
+	}
+	return b[udpHeader:], OK
+}
+
+// tcp judges the TCP header at ip[off:] (RFC 9293, section 3.1); ip is what is
+// there of an IP packet of own bytes. The ports come first, so that a packet
+// that is cut after them can still be told to be another service's.
+func (d *Decoder) tcp(ip []byte, own, off int) (fromServer bool, r Reason) {
+	if len(ip) < off+4 {
+		return false, cutTCP(own, off+4)
+	}
+	src, dst := binary.BigEndian.Uint16(ip[off:]), binary.BigEndian.Uint16(ip[off+2:])
+	if dst != d.port && src != d.port {
+		return false, OtherPort
+	}
+	if len(ip) < off+tcpHeader {
+		return false, cutTCP(own, off+tcpHeader)
+	}
+	size := int(ip[off+12]>>4) * 4
+	if size < tcpHeader {
+		return false, TCPMalformed
+	}
+	if len(ip) < off+size {
+		return false, cutTCP(own, off+size)
+	}
+	return dst != d.port, OK
+}
+
+// cutTCP says why a TCP header that ends at need is not all there: because the
+// IP packet of own bytes has no room for it, or because it was cut.
+func cutTCP(own, need int) Reason {
+	if own < need {
+		return TCPMalformed
+	}
+	return TCPTruncated
+}

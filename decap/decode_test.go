@@ -1,0 +1,138 @@
+package decap_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"netmirror/decap"
+)
+
+// accepted is a frame that must be taken, and what must come out of it.
+type accepted struct {
+	name  string
+	frame []byte
+	want  decap.Packet
+}
+
+func testAccepted(t *testing.T, rows []accepted) {
+	t.Helper()
+	d := newDecoder(t)
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			var got decap.Packet
+			before := bytes.Clone(row.frame)
+			if r := d.Decode(row.frame, &got); r != decap.OK {
+				t.Fatalf("reason is %v", r)
+			}
+			if diff := cmp.Diff(row.want, got, cmp.Comparer(bytes.Equal)); diff != "" {
+				t.Errorf("packet (-want +got):\n%s", diff)
+			}
+			if !bytes.Equal(before, row.frame) {
+				t.Error("the frame was changed")
+			}
+			if cap(got.IP) != len(got.IP) {
+				t.Errorf("IP has %d spare bytes: an append would overwrite the frame", cap(got.IP)-len(got.IP))
+			}
+		})
+	}
+}
+
+// refused is a frame that must not be taken, and why.
+type refused struct {
+	name  string
+	frame []byte
+	want  decap.Reason
+}
+
+func testRefused(t *testing.T, rows []refused) {
+	t.Helper()
+	d := newDecoder(t)
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			untouched := decap.Packet{VNI: 7, TCP: 7, Truncated: true}
+			p := untouched
+			if r := d.Decode(row.frame, &p); r != row.want {
+				t.Errorf("reason is %v, want %v", r, row.want)
+			}
+			if diff := cmp.Diff(untouched, p); diff != "" {
+				t.Errorf("a refused frame wrote the packet:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNew(t *testing.T) {
+	rows := []struct {
+		name   string
+		config decap.Config
+		want   error
+	}{
+		{"smallest", decap.Config{VNIs: []uint32{0}, Port: 1}, nil},
+		{"largest", decap.Config{UDPPort: 65535, VNIs: []uint32{1<<24 - 1}, Port: 65535}, nil},
+		{"a VNI given twice", decap.Config{VNIs: []uint32{5, 5}, Port: 80}, nil},
+		{"no VNI", decap.Config{Port: 80}, decap.ErrNoVNIs},
+		{"VNI of 25 bits", decap.Config{VNIs: []uint32{1 << 24, 1}, Port: 80}, decap.ErrVNIRange},
+		{"port 0", decap.Config{VNIs: []uint32{1}}, decap.ErrPort},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			d, err := decap.New(row.config)
+			if !errors.Is(err, row.want) || (d == nil) != (row.want != nil) {
+				t.Errorf("got %v, %v; want error %v", d, err, row.want)
+			}
+		})
+	}
+}
+
+func TestNewKeepsNoReferenceToItsVNIs(t *testing.T) {
+	vnis := []uint32{testVNI, 1}
+	d, err := decap.New(decap.Config{VNIs: vnis, Port: testPort})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if vnis[0] != testVNI || vnis[1] != 1 {
+		t.Errorf("New reordered the caller's slice: %v", vnis)
+	}
+	vnis[0] = 9
+	var p decap.Packet
+	if r := d.Decode(ours4(t), &p); r != decap.OK {
+		t.Errorf("after changing the caller's slice the reason is %v", r)
+	}
+}
+
+func TestPorts(t *testing.T) {
+	from := func(src, dst uint16) []byte {
+		b := set16(ours4(t), atInnerTCP, src)
+		return set16(b, atInnerTCP+2, dst)
+	}
+	whole := func(frame []byte, fromServer bool) decap.Packet {
+		return decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20, FromServer: fromServer}
+	}
+	request, reply, both := from(clientPort, testPort), from(testPort, clientPort), from(testPort, testPort)
+	testAccepted(t, []accepted{
+		{"to the service", request, whole(request, false)},
+		{"from the service", reply, whole(reply, true)},
+		{"service port on both ends counts as to the service", both, whole(both, false)},
+	})
+	testRefused(t, []refused{
+		{"neither port is the service's", from(clientPort, testPort+1), decap.OtherPort},
+		{"the service's port with its bytes swapped", from(clientPort, 0x901f), decap.OtherPort},
+	})
+}
+
+func TestUDPPortIsConfigurable(t *testing.T) {
+	d, err := decap.New(decap.Config{UDPPort: 8472, VNIs: []uint32{testVNI}, Port: testPort})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p decap.Packet
+	if r := d.Decode(set16(ours4(t), atOuterUDP+2, 8472), &p); r != decap.OK {
+		t.Errorf("on the port given the reason is %v", r)
+	}
+	if r := d.Decode(ours4(t), &p); r != decap.OtherUDPPort {
+		t.Errorf("on the port not given the reason is %v", r)
+	}
+}
