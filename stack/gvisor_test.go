@@ -1,0 +1,90 @@
+package stack
+
+import (
+	"net/netip"
+	"testing"
+
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+)
+
+// TestMoreFlowsThanAnyBacklog opens more connections in one batch than a
+// listener of gVisor's has room for by default: with SYN cookies, the window
+// scale, and with it the flow, would be lost.
+func TestMoreFlowsThanAnyBacklog(t *testing.T) {
+	const flows = 6000
+	s := newTestStack(t, nil)
+	c := newClient(t, 1)
+	var segs []Segment
+	for i := range uint16(flows) {
+		c.src = netip.AddrPortFrom(c.src.Addr(), 1000+i)
+		segs = append(segs, c.syn(), c.ack(0), c.data(0, []byte("x")), c.fin(1))
+	}
+	s.Inject(segs)
+	for range flows {
+		if got, err := readAll(t, accept(t, s)); string(got) != "x" || err != nil {
+			t.Fatalf("a stream reads %q, %v", got, err)
+		}
+	}
+	if n := s.ns.stack.Stats().TCP.ListenOverflowSynCookieSent.Value(); n != 0 {
+		t.Errorf("%d SYN cookies sent", n)
+	}
+}
+
+// TestEndpointsAreGone is about the memory of ended connections: a close in
+// good order would leave each of them waiting for an ACK that never comes.
+func TestEndpointsAreGone(t *testing.T) {
+	s := newTestStack(t, nil)
+	c := newClient(t, 1)
+	for i := range uint16(50) {
+		c.src = netip.AddrPortFrom(c.src.Addr(), 1000+i)
+		segs := append(c.opening(), c.data(0, []byte("x")))
+		switch i % 3 {
+		case 0:
+			segs = append(segs, c.fin(1))
+		case 1:
+			segs = append(segs, c.rst(1))
+		}
+		s.Inject(segs)
+		conn := accept(t, s)
+		if i%3 == 2 {
+			conn.Close()
+		} else if _, err := readAll(t, conn); i%3 == 0 && err != nil {
+			t.Error(err)
+		}
+	}
+	tcp := s.ns.stack.Stats().TCP
+	waitFor(t, "the last endpoint to go", func() bool { return tcp.CurrentConnected.Value() == 0 })
+	if n := len(s.ns.stack.RegisteredEndpoints()); n != 2 {
+		t.Errorf("%d endpoints are registered, want the 2 listeners", n)
+	}
+	if n := len(s.ns.stack.CleanupEndpoints()); n != 0 {
+		t.Errorf("%d endpoints wait to be cleaned up", n)
+	}
+	if st := s.Stats(); st.Flows != 0 || len(s.active) != 0 || s.eager.Load() != 0 || s.held != 0 {
+		t.Errorf("%d flows, %d active, %d eager, %d bytes held after all ended", st.Flows, len(s.active), s.eager.Load(), s.held)
+	}
+}
+
+// TestSegmentsAreRewritten checks what the packets that reach gVisor say,
+// whatever the client's said.
+func TestSegmentsAreRewritten(t *testing.T) {
+	c := newClient(t, 1)
+	var seg segment
+	m := c.data(5, []byte("abc"))
+	if !seg.parse(&m, 0) {
+		t.Fatal("the client's segment does not parse")
+	}
+	view, room := newPacket(&seg.key, testPort, seg.seq, flagACK, nil, len(seg.payload))
+	defer view.Release()
+	copy(room, seg.payload)
+	setAck(&seg.key, view, 77)
+	ip := header.IPv4(view.AsSlice())
+	if !ip.IsValid(view.Size()) || ip.TransportProtocol() != header.TCPProtocolNumber {
+		t.Fatalf("not a valid IPv4 TCP packet: % x", view.AsSlice())
+	}
+	tcp := header.TCP(ip.Payload())
+	if tcp.SequenceNumber() != 1+1+5 || tcp.AckNumber() != 77 || tcp.SourcePort() != 40000 || tcp.DestinationPort() != testPort ||
+		tcp.DataOffset() != 20 || string(tcp.Payload()) != "abc" {
+		t.Errorf("% x", view.AsSlice())
+	}
+}

@@ -1,0 +1,181 @@
+package stack
+
+import (
+	"encoding/binary"
+	"sync"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// answer is what one packet of gVisor's TCP says to its virtual client.
+type answer struct {
+	key    flowKey
+	seq    uint32
+	ack    uint32
+	window uint16 // as in the header, not scaled
+	scale  uint8  // of a SYN-ACK
+	flags  uint8
+}
+
+// mailbox collects the answers. It has a lock of its own because gVisor
+// answers from its goroutines as well as, for a stray segment, from within an
+// injection.
+type mailbox struct {
+	mu   sync.Mutex
+	in   []answer // guarded by mu
+	post func()   // called without mu after each answer; must not block
+}
+
+func (m *mailbox) put(a answer) {
+	m.mu.Lock()
+	m.in = append(m.in, a)
+	m.mu.Unlock()
+	m.post()
+}
+
+// swap returns the answers so far and takes spare, emptied, to collect more.
+func (m *mailbox) swap(spare []answer) []answer {
+	m.mu.Lock()
+	got := m.in
+	m.in = spare[:0]
+	m.mu.Unlock()
+	return got
+}
+
+func (m *mailbox) empty() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.in) == 0
+}
+
+// link is the virtual cable between the virtual clients of one network and
+// the gVisor NIC. Nothing goes further than the mailbox.
+type link struct {
+	network    int
+	box        *mailbox
+	dispatcher stack.NetworkDispatcher // set once, before the first packet
+}
+
+var _ stack.LinkEndpoint = (*link)(nil)
+
+// deliver injects one packet. view is only read, and may be kept by gVisor
+// through references of its own.
+func (l *link) deliver(v6 bool, view *buffer.View) {
+	proto := header.IPv4ProtocolNumber
+	if v6 {
+		proto = header.IPv6ProtocolNumber
+	}
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(view.Clone())})
+	l.dispatcher.DeliverNetworkPacket(proto, pkt)
+	pkt.DecRef()
+}
+
+// WritePackets learns from gVisor's TCP segments. Whatever else it sends
+// (neighbour discovery, group membership) concerns nobody.
+func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
+	for _, pkt := range pkts.AsSlice() {
+		tcp := header.TCP(pkt.TransportHeader().Slice())
+		if pkt.TransportProtocolNumber == header.TCPProtocolNumber && len(tcp) >= tcpHeaderLen {
+			l.read(pkt, tcp)
+		}
+	}
+	return pkts.Len(), nil
+}
+
+func (l *link) read(pkt *stack.PacketBuffer, tcp header.TCP) {
+	a := answer{
+		seq:    tcp.SequenceNumber(),
+		ack:    tcp.AckNumber(),
+		window: tcp.WindowSize(),
+		flags:  uint8(tcp.Flags()),
+	}
+	a.key.net = uint16(l.network)
+	ip := pkt.NetworkHeader().Slice()
+	if pkt.NetworkProtocolNumber == header.IPv6ProtocolNumber {
+		a.key.net |= keyIPv6
+		copy(a.key.dst[:], ip[8:24])
+		copy(a.key.src[:], ip[24:40])
+	} else {
+		copy(a.key.dst[12:], ip[12:16])
+		copy(a.key.src[12:], ip[16:20])
+	}
+	a.key.port = tcp.DestinationPort()
+	if a.flags&flagSYN != 0 {
+		opts := header.ParseSynOptions(tcp.Options(), true)
+		a.scale = uint8(max(opts.WS, 0))
+	}
+	l.box.put(a)
+}
+
+func (l *link) Attach(d stack.NetworkDispatcher) { l.dispatcher = d }
+func (l *link) IsAttached() bool                 { return l.dispatcher != nil }
+
+// MTU is the largest there is: the segment size that gVisor derives from it
+// bounds its first receive window.
+func (*link) MTU() uint32 { return 65535 }
+
+// Capabilities says that checksums are judged here: a mirrored packet may
+// hold none that is right.
+func (*link) Capabilities() stack.LinkEndpointCapabilities {
+	return stack.CapabilityRXChecksumOffload | stack.CapabilityTXChecksumOffload
+}
+
+func (*link) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareNone }
+func (*link) AddHeader(*stack.PacketBuffer)           {}
+func (*link) ParseHeader(*stack.PacketBuffer) bool    { return true }
+func (*link) LinkAddress() tcpip.LinkAddress          { return "" }
+func (*link) SetLinkAddress(tcpip.LinkAddress)        {}
+func (*link) SetMTU(uint32)                           {}
+func (*link) MaxHeaderLength() uint16                 { return 0 }
+func (*link) Wait()                                   {}
+func (*link) Close()                                  {}
+func (*link) SetOnCloseAction(func())                 {}
+
+// newPacket builds the IP and TCP headers of a virtual client's packet with
+// room for n payload bytes behind them, and returns that room. The segment
+// carries no IP option and no TCP option but those in opts; checksums are
+// left out. ack is filled in by setAck.
+func newPacket(k *flowKey, port uint16, seq uint32, flags uint8, opts []byte, n int) (*buffer.View, []byte) {
+	ipLen := ipv4HeaderLen
+	if k.ipv6() {
+		ipLen = ipv6HeaderLen
+	}
+	tcpLen := tcpHeaderLen + len(opts)
+	view := buffer.NewViewSize(ipLen + tcpLen + n)
+	b := view.AsSlice()
+	if ip := b[:ipLen]; k.ipv6() {
+		ip[0], ip[1], ip[2], ip[3] = 0x60, 0, 0, 0
+		binary.BigEndian.PutUint16(ip[4:], uint16(tcpLen+n))
+		ip[6], ip[7] = uint8(header.TCPProtocolNumber), 64
+		copy(ip[8:], k.src[:])
+		copy(ip[24:], k.dst[:])
+	} else {
+		clear(ip)
+		ip[0] = 0x45
+		binary.BigEndian.PutUint16(ip[2:], uint16(ipLen+tcpLen+n))
+		ip[8], ip[9] = 64, uint8(header.TCPProtocolNumber)
+		copy(ip[12:], k.src[12:])
+		copy(ip[16:], k.dst[12:])
+	}
+	tcp := b[ipLen : ipLen+tcpLen]
+	binary.BigEndian.PutUint16(tcp[0:], k.port)
+	binary.BigEndian.PutUint16(tcp[2:], port)
+	binary.BigEndian.PutUint32(tcp[4:], seq)
+	clear(tcp[8:20])
+	tcp[12], tcp[13] = uint8(tcpLen/4)<<4, flags
+	binary.BigEndian.PutUint16(tcp[14:], 65535)
+	copy(tcp[tcpHeaderLen:], opts)
+	return view, b[ipLen+tcpLen:]
+}
+
+// setAck writes the acknowledgement number of a packet from newPacket.
+func setAck(k *flowKey, view *buffer.View, ack uint32) {
+	off := ipv4HeaderLen
+	if k.ipv6() {
+		off = ipv6HeaderLen
+	}
+	binary.BigEndian.PutUint32(view.AsSlice()[off+8:], ack)
+}

@@ -1,0 +1,170 @@
+package stack
+
+import (
+	"time"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+)
+
+// touch has the flow pumped before Stack.mu is released.
+func (s *Stack) touch(f *flow) {
+	if !f.dirty {
+		f.dirty = true
+		s.dirty = append(s.dirty, f)
+	}
+}
+
+// pumpRounds bounds how long a batch keeps the capture waiting.
+const pumpRounds = 4
+
+// pumpDirty lets every touched flow do what it can. What gVisor answers to
+// that in the meantime is acted upon as well, for some rounds; what it answers
+// later wakes serve where a flow waits for it.
+func (s *Stack) pumpDirty() {
+	for range pumpRounds {
+		for i := 0; i < len(s.dirty); i++ {
+			f := s.dirty[i]
+			s.dirty[i] = nil
+			f.dirty = false
+			if !f.removed {
+				s.pump(f)
+			}
+		}
+		s.dirty = s.dirty[:0]
+		if s.eager.Load() == 0 || s.box.empty() && !s.accepts.Load() {
+			return
+		}
+		s.collect()
+	}
+	s.signal()
+}
+
+// pump moves a flow as far as it goes without an answer.
+func (s *Stack) pump(f *flow) {
+	switch {
+	case f.state == waiting && f.older == nil:
+		s.connect(f)
+	case f.state == open:
+		s.inject(f)
+		s.settle(f)
+	}
+	if f.removed {
+		return
+	}
+	s.setEager(f, f.waits())
+	if f.busy() {
+		s.activate(f)
+	} else {
+		s.deactivate(f)
+	}
+}
+
+// synOptions asks for window scaling and for nothing else: with timestamps or
+// SACK negotiated, the segments that follow would have to carry them.
+var synOptions = []byte{2, 4, 0xff, 0xff /* MSS */, 1, 3, 3, 14 /* window scale */}
+
+// connect begins the handshake with gVisor.
+func (s *Stack) connect(f *flow) {
+	f.state, f.opened = opening, s.now
+	view, _ := newPacket(&f.key, s.cfg.Port, f.base-1, flagSYN, synOptions, 0)
+	s.deliver(f, view)
+	view.Release()
+}
+
+// inject sends what the window has room for.
+func (s *Stack) inject(f *flow) {
+	q := &f.q
+	for ; q.next < len(q.buf); q.next++ {
+		e := &q.buf[q.next]
+		switch {
+		case e.sent:
+			continue
+		case e.fin && !f.finReady(e),
+			!e.fin && !seqLess(e.seq, f.windowEnd):
+			return
+		}
+		setAck(&f.key, e.view, f.peerSeq)
+		s.deliver(f, e.view)
+		e.sent = true
+	}
+}
+
+// settle does what is due at the place that gVisor has come to.
+func (s *Stack) settle(f *flow) {
+	holed := f.holed()
+	switch {
+	case !holed:
+		f.hole = time.Time{}
+	case f.hole.IsZero():
+		f.hole = s.now
+	}
+	if holed || f.q.len() > 0 {
+		return
+	}
+	switch {
+	case f.conn == nil:
+		return // not handed out yet; acceptAll comes back
+	case f.rstSeen:
+		s.end(f, EndClientReset, DropDuplicate)
+	case f.ending:
+		s.end(f, f.reason, f.reason.drop())
+	}
+}
+
+func (s *Stack) deliver(f *flow, view *buffer.View) {
+	s.ns.links[f.key.network()].deliver(f.key.ipv6(), view)
+}
+
+// send injects a segment without payload.
+func (s *Stack) send(f *flow, seq uint32, flags uint8) {
+	view, _ := newPacket(&f.key, s.cfg.Port, seq, flags, nil, 0)
+	setAck(&f.key, view, f.peerSeq)
+	s.deliver(f, view)
+	view.Release()
+}
+
+// collect acts on gVisor's answers and takes the streams that it has ready.
+func (s *Stack) collect() {
+	answers := s.box.swap(s.spare)
+	for i := range answers {
+		s.answer(&answers[i])
+	}
+	s.spare = answers
+	s.acceptAll()
+}
+
+// answer brings a flow up to date with one answer.
+func (s *Stack) answer(a *answer) {
+	f := s.oldest(&a.key)
+	switch {
+	case f == nil:
+	case f.state == opening && a.flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK && a.ack == f.base:
+		f.state = open
+		f.ack, f.peerSeq, f.scale = f.base, a.seq+1, a.scale
+		f.windowEnd = f.ack + uint32(a.window) // never scaled in a SYN (RFC 7323, section 2.2)
+		f.progress = s.now
+		s.send(f, f.ack, flagACK)
+		s.touch(f)
+	case f.state == open && a.flags&(flagSYN|flagACK|flagRST) == flagACK && a.seq == f.peerSeq:
+		s.acknowledged(f, a)
+	}
+}
+
+func (s *Stack) acknowledged(f *flow, a *answer) {
+	end := a.ack + uint32(a.window)<<f.scale
+	if !seqLess(f.ack, a.ack) && !seqLess(f.windowEnd, end) {
+		return
+	}
+	f.progress, f.backoff = s.now, minBackoff
+	if seqLess(f.ack, a.ack) {
+		f.ack = a.ack
+		p, n := f.q.acked(a.ack)
+		s.counters.packetsUsed += p
+		s.counters.bytesInOrder += n
+		s.charge(f)
+	}
+	if seqLess(f.windowEnd, end) {
+		f.windowEnd = end
+	}
+	s.touch(f)
+}

@@ -1,0 +1,89 @@
+package stack
+
+import "syscall"
+
+// Drop names why a mirrored packet did not become part of a stream.
+type Drop uint8
+
+const (
+	DropBadAddress  Drop = iota // an address that no TCP connection can have, or a bad header
+	DropReverse                 // from the server to the client: evidence only
+	DropNoPayload               // a pure acknowledgement: nothing to forward
+	DropDuplicate               // nothing in it that was not there already
+	DropOutOfWindow             // further ahead than any window reaches, or behind the FIN
+	DropMidStream               // of a connection whose start was not seen
+	DropFlowOver                // of a connection that has ended
+	DropTruncated               // cut by the mirror
+	DropGap                     // waited behind a hole that was given up
+	DropFlowBudget              // the flow held all that it may hold
+	DropTotalBudget             // all flows together held all that they may hold
+	DropFlowLimit               // there were as many flows as there may be
+	DropTargetEnded             // the target's connection ended before the client's
+	DropReplaced                // the client opened a new connection on the same ports
+	DropIdle                    // the flow was silent for too long
+	DropShutdown                // netmirror stopped
+	NumDrops
+)
+
+var dropNames = [NumDrops]string{
+	"bad_address", "reverse", "no_payload", "duplicate", "out_of_window", "mid_stream", "flow_over",
+	"truncated", "gap", "flow_budget", "total_budget", "flow_limit", "target_ended", "replaced", "idle", "shutdown",
+}
+
+// String is the reason in the form of a metric's label.
+func (d Drop) String() string {
+	if d < NumDrops {
+		return dropNames[d]
+	}
+	return "unknown"
+}
+
+// End is the error that a stream's Read returns where the client's bytes can
+// not be followed any further: what was read so far is right, what comes next
+// is not known.
+type End uint8
+
+const (
+	EndClientReset End = iota // the client reset the connection
+	EndGap                    // bytes are missing that will not come any more
+	EndIdle                   // no packet for longer than Config.IdleTimeout
+	EndShed                   // a budget was spent
+	EndShutdown               // the stack is shutting down
+	EndReplaced               // the client opened a new connection on the same ports
+	endTarget                 // the reader gave up first; never returned by Read
+	numEnds
+)
+
+var endNames = [numEnds]string{"client-reset", "gap", "idle", "shed", "shutdown", "replaced", "target"}
+
+// Outcome is the name that the end of the stream is counted under.
+func (e End) Outcome() string { return endNames[e] }
+
+func (e End) Error() string { return "stack: stream ended: " + endNames[e] }
+
+// Unwrap makes a client's reset look like one to errors.Is.
+func (e End) Unwrap() error {
+	if e == EndClientReset {
+		return syscall.ECONNRESET
+	}
+	return nil
+}
+
+// drop is the reason that packets still held are counted under when the flow
+// ends so.
+func (e End) drop() Drop {
+	switch e {
+	case EndGap:
+		return DropGap
+	case EndIdle:
+		return DropIdle
+	case EndShed:
+		return DropFlowBudget
+	case EndShutdown:
+		return DropShutdown
+	case EndReplaced:
+		return DropReplaced
+	default:
+		return DropTargetEnded
+	}
+}

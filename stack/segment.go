@@ -1,0 +1,120 @@
+package stack
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// Segment is one mirrored TCP segment as the decapsulation hands it over.
+type Segment struct {
+	VNI uint32 // the VXLAN network identifier that it came with
+
+	// IP is the inner IP packet, from the first byte of its header to the end
+	// that its length field gives, or shorter where Truncated says so. It is
+	// read during the call only.
+	IP []byte
+
+	// TCP is the offset of the TCP header in IP. The whole TCP header,
+	// options included, lies within IP.
+	TCP int
+
+	Truncated  bool // the mirror cut the packet
+	FromServer bool // it goes from the service to the client
+}
+
+// TCP header flags (RFC 9293, section 3.1).
+const (
+	flagFIN = 1 << 0
+	flagSYN = 1 << 1
+	flagRST = 1 << 2
+	flagPSH = 1 << 3
+	flagACK = 1 << 4
+)
+
+const (
+	ipv4HeaderLen = 20
+	ipv6HeaderLen = 40
+	tcpHeaderLen  = 20
+)
+
+// flowKey tells one direction of one mirrored connection from every other:
+// addresses as 16 bytes (IPv4 in the last four), the client's port, and the
+// index of the network that it was seen in, whose top bit marks IPv6. The
+// server's port is the same for all.
+type flowKey struct {
+	src, dst [16]byte
+	port     uint16
+	net      uint16
+}
+
+const keyIPv6 = 1 << 15
+
+func (k *flowKey) ipv6() bool { return k.net&keyIPv6 != 0 }
+
+func (k *flowKey) network() int { return int(k.net &^ keyIPv6) }
+
+// addr undoes the 16-byte form.
+func (k *flowKey) addr(b *[16]byte) netip.Addr {
+	if k.ipv6() {
+		return netip.AddrFrom16(*b)
+	}
+	return netip.AddrFrom4([4]byte(b[12:]))
+}
+
+// segment is a parsed client segment. payload aliases the captured frame.
+type segment struct {
+	key     flowKey
+	seq     uint32
+	flags   uint8
+	payload []byte
+}
+
+// end is the sequence number behind the segment's last byte, FIN not counted.
+func (s *segment) end() uint32 { return s.seq + uint32(len(s.payload)) }
+
+// parse reads the fields that the flows need. It reports false for addresses
+// that no TCP connection can have (RFC 1122, section 3.2.1.3; RFC 4291,
+// section 2.7) or a header that does not lie within the packet.
+func (s *segment) parse(m *Segment, network int) bool {
+	ip := m.IP
+	if len(ip) < ipv4HeaderLen || m.TCP < ipv4HeaderLen || len(ip) < m.TCP+tcpHeaderLen {
+		return false
+	}
+	s.key = flowKey{net: uint16(network)}
+	if ip[0]>>4 == 6 {
+		if m.TCP < ipv6HeaderLen {
+			return false
+		}
+		s.key.net |= keyIPv6
+		copy(s.key.src[:], ip[8:24])
+		copy(s.key.dst[:], ip[24:40])
+	} else {
+		copy(s.key.src[12:], ip[12:16])
+		copy(s.key.dst[12:], ip[16:20])
+	}
+	tcp := ip[m.TCP:]
+	hlen := int(tcp[12]>>4) * 4
+	if hlen < tcpHeaderLen || hlen > len(tcp) {
+		return false
+	}
+	s.key.port = binary.BigEndian.Uint16(tcp[0:])
+	s.seq = binary.BigEndian.Uint32(tcp[4:])
+	s.flags = tcp[13]
+	s.payload = tcp[hlen:]
+	return s.key.unicast(&s.key.src) && s.key.unicast(&s.key.dst)
+}
+
+// unicast reports whether b can be an end of a TCP connection.
+func (k *flowKey) unicast(b *[16]byte) bool {
+	if k.ipv6() {
+		return b[0] != 0xff && *b != [16]byte{}
+	}
+	// 224.0.0.0/4 is multicast, 255.255.255.255 the limited broadcast; the
+	// rest of 240.0.0.0/4 is reserved, and gVisor takes it as unicast.
+	v4 := [4]byte(b[12:])
+	return v4[0]&0xf0 != 0xe0 && v4 != [4]byte{} && v4 != [4]byte{255, 255, 255, 255}
+}
+
+// seqLess reports whether a comes before b in sequence space (RFC 9293,
+// section 3.4).
+func seqLess(a, b uint32) bool { return int32(a-b) < 0 }

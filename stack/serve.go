@@ -1,0 +1,110 @@
+package stack
+
+import "time"
+
+const (
+	// tick is how often busy flows are looked after without a packet. It
+	// bounds how long an acknowledged packet is kept, and how exact the time
+	// limits are.
+	tick = 10 * time.Millisecond
+	// idleTick is how often idle flows are looked for.
+	idleTick = time.Second
+	// openTimeout is when a handshake with gVisor is taken for failed.
+	openTimeout = 5 * time.Second
+	// minBackoff and maxBackoff are the first and the last pause before what
+	// gVisor did not take is injected again. There is no network in between:
+	// it is asked again soon.
+	minBackoff = 20 * time.Millisecond
+	maxBackoff = time.Second
+)
+
+// serve acts on gVisor's answers and on time, until Close.
+func (s *Stack) serve() {
+	defer s.serving.Done()
+	timer := time.NewTimer(idleTick)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-s.wake:
+		case <-timer.C:
+		}
+		s.mu.Lock()
+		s.now = s.cfg.Now()
+		s.service()
+		next := idleTick
+		if len(s.active) > 0 {
+			next = tick
+		}
+		if s.stopping && s.nflows == 0 {
+			s.accepted.close()
+		}
+		s.mu.Unlock()
+		timer.Reset(next)
+	}
+}
+
+// service looks after every busy flow.
+func (s *Stack) service() {
+	s.collect()
+	for i := len(s.active) - 1; i >= 0; i-- {
+		if i < len(s.active) { // ending one flow can take others off the list
+			s.age(s.active[i])
+		}
+	}
+	s.pumpDirty()
+	if s.now.Sub(s.idleScan) >= idleTick {
+		s.idleScan = s.now
+		s.endIdle()
+	}
+}
+
+// age gives up what has lasted too long.
+func (s *Stack) age(f *flow) {
+	age := s.now.Sub(f.opened)
+	switch {
+	case f.state == parked && age >= s.cfg.GapTimeout && !f.hasBase,
+		f.state == parked && age >= halfOpenTimeout:
+		s.discard(f, DropMidStream, midStream)
+	case f.state == opening && age >= openTimeout:
+		s.discard(f, DropMidStream, over)
+	case f.state == open:
+		s.ageOpen(f)
+	}
+}
+
+func (s *Stack) ageOpen(f *flow) {
+	if !f.hole.IsZero() {
+		age := s.now.Sub(f.hole)
+		crowded := f.q.len() > s.cfg.MaxPending || f.ending || f.newer != nil
+		if age >= s.cfg.GapTimeout || crowded && age >= s.cfg.Grace {
+			s.end(f, EndGap, DropGap)
+		}
+		return
+	}
+	if f.q.len() == 0 || s.now.Sub(f.progress) < f.backoff {
+		return
+	}
+	f.progress = s.now
+	f.backoff = min(f.backoff*2, maxBackoff)
+	if f.q.first().sent {
+		// gVisor was short of memory when it came.
+		f.q.resend()
+		s.touch(f)
+		return
+	}
+	// The window is closed. Its opening is announced, but an announcement
+	// that was meant for somebody who asks again is not to be relied upon:
+	// ask, with a segment that must be answered (RFC 9293, section 3.8.4).
+	s.send(f, f.ack-1, flagACK)
+}
+
+// endIdle ends the flows that have been silent for too long.
+func (s *Stack) endIdle() {
+	for _, f := range s.flows {
+		if s.now.Sub(f.seen) >= s.cfg.IdleTimeout && f.state == open {
+			s.end(f, EndIdle, DropIdle)
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config says which connections to rebuild and what they may cost. The zero
+// value of every field but Port and VNIs is its default.
+type Config struct {
+	Port uint16   // the service's original TCP port
+	VNIs []uint32 // the networks; the same addresses in two of them are two flows
+
+	// MaxFlows bounds the connections followed at a time (default 20000).
+	// New ones beyond it are dropped.
+	MaxFlows int
+	// MaxStubs bounds what is remembered of connections without a flow:
+	// unproven SYNs and ended connections (default 65536). The oldest go.
+	MaxStubs int
+	// FlowBytes bounds the bytes held for one flow that gVisor has not taken
+	// (default 4 MiB); the flow is reset beyond it. ReceiveBuffer, the bytes
+	// that gVisor may hold (default 256 KiB), comes on top.
+	FlowBytes int
+	// TotalBytes bounds the bytes held for all flows (default 256 MiB). The
+	// flow whose packet does not fit is reset.
+	TotalBytes    int
+	ReceiveBuffer int
+
+	// MaxPending is how many packets may wait behind a hole before it is
+	// given up (default 128), though not before Grace (default 50 ms) has
+	// passed, which a packet that is only late gets in any case.
+	MaxPending int
+	Grace      time.Duration
+	// GapTimeout is when a hole is given up at the latest (default 1 s).
+	GapTimeout time.Duration
+	// IdleTimeout is when a flow without a packet is reset (default 10 min).
+	IdleTimeout time.Duration
+
+	Logger *slog.Logger     // nil: none
+	Now    func() time.Time // nil: time.Now
+}
+
+func (c *Config) setDefaults() error {
+	if c.Port == 0 {
+		return errors.New("stack: Port is 0")
+	}
+	if len(c.VNIs) == 0 || len(c.VNIs) >= keyIPv6 {
+		return fmt.Errorf("stack: %d VNIs, need 1 to %d", len(c.VNIs), keyIPv6-1)
+	}
+	setDefault(&c.MaxFlows, 20000)
+	setDefault(&c.MaxStubs, 65536)
+	setDefault(&c.FlowBytes, 4<<20)
+	setDefault(&c.TotalBytes, 256<<20)
+	setDefault(&c.ReceiveBuffer, 256<<10)
+	setDefault(&c.MaxPending, 128)
+	setDefault(&c.Grace, 50*time.Millisecond)
+	setDefault(&c.GapTimeout, time.Second)
+	setDefault(&c.IdleTimeout, 10*time.Minute)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return nil
+}
+
+func setDefault[T int | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}
+
+// Stack follows the connections of one service. It is a net.Listener for
+// their streams.
+type Stack struct {
+	cfg Config
+	ns  *netstack
+	box mailbox
+
+	mu       sync.Mutex // guards everything down to counters; held for a batch at the longest
+	flows    map[flowKey]*flow
+	nflows   int // flows in all, superseded ones included
+	stubs    *stubTable
+	active   []*flow // flows that are busy
+	dirty    []*flow // flows to pump before mu is released
+	held     int     // Σ cost of all flows
+	now      time.Time
+	idleScan time.Time
+	spare    []answer
+	stopping bool
+	counters counters
+
+	bytesRead   atomic.Uint64 // read by the streams' readers
+	bytesUnread atomic.Uint64 // in order, but the reader gave up first
+	eager       atomic.Int32  // flows that wait for an answer of gVisor's
+	accepts     atomic.Bool   // gVisor's listener has something
+
+	wake     chan struct{} // holds a token when service is wanted
+	done     chan struct{} // closed by Close
+	serving  sync.WaitGroup
+	accepted acceptQueue
+	closing  sync.Once
+}
+
+// New starts a stack. Close ends it.
+func New(cfg Config) (*Stack, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	stubs, err := newStubTable(cfg.MaxStubs)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{
+		cfg:   cfg,
+		flows: make(map[flowKey]*flow),
+		stubs: stubs,
+		wake:  make(chan struct{}, 1),
+		done:  make(chan struct{}),
+	}
+	s.accepted.init()
+	s.box.post = func() {
+		if s.eager.Load() > 0 {
+			s.signal()
+		}
+	}
+	ns, err := newNetstack(len(cfg.VNIs), cfg.Port, cfg.ReceiveBuffer, 2*cfg.MaxFlows+2, &s.box, func() {
+		s.accepts.Store(true)
+		s.signal()
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.ns = ns
+	s.serving.Add(1)
+	go s.serve()
+	return s, nil
+}
+
+func (s *Stack) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Inject takes a batch of captured segments, in the order of their capture.
+// It reads them during the call only and waits for nobody.
+func (s *Stack) Inject(batch []Segment) {
+	if len(batch) == 0 {
+		return
+	}
+	s.mu.Lock()
+	s.now = s.cfg.Now()
+	s.collect()
+	for i := range batch {
+		s.segment(&batch[i])
+	}
+	s.pumpDirty()
+	s.mu.Unlock()
+}
+
+// Shutdown says that no segment will come any more. Every stream is given
+// what its client has sent so far and then ends with EndShutdown, and Accept
+// fails with net.ErrClosed once all streams have been handed out.
+func (s *Stack) Shutdown() {
+	s.mu.Lock()
+	s.now = s.cfg.Now()
+	s.stopping = true
+	s.collect()
+	for _, f := range s.flows {
+		for f := range f.chain() {
+			s.endWhenDelivered(f, EndShutdown)
+		}
+	}
+	s.pumpDirty()
+	s.mu.Unlock()
+	s.signal()
+}
+
+// Close ends every stream at once, waits for the goroutines of the stack, and
+// makes Accept fail with net.ErrClosed.
+func (s *Stack) Close() error {
+	s.closing.Do(func() {
+		s.mu.Lock()
+		s.stopping = true
+		for _, f := range s.flows {
+			for f := range f.chain() {
+				s.end(f, EndShutdown, DropShutdown)
+			}
+		}
+		s.mu.Unlock()
+		close(s.done)
+		s.serving.Wait()
+		s.accepted.close()
+		s.ns.close()
+	})
+	return nil
+}
+
+// Accept waits for the next stream. The error is net.ErrClosed after Close,
+// or when the last stream has been handed out after Shutdown.
+func (s *Stack) Accept() (net.Conn, error) { return s.accepted.get() }
+
+// Addr is the address that the streams' clients asked for, in as far as it is
+// one: any host, the service's port.
+func (s *Stack) Addr() net.Addr { return &net.TCPAddr{Port: int(s.cfg.Port)} }
+
+var (
+	_ net.Listener = (*Stack)(nil)
+	_ io.Reader    = (*Conn)(nil)
+	_ net.Conn     = (*Conn)(nil)
+)
