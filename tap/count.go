@@ -1,0 +1,61 @@
+package tap
+
+import "golang.org/x/sys/unix"
+
+// readEvery is after how many blocks the kernel's counters are read though
+// nobody asks: they have 32 bits.
+const readEvery = 1024
+
+// Stats gives the counters. After Close they are those of its moment.
+func (r *Ring) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.readKernel()
+	return r.stats
+}
+
+// captured is how many packets the kernel has put into the ring.
+func (r *Ring) captured() uint64 {
+	s := r.Stats()
+	return s.Packets - s.Drops
+}
+
+// readKernel adds the kernel's counters, which reading sets to zero. r.mu is
+// held.
+func (r *Ring) readKernel() {
+	if r.closed {
+		return
+	}
+	st, err := unix.GetsockoptTpacketStatsV3(r.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	if err != nil {
+		return // the counters stay in the kernel for the next time
+	}
+	r.stats.Packets += uint64(st.Packets)
+	r.stats.Drops += uint64(st.Drops)
+	r.stats.Freezes += uint64(st.Freeze_q_cnt)
+}
+
+// publish counts a batch.
+func (r *Ring) publish(w walker, frames [][]byte) {
+	var bytes uint64
+	for _, f := range frames {
+		bytes += uint64(len(f))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Frames += uint64(len(frames))
+	r.stats.Bytes += bytes
+	r.stats.Cut += w.cut
+	r.stats.Malformed += w.malformed
+	r.stats.FragmentStats = r.fragments.stats
+	r.blocks++
+	if r.blocks%readEvery == 0 {
+		r.readKernel()
+	}
+}
+
+func (r *Ring) countLinkDown() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.LinkDowns++
+}

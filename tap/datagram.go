@@ -1,0 +1,97 @@
+package tap
+
+import "time"
+
+// start begins a datagram, the newest.
+func (r *reassembler) start(key datagramKey, now time.Time) *datagram {
+	if len(r.live) >= r.chunks.count {
+		r.drop(r.oldest, DropBudget)
+	}
+	d := r.spare
+	if d == nil {
+		d = new(datagram)
+	} else {
+		r.spare = d.newer
+	}
+	r.begun++
+	*d = datagram{
+		key: key, older: r.newest, since: now, number: r.begun,
+		first: none, last: none, size: unknown,
+	}
+	if r.newest == nil {
+		r.oldest = d
+	} else {
+		r.newest.newer = d
+	}
+	r.newest = d
+	r.live[key] = d
+	return d
+}
+
+// expire drops the datagrams that have waited too long.
+func (r *reassembler) expire(now time.Time) {
+	for d := r.oldest; d != nil; d = r.oldest {
+		if now.Sub(d.since) < r.timeout && r.begun-d.number < maxYounger {
+			return
+		}
+		r.drop(d, DropTimeout)
+	}
+}
+
+// flush drops every datagram: nothing more will come.
+func (r *reassembler) flush() {
+	for r.oldest != nil {
+		r.drop(r.oldest, DropTimeout)
+	}
+}
+
+// spoil drops f and what there is of its datagram, whose place is kept for
+// those that are still to come. It is false, for insert to return.
+func (r *reassembler) spoil(d *datagram, f *fragment, why FragmentDrop) bool {
+	r.count(why, d.pieces, d.wire)
+	r.count(why, 1, f.wire)
+	r.clear(d)
+	d.spoilt, d.reason = true, why
+	return false
+}
+
+// drop counts a datagram's fragments as lost and forgets it.
+func (r *reassembler) drop(d *datagram, why FragmentDrop) {
+	r.count(why, d.pieces, d.wire)
+	r.clear(d)
+	r.forget(d)
+}
+
+// clear gives a datagram's memory back.
+func (r *reassembler) clear(d *datagram) {
+	for at := d.first; at != none; {
+		next := r.chunks.pieces[at].next
+		r.chunks.release(at)
+		at = next
+	}
+	r.stats.FragmentsHeld -= uint64(d.pieces)
+	r.stats.FragmentBytesHeld -= uint64(d.wire)
+	d.first, d.last, d.pieces, d.wire, d.have = none, none, 0, 0, 0
+}
+
+// forget takes a datagram without pieces out of the table.
+func (r *reassembler) forget(d *datagram) {
+	delete(r.live, d.key)
+	if d.older == nil {
+		r.oldest = d.newer
+	} else {
+		d.older.newer = d.newer
+	}
+	if d.newer == nil {
+		r.newest = d.older
+	} else {
+		d.newer.older = d.older
+	}
+	d.older, d.newer = nil, r.spare
+	r.spare = d
+}
+
+func (r *reassembler) count(why FragmentDrop, fragments, bytes int) {
+	r.stats.FragmentsDropped[why] += uint64(fragments)
+	r.stats.FragmentBytesDropped[why] += uint64(bytes)
+}

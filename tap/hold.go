@@ -1,0 +1,86 @@
+package tap
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// holder is ordinary UDP sockets that own a port without reading from it. A
+// packet socket leaves the port unbound, and the kernel would answer every
+// mirrored packet with an ICMP port-unreachable to the mirror source, which is a
+// production host.
+type holder []int
+
+// hold binds port on the wildcard addresses of IPv4 and IPv6. A family that the
+// host does not have, and a port that something else holds, a vxlan device for
+// example, need no holder.
+//
+// A program that receives on the same port with SO_REUSEADDR set, as the holder
+// has it, gets nothing while the holder is there: the kernel gives a datagram to
+// the socket that was bound last.
+func hold(port uint16) (holder, error) {
+	var h holder
+	for _, at := range []unix.Sockaddr{
+		&unix.SockaddrInet4{Port: int(port)},
+		&unix.SockaddrInet6{Port: int(port)},
+	} {
+		fd, err := holdAt(at)
+		switch {
+		case err == nil:
+			h = append(h, fd)
+		case errors.Is(err, unix.EADDRINUSE), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EADDRNOTAVAIL):
+		case errors.Is(err, unix.EACCES):
+			h.close()
+			return nil, fmt.Errorf("%w to hold UDP port %d: run as root, or: %s",
+				ErrPermission, port, setcap("cap_net_raw,cap_net_bind_service"))
+		default:
+			h.close()
+			return nil, fmt.Errorf("tap: holding UDP port %d: %w", port, err)
+		}
+	}
+	return h, nil
+}
+
+// holdAt binds one socket that takes nothing in. The filter is there before the
+// port is, so that not even one datagram is queued.
+func holdAt(at unix.Sockaddr) (fd int, err error) {
+	family := unix.AF_INET
+	if _, ok := at.(*unix.SockaddrInet6); ok {
+		family = unix.AF_INET6
+	}
+	fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer func() {
+		if err != nil {
+			unix.Close(fd)
+		}
+	}()
+	if err := attach(fd, dropAll); err != nil {
+		return -1, err
+	}
+	// The kernel raises it to its minimum.
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1); err != nil {
+		return -1, err
+	}
+	// Several captures on a host may hold the port together.
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return -1, err
+	}
+	if family == unix.AF_INET6 {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			return -1, err
+		}
+	}
+	return fd, unix.Bind(fd, at)
+}
+
+// close gives the port back.
+func (h holder) close() {
+	for _, fd := range h {
+		unix.Close(fd)
+	}
+}

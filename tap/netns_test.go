@@ -1,0 +1,233 @@
+package tap
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	monIface  = "mon0"
+	peerIface = "peer0"
+	minIPv6   = 1280 // the kernel has no IPv6 on an interface with a smaller MTU
+)
+
+// lab is two network namespaces joined by a veth pair: mon, where the capture
+// runs, and peer, where the packets come from.
+type lab struct {
+	mon, peer netns.NsHandle
+	peerLink  netlink.Link
+}
+
+var (
+	monMAC  = net.HardwareAddr{2, 0, 0, 0, 0, 1}
+	peerMAC = net.HardwareAddr{2, 0, 0, 0, 0, 2}
+	mon4    = net.IPv4(10, 9, 0, 1)
+	peer4   = net.IPv4(10, 9, 0, 2)
+	mon6    = net.ParseIP("fd09::1")
+	peer6   = net.ParseIP("fd09::2")
+)
+
+// newLab makes the namespaces, and skips the test where that is not allowed.
+func newLab(t testing.TB, mtu int) *lab {
+	t.Helper()
+	l := &lab{mon: newNamespace(t), peer: newNamespace(t)}
+	in(t, l.mon, func() {
+		must(t, netlink.LinkAdd(&netlink.Veth{
+			LinkAttrs:        netlink.LinkAttrs{Name: monIface, MTU: mtu, HardwareAddr: monMAC},
+			PeerName:         peerIface,
+			PeerMTU:          uint32(mtu),
+			PeerHardwareAddr: peerMAC,
+			PeerNamespace:    netlink.NsFd(l.peer),
+		}))
+	})
+	in(t, l.mon, func() { bringUp(t, monIface, mon4, mon6, mtu) })
+	in(t, l.peer, func() {
+		bringUp(t, peerIface, peer4, peer6, mtu)
+		link, err := netlink.LinkByName(peerIface)
+		must(t, err)
+		l.peerLink = link
+		// No neighbour discovery, so that no first packet is late.
+		hosts := []net.IP{mon4, mon6}
+		if mtu < minIPv6 {
+			hosts = hosts[:1]
+		}
+		for _, ip := range hosts {
+			must(t, netlink.NeighSet(&netlink.Neigh{
+				LinkIndex: link.Attrs().Index, IP: ip, HardwareAddr: monMAC, State: netlink.NUD_PERMANENT,
+			}))
+		}
+	})
+	return l
+}
+
+// bringUp gives an interface its addresses and waits until it runs.
+func bringUp(t testing.TB, name string, ip4, ip6 net.IP, mtu int) {
+	t.Helper()
+	link, err := netlink.LinkByName(name)
+	must(t, err)
+	must(t, netlink.LinkSetUp(link))
+	must(t, netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: ip4, Mask: net.CIDRMask(24, 32)}}))
+	if mtu >= minIPv6 {
+		must(t, netlink.AddrAdd(link, &netlink.Addr{
+			IPNet: &net.IPNet{IP: ip6, Mask: net.CIDRMask(64, 128)}, Flags: unix.IFA_F_NODAD,
+		}))
+	}
+}
+
+// newNamespace makes a network namespace that is gone after the test.
+func newNamespace(t testing.TB) netns.NsHandle {
+	t.Helper()
+	type made struct {
+		ns  netns.NsHandle
+		err error
+	}
+	done := make(chan made)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with its namespace
+		ns, err := netns.New()
+		done <- made{ns, err}
+	}()
+	m := <-done
+	if m.err == unix.EPERM {
+		skip(t, "CAP_SYS_ADMIN and CAP_NET_ADMIN (network namespaces)")
+	}
+	must(t, m.err)
+	t.Cleanup(func() { m.ns.Close() })
+	return m.ns
+}
+
+// skip skips a test for want of a privilege, which is a failure where CI runs it.
+func skip(t testing.TB, capability string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("needs %s", capability)
+	}
+	t.Skipf("needs %s", capability)
+}
+
+// in runs f in a namespace.
+func in(t testing.TB, ns netns.NsHandle, f func()) {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with its namespace
+		err := netns.Set(ns)
+		defer func() { done <- err }() // also when f ends the goroutine by t.Fatal
+		if err == nil {
+			f()
+		}
+	}()
+	must(t, <-done)
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// open starts a capture in the namespace mon.
+func (l *lab) open(t testing.TB, cfg Config) *Ring {
+	t.Helper()
+	cfg.Interface = or(cfg.Interface, monIface)
+	var r *Ring
+	in(t, l.mon, func() {
+		var err error
+		r, err = Open(cfg)
+		must(t, err)
+	})
+	t.Cleanup(func() { must(t, r.Close()) })
+	return r
+}
+
+// sender opens a packet socket on the peer's interface.
+func (l *lab) sender(t testing.TB) int {
+	t.Helper()
+	var fd int
+	in(t, l.peer, func() {
+		var err error
+		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		must(t, err)
+		must(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 4<<20))
+		must(t, unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: l.peerLink.Attrs().Index}))
+	})
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+// udp opens a UDP socket in the namespace peer towards addr.
+func (l *lab) udp(t testing.TB, addr net.IP, port int) *net.UDPConn {
+	t.Helper()
+	var c *net.UDPConn
+	in(t, l.peer, func() {
+		var err error
+		c, err = net.DialUDP("udp", nil, &net.UDPAddr{IP: addr, Port: port})
+		must(t, err)
+	})
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// send sends frames as they are.
+func send(t testing.TB, fd int, frames ...[]byte) {
+	t.Helper()
+	for _, f := range frames {
+		if _, err := unix.Write(fd, f); err != nil {
+			t.Fatalf("sending %d bytes: %v", len(f), err)
+		}
+	}
+}
+
+// captured waits until the kernel has counted n packets in all.
+func captured(t testing.TB, r *Ring, n uint64) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for r.Stats().Packets < n {
+		if time.Now().After(deadline) {
+			t.Fatalf("the kernel counts %d packets, want %d", r.Stats().Packets, n)
+		}
+		runtime.Gosched()
+	}
+}
+
+// drainAll reads copies of all frames until the end of the capture.
+func drainAll(t testing.TB, r *Ring) [][]byte {
+	t.Helper()
+	var all [][]byte
+	for {
+		frames, err := r.Next()
+		if err == io.EOF {
+			return all
+		}
+		must(t, err)
+		for _, f := range frames {
+			all = append(all, append([]byte(nil), f...))
+		}
+	}
+}
+
+// numbered gives n mirror payloads of a size, each beginning with its number.
+func numbered(n, size int) [][]byte {
+	all := make([][]byte, n)
+	for i := range all {
+		all[i] = make([]byte, size)
+		for j := range all[i] {
+			all[i][j] = byte(i + j)
+		}
+		binary.BigEndian.PutUint32(all[i], uint32(i))
+	}
+	return all
+}

@@ -1,0 +1,116 @@
+package tap
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// slotBytes is tp_frame_size. Version 3 packs packets of any size into a block
+// and uses it only to check the request.
+const slotBytes = 2048
+
+// Open starts capturing on an interface, in the network namespace of the calling
+// thread. It needs CAP_NET_RAW, and CAP_NET_BIND_SERVICE for a port below 1024.
+//
+// While the Ring is open, the UDP port is held on all of the host's addresses by
+// sockets that drop what they receive, unless another socket has it already; the
+// interface is in promiscuous mode.
+//
+// The errors to test for are ErrNoInterface, ErrInterfaceDown, ErrPermission and
+// ErrLinkType.
+func Open(cfg Config) (*Ring, error) {
+	cfg, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
+	ifi, err := findInterface(cfg.Interface)
+	if err != nil {
+		return nil, err
+	}
+	// Protocol 0: nothing is received before bind names one, when the filter is
+	// in place.
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, captureError(err)
+	}
+	r := &Ring{cfg: cfg, fd: fd, file: os.NewFile(uintptr(fd), "packet socket")}
+	if err := r.setUp(ifi); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// setUp does all that is between the opening of the socket and its first packet.
+func (r *Ring) setUp(ifi *net.Interface) (err error) {
+	if err := checkLinkType(r.fd, ifi.Name); err != nil {
+		return err
+	}
+	if err := attach(r.fd, mirrorFilter(r.cfg.Port)); err != nil {
+		return err
+	}
+	if err := r.mapRing(); err != nil {
+		return err
+	}
+	// Fails where the poller does not take the socket.
+	if err := r.file.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("tap: waiting on a packet socket: %w", err)
+	}
+	if r.conn, err = r.file.SyscallConn(); err != nil {
+		return fmt.Errorf("tap: waiting on a packet socket: %w", err)
+	}
+	r.awake = r.awakened
+	r.fragments = newReassembler(r.cfg.FragmentBytes, r.cfg.FragmentTimeout, time.Now)
+	if r.port, err = hold(r.cfg.Port); err != nil {
+		return err
+	}
+	return r.bind(ifi)
+}
+
+// mapRing has the kernel make the ring, and maps it.
+func (r *Ring) mapRing() error {
+	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
+		return fmt.Errorf("tap: choosing TPACKET_V3: %w", err)
+	}
+	blocks := r.cfg.RingBytes / r.cfg.BlockBytes
+	req := unix.TpacketReq3{
+		Block_size:     uint32(r.cfg.BlockBytes),
+		Block_nr:       uint32(blocks),
+		Frame_size:     slotBytes,
+		Frame_nr:       uint32(blocks * (r.cfg.BlockBytes / slotBytes)),
+		Retire_blk_tov: uint32(r.cfg.BlockTimeout / time.Millisecond),
+	}
+	if err := unix.SetsockoptTpacketReq3(r.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
+		return fmt.Errorf("tap: making a ring of %d bytes: %w", r.cfg.RingBytes, err)
+	}
+	mem, err := unix.Mmap(r.fd, 0, r.cfg.RingBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("tap: mapping a ring of %d bytes: %w", r.cfg.RingBytes, err)
+	}
+	r.mem = mem
+	return nil
+}
+
+// bind starts the capture.
+func (r *Ring) bind(ifi *net.Interface) error {
+	mreq := unix.PacketMreq{Ifindex: int32(ifi.Index), Type: unix.PACKET_MR_PROMISC}
+	if err := unix.SetsockoptPacketMreq(r.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &mreq); err != nil {
+		return fmt.Errorf("tap: promiscuous mode on %s: %w", ifi.Name, err)
+	}
+	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
+		return fmt.Errorf("tap: leaving out sent packets needs Linux 4.20: %w", err)
+	}
+	// The protocol is in network byte order.
+	var proto [2]byte
+	binary.BigEndian.PutUint16(proto[:], unix.ETH_P_ALL)
+	at := unix.SockaddrLinklayer{Protocol: binary.NativeEndian.Uint16(proto[:]), Ifindex: ifi.Index}
+	if err := unix.Bind(r.fd, &at); err != nil {
+		return fmt.Errorf("tap: binding to %s: %w", ifi.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package tap
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Ring is a running capture. One goroutine calls Next; Stop and Stats may be
+// called from any.
+type Ring struct {
+	cfg  Config
+	fd   int             // the packet socket, non-blocking
+	file *os.File        // fd, which it owns
+	conn syscall.RawConn // fd, to wait on
+	port holder
+	mem  []byte // shared with the kernel; nil once closed
+
+	// Next's own.
+	current    int  // the block to be read next
+	held       bool // current is in the reader's hands
+	frames     [][]byte
+	fragments  *reassembler
+	taken      uint64 // packets in the blocks read so far
+	blocks     uint64 // blocks read so far
+	linkDown   bool
+	awake      func(uintptr) bool // r.awakened, made once
+	sleepErr   error              // what awakened found
+	gone       error              // the interface is; ends the capture
+	drainUntil time.Time          // set by the first wait for the last block
+
+	stopping atomic.Bool
+	stopErr  error // written before stopping is set
+
+	mu     sync.Mutex // guards the below, and fd against Close
+	closed bool
+	stats  Stats
+}
+
+// Next waits for packets and returns the Ethernet frames of a batch, at least
+// one, in the order of capture; a reassembled one is where its last fragment
+// was. VLAN tags are as the kernel shows them, which has taken the outermost
+// off.
+//
+// The frames, which may be written to, and the slice are valid until the next
+// call of Next or Close.
+//
+// The error is io.EOF when Stop was called and all that was captured before has
+// been returned, ErrInterfaceGone when the interface is no more, and
+// os.ErrClosed after Close. An interface that only goes down is waited for and
+// counted in Stats.LinkDowns.
+func (r *Ring) Next() ([][]byte, error) {
+	if r.mem == nil {
+		return nil, os.ErrClosed
+	}
+	r.release()
+	for {
+		if block := r.take(); block != nil {
+			if frames := r.read(block); len(frames) > 0 {
+				return frames, nil
+			}
+			r.release()
+			continue
+		}
+		if err := r.wait(); err != nil {
+			r.fragments.flush()
+			r.publish(walker{}, nil)
+			return nil, err
+		}
+	}
+}
+
+// Stop ends the capture: packets that arrive from now on are not taken in, and
+// Next, which it wakes, returns io.EOF after the last that were.
+func (r *Ring) Stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || r.stopping.Load() {
+		return
+	}
+	r.stopErr = attach(r.fd, dropAll)
+	r.stopping.Store(true)
+	// A time that has passed wakes Next. The error could only be that the file
+	// has no poller, which Open has ruled out.
+	_ = r.file.SetReadDeadline(time.Unix(1, 0))
+}
+
+// Close ends the capture at once and gives its memory and the port back. It must
+// not be called while Next runs or a frame is in use. Further calls do nothing.
+func (r *Ring) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil
+	}
+	r.readKernel()
+	r.closed = true
+	r.port.close()
+	var errs []error
+	if r.mem != nil {
+		errs = append(errs, os.NewSyscallError("munmap", unix.Munmap(r.mem)))
+		r.mem = nil
+	}
+	errs = append(errs, r.file.Close())
+	return errors.Join(errs...)
+}
+
+// take gives the current block if the kernel has handed it over, else nil.
+func (r *Ring) take() []byte {
+	if !r.ready() {
+		return nil
+	}
+	r.held = true
+	at := r.current * r.cfg.BlockBytes
+	return r.mem[at : at+r.cfg.BlockBytes : at+r.cfg.BlockBytes]
+}
+
+// ready says whether the kernel has handed the current block over.
+func (r *Ring) ready() bool {
+	return atomic.LoadUint32(r.status())&unix.TP_STATUS_USER != 0
+}
+
+// release gives the current block, if it is in the reader's hands, back to the
+// kernel.
+func (r *Ring) release() {
+	if !r.held {
+		return
+	}
+	r.held = false
+	atomic.StoreUint32(r.status(), unix.TP_STATUS_KERNEL)
+	r.current++
+	if r.current == r.cfg.RingBytes/r.cfg.BlockBytes {
+		r.current = 0
+	}
+}
+
+// status is the word by which the current block changes hands: what is written
+// to the block before it is stored is seen by the side that loads it.
+func (r *Ring) status() *uint32 {
+	return (*uint32)(unsafe.Pointer(&r.mem[r.current*r.cfg.BlockBytes+blockStatus]))
+}
+
+// read gives the frames of a block, reassembled where need be.
+func (r *Ring) read(block []byte) [][]byte {
+	r.frames = r.frames[:0]
+	r.fragments.begin()
+	w := walk(block)
+	r.taken += uint64(w.left)
+	for frame, ok := w.next(); ok; frame, ok = w.next() {
+		if !unfragmented(frame) {
+			if frame = r.fragments.add(frame); frame == nil {
+				continue
+			}
+		}
+		r.frames = append(r.frames, frame)
+	}
+	r.publish(w, r.frames)
+	return r.frames
+}

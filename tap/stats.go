@@ -1,0 +1,81 @@
+package tap
+
+// Stats counts since Open. Every field only grows, except the two that end in
+// Held.
+//
+// When all captured packets have been returned by Next,
+//
+//	Packets - Drops - Malformed = Frames - Reassembled + FragmentsReceived
+//
+// and always
+//
+//	FragmentsReceived = FragmentsReassembled + Σ FragmentsDropped + FragmentsHeld
+//
+// which holds for the fields with Bytes in their names as well.
+type Stats struct {
+	// Packets passed the filter: those in the ring and those dropped
+	// (PACKET_STATISTICS, tp_packets).
+	Packets uint64
+	// Drops found no room in the ring (tp_drops).
+	Drops uint64
+	// Freezes is how often the kernel found the whole ring in the reader's
+	// hands (tp_freeze_q_cnt).
+	Freezes uint64
+
+	// Frames and Bytes were returned by Next, reassembled ones included.
+	Frames, Bytes uint64
+	// Cut frames are not whole: the kernel captured less than was on the wire
+	// (tp_snaplen < tp_len). They are handed out, or added to a datagram, none
+	// the less.
+	Cut uint64
+	// Malformed frames lay outside their block and were not handed out. Only a
+	// fault of the kernel can cause them.
+	Malformed uint64
+	// LinkDowns is how often the interface went down and capture went on.
+	LinkDowns uint64
+
+	FragmentStats
+}
+
+// FragmentStats counts outer IP fragments. Bytes are those of whole frames,
+// from the Ethernet header on.
+type FragmentStats struct {
+	FragmentsReceived, FragmentBytesReceived uint64
+	// Reassembled is datagrams; FragmentsReassembled is what they came in.
+	Reassembled                                    uint64
+	FragmentsReassembled, FragmentBytesReassembled uint64
+	FragmentsDropped, FragmentBytesDropped         [FragmentDrops]uint64
+	// FragmentsHeld wait for the rest of their datagram at this moment.
+	FragmentsHeld, FragmentBytesHeld uint64
+}
+
+// FragmentDrop is why an outer fragment was dropped; it indexes
+// FragmentStats.FragmentsDropped.
+type FragmentDrop uint8
+
+const (
+	// DropTimeout: the rest did not come in Config.FragmentTimeout, nor before
+	// maxYounger newer datagrams or the end of the capture.
+	DropTimeout FragmentDrop = iota
+	// DropOverlap: it overlaps another fragment, or belongs to a datagram in
+	// which two did (RFC 5722, section 4).
+	DropOverlap
+	// DropDuplicate: it repeats one that is there. Nothing is lost with it.
+	DropDuplicate
+	// DropBudget: Config.FragmentBytes was spent on newer ones.
+	DropBudget
+	// DropMalformed: its length is not a multiple of 8, is zero or beyond the
+	// frame, or it contradicts the end of its datagram, or its datagram is in
+	// more pieces than maxPieces.
+	DropMalformed
+	// DropTooLong: the datagram would be longer than 65535 bytes.
+	DropTooLong
+
+	// FragmentDrops is the number of reasons.
+	FragmentDrops
+)
+
+// String gives the reason as a word for a metric's label.
+func (d FragmentDrop) String() string {
+	return [...]string{"timeout", "overlap", "duplicate", "budget", "malformed", "too_long", "unknown"}[min(d, FragmentDrops)]
+}

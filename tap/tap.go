@@ -1,0 +1,98 @@
+// Package tap takes mirrored packets off a network interface: an AF_PACKET
+// socket with a TPACKET_V3 ring (Linux, Documentation/networking/packet_mmap.rst),
+// a filter in the kernel for the mirror's UDP port, and reassembly of outer IP
+// fragments.
+//
+// It never sends a packet, and keeps the host's kernel from answering mirrored
+// ones. It does not look inside the mirror's UDP datagrams.
+package tap
+
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
+const (
+	defaultPort            = 4789 // RFC 7348, section 8
+	defaultRingBytes       = 64 << 20
+	defaultBlockBytes      = 1 << 20
+	defaultBlockTimeout    = time.Millisecond
+	defaultFragmentBytes   = 4 << 20
+	defaultFragmentTimeout = 2 * time.Second
+
+	// minBlockBytes holds the largest IP packet with an Ethernet header and two
+	// tags, behind the block's, the packet's and the address's header.
+	minBlockBytes = 0xffff + ethernetHeader + 2*vlanTag + 256
+	// minBlocks lets the kernel fill one block while the reader has another.
+	minBlocks = 2
+)
+
+// Config says what to capture, and with how much memory. Zero in a field other
+// than Interface means its default; a negative value is an error.
+type Config struct {
+	// Interface is the network interface's name, e.g. "eth0". It must be up,
+	// and an Ethernet or the loopback interface.
+	Interface string
+	// Port is the mirror's UDP destination port; 0 means 4789 (VXLAN).
+	Port uint16
+	// RingBytes is the memory shared with the kernel, in bytes, rounded up to
+	// whole blocks, of which there are at least two; 0 means 64 MiB. When the
+	// ring is full, packets are dropped and counted in Stats.Drops.
+	//
+	// As a block is closed after BlockTimeout however little is in it, the
+	// reader may be away for RingBytes/BlockBytes*BlockTimeout at most, before
+	// packets are lost at any rate.
+	RingBytes int
+	// BlockBytes is the size of a block, the unit in which packets are handed
+	// over, in bytes: a multiple of the page size that holds a packet of 64 KiB
+	// with its headers; 0 means 1 MiB.
+	BlockBytes int
+	// BlockTimeout is how long a packet may wait in a block that is not full,
+	// rounded up to whole milliseconds, the kernel's unit; 0 means 1 ms.
+	BlockTimeout time.Duration
+	// FragmentBytes is the memory for outer IP fragments that wait for the rest
+	// of their datagram, in bytes, rounded up to whole chunks of 2 KiB; 0 means
+	// 4 MiB. At the limit the oldest datagram is dropped and counted.
+	FragmentBytes int
+	// FragmentTimeout is how long the first fragment to arrive waits for the
+	// rest of its datagram; 0 means 2 s.
+	FragmentTimeout time.Duration
+}
+
+// resolve gives the configuration with its defaults put in and its sizes
+// rounded up.
+func (c Config) resolve() (Config, error) {
+	c.Port = or(c.Port, defaultPort)
+	c.RingBytes = or(c.RingBytes, defaultRingBytes)
+	c.BlockBytes = or(c.BlockBytes, defaultBlockBytes)
+	c.BlockTimeout = or(c.BlockTimeout, defaultBlockTimeout)
+	c.FragmentBytes = or(c.FragmentBytes, defaultFragmentBytes)
+	c.FragmentTimeout = or(c.FragmentTimeout, defaultFragmentTimeout)
+
+	if min(c.RingBytes, c.BlockBytes, c.FragmentBytes) < 0 || min(c.BlockTimeout, c.FragmentTimeout) < 0 {
+		return c, fmt.Errorf("tap: negative size or time in %+v", c)
+	}
+	if page := os.Getpagesize(); c.BlockBytes%page != 0 || c.BlockBytes < minBlockBytes {
+		return c, fmt.Errorf("tap: block of %d bytes: must be a multiple of %d and at least %d",
+			c.BlockBytes, page, roundUp(minBlockBytes, page))
+	}
+	c.RingBytes = roundUp(max(c.RingBytes, minBlocks*c.BlockBytes), c.BlockBytes)
+	c.BlockTimeout = roundUp(c.BlockTimeout, time.Millisecond)
+	c.FragmentBytes = roundUp(c.FragmentBytes, chunkBytes)
+	return c, nil
+}
+
+// or gives v, or fallback where v is zero.
+func or[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}
+
+// roundUp gives the smallest multiple of unit that is not below n.
+func roundUp[T ~int | ~int64](n, unit T) T {
+	return (n + unit - 1) / unit * unit
+}

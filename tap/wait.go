@@ -1,0 +1,155 @@
+package tap
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// downInterval is how often an interface that is down is looked at. Its
+	// coming up, and its removal after it went down, wake no packet socket.
+	downInterval = 200 * time.Millisecond
+	// drainLimit bounds the wait for the kernel to hand over the last block,
+	// which takes one Config.BlockTimeout.
+	drainLimit = time.Second
+)
+
+// wait returns when there may be a block to read, or with the error that ends
+// the capture.
+func (r *Ring) wait() error {
+	if r.stopping.Load() || r.gone != nil {
+		return r.waitLast()
+	}
+	var until time.Time
+	if r.linkDown {
+		until = time.Now().Add(downInterval)
+	}
+	if err := r.sleep(until); err != nil {
+		return err
+	}
+	if r.linkDown {
+		return r.checkLink()
+	}
+	return nil
+}
+
+// waitLast is wait after Stop, or when the interface is gone. The end has come
+// when no block was handed over for longer than the kernel keeps one open, which
+// also outlasts a packet that met the old filter on another CPU, and the kernel
+// has counted no packet that was not read.
+func (r *Ring) waitLast() error {
+	if r.stopErr != nil {
+		return r.stopErr
+	}
+	start := time.Now()
+	if r.drainUntil.IsZero() {
+		r.drainUntil = start.Add(r.cfg.BlockTimeout + drainLimit)
+	}
+	quiet := start.Add(r.cfg.BlockTimeout + time.Millisecond)
+	if err := r.sleep(quiet); err != nil {
+		return err
+	}
+	// By the clock, as it may also have been Stop's wake-up.
+	now := time.Now()
+	if r.ready() || now.Before(quiet) {
+		return nil
+	}
+	if r.captured() != r.taken && now.Before(r.drainUntil) {
+		return nil
+	}
+	if r.gone != nil {
+		return r.gone
+	}
+	return io.EOF
+}
+
+// sleep waits for a block, for Stop, for an error of the socket or until a time,
+// of which zero is never. It returns early now and then.
+//
+// It waits with Go's poller. Against poll(2) with an eventfd for Stop (2 CPUs,
+// Linux 6.18, BlockTimeout 1 ms) the latency is the same, 0.55 ms in the median.
+// In a process that does nothing else the CPU time differs by less than it does
+// between runs, but beside working goroutines it is about half of poll's: 0.22 s
+// a second against 0.35 with a packet every 200 µs, 0.12 against 0.27 with one
+// every 2 ms, the packets' sender included. The likely reason is that the
+// scheduler takes the processor from a thread that blocks in a system call, and
+// the thread has to get one back. Idle, both use next to none.
+func (r *Ring) sleep(until time.Time) error {
+	if err := r.file.SetReadDeadline(until); err != nil {
+		return fmt.Errorf("tap: waiting for packets on %s: %w", r.cfg.Interface, err)
+	}
+	r.sleepErr = nil
+	err := r.conn.Read(r.awake)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("tap: waiting for packets on %s: %w", r.cfg.Interface, err)
+	}
+	return r.sleepErr
+}
+
+// awakened says whether sleep is to end. The poller asks before it waits, when
+// it has forgotten what happened earlier, and after each event, of which a block
+// is only one.
+func (r *Ring) awakened(uintptr) bool {
+	if r.ready() {
+		return true
+	}
+	down := r.linkDown
+	r.sleepErr = r.socketError()
+	// After Stop the time alone ends the wait for the last block.
+	return r.sleepErr != nil || r.linkDown != down || r.stopping.Load() && r.drainUntil.IsZero()
+}
+
+// socketError takes the error off the socket. That the interface went down is
+// none to Next: the kernel goes on capturing when it comes up.
+func (r *Ring) socketError() error {
+	errno, err := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && errno != 0 {
+		err = unix.Errno(errno)
+	}
+	switch err {
+	case nil:
+		return nil
+	case unix.ENETDOWN:
+		r.linkDown = true
+		r.countLinkDown()
+		return nil
+	}
+	return fmt.Errorf("tap: capturing on %s: %w", r.cfg.Interface, err)
+}
+
+// checkLink sees whether an interface that went down is up again, or gone, which
+// ends the capture after what is in the ring. It asks by the socket, so that
+// neither a new name nor the thread's network namespace matters.
+func (r *Ring) checkLink() error {
+	gone := fmt.Errorf("%w: %s was removed while capturing; start again when it is back",
+		ErrInterfaceGone, r.cfg.Interface)
+	at, err := unix.Getsockname(r.fd)
+	if err != nil {
+		return fmt.Errorf("tap: looking for %s: %w", r.cfg.Interface, err)
+	}
+	link, ok := at.(*unix.SockaddrLinklayer)
+	if !ok || link.Ifindex <= 0 {
+		r.gone = gone // the kernel writes -1
+		return nil
+	}
+	ifr, err := unix.NewIfreq("")
+	if err != nil {
+		return fmt.Errorf("tap: looking for %s: %w", r.cfg.Interface, err)
+	}
+	ifr.SetUint32(uint32(link.Ifindex))
+	if err := unix.IoctlIfreq(r.fd, unix.SIOCGIFNAME, ifr); err != nil {
+		r.gone = gone
+		return nil
+	}
+	if err := unix.IoctlIfreq(r.fd, unix.SIOCGIFFLAGS, ifr); err != nil {
+		r.gone = gone
+		return nil
+	}
+	r.linkDown = ifr.Uint16()&unix.IFF_UP == 0
+	return nil
+}
