@@ -1,0 +1,161 @@
+package bridge
+
+import (
+	"context"
+	"io"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// zeros is an accepted conn that holds left bytes and then a FIN.
+type zeros struct {
+	net.Conn
+	left int
+	done chan string
+}
+
+func (z *zeros) Read(p []byte) (int, error) {
+	if z.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p), z.left)
+	z.left -= n
+	return n, nil
+}
+
+func (z *zeros) CloseWith(outcome string) { z.done <- outcome }
+
+// sink serves a listener that reads everything and holds no buffer while idle.
+func sink(b *testing.B) net.Listener {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go swallow(c.(*net.TCPConn))
+		}
+	}()
+	return ln
+}
+
+func swallow(c *net.TCPConn) {
+	defer c.Close()
+	raw, err := c.SyscallConn()
+	for n := 1; err == nil && n > 0; {
+		err = raw.Read(func(fd uintptr) bool {
+			buf := buffers.Get().(*[bufferSize]byte)
+			defer buffers.Put(buf)
+			var rerr error
+			n, rerr = unix.Read(int(fd), buf[:])
+			return rerr != unix.EAGAIN
+		})
+	}
+}
+
+func serveBench(b *testing.B) (*Bridge, *queue) {
+	br, err := New(Config{Target: sink(b).Addr().String()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ln, done := newQueue(), make(chan error, 1)
+	go func() { done <- br.Serve(ctx, ln) }()
+	b.Cleanup(func() { cancel(); <-done })
+	return br, ln
+}
+
+const benchBytes = 64 << 20
+
+func BenchmarkOneStream(b *testing.B) {
+	b.Run("bridge", func(b *testing.B) {
+		_, ln := serveBench(b)
+		b.SetBytes(benchBytes)
+		for b.Loop() {
+			z := &zeros{left: benchBytes, done: make(chan string, 1)}
+			ln.conns <- z
+			if o := <-z.done; o != "complete" {
+				b.Fatal(o)
+			}
+		}
+	})
+	b.Run("io.Copy", func(b *testing.B) {
+		ln := sink(b)
+		buf := make([]byte, bufferSize)
+		b.SetBytes(benchBytes)
+		for b.Loop() {
+			c, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				b.Fatal(err)
+			}
+			answered := make(chan error)
+			go func() {
+				_, err := io.Copy(io.Discard, c)
+				answered <- err
+			}()
+			io.CopyBuffer(struct{ io.Writer }{c}, &zeros{left: benchBytes}, buf)
+			c.(*net.TCPConn).CloseWrite()
+			<-answered
+			c.Close()
+		}
+	})
+}
+
+func BenchmarkShortStreams(b *testing.B) {
+	_, ln := serveBench(b)
+	done := make(chan string, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		ln.conns <- &zeros{left: 400, done: done}
+		if o := <-done; o != "complete" {
+			b.Fatal(o)
+		}
+	}
+}
+
+// BenchmarkIdleStreams reports what an idle stream holds in this process, its
+// half of the benchmark's own target included.
+func BenchmarkIdleStreams(b *testing.B) {
+	const n = 500
+	br, ln := serveBench(b)
+	for b.Loop() {
+		before := memory()
+		all := make([]*script, n)
+		for i := range all {
+			all[i] = newScript()
+			all[i].send([]byte("hello"))
+			ln.conns <- rich{all[i]}
+		}
+		for br.Stats().BytesWritten < br.Stats().Streams*5 {
+			time.Sleep(time.Millisecond)
+		}
+		heap, stack := memory().sub(before)
+		b.ReportMetric(float64(heap)/n, "heapB/stream")
+		b.ReportMetric(float64(stack)/n, "stackB/stream")
+		for _, s := range all {
+			s.end(io.EOF)
+			<-s.ended
+		}
+	}
+}
+
+type usage struct{ heap, stack int64 }
+
+func memory() usage {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return usage{int64(m.HeapAlloc), int64(m.StackInuse)}
+}
+
+func (u usage) sub(v usage) (heap, stack int64) { return u.heap - v.heap, u.stack - v.stack }

@@ -1,0 +1,127 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config says where streams are played and what a bad target may cost. Only
+// Target has to be set; New resolves the defaults once.
+type Config struct {
+	// Target is host:port of the shadow service. The host is a name, an IPv4
+	// address or an IPv6 address in brackets; the port is a number.
+	Target string
+
+	// DialTimeout bounds one connect attempt, name lookup and every address
+	// included. 0 means 3 s.
+	DialTimeout time.Duration
+
+	// Retries is how many attempts follow a failed first one before the stream
+	// is given up as target-refused. 0 means 2, below 0 none.
+	Retries int
+
+	// RetryDelay is the pause before the first retry; it doubles with each
+	// further one. 0 means 100 ms.
+	RetryDelay time.Duration
+
+	// WriteTimeout is how long the target may take nothing, neither a byte into
+	// the send queue nor one out of it, before the stream is given up as
+	// target-slow. It is noticed at most an eighth later. 0 means 10 s.
+	WriteTimeout time.Duration
+
+	// LingerTimeout is how long, after the client's FIN was passed on, the target
+	// may stay silent before its side is closed too. While it sends, or still
+	// takes what is queued for it, it is waited for. A target that is silent with
+	// bytes outstanding is target-slow. Noticed like WriteTimeout. 0 means 30 s.
+	LingerTimeout time.Duration
+
+	// MaxConns bounds the target connections open at a time, dials included, over
+	// all Serve calls. Further streams are turned away at once: outcome shed, and
+	// Stats.TurnedAway. 0 means 10000.
+	MaxConns int
+
+	// Logger takes a line for each stream at Debug, and an outage of the target at
+	// Warn and Info. nil discards.
+	Logger *slog.Logger
+
+	// Dial replaces the dialer, for tests. What it returns has to be a
+	// *net.TCPConn. nil means a net.Dialer, which looks the name up at every
+	// dial and tries all of its addresses.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// withDefaults returns c with every zero replaced; the error names the first
+// field that cannot be used.
+func (c Config) withDefaults() (Config, error) {
+	if err := checkTarget(c.Target); err != nil {
+		return c, err
+	}
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		zero  time.Duration
+	}{
+		{"DialTimeout", &c.DialTimeout, 3 * time.Second},
+		{"RetryDelay", &c.RetryDelay, 100 * time.Millisecond},
+		{"WriteTimeout", &c.WriteTimeout, 10 * time.Second},
+		{"LingerTimeout", &c.LingerTimeout, 30 * time.Second},
+	} {
+		if *d.value < 0 {
+			return c, fmt.Errorf("bridge: %s is %v; it must not be negative", d.name, *d.value)
+		}
+		if *d.value == 0 {
+			*d.value = d.zero
+		}
+	}
+	if c.MaxConns < 0 {
+		return c, fmt.Errorf("bridge: MaxConns is %d; it must not be negative", c.MaxConns)
+	}
+	if c.MaxConns == 0 {
+		c.MaxConns = 10000
+	}
+	if c.Retries == 0 {
+		c.Retries = 2
+	}
+	c.Retries = max(c.Retries, 0)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Dial == nil {
+		c.Dial = new(net.Dialer).DialContext
+	}
+	return c, nil
+}
+
+// checkTarget says what to do about a target that could never be dialled.
+func checkTarget(target string) error {
+	fail := func(advice string) error {
+		return fmt.Errorf("bridge: target %q: %s", target, advice)
+	}
+	if strings.Contains(target, "://") {
+		return fail("leave the scheme out and write host:port")
+	}
+	host, port, err := net.SplitHostPort(target)
+	if err != nil {
+		if ip := net.ParseIP(target); ip != nil && strings.Contains(target, ":") {
+			return fail("put the IPv6 address in brackets and add the port, as in [" + target + "]:80")
+		}
+		var addr *net.AddrError
+		if errors.As(err, &addr) && addr.Err == "missing port in address" {
+			return fail("the port is missing; write host:port")
+		}
+		return fail("write host:port, an IPv6 address in brackets as in [2001:db8::1]:80")
+	}
+	if host == "" {
+		return fail("the host is missing; write host:port, as in 127.0.0.1" + target)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fail("the port must be a number from 1 to 65535")
+	}
+	return nil
+}

@@ -1,0 +1,242 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// keepDial dials for real and keeps the last conn for the test to look at.
+type keepDial struct {
+	t      *testing.T
+	before func(*net.TCPConn) // called before the Bridge gets it
+
+	mu   sync.Mutex // guards last
+	last *net.TCPConn
+}
+
+func (d *keepDial) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	d.before(c.(*net.TCPConn))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.last = c.(*net.TCPConn)
+	return c, nil
+}
+
+func (d *keepDial) noDelay() (on int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	raw, err := d.last.SyscallConn()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) {
+		on, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY)
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return on
+}
+
+func TestStreamErrorBecomesAResetBehindAllBytes(t *testing.T) {
+	for _, row := range []struct {
+		err     error
+		outcome string
+	}{
+		{named("client-reset"), "client-reset"},
+		{named("gap"), "gap"},
+		{named("idle"), "idle"},
+		{named("shed"), "shed"},
+		{named("shutdown"), "shutdown"},
+		{named("replaced"), "replaced"},
+		{fmt.Errorf("read: %w", named("gap")), "gap"},
+		{named("complete"), "error"}, // not a stream's to say
+		{named("made up"), "error"},
+		{errors.New("no name"), "error"},
+	} {
+		t.Run(row.err.Error(), func(t *testing.T) {
+			g := newTarget(t)
+			h := serve(t, Config{Target: g.addr()})
+			data := random(300_000)
+			s := h.open(t, split(data, 10_001)...)
+			s.end(row.err)
+			expect(t, g.accept(t), data, errReset)
+			want(t, "outcome", s.outcome(t), row.outcome)
+		})
+	}
+}
+
+// slow reads at a few MB/s at most.
+type slow struct {
+	io.Reader
+	n     int
+	pause time.Duration
+}
+
+func (s slow) Read(p []byte) (int, error) {
+	time.Sleep(s.pause)
+	return s.Reader.Read(p[:min(len(p), s.n)])
+}
+
+func TestSlowReaderGetsEverythingBeforeTheReset(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr(), WriteTimeout: 500 * time.Millisecond})
+	data := random(10 << 20)
+	s := h.open(t, data)
+	s.end(named("client-reset"))
+	c := g.accept(t)
+	c.SetReadBuffer(64 << 10)
+	expect(t, slow{c, 16 << 10, 2 * time.Millisecond}, data, errReset)
+	want(t, "outcome", s.outcome(t), "client-reset")
+}
+
+func TestResetIsNotHeldBackByATargetThatTakesNothing(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr(), WriteTimeout: 200 * time.Millisecond})
+	g.narrow(t)
+	s := h.open(t, random(500_000)) // more than fits there, less than blocks here
+	s.end(named("client-reset"))
+	g.accept(t)
+	want(t, "outcome", s.outcome(t), "target-slow")
+}
+
+func TestTargetThatNeverReadsCostsItsOwnStreamOnly(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr(), WriteTimeout: 500 * time.Millisecond})
+	data := random(16 << 20) // beyond any socket buffers
+	stuck := h.open(t, data)
+	deaf := g.accept(t)
+	eventually(t, "a full queue", func() bool { return h.Stats().BytesRead > 1<<20 })
+
+	s := h.open(t, data)
+	s.end(io.EOF)
+	c := g.accept(t)
+	expect(t, c, data, nil)
+	c.Close()
+	want(t, "outcome of the other", s.outcome(t), "complete")
+
+	want(t, "outcome", stuck.outcome(t), "target-slow")
+	if _, err := io.Copy(io.Discard, deaf); !errors.Is(err, errReset) {
+		t.Errorf("the deaf target's read ended with %v, want a reset", err)
+	}
+}
+
+func TestTargetThatTakesLittleIsNotGivenUp(t *testing.T) {
+	g := newTarget(t)
+	const limit = 400 * time.Millisecond
+	// A socket is writable again when a third of its buffer is free; at this
+	// target's pace that takes longer than the limit.
+	d := keepDial{t: t, before: func(c *net.TCPConn) { c.SetWriteBuffer(128 << 10) }}
+	h := serve(t, Config{Target: g.addr(), WriteTimeout: limit, Dial: d.dial})
+	data := random(1 << 20)
+	g.narrow(t)
+	s := h.open(t, data)
+	s.end(io.EOF)
+	c := g.accept(t)
+	head := make([]byte, 60_000)
+	if _, err := io.ReadFull(slow{c, 1000, 20 * time.Millisecond}, head); err != nil {
+		t.Fatal(err)
+	}
+	if string(head) != string(data[:len(head)]) {
+		t.Error("the slow part differs")
+	}
+	expect(t, c, data[len(head):], nil)
+	c.Close()
+	want(t, "outcome", s.outcome(t), "complete")
+}
+
+func TestTargetEndsAnIdleStream(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		end  func(h *harness, c *net.TCPConn)
+	}{
+		{"with a RST", func(_ *harness, c *net.TCPConn) { rst(c) }},
+		{"with a RST behind an answer", func(_ *harness, c *net.TCPConn) {
+			c.Write(random(1 << 20))
+			rst(c)
+		}},
+		{"with a RST behind its FIN", func(h *harness, c *net.TCPConn) {
+			c.Write([]byte("x"))
+			c.CloseWrite()
+			// The FIN has the answer before it read.
+			eventually(t, "the answer", func() bool { return h.Stats().BytesDiscarded == 1 })
+			time.Sleep(10 * time.Millisecond) // no event tells that the FIN was read
+			rst(c)
+		}},
+		{"by closing with unread bytes", func(h *harness, c *net.TCPConn) { c.Close() }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			g := newTarget(t)
+			h := serve(t, Config{Target: g.addr()})
+			s := h.open(t, []byte("hello"))
+			c := g.accept(t)
+			eventually(t, "the greeting", func() bool { return h.Stats().BytesWritten == 5 })
+			row.end(h, c)
+			want(t, "outcome", s.outcome(t), "target-closed")
+		})
+	}
+}
+
+func TestTargetThatClosedAnswersTheNextBytesWithAReset(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		end  error // behind the bytes, nil: the client stays idle
+	}{
+		{"client idle after them", nil},
+		{"client's FIN right after them", io.EOF},
+		{"client's RST right after them", named("client-reset")},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			g := newTarget(t)
+			h := serve(t, Config{Target: g.addr()})
+			s := h.open(t)
+			c := g.accept(t)
+			c.Close()
+			if row.end != nil {
+				s.send([]byte("lost"))
+				s.end(row.end)
+			} else {
+				s.send([]byte("lost"))
+			}
+			want(t, "outcome", s.outcome(t), "target-closed")
+		})
+	}
+}
+
+func TestResetBehindBothFINsIsNotComplete(t *testing.T) {
+	g := newTarget(t)
+	g.narrow(t)
+	h := serve(t, Config{Target: g.addr(), LingerTimeout: time.Hour})
+	const size = 500_000 // more than fits there, less than blocks here
+	s := h.open(t, random(size))
+	s.end(io.EOF)
+	c := g.accept(t)
+	c.CloseWrite()
+	eventually(t, "every byte in the queue", func() bool { return h.Stats().BytesWritten == size })
+	time.Sleep(10 * time.Millisecond) // no event tells that the FIN follows them
+	rst(c)
+	want(t, "outcome", s.outcome(t), "target-closed")
+}
+
+func TestBytesBehindTheTargetsResetAreUnsent(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr(), WriteTimeout: time.Hour})
+	s := h.open(t, random(32<<20)) // blocks in a write
+	c := g.accept(t)
+	eventually(t, "a full queue", func() bool { return h.Stats().BytesRead > 1<<20 })
+	rst(c)
+	want(t, "outcome", s.outcome(t), "target-closed")
+	eventually(t, "unsent bytes", func() bool { return h.Stats().BytesUnsent > 0 })
+}

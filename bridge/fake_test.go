@@ -1,0 +1,335 @@
+package bridge
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand"
+	"net"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what has to come.
+const patience = 20 * time.Second
+
+// script is an accepted conn whose reads the test dictates.
+type script struct {
+	net.Conn // nil: only what is defined here may be called
+
+	ended chan string // outcomes given to CloseWith, "" for Close
+
+	mu     sync.Mutex // guards the fields below
+	cond   *sync.Cond
+	chunks [][]byte
+	err    error // follows the last chunk
+	closed int
+}
+
+func newScript() *script {
+	s := &script{ended: make(chan string, 10)}
+	s.cond = sync.NewCond(&s.mu)
+	return s
+}
+
+// send appends chunks, each of which one Read returns at most.
+func (s *script) send(chunks ...[]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.chunks = append(s.chunks, chunks...)
+	s.cond.Broadcast()
+}
+
+// end makes err what Read returns after the last chunk.
+func (s *script) end(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+	s.cond.Broadcast()
+}
+
+func (s *script) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.await()
+	switch {
+	case s.closed > 0:
+		return 0, net.ErrClosed
+	case len(s.chunks) == 0:
+		return 0, s.err
+	}
+	n := copy(p, s.chunks[0])
+	if s.chunks[0] = s.chunks[0][n:]; len(s.chunks[0]) == 0 {
+		s.chunks = s.chunks[1:]
+	}
+	return n, nil
+}
+
+func (s *script) await() {
+	for len(s.chunks) == 0 && s.err == nil && s.closed == 0 {
+		s.cond.Wait()
+	}
+}
+
+func (s *script) close(outcome string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed++
+	s.cond.Broadcast()
+	s.ended <- outcome
+}
+
+func (s *script) Close() error         { s.close(""); return nil }
+func (s *script) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4321} }
+
+func (s *script) outcome(t *testing.T) string {
+	t.Helper()
+	return receive(t, s.ended, "the stream's end")
+}
+
+// rich is a script with the optional methods.
+type rich struct{ *script }
+
+func (r rich) CloseWith(outcome string) { r.close(outcome) }
+
+func (r rich) WaitReadable() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.await()
+	return nil
+}
+
+// named is a stream's end with a name.
+type named string
+
+func (n named) Error() string   { return "stream ended: " + string(n) }
+func (n named) Outcome() string { return string(n) }
+
+// queue is a listener that the test feeds.
+type queue struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+	err    error // Accept's, once closed
+}
+
+func newQueue() *queue {
+	return &queue{conns: make(chan net.Conn), closed: make(chan struct{}), err: net.ErrClosed}
+}
+
+func (q *queue) Accept() (net.Conn, error) {
+	select {
+	case c := <-q.conns:
+		return c, nil
+	case <-q.closed:
+		return nil, q.err
+	}
+}
+
+func (q *queue) Close() error   { q.once.Do(func() { close(q.closed) }); return nil }
+func (q *queue) Addr() net.Addr { return &net.TCPAddr{} }
+
+// harness is a Bridge being served.
+type harness struct {
+	*Bridge
+	ln     *queue
+	cancel context.CancelFunc
+	done   chan error // Serve's result
+	all    []*script
+}
+
+// serve starts a Bridge; at the test's end its streams have to end in order, its
+// accounts to be balanced, and every stream's conn to have been closed once.
+func serve(t *testing.T, c Config) *harness {
+	t.Helper()
+	b, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	h := &harness{Bridge: b, ln: newQueue(), cancel: cancel, done: make(chan error, 1)}
+	go func() { h.done <- b.Serve(ctx, h.ln) }()
+	t.Cleanup(func() {
+		defer cancel()
+		h.ln.Close()
+		if err := receive(t, h.done, "Serve's return"); err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		h.done <- nil
+		balanced(t, b.Stats())
+		for i, s := range h.all {
+			s.mu.Lock()
+			if s.closed != 1 {
+				t.Errorf("accepted conn %d closed %d times, want once", i, s.closed)
+			}
+			s.mu.Unlock()
+		}
+	})
+	return h
+}
+
+func balanced(t *testing.T, s Stats) {
+	t.Helper()
+	var ended uint64
+	for _, n := range s.Outcomes {
+		ended += n
+	}
+	if s.Open != 0 || ended != s.Streams {
+		t.Errorf("streams: %d accepted, %d ended, %d open", s.Streams, ended, s.Open)
+	}
+	if s.BytesRead != s.BytesWritten+s.BytesUnsent {
+		t.Errorf("bytes: %d read, %d written, %d unsent", s.BytesRead, s.BytesWritten, s.BytesUnsent)
+	}
+}
+
+// open has the Bridge accept a new stream.
+func (h *harness) open(t *testing.T, chunks ...[]byte) *script {
+	t.Helper()
+	s := newScript()
+	s.send(chunks...)
+	h.accept(t, rich{s}, s)
+	return s
+}
+
+func (h *harness) accept(t *testing.T, c net.Conn, s *script) {
+	t.Helper()
+	select {
+	case h.ln.conns <- c:
+	case <-time.After(patience):
+		t.Fatal("not accepted")
+	}
+	h.all = append(h.all, s)
+}
+
+// target is a shadow service on loopback.
+type target struct{ *net.TCPListener }
+
+func newTarget(t *testing.T) target {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	return target{ln.(*net.TCPListener)}
+}
+
+func (g target) addr() string { return g.Addr().String() }
+
+// narrow gives the connections to come the smallest receive buffer there is.
+func (g target) narrow(t *testing.T) {
+	t.Helper()
+	raw, err := g.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// accept takes the next connection; it is closed when the test ends.
+func (g target) accept(t *testing.T) *net.TCPConn {
+	t.Helper()
+	g.SetDeadline(time.Now().Add(patience))
+	c, err := g.AcceptTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(2 * patience))
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// rst closes c with a RST.
+func rst(c *net.TCPConn) {
+	c.SetLinger(0)
+	c.Close()
+}
+
+// expect reads c to its end, which has to be end, and wants it to have been data.
+func expect(t *testing.T, c io.Reader, data []byte, end error) {
+	t.Helper()
+	sum := sha256.New()
+	n, err := io.Copy(sum, c)
+	if !errors.Is(err, end) {
+		t.Errorf("target's read ended with %v, want %v", err, end)
+	}
+	want := sha256.Sum256(data)
+	if n != int64(len(data)) || string(sum.Sum(nil)) != string(want[:]) {
+		t.Errorf("target got %d bytes, other than the %d sent", n, len(data))
+	}
+}
+
+var errReset error = syscall.ECONNRESET
+
+func random(n int) []byte {
+	p := make([]byte, n)
+	rand.New(rand.NewSource(int64(n))).Read(p)
+	return p
+}
+
+// split cuts p in pieces of at most size bytes.
+func split(p []byte, size int) (chunks [][]byte) {
+	for len(p) > size {
+		chunks = append(chunks, p[:size])
+		p = p[size:]
+	}
+	return append(chunks, p)
+}
+
+func receive[T any](t *testing.T, c <-chan T, what string) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		t.Fatalf("%s did not come", what)
+	}
+	return v
+}
+
+// eventually waits for a figure that no event announces.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !cond(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s did not come", what)
+		}
+	}
+}
+
+func want(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// lines is a logger's handler that keeps what is logged above Debug.
+type lines struct {
+	slog.Handler
+	mu   sync.Mutex // guards text
+	text []string
+}
+
+func (l *lines) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *lines) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.Level > slog.LevelDebug {
+		l.text = append(l.text, r.Level.String()+" "+r.Message)
+	}
+	return nil
+}

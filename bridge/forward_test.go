@@ -1,0 +1,207 @@
+package bridge
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+func TestTargetGetsTheStreamByteForByte(t *testing.T) {
+	for _, size := range []int{1, 7, 1460, bufferSize - 1, bufferSize, bufferSize + 1, 1<<20 + 7} {
+		t.Run(fmt.Sprintf("in chunks of %d", size), func(t *testing.T) {
+			g := newTarget(t)
+			h := serve(t, Config{Target: g.addr()})
+			data := random(min(size*1000, 3<<20))
+			s := h.open(t, split(data, size)...)
+			s.end(io.EOF)
+			c := g.accept(t)
+			expect(t, c, data, nil)
+			c.Close()
+			want(t, "outcome", s.outcome(t), "complete")
+			want(t, "BytesWritten", h.Stats().BytesWritten, uint64(len(data)))
+		})
+	}
+}
+
+func TestConnWithoutOptionalMethods(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr()})
+	data := random(1 << 20)
+	s := newScript()
+	s.send(split(data, 999)...)
+	s.end(io.EOF)
+	h.accept(t, s, s)
+	c := g.accept(t)
+	expect(t, c, data, nil)
+	c.Close()
+	want(t, "closed with", s.outcome(t), "")
+}
+
+func TestEmptyStreamIsAnEmptyConnection(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr()})
+	s := h.open(t)
+	c := g.accept(t) // opened before the client says anything
+	s.end(io.EOF)
+	expect(t, c, nil, nil)
+	c.Close()
+	want(t, "outcome", s.outcome(t), "complete")
+}
+
+func TestClientHalfClosesFirst(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr()})
+	s := h.open(t, []byte("request"))
+	s.end(io.EOF)
+	c := g.accept(t)
+	expect(t, c, []byte("request"), nil)
+	if n, err := c.Write(random(1 << 20)); err != nil {
+		t.Errorf("answer to a half-closed client: %d bytes, %v", n, err)
+	}
+	c.Close()
+	want(t, "outcome", s.outcome(t), "complete")
+	want(t, "BytesDiscarded", h.Stats().BytesDiscarded, uint64(1<<20))
+}
+
+func TestTargetHalfClosesFirst(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr(), LingerTimeout: time.Hour})
+	s := h.open(t, []byte("be"))
+	c := g.accept(t)
+	c.Write([]byte("bye"))
+	c.CloseWrite()
+	eventually(t, "the answer", func() bool { return h.Stats().BytesDiscarded == 3 })
+	s.send([]byte("fore"), []byte(" and after"))
+	s.end(io.EOF)
+	expect(t, c, []byte("before and after"), nil)
+	want(t, "outcome with the target's end still open", s.outcome(t), "complete")
+}
+
+func TestSilentTargetIsClosedAfterLinger(t *testing.T) {
+	g := newTarget(t)
+	const linger = 200 * time.Millisecond
+	h := serve(t, Config{Target: g.addr(), LingerTimeout: linger})
+	s := h.open(t, []byte("request"))
+	s.end(io.EOF)
+	c := g.accept(t)
+	start := time.Now()
+	expect(t, c, []byte("request"), nil)
+	want(t, "outcome", s.outcome(t), "complete")
+	if took := time.Since(start); took < linger*3/4 || took > 10*linger {
+		t.Errorf("closed after %v, want about %v", took, linger)
+	}
+}
+
+func TestTargetIsReadWhileItSends(t *testing.T) {
+	g := newTarget(t)
+	const linger = 300 * time.Millisecond
+	h := serve(t, Config{Target: g.addr(), LingerTimeout: linger})
+	s := h.open(t, []byte("request"))
+	s.end(io.EOF)
+	c := g.accept(t)
+	expect(t, c, []byte("request"), nil)
+	tick := time.NewTicker(linger / 6)
+	defer tick.Stop()
+	for range 18 { // three times as long as silence may last
+		<-tick.C
+		if _, err := c.Write([]byte("x")); err != nil {
+			t.Fatalf("answer: %v", err)
+		}
+	}
+	select {
+	case o := <-s.ended:
+		t.Fatalf("ended with %q while the target was sending", o)
+	default:
+	}
+	want(t, "outcome", s.outcome(t), "complete")
+	want(t, "BytesDiscarded", h.Stats().BytesDiscarded, uint64(18))
+}
+
+func TestStreamThatTheTargetNeverTookIsNotComplete(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr(), LingerTimeout: 200 * time.Millisecond})
+	g.narrow(t)
+	s := h.open(t, random(500_000)) // more than fits there, less than blocks here
+	s.end(io.EOF)
+	g.accept(t).CloseWrite()
+	want(t, "outcome", s.outcome(t), "target-slow")
+}
+
+func TestAnswersLeftToTheKernelDoNotSpoilTheEnd(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr(), LingerTimeout: 50 * time.Millisecond})
+	s := h.open(t, []byte("request"))
+	c := g.accept(t)
+	if _, err := c.Write(random(answerBatch / 2)); err != nil {
+		t.Fatal(err)
+	}
+	s.end(io.EOF)
+	want(t, "outcome", s.outcome(t), "complete")
+	want(t, "BytesDiscarded", h.Stats().BytesDiscarded, uint64(answerBatch/2))
+	expect(t, c, []byte("request"), nil) // a close with unread bytes would have reset it
+}
+
+func TestFloodOfAnswersPassesBesideTheStream(t *testing.T) {
+	const flood = 100 << 20
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr()})
+	data := random(4 << 20)
+	s := h.open(t)
+	c := g.accept(t)
+	sent := make(chan error, 1)
+	go func() {
+		p := make([]byte, 1<<20)
+		var err error
+		for n := 0; n < flood && err == nil; n += len(p) {
+			_, err = c.Write(p)
+		}
+		sent <- err
+	}()
+	s.send(split(data, 1460)...)
+	s.end(io.EOF)
+	expect(t, c, data, nil)
+	if err := receive(t, sent, "the flood's end"); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	want(t, "outcome", s.outcome(t), "complete")
+	want(t, "BytesDiscarded", h.Stats().BytesDiscarded, uint64(flood))
+}
+
+func TestEndlessAnswerDoesNotHoldUpTheEnd(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr()})
+	s := h.open(t)
+	c := g.accept(t)
+	sent := make(chan error, 1)
+	go func() {
+		p := make([]byte, 1<<20)
+		for {
+			if _, err := c.Write(p); err != nil {
+				sent <- err
+				return
+			}
+		}
+	}()
+	eventually(t, "an answer", func() bool { return h.Stats().BytesDiscarded > 0 })
+	s.end(named("client-reset"))
+	want(t, "outcome", s.outcome(t), "client-reset")
+	if err := receive(t, sent, "the target's error"); err == nil {
+		t.Error("the target can still send")
+	}
+}
+
+func TestNoDelayIsSetWhateverDialGives(t *testing.T) {
+	g := newTarget(t)
+	d := keepDial{t: t, before: func(c *net.TCPConn) { c.SetNoDelay(false) }}
+	h := serve(t, Config{Target: g.addr(), Dial: d.dial})
+	s := h.open(t)
+	g.accept(t)
+	s.send([]byte("x"))
+	eventually(t, "a byte", func() bool { return h.Stats().BytesWritten == 1 })
+	want(t, "TCP_NODELAY", d.noDelay(), 1)
+	s.end(named("idle"))
+	want(t, "outcome", s.outcome(t), "idle")
+}

@@ -1,0 +1,184 @@
+package bridge
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+)
+
+func TestStreamsBeyondMaxConnsAreTurnedAway(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr(), MaxConns: 2})
+	first, second := h.open(t), h.open(t)
+	g.accept(t).Close()
+	g.accept(t).Close()
+	want(t, "outcome of the third", h.open(t).outcome(t), "shed")
+	want(t, "TurnedAway", h.Stats().TurnedAway, uint64(1))
+
+	first.end(io.EOF)
+	want(t, "outcome of the first", first.outcome(t), "complete")
+	eventually(t, "a free place", func() bool { return h.Stats().Open == 1 })
+	fourth := h.open(t)
+	g.accept(t).Close()
+	for _, s := range []*script{second, fourth} {
+		s.end(io.EOF)
+		want(t, "outcome", s.outcome(t), "complete")
+	}
+	want(t, "Dials", h.Stats().Dials, uint64(3))
+}
+
+func TestCancelResetsEveryStreamAtOnce(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr(), LingerTimeout: time.Hour, WriteTimeout: time.Hour})
+	stuck := random(16 << 20)
+	for _, row := range []struct {
+		chunk []byte
+		end   error
+		read  error // what ends the target's read
+	}{
+		{[]byte("x"), nil, errReset},             // idle
+		{[]byte("x"), io.EOF, nil},               // waiting for the target's end
+		{stuck, nil, errReset},                   // in a write
+		{stuck[:4<<20], named("idle"), errReset}, // waiting for the send queue, or in a write
+	} {
+		s := h.open(t, row.chunk)
+		s.end(row.end)
+		c := g.accept(t)
+		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil { // the dial has returned
+			t.Fatal(err)
+		}
+		defer func() {
+			want(t, "outcome", s.outcome(t), "shutdown")
+			if _, err := io.Copy(io.Discard, c); !errors.Is(err, row.read) {
+				t.Errorf("the target's read ended with %v, want %v", err, row.read)
+			}
+		}()
+	}
+	eventually(t, "a full queue", func() bool { return h.Stats().BytesRead > 1<<20 })
+	h.cancel()
+	if err := receive(t, h.done, "Serve's return"); err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+	h.done <- nil
+	want(t, "streams shut down", h.Stats().Outcomes["shutdown"], uint64(4))
+	if _, err := h.ln.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener is left open: %v", err)
+	}
+}
+
+func TestClosedListenerLetsStreamsRunToTheirEnd(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr()})
+	s := h.open(t, []byte("before "))
+	c := g.accept(t)
+	h.ln.Close()
+	select {
+	case err := <-h.done:
+		t.Fatalf("Serve returned with a stream open: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	s.send([]byte("and after"))
+	s.end(io.EOF)
+	expect(t, c, []byte("before and after"), nil)
+	c.Close()
+	want(t, "outcome", s.outcome(t), "complete")
+	if err := receive(t, h.done, "Serve's return"); err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+	h.done <- nil
+}
+
+func TestFailingListenerEndsServe(t *testing.T) {
+	g := newTarget(t)
+	b, err := New(Config{Target: g.addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, broken := newQueue(), errors.New("broken")
+	ln.err = broken
+	done := make(chan error, 1)
+	go func() { done <- b.Serve(t.Context(), ln) }()
+	s := newScript()
+	s.send([]byte("x"))
+	ln.conns <- rich{s}
+	c := g.accept(t)
+	eventually(t, "the byte", func() bool { return b.Stats().BytesWritten == 1 })
+	ln.Close()
+	want(t, "outcome", s.outcome(t), "shutdown")
+	if err := receive(t, done, "Serve's return"); !errors.Is(err, broken) {
+		t.Errorf("Serve: %v", err)
+	}
+	expect(t, c, []byte("x"), errReset)
+	balanced(t, b.Stats())
+}
+
+func TestTwoListenersShareOneBridge(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr(), MaxConns: 1})
+	other := newQueue()
+	done := make(chan error, 1)
+	go func() { done <- h.Serve(t.Context(), other) }()
+	s := h.open(t)
+	g.accept(t).Close()
+	more := newScript()
+	other.conns <- rich{more}
+	want(t, "outcome beyond the common limit", more.outcome(t), "shed")
+	s.end(io.EOF)
+	want(t, "outcome", s.outcome(t), "complete")
+	other.Close()
+	if err := receive(t, done, "Serve's return"); err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+func TestThousandStreamsLeaveNothingBehind(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr()})
+	data := random(5000)
+	once := func(i int) {
+		s := h.open(t, data)
+		g.SetDeadline(time.Now().Add(patience))
+		c, err := g.AcceptTCP()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		switch i % 3 {
+		case 0:
+			s.end(io.EOF)
+			expect(t, c, data, nil)
+			c.Close()
+			want(t, "outcome", s.outcome(t), "complete")
+		case 1:
+			s.end(named("client-reset"))
+			expect(t, c, data, errReset)
+			want(t, "outcome", s.outcome(t), "client-reset")
+		case 2:
+			io.ReadFull(c, make([]byte, 1)) // a reset before would be a failed dial
+			rst(c)
+			want(t, "outcome", s.outcome(t), "target-closed")
+		}
+	}
+	once(0) // what is opened once, such as the poller
+	eventually(t, "rest", func() bool { return h.Stats().Open == 0 })
+	files, goroutines := descriptors(t), runtime.NumGoroutine()
+	for i := range 1000 {
+		once(i)
+	}
+	eventually(t, "rest", func() bool { return h.Stats().Open == 0 })
+	want(t, "descriptors", descriptors(t), files)
+	eventually(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines })
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}

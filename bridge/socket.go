@@ -1,0 +1,87 @@
+package bridge
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// scratch gives discarding receives their length. The kernel never writes to it,
+// so its pages are never backed by memory and all streams can share it.
+var scratch [1 << 20]byte
+
+// receiveDiscard takes up to len(scratch) bytes off fd's receive queue and
+// throws them away uncopied: MSG_TRUNC on a TCP socket, tcp(7). n is 0 at the
+// FIN; unix.EAGAIN means that nothing is there.
+func receiveDiscard(fd uintptr) (n int, err error) {
+	for {
+		n, _, err = unix.Recvfrom(int(fd), scratch[:], unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// wakeAt has a waiting receive of raw's socket wait for n bytes, a FIN or a RST
+// (SO_RCVLOWAT, socket(7)). What was there already wakes it anew.
+func wakeAt(raw syscall.RawConn, n int) {
+	// Only wake-ups depend on it, and a closed socket has no more of them.
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, n)
+	})
+}
+
+// tcpClose is TCP_CLOSE of the kernel's include/net/tcp_states.h.
+const tcpClose = 7
+
+// closed reports whether fd's connection is over in both directions. cause is nil
+// where it ended in order, each side's FIN acknowledged, and the socket's
+// pending error (SO_ERROR, which this clears) where it was cut off. A socket at
+// the peer's FIN keeps on reading as EOF when a RST follows; only this tells.
+func closed(fd uintptr) (over bool, cause error) {
+	info, err := unix.GetsockoptTCPInfo(int(fd), unix.SOL_TCP, unix.TCP_INFO)
+	if err != nil {
+		return true, err
+	}
+	if info.State != tcpClose {
+		return false, nil
+	}
+	errno, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return true, err
+	}
+	if errno != 0 {
+		return true, unix.Errno(errno)
+	}
+	return true, nil
+}
+
+// unacked is the number of bytes sent or waiting that the peer has not
+// acknowledged (SIOCOUTQ, tcp(7)); a FIN counts as one. The error is that of a
+// closed descriptor.
+func unacked(raw syscall.RawConn) (n int, err error) {
+	cerr := raw.Control(func(fd uintptr) {
+		n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+	})
+	if cerr != nil {
+		return 0, cerr
+	}
+	return n, err
+}
+
+// stall tells how long a peer has shown no sign of life.
+type stall struct {
+	bytes int64     // at the last sign
+	since time.Time // when that was seen; zero before the first look
+}
+
+// over takes a look: bytes is what the peer has done so far, in bytes. It reports
+// whether no look for as long as limit has found more than the one before.
+func (t *stall) over(now time.Time, bytes int64, limit time.Duration) bool {
+	if t.since.IsZero() || bytes > t.bytes {
+		t.bytes, t.since = bytes, now
+		return false
+	}
+	return now.Sub(t.since) >= limit
+}
