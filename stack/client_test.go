@@ -24,14 +24,14 @@ const testVNI, testPort = 42, 8080
 // client is a model of a mirrored client: it numbers its bytes and makes the
 // packets that carry them, with gopacket.
 type client struct {
-	t        *testing.T
+	t        testing.TB
 	src, dst netip.AddrPort
 	isn      uint32
 	vni      uint32
 	options  []layers.TCPOption
 }
 
-func newClient(t *testing.T, isn uint32) *client {
+func newClient(t testing.TB, isn uint32) *client {
 	return &client{
 		t: t, isn: isn, vni: testVNI,
 		src: netip.MustParseAddrPort("192.0.2.7:40000"),

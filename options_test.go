@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var fourFlags = []string{"--iface", "eth9", "--vni", "42", "--port", "8080", "--to", "host:80"}
+
+// parse is parseOptions with an environment of its own. The flags' own
+// variables are read by go-flags, from the process.
+func parse(t *testing.T, env map[string]string, args ...string) (*options, error) {
+	t.Helper()
+	for name, value := range env {
+		if strings.HasPrefix(name, "NETMIRROR_") {
+			t.Setenv(name, value)
+		}
+	}
+	return parseOptions("/usr/bin/netmirror", args, func(name string) string { return env[name] }, io.Discard)
+}
+
+func TestCalls(t *testing.T) {
+	type env = map[string]string
+	for _, tc := range []struct {
+		name string
+		env  env
+		args []string
+		want func(o *options) bool
+	}{
+		{"four flags", nil, fourFlags, func(o *options) bool {
+			return o.Capture.Iface == "eth9" && slices.Equal(o.Selection.VNI, []vni{42}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
+		}},
+		{"the drop-in call", nil, []string{"eth9", "42", "8080", "host:80"}, func(o *options) bool {
+			return o.Capture.Iface == "eth9" && slices.Equal(o.Selection.VNI, []vni{42}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
+		}},
+		{"the environment alone", env{"NETMIRROR_IFACE": "eth9", "NETMIRROR_VNI": "42,43", "NETMIRROR_PORT": "8080", "NETMIRROR_TO": "host:80"}, nil, func(o *options) bool {
+			return o.Capture.Iface == "eth9" && slices.Equal(o.Selection.VNI, []vni{42, 43}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
+		}},
+		{"VNI 0 is legal", nil, []string{"eth9", "0", "8080", "host:80"}, func(o *options) bool { return slices.Equal(o.Selection.VNI, []vni{0}) }},
+		{"an IPv6 target", nil, []string{"eth9", "0", "8080", "[2001:db8::1]:80"}, func(o *options) bool { return o.Target.To == "[2001:db8::1]:80" }},
+		{"the variables of vxlan-to-http", env{"MAX_PENDING_PACKETS": "7", "MAX_RETRIES": "0", "NUM_THREADS": "3", "RUST_LOG": "debug"},
+			[]string{"eth9", "42", "8080", "host:80"}, func(o *options) bool {
+				return o.Fidelity.MaxPendingPackets == 7 && o.Target.MaxRetries == 0 && o.Run.Threads == 3 && o.Run.LogLevel == "debug"
+			}},
+		{"flags win over them", env{"MAX_PENDING_PACKETS": "7", "MAX_RETRIES": "0", "NUM_THREADS": "3", "RUST_LOG": "debug"},
+			append(slices.Clone(fourFlags), "--max-pending-packets=8", "--max-retries=9", "--threads=1", "--log-level=error"), func(o *options) bool {
+				return o.Fidelity.MaxPendingPackets == 8 && o.Target.MaxRetries == 9 && o.Run.Threads == 1 && o.Run.LogLevel == "error"
+			}},
+		{"RUST_LOG with directives", env{"RUST_LOG": "vxlan_to_http=trace,WARN"}, fourFlags, func(o *options) bool { return o.Run.LogLevel == "warn" }},
+		{"RUST_LOG for a module alone", env{"RUST_LOG": "vxlan_to_http=error"}, fourFlags, func(o *options) bool { return o.Run.LogLevel == "error" }},
+		{"RUST_LOG that says nothing", env{"RUST_LOG": "vxlan_to_http"}, fourFlags, func(o *options) bool { return o.Run.LogLevel == "info" }},
+		{"a flag wins over its variable", env{"NETMIRROR_GAP_TIMEOUT": "5s"}, append(slices.Clone(fourFlags), "--gap-timeout=2s"), func(o *options) bool {
+			return o.Fidelity.GapTimeout == 2*time.Second
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o, err := parse(t, tc.env, tc.args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !tc.want(o) {
+				t.Errorf("%+v", *o)
+			}
+		})
+	}
+}
+
+func TestWrongCalls(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		args []string
+		want string // in the message
+	}{
+		{"nothing", nil, "--iface"},
+		{"no VNI", []string{"--iface=lo", "--port=1", "--to=a:1"}, "--vni"},
+		{"no port", []string{"--iface=lo", "--vni=1", "--to=a:1"}, "--port"},
+		{"no target", []string{"--iface=lo", "--vni=1", "--port=1"}, "--to"},
+		{"a VNI of 25 bits", []string{"lo", "16777216", "80", "a:1"}, "16777215"},
+		{"port 0", []string{"lo", "1", "0", "a:1"}, "65535"},
+		{"port 65536", []string{"--iface=lo", "--vni=1", "--port=65536", "--to=a:1"}, "65535"},
+		{"a target without a port", []string{"lo", "1", "80", "a"}, "HOST:PORT"},
+		{"a target without a host", []string{"lo", "1", "80", ":80"}, "HOST:PORT"},
+		{"a target with a bad port", []string{"lo", "1", "80", "a:http"}, "65535"},
+		{"three words", []string{"lo", "1", "80"}, "four"},
+		{"flags and words", append([]string{"lo", "1", "80", "a:1"}, "--stats-interval=1s"), "do not mix"},
+		{"an unknown flag", append([]string{"--foo"}, fourFlags...), "foo"},
+		{"a time without a unit", append([]string{"--gap-timeout=1"}, fourFlags...), "unit"},
+		{"a negative number", append([]string{"--max-retries=-1"}, fourFlags...), "max-retries"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			status := run(t.Context(), append([]string{"netmirror"}, tc.args...), func(string) string { return "" }, &stdout, &stderr)
+			if status != 1 || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), tc.want) || stdout.Len() > 0 {
+				t.Errorf("status %d, %q and %q; want 1 and one line with %q", status, stdout.String(), stderr.String(), tc.want)
+			}
+		})
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	for _, arg := range []string{"--help", "-h", "--version"} {
+		var stdout, stderr bytes.Buffer
+		if status := run(t.Context(), []string{"netmirror", arg}, func(string) string { return "" }, &stdout, &stderr); status != 0 || stdout.Len() == 0 || stderr.Len() > 0 {
+			t.Errorf("%s: status %d, %q, %q", arg, status, stdout.String(), stderr.String())
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"netmirror/decap"
+	"netmirror/stack"
+	"netmirror/tap"
+)
+
+// counts are what the capture loop counts itself.
+type counts struct {
+	frames, bytes atomic.Uint64
+	reasons       [decap.NumReasons]atomic.Uint64
+}
+
+func (c *counts) frame(r decap.Reason, size int) {
+	c.frames.Add(1)
+	c.bytes.Add(uint64(size))
+	c.reasons[r].Add(1)
+}
+
+// reportEvery logs the figures at each interval until ctx ends.
+func (p *pipeline) reportEvery(ctx context.Context, interval time.Duration) {
+	if interval <= 0 {
+		<-ctx.Done()
+		return
+	}
+	t := time.NewTicker(interval)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			p.report()
+		}
+	}
+}
+
+// report logs one line: what came, what became of it, and what was dropped,
+// by reason. Reasons that nothing was dropped for are left out.
+func (p *pipeline) report() {
+	ring, st, br := p.ring.Stats(), p.stack.Stats(), p.bridge.Stats()
+	attrs := []any{
+		"packets_received", p.counts.frames.Load(),
+		"packets_forwarded", st.Used,
+		"packets_held", st.Held,
+		"kernel_drops", ring.Drops,
+		"flows_open", st.Flows,
+		"flows_opened", st.FlowsOpened,
+		"target_conns", br.Open,
+		"bytes_received", st.Bytes,
+		"bytes_forwarded", br.BytesWritten,
+	}
+	for outcome, n := range br.Outcomes {
+		attrs = some(attrs, "end_"+outcome, n)
+	}
+	for r := decap.OK + 1; r < decap.NumReasons; r++ {
+		attrs = some(attrs, "drop_"+r.String(), p.counts.reasons[r].Load())
+	}
+	for r := range tap.FragmentDrops {
+		attrs = some(attrs, "drop_fragment_"+r.String(), ring.FragmentsDropped[r])
+	}
+	for d := range stack.NumDrops {
+		attrs = some(attrs, "drop_"+d.String(), st.Dropped[d])
+	}
+	attrs = some(attrs, "half_open_forgotten", st.HalfOpenLost)
+	attrs = some(attrs, "frames_cut", ring.Cut)
+	p.log.Log(context.Background(), slog.LevelInfo, "stats", attrs...)
+}
+
+func some(attrs []any, key string, n uint64) []any {
+	if n == 0 {
+		return attrs
+	}
+	return append(attrs, key, n)
+}
