@@ -64,7 +64,7 @@ func checkLinkType(fd int, name string) error {
 // captureError says what the refusal of a packet socket means.
 func captureError(err error) error {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("%w to capture: run as root, or: %s", ErrPermission, setcap("cap_net_raw"))
+		return fmt.Errorf("%w to capture, which takes CAP_NET_RAW: run as root, or: %s", ErrPermission, setcap("cap_net_raw"))
 	}
 	return fmt.Errorf("tap: opening a packet socket: %w", err)
 }

@@ -1,0 +1,43 @@
+# netmirror: see README.md. Everything here runs with Go and a POSIX shell;
+# what the tests need beside that, `make test` installs where it may.
+
+GOOS        ?= linux
+GOARCH      ?= $(shell go env GOARCH)
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@2026.2.2
+BIN         := bin/netmirror
+
+.PHONY: build test demo deps lint unit fuzz e2e clean
+
+## build: a static binary for linux/GOARCH in bin/
+build:
+	CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -trimpath -ldflags='-s -w' -o $(BIN) .
+
+## test: everything: vet, linter, race tests, fuzz seeds, end to end
+test: deps lint unit fuzz e2e
+
+## demo: a service, its mirror and a shadow of it, live, in namespaces of their own
+demo: build
+	go run ./e2e/demo -netmirror $(BIN)
+
+# gcc for the race detector; nginx, curl and nft for the end-to-end tests.
+deps:
+	@sh e2e/deps.sh
+
+lint:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:" $$unformatted; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+unit:
+	CGO_ENABLED=1 go test -race -timeout 5m . ./tap/... ./decap/... ./stack/... ./bridge/...
+
+## fuzz: each fuzz target for FUZZTIME
+FUZZTIME ?= 5s
+fuzz:
+	@sh e2e/fuzz.sh $(FUZZTIME)
+
+e2e: build
+	NETMIRROR_BIN=$(CURDIR)/$(BIN) CGO_ENABLED=1 go test -race -timeout 10m ./e2e/...
+
+clean:
+	rm -rf bin

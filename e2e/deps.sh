@@ -1,0 +1,19 @@
+#!/bin/sh
+# Installs what the tests use beside Go, where something of it is missing.
+set -eu
+PATH=$PATH:/usr/sbin:/sbin
+missing=""
+need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+need gcc "gcc libc6-dev"
+need nginx nginx-light
+need curl curl
+need nft nftables
+[ -z "$missing" ] && exit 0
+if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" != 0 ]; then
+	echo "make test needs:$missing. Install them, or run it as root on Debian, where it installs them itself." >&2
+	exit 1
+fi
+echo "installing$missing"
+apt-get update -qq
+# shellcheck disable=SC2086 # a list of words
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,9 @@
+// Package e2e drives the built netmirror binary in a lab: clients, the
+// production service, netmirror and the shadow service each in a network
+// namespace, with mirror traffic made by the kernel. It imports nothing of
+// netmirror; what it knows of it is the command line, the log, the exit status
+// and what the shadow service received.
+//
+// The binary is built by the tests; NETMIRROR_BIN names another one, and
+// NETMIRROR_RACE=1 builds it with the race detector.
+package e2e

@@ -1,0 +1,117 @@
+package lab
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+)
+
+// limitRate bounds what the clients send. The bucket holds several
+// super-frames, for a smaller one would have the kernel cut them up.
+func (l *Lab) limitRate() error {
+	link, err := l.Cli.link.LinkByName(ClientLink)
+	if err != nil {
+		return fmt.Errorf("lab: %s: %w", ClientLink, err)
+	}
+	const bucket, queue = 256 << 10, 16 << 20 // bytes
+	rate := l.opts.Rate / 8
+	err = l.Cli.link.QdiscAdd(&netlink.Tbf{
+		QdiscAttrs: netlink.QdiscAttrs{
+			LinkIndex: link.Attrs().Index,
+			Handle:    netlink.MakeHandle(1, 0),
+			Parent:    netlink.HANDLE_ROOT,
+		},
+		Rate:   rate,
+		Limit:  queue,
+		Buffer: netlink.Xmittime(rate, bucket),
+	})
+	if err != nil {
+		return fmt.Errorf("lab: limit the client link: %w", err)
+	}
+	return nil
+}
+
+// impair makes the mirror lose frames, or deliver a share of them late. Both
+// happen as the frames leave Srv: a packet socket in Mon would still see what
+// an ingress hook there drops.
+func (l *Lab) impair() error {
+	var rules []string
+	if n := l.opts.LossPermille; n > 0 {
+		rules = append(rules, fmt.Sprintf("numgen random mod 1000 < %d drop", n))
+	}
+	if n := l.opts.LatePermille; n > 0 {
+		if err := l.addSlowQueue(); err != nil {
+			return err
+		}
+		rules = append(rules, fmt.Sprintf("numgen random mod 1000 < %d meta priority set 1:20", n))
+	}
+	if len(rules) == 0 {
+		return nil
+	}
+	return l.Srv.nft(fmt.Sprintf(`table netdev lab {
+	chain leaving {
+		type filter hook egress device %q priority 0
+		%s
+	}
+}
+`, MirrorLink, strings.Join(rules, "\n\t\t")))
+}
+
+// addSlowQueue puts two queues on Srv's mirror link: all go through 1:10,
+// unless their priority names 1:20.
+func (l *Lab) addSlowQueue() error {
+	link, err := l.Srv.link.LinkByName(MirrorLink)
+	if err != nil {
+		return fmt.Errorf("lab: %s: %w", MirrorLink, err)
+	}
+	root := netlink.NewHtb(netlink.QdiscAttrs{
+		LinkIndex: link.Attrs().Index,
+		Handle:    netlink.MakeHandle(1, 0),
+		Parent:    netlink.HANDLE_ROOT,
+	})
+	root.Defcls = 0x10
+	if err := l.Srv.link.QdiscAdd(root); err != nil {
+		return fmt.Errorf("lab: htb on the mirror link: %w", err)
+	}
+	for _, c := range []struct {
+		minor uint16
+		rate  uint64
+		burst uint32
+	}{{0x10, 10_000_000_000, 1 << 20}, {0x20, lateRate, 1600}} {
+		err := l.Srv.link.ClassAdd(netlink.NewHtbClass(
+			netlink.ClassAttrs{
+				LinkIndex: link.Attrs().Index,
+				Parent:    netlink.MakeHandle(1, 0),
+				Handle:    netlink.MakeHandle(1, c.minor),
+			},
+			netlink.HtbClassAttrs{Rate: c.rate, Ceil: c.rate, Buffer: c.burst, Cbuffer: c.burst, Quantum: 60_000},
+		))
+		if err != nil {
+			return fmt.Errorf("lab: htb class on the mirror link: %w", err)
+		}
+	}
+	return nil
+}
+
+// nft loads a ruleset inside the namespace. It is the one program the lab
+// calls: none of its libraries speaks nftables.
+func (n *Namespace) nft(rules string) error {
+	path, err := exec.LookPath("nft")
+	if err != nil {
+		return fmt.Errorf("lab: loss and reordering need nft (Debian: apt install nftables): %w", err)
+	}
+	cmd := exec.Command(path, "-f", "-")
+	cmd.Stdin = strings.NewReader(rules)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := n.Start(cmd); err != nil {
+		return fmt.Errorf("lab: nft: %w", err)
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("lab: nft: %w: %s", err, out.Bytes())
+	}
+	return nil
+}

@@ -1,0 +1,235 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Handler serves one connection of a Server. What it does not read, the
+// server reads when the handler has returned. done is closed when the server is
+// being closed; a handler that waits for something waits for that too.
+type Handler func(c *Conn, done <-chan struct{})
+
+// Server accepts connections and records each. It serves as the production
+// service and as the shadow service alike.
+type Server struct {
+	ln     *net.TCPListener
+	handle Handler
+	done   chan struct{} // closed by Close
+	wg     sync.WaitGroup
+	bytes  atomic.Int64 // received on all connections
+
+	mu      sync.Mutex // guards the fields below
+	conns   []*Conn
+	open    int
+	changed chan struct{} // closed, and replaced, when a connection comes or ends
+}
+
+// Conn is a connection that the server accepted. Its Read and Write record.
+type Conn struct {
+	*net.TCPConn
+	server *Server
+
+	mu    sync.Mutex // guards the fields below
+	tally tally
+	end   End
+}
+
+// Serve starts a server inside the namespace. The caller owns it and ends it
+// with Close.
+func (n *Namespace) Serve(at netip.AddrPort, handle Handler) (*Server, error) {
+	ln, err := n.Listen(at)
+	if err != nil {
+		return nil, fmt.Errorf("lab: serve in %s: %w", n.label, err)
+	}
+	s := &Server{ln: ln, handle: handle, done: make(chan struct{}), changed: make(chan struct{})}
+	s.wg.Go(s.accept)
+	return s, nil
+}
+
+func (s *Server) accept() {
+	for {
+		nc, err := s.ln.AcceptTCP()
+		if err != nil {
+			return // Close closed the listener
+		}
+		c := &Conn{TCPConn: nc, server: s, tally: newTally(), end: Open}
+		s.mu.Lock()
+		s.conns = append(s.conns, c)
+		s.open++
+		s.signal()
+		s.mu.Unlock()
+		s.wg.Go(func() { s.serve(c) })
+	}
+}
+
+func (s *Server) serve(c *Conn) {
+	defer c.Close()
+	// Closing the connection is what interrupts a handler's read or write.
+	gone := make(chan struct{})
+	defer close(gone)
+	go func() {
+		select {
+		case <-s.done:
+			c.Close()
+		case <-gone:
+		}
+	}()
+	s.handle(c, s.done)
+	io.Copy(io.Discard, struct{ io.Reader }{c}) // until the end, which Read records
+	s.mu.Lock()
+	s.open--
+	s.signal()
+	s.mu.Unlock()
+}
+
+// signal wakes all waiters; the caller holds s.mu.
+func (s *Server) signal() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Read reads from the connection and records bytes and end.
+func (c *Conn) Read(b []byte) (int, error) {
+	n, err := c.TCPConn.Read(b)
+	c.server.bytes.Add(int64(n))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tally.add(b[:n])
+	if err != nil && c.end == Open {
+		c.end = endOf(err)
+	}
+	return n, err
+}
+
+// Write writes to the connection. It may be first to learn of a reset, and
+// the kernel tells of it once only.
+func (c *Conn) Write(b []byte) (int, error) {
+	n, err := c.TCPConn.Write(b)
+	if errors.Is(err, unix.ECONNRESET) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.end == Open {
+			c.end = Reset
+		}
+	}
+	return n, err
+}
+
+func endOf(err error) End {
+	switch {
+	case errors.Is(err, io.EOF):
+		return EOF
+	case errors.Is(err, unix.ECONNRESET):
+		return Reset
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return Open
+	default:
+		return End(err.Error())
+	}
+}
+
+// Record returns what came on the connection so far.
+func (c *Conn) Record() Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tally.record(c.RemoteAddr().(*net.TCPAddr).AddrPort(), c.end)
+}
+
+// Records returns a record of every connection so far.
+func (s *Server) Records() []Record {
+	s.mu.Lock()
+	conns := s.conns[:len(s.conns):len(s.conns)]
+	s.mu.Unlock()
+	records := make([]Record, len(conns))
+	for i, c := range conns {
+		records[i] = c.Record()
+	}
+	return records
+}
+
+// Received is the number of bytes that came on all connections so far.
+func (s *Server) Received() int64 { return s.bytes.Load() }
+
+// patience is how long Wait accepts that nothing happens.
+const patience = 10 * time.Second
+
+// Wait returns when n connections, or more, have come and none of them is open.
+// It fails with ctx, and where for ten seconds no connection comes or ends and
+// no byte arrives.
+func (s *Server) Wait(ctx context.Context, n int) error {
+	return s.wait(ctx, func(came, open int) bool { return came >= n && open == 0 })
+}
+
+// WaitAccepted returns when n connections, or more, have come. It fails as Wait does.
+func (s *Server) WaitAccepted(ctx context.Context, n int) error {
+	return s.wait(ctx, func(came, _ int) bool { return came >= n })
+}
+
+func (s *Server) wait(ctx context.Context, enough func(came, open int) bool) error {
+	stall := time.NewTimer(patience)
+	defer stall.Stop()
+	for seen := s.Received(); ; {
+		s.mu.Lock()
+		came, open, changed := len(s.conns), s.open, s.changed
+		s.mu.Unlock()
+		if enough(came, open) {
+			return nil
+		}
+		state := func() string {
+			return fmt.Sprintf("%d connections came, %d of them are open, %d bytes", came, open, s.Received())
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("lab: %s: %w", state(), ctx.Err())
+		case <-stall.C:
+			if s.Received() == seen {
+				return fmt.Errorf("lab: %s, and nothing happens any more", state())
+			}
+		}
+		seen = s.Received()
+		stall.Reset(patience)
+	}
+}
+
+// Close ends the server: all connections are closed and every goroutine has
+// returned when it returns.
+func (s *Server) Close() {
+	close(s.done)
+	s.ln.Close()
+	s.wg.Wait()
+}
+
+// AnswerHTTP is a Handler that reads HTTP/1.x requests and answers each with
+// 200 and a body of two bytes.
+func AnswerHTTP(c *Conn, _ <-chan struct{}) {
+	r := bufio.NewReaderSize(struct{ io.Reader }{c}, 64<<10) // hides TCPConn.WriteTo, which would not record
+	for {
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return
+		}
+		if _, err := io.Copy(io.Discard, req.Body); err != nil {
+			return
+		}
+		if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"); err != nil {
+			return
+		}
+	}
+}
+
+// Swallow is a Handler that reads and never answers.
+func Swallow(*Conn, <-chan struct{}) {}

@@ -1,0 +1,68 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+
+	"netmirror/e2e/lab"
+)
+
+// neighbourly says whether a packet is what any host sends on its own to stay
+// reachable: ARP, IPv6 neighbour discovery, multicast listener reports.
+func neighbourly(packet []byte) bool {
+	p := gopacket.NewPacket(packet, layers.LayerTypeEthernet, gopacket.NoCopy)
+	if p.Layer(layers.LayerTypeARP) != nil {
+		return true
+	}
+	icmp, _ := p.Layer(layers.LayerTypeICMPv6).(*layers.ICMPv6)
+	if icmp == nil {
+		return false
+	}
+	switch icmp.TypeCode.Type() {
+	case layers.ICMPv6TypeNeighborSolicitation, layers.ICMPv6TypeNeighborAdvertisement,
+		layers.ICMPv6TypeMLDv1MulticastListenerReportMessage, layers.ICMPv6TypeMLDv1MulticastListenerDoneMessage,
+		layers.ICMPv6TypeMLDv2MulticastListenerReportMessageV2:
+		return true
+	}
+	return false
+}
+
+func TestNothingIsEverSentToTheMirror(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		opts lab.Options
+	}{
+		{"over IPv4", lab.Options{BothDirections: true}},
+		{"over IPv6", lab.Options{OuterIPv6: true}},
+		{"over IPv4, in fragments", lab.Options{MirrorMTU: 1500}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := set(t, tt.opts, nil)
+			var sniffers []*lab.Sniffer
+			for _, at := range []struct {
+				n   *lab.Namespace
+				dir lab.Direction
+			}{{s.Mon, lab.Outgoing}, {s.Srv, lab.Incoming}} {
+				sniffer, err := at.n.Sniff(lab.MirrorLink, at.dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sniffers = append(sniffers, sniffer)
+			}
+			s.run(t, mixed) // netmirror's end is part of it
+			for _, sniffer := range sniffers {
+				for _, packet := range sniffer.Packets() {
+					if !neighbourly(packet) {
+						t.Errorf("sent: %v", gopacket.NewPacket(packet, layers.LayerTypeEthernet, gopacket.Default))
+						break
+					}
+				}
+				if err := sniffer.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
