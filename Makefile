@@ -3,7 +3,7 @@
 
 GOOS        ?= linux
 GOARCH      ?= $(shell go env GOARCH)
-STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@2026.2.2
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/netmirror
 
 .PHONY: build test demo deps lint unit fuzz e2e clean

@@ -160,14 +160,14 @@ func TestTargetThatTakesLittleIsNotGivenUp(t *testing.T) {
 func TestTargetEndsAnIdleStream(t *testing.T) {
 	for _, row := range []struct {
 		name string
-		end  func(h *harness, c *net.TCPConn)
+		end  func(t *testing.T, h *harness, c *net.TCPConn)
 	}{
-		{"with a RST", func(_ *harness, c *net.TCPConn) { rst(c) }},
-		{"with a RST behind an answer", func(_ *harness, c *net.TCPConn) {
+		{"with a RST", func(_ *testing.T, _ *harness, c *net.TCPConn) { rst(c) }},
+		{"with a RST behind an answer", func(_ *testing.T, _ *harness, c *net.TCPConn) {
 			c.Write(random(1 << 20))
 			rst(c)
 		}},
-		{"with a RST behind its FIN", func(h *harness, c *net.TCPConn) {
+		{"with a RST behind its FIN", func(t *testing.T, h *harness, c *net.TCPConn) {
 			c.Write([]byte("x"))
 			c.CloseWrite()
 			// The FIN has the answer before it read.
@@ -175,7 +175,7 @@ func TestTargetEndsAnIdleStream(t *testing.T) {
 			time.Sleep(10 * time.Millisecond) // no event tells that the FIN was read
 			rst(c)
 		}},
-		{"by closing with unread bytes", func(h *harness, c *net.TCPConn) { c.Close() }},
+		{"by closing with unread bytes", func(_ *testing.T, _ *harness, c *net.TCPConn) { c.Close() }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			g := newTarget(t)
@@ -183,7 +183,7 @@ func TestTargetEndsAnIdleStream(t *testing.T) {
 			s := h.open(t, []byte("hello"))
 			c := g.accept(t)
 			eventually(t, "the greeting", func() bool { return h.Stats().BytesWritten == 5 })
-			row.end(h, c)
+			row.end(t, h, c)
 			want(t, "outcome", s.outcome(t), "target-closed")
 		})
 	}
