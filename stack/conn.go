@@ -130,9 +130,10 @@ func (c *Conn) readLocked(p []byte) (int, error) {
 }
 
 // finish ends the stream with err behind the bytes that gVisor has in order by
-// now; a FIN among them makes it io.EOF. The endpoint is gone afterwards and
-// its addresses can be used again, while what was not read yet is kept.
-func (c *Conn) finish(err error) {
+// now; a FIN among them makes it io.EOF, and complete true. The endpoint is
+// gone afterwards and its addresses can be used again, while what was not read
+// yet is kept.
+func (c *Conn) finish(err error) (complete bool) {
 	c.mu.Lock()
 	if c.live {
 		_, rerr := c.ep.Read(&c.rest, tcpip.ReadOptions{})
@@ -140,12 +141,13 @@ func (c *Conn) finish(err error) {
 			_, rerr = c.ep.Read(&c.rest, tcpip.ReadOptions{})
 		}
 		if _, fin := rerr.(*tcpip.ErrClosedForReceive); fin {
-			err = io.EOF
+			err, complete = io.EOF, true
 		}
 		c.endLocked(err)
 	}
 	c.mu.Unlock()
 	c.wake()
+	return complete
 }
 
 // endLocked takes the endpoint out of gVisor at once: a close in good order

@@ -34,6 +34,7 @@ type flow struct {
 	q       sendQueue
 	cost    int // what q counts for in the budgets
 	finSeen bool
+	fin     uint32 // sequence number of the FIN: there are no bytes at it or behind
 	rstSeen bool
 	rst     uint32 // sequence number of the RST
 

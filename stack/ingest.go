@@ -57,7 +57,7 @@ func (s *Stack) unknown(seg *segment) {
 		s.drop(seg, DropFlowOver)
 	case known.kind == midStream:
 		s.drop(seg, DropMidStream)
-	case seg.flags&flagRST != 0:
+	case seg.flags&flagRST != 0 && seg.seq == known.base:
 		s.stubs.remove(&seg.key)
 		s.used()
 	case !proves(seg, known.base):
@@ -101,10 +101,14 @@ func (s *Stack) syn(seg *segment) {
 }
 
 // proves reports whether a segment shows that the server took the SYN before
-// it: an acknowledgement of the right place, or data, of which the first may
-// be late.
+// it: an acknowledgement of the right place, or what comes behind the first
+// data, which then is late.
 func proves(seg *segment, base uint32) bool {
-	return seg.flags&flagACK != 0 && (seg.seq == base || len(seg.payload) > 0 && seg.seq-base < maxWindow)
+	if seg.seq == base {
+		return seg.flags&(flagACK|flagRST) == flagACK
+	}
+	behind := len(seg.payload) > 0 && seg.flags&flagACK != 0 || seg.flags&(flagFIN|flagRST) != 0
+	return behind && seg.seq-base < maxWindow
 }
 
 // park keeps a segment whose SYN was not seen, in case that it is only late.
@@ -126,7 +130,7 @@ func (s *Stack) parked(f *flow, seg *segment) {
 	case f.hasBase && proves(seg, f.base):
 		s.start(f, f.base)
 		s.segmentOf(f, seg)
-	case seg.flags&flagRST != 0 && f.hasBase:
+	case f.hasBase && seg.flags&flagRST != 0 && seg.seq == f.base:
 		s.used()
 		s.discard(f, DropOutOfWindow, over)
 	case f.hasBase:
@@ -196,9 +200,8 @@ func (s *Stack) unpark(f *flow) {
 		s.lost(p, n, DropOutOfWindow)
 	}
 	s.charge(f)
-	if f.rstSeen && f.rst-f.base >= maxWindow {
-		f.rstSeen = false
-	}
+	f.finSeen = f.finSeen && f.fin-f.base < maxWindow
+	f.rstSeen = f.rstSeen && f.rst-f.base < maxWindow
 	s.start(f, f.base)
 }
 
@@ -238,6 +241,13 @@ func (s *Stack) store(f *flow, seg *segment) {
 	}
 	if seqLess(seq, floor) {
 		seq = floor
+	}
+	if f.finSeen && seqLess(f.fin, end) {
+		if f.hasBase {
+			end = f.fin
+		} else {
+			s.dropFIN(f)
+		}
 	}
 	if need := entryOverhead + len(seg.payload); f.cost+need > s.cfg.FlowBytes {
 		s.shed(f, seg, DropFlowBudget)
@@ -288,8 +298,18 @@ func (s *Stack) fin(f *flow, seq, packets uint32) uint32 {
 	}
 	view, _ := newPacket(&f.key, s.cfg.Port, seq, flagACK|flagFIN, nil, 0)
 	f.q.insert(at, entry{seq: seq, fin: true, packets: packets, view: view})
-	f.finSeen = true
+	f.finSeen, f.fin = true, seq
 	return 0
+}
+
+// dropFIN lets go of a parked FIN, where bytes behind it show that it belongs
+// to an older connection on the same ports.
+func (s *Stack) dropFIN(f *flow) {
+	last := &f.q.buf[len(f.q.buf)-1]
+	s.lost(uint64(last.packets), 0, DropOutOfWindow)
+	last.release()
+	f.q.buf = f.q.buf[:len(f.q.buf)-1]
+	f.finSeen = false
 }
 
 // charge brings the budgets up to date with what the flow holds.

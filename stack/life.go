@@ -85,9 +85,10 @@ func (s *Stack) end(f *flow, e End, why Drop) {
 		s.touch(f)
 		return
 	}
-	s.counters.ended[e]++
-	if f.conn != nil {
-		f.conn.finish(e)
+	if f.conn != nil && f.conn.finish(e) {
+		s.counters.completed++
+	} else {
+		s.counters.ended[e]++
 	}
 	s.remove(f, over)
 }

@@ -119,6 +119,21 @@ func TestStreams(t *testing.T) {
 		{name: "RST of another time, behind what was received", segs: func(c *client) []Segment {
 			return append(c.opening(), c.data(0, hello), c.rst(-50), c.fin(len(hello)))
 		}, want: hello},
+		{name: "a FIN right behind the SYN, before the data", segs: func(c *client) []Segment {
+			return []Segment{c.syn(), c.fin(len(hello)), c.data(0, hello)}
+		}, want: hello},
+		{name: "a RST right behind the SYN, before the data", segs: func(c *client) []Segment {
+			return []Segment{c.syn(), c.rst(len(hello)), c.data(0, hello)}
+		}, want: hello, end: syscall.ECONNRESET},
+		{name: "bytes behind the FIN", segs: func(c *client) []Segment {
+			return append(c.opening(), c.data(1000, big[1000:2000]), c.fin(2000), c.data(2000, big[:500]), c.data(1500, big[1500:2600]), c.data(0, big[:1000]))
+		}, want: big[:2000]},
+		{name: "a RST behind the FIN", segs: func(c *client) []Segment {
+			return append(c.opening(), c.data(0, hello), c.fin(len(hello)), c.rst(len(hello)+1))
+		}, want: hello},
+		{name: "the end of an older connection before a late SYN", segs: func(c *client) []Segment {
+			return []Segment{c.fin(-5000), c.data(0, hello), c.syn(), c.fin(len(hello))}
+		}, want: hello},
 		{name: "a hole that is never filled", segs: func(c *client) []Segment {
 			return append(c.opening(), c.data(0, big[:1000]), c.data(2000, big[2000:3000]), c.fin(3000))
 		}, want: big[:1000], end: EndGap},
