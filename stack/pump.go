@@ -65,7 +65,11 @@ var synOptions = []byte{2, 4, 0xff, 0xff /* MSS */, 1, 3, 3, 14 /* window scale 
 
 // connect begins the handshake with gVisor.
 func (s *Stack) connect(f *flow) {
-	f.state, f.opened = opening, s.now
+	f.state, f.opened, f.progress = opening, s.now, s.now
+	s.sendSYN(f)
+}
+
+func (s *Stack) sendSYN(f *flow) {
 	view, _ := newPacket(&f.key, s.cfg.Port, f.base-1, flagSYN, synOptions, 0)
 	s.deliver(f, view)
 	view.Release()

@@ -69,6 +69,11 @@ func (s *Stack) age(f *flow) {
 		s.discard(f, DropMidStream, midStream)
 	case f.state == opening && age >= openTimeout:
 		s.discard(f, DropMidStream, over)
+	case f.state == opening && s.now.Sub(f.progress) >= f.backoff:
+		// Like every other segment, a SYN is kept until it has been taken.
+		f.progress = s.now
+		f.backoff = min(f.backoff*2, maxBackoff)
+		s.sendSYN(f)
 	case f.state == open:
 		s.ageOpen(f)
 	}
