@@ -163,6 +163,9 @@ func (s *Stack) activate(f *flow) {
 	if f.active < 0 {
 		f.active = len(s.active)
 		s.active = append(s.active, f)
+		if len(s.active) == 1 {
+			s.signal() // serve sleeps longer while there is none
+		}
 	}
 }
 

@@ -58,12 +58,12 @@ func TestMangledStreams(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	// Time stands still until everything was injected, however long that takes.
 	epoch := time.Now()
-	var running atomic.Bool
+	var running atomic.Pointer[time.Time]
 	s := newTestStack(t, func(c *Config) {
 		c.GapTimeout = 300 * time.Millisecond
 		c.Now = func() time.Time {
-			if running.Load() {
-				return time.Now()
+			if since := running.Load(); since != nil {
+				return epoch.Add(time.Since(*since))
 			}
 			return epoch
 		}
@@ -91,7 +91,8 @@ func TestMangledStreams(t *testing.T) {
 			turn = append(turn[:i], turn[i+1:]...)
 		}
 	}
-	running.Store(true)
+	start := time.Now()
+	running.Store(&start)
 	for range cases {
 		conn := accept(t, s)
 		from := conn.RemoteAddr().String()
