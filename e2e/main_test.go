@@ -57,9 +57,15 @@ const (
 	shadowPort  = 9090
 )
 
+// raceRate is what a netmirror with the race detector in it can follow, in bit/s.
+const raceRate = 100_000_000
+
 // buildLab makes a lab for the test, which is skipped where the kernel refuses.
 func buildLab(t *testing.T, opts lab.Options) *lab.Lab {
 	t.Helper()
+	if os.Getenv("NETMIRROR_RACE") == "1" {
+		opts.Rate = raceRate
+	}
 	l, err := lab.New(opts)
 	if errors.Is(err, lab.ErrPrivilege) && os.Getenv("CI") == "" {
 		t.Skip(err)

@@ -34,6 +34,10 @@ func (l *Lab) limitRate() error {
 	return nil
 }
 
+// lateRun is how many frames in a row go by the slow queue: one that finds it
+// empty passes at once, and each further one waits for those before it.
+const lateRun = 4
+
 // impair makes the mirror lose frames, or deliver a share of them late. Both
 // happen as the frames leave Srv: a packet socket in Mon would still see what
 // an ingress hook there drops.
@@ -46,7 +50,7 @@ func (l *Lab) impair() error {
 		if err := l.addSlowQueue(); err != nil {
 			return err
 		}
-		rules = append(rules, fmt.Sprintf("numgen random mod 1000 < %d meta priority set 1:20", n))
+		rules = append(rules, fmt.Sprintf("numgen inc mod %d < %d meta priority set 1:20", lateRun*1000/n, lateRun))
 	}
 	if len(rules) == 0 {
 		return nil

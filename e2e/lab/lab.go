@@ -50,9 +50,9 @@ type Options struct {
 // program's and not the machine's.
 const DefaultRate = 500_000_000
 
-// lateRate is the rate of the slow queue in bit/s: a full frame takes 1.5 ms
-// in it, in which DefaultRate carries some 120 others.
-const lateRate = 8_000_000
+// lateRate is the rate of the slow queue in bit/s: a full frame takes 2.4 ms
+// in it, in which DefaultRate carries some 100 others.
+const lateRate = 5_000_000
 
 func (o Options) withDefaults() Options {
 	if o.ClientMTU == 0 {

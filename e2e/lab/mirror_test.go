@@ -273,8 +273,8 @@ func TestLabLate(t *testing.T) {
 		}
 	}
 	t.Logf("of %d frames %d came late, the furthest by %d places", len(ids), late, furthest)
-	// One in a hundred is chosen, and some of them find the slow queue idle.
-	if late < len(ids)/1000 || furthest < 100 {
+	// One in a hundred is chosen, and one in four of them passes at once.
+	if late < len(ids)/300 || furthest < 100 {
 		t.Errorf("of %d frames %d came late, the furthest by %d places", len(ids), late, furthest)
 	}
 }

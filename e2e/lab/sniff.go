@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -118,23 +119,32 @@ func (s *Sniffer) read() {
 		return
 	}
 	buf := make([]byte, 1<<18)
-	for {
-		var n int
-		var rerr error
-		err := raw.Read(func(fd uintptr) bool {
-			n, _, rerr = unix.Recvfrom(int(fd), buf, 0)
-			return !errors.Is(rerr, unix.EAGAIN)
+	// The read ends when Close sets a deadline; what the kernel then still
+	// holds was captured too.
+	failed := false
+	for err == nil && !failed {
+		err = raw.Read(func(fd uintptr) bool {
+			failed = s.receive(int(fd), buf)
+			return failed
 		})
-		if err != nil {
-			return // Close closed the file
-		}
-		// A link that goes down says so once; later packets may still come.
-		if errors.Is(rerr, unix.ENETDOWN) || errors.Is(rerr, unix.EINTR) {
-			continue
-		}
-		if rerr != nil {
-			s.fail(rerr)
-			return
+	}
+	if !failed {
+		raw.Control(func(fd uintptr) { s.receive(int(fd), buf) })
+	}
+}
+
+// receive keeps packets until there is none. It returns whether it failed.
+func (s *Sniffer) receive(fd int, buf []byte) bool {
+	for {
+		n, _, err := unix.Recvfrom(fd, buf, 0)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return false
+		case errors.Is(err, unix.ENETDOWN), errors.Is(err, unix.EINTR):
+			continue // a link that goes down says so once; packets may still come
+		case err != nil:
+			s.fail(err)
+			return true
 		}
 		s.mu.Lock()
 		s.packets = append(s.packets, append([]byte(nil), buf[:n]...))
@@ -187,12 +197,13 @@ func (s *Sniffer) Wait(ctx context.Context, enough func(packet []byte) bool) err
 	}
 }
 
-// Close ends the capture. The error says that the kernel had to drop packets,
-// so that what was captured proves nothing.
+// Close ends the capture; Packets then has all of it. The error says that the
+// kernel had to drop packets, so that what was captured proves nothing.
 func (s *Sniffer) Close() error {
-	drops, err := s.drops()
-	s.file.Close()
+	err := s.file.SetReadDeadline(time.Unix(1, 0))
 	<-s.done
+	drops, derr := s.drops()
+	err = errors.Join(err, derr, s.file.Close())
 	if err == nil && drops > 0 {
 		err = fmt.Errorf("lab: the sniffer lost %d packets", drops)
 	}
