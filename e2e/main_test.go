@@ -61,7 +61,7 @@ const (
 const raceRate = 100_000_000
 
 // buildLab makes a lab for the test, which is skipped where the kernel refuses.
-func buildLab(t *testing.T, opts lab.Options) *lab.Lab {
+func buildLab(t testing.TB, opts lab.Options) *lab.Lab {
 	t.Helper()
 	if os.Getenv("NETMIRROR_RACE") == "1" {
 		opts.Rate = raceRate
@@ -82,7 +82,7 @@ func buildLab(t *testing.T, opts lab.Options) *lab.Lab {
 }
 
 // deadline bounds a whole test.
-func deadline(t *testing.T) context.Context {
+func deadline(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	t.Cleanup(cancel)
 	return ctx
@@ -100,20 +100,26 @@ type scene struct {
 
 // set makes a scene in which netmirror captures. A handler of nil answers HTTP;
 // args go to netmirror behind those that every scene needs.
-func set(t *testing.T, opts lab.Options, shadow lab.Handler, args ...string) *scene {
+func set(t testing.TB, opts lab.Options, shadow lab.Handler, args ...string) *scene {
 	t.Helper()
 	s := setServices(t, opts, shadow)
+	s.startNetmirror(t, args...)
+	return s
+}
+
+// startNetmirror starts the scene's netmirror, which then captures.
+func (s *scene) startNetmirror(t testing.TB, args ...string) {
+	t.Helper()
 	s.netmirror = start(t, s.Mon, netmirrorPath, append([]string{
 		"--iface", lab.MirrorLink, "--vni", "42", "--port", fmt.Sprint(servicePort),
 		"--to", s.Shadow(shadowPort).String(),
 	}, args...)...)
 	s.ready(t)
-	return s
 }
 
 // ready returns when netmirror captures and has tried the target, which is the
 // shadow service's first connection and empty.
-func (s *scene) ready(t *testing.T) {
+func (s *scene) ready(t testing.TB) {
 	t.Helper()
 	s.netmirror.capturing(s.ctx)
 	if err := s.shadow.Wait(s.ctx, 1); err != nil {
@@ -141,7 +147,7 @@ func behindFirst(handle lab.Handler) lab.Handler {
 }
 
 // setServices makes a scene without netmirror.
-func setServices(t *testing.T, opts lab.Options, shadow lab.Handler) *scene {
+func setServices(t testing.TB, opts lab.Options, shadow lab.Handler) *scene {
 	t.Helper()
 	if shadow == nil {
 		shadow = lab.AnswerHTTP
@@ -177,6 +183,12 @@ func (s *scene) compareWith(t *testing.T, want []lab.Record) {
 	if err := s.awaitForwarded(len(want)); err != nil {
 		t.Errorf("shadow: %v", err)
 	}
+	s.endWith(t, want)
+}
+
+// endWith ends netmirror and compares what the shadow service then has.
+func (s *scene) endWith(t *testing.T, want []lab.Record) {
+	t.Helper()
 	s.netmirror.stop(t)
 	// No connection comes any more; let the last of them end.
 	if err := s.shadow.Wait(s.ctx, 0); err != nil {
@@ -185,7 +197,5 @@ func (s *scene) compareWith(t *testing.T, want []lab.Record) {
 	if d := lab.Diff(want, s.forwarded()); d != "" {
 		t.Error(d)
 	}
-	if n := s.netmirror.stat(t, "kernel_drops"); n != 0 {
-		t.Errorf("the kernel dropped %d packets: this run proves nothing", n)
-	}
+	s.checkBooks(t)
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // program is the path of one of Debian's programs, which CI must have.
-func program(t *testing.T, name, debian string) string {
+func program(t testing.TB, name, debian string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil && os.Getenv("CI") == "" {

@@ -21,7 +21,7 @@ import (
 
 // process is a running netmirror and what it logged.
 type process struct {
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended and all its output is read
 	term sync.Once     // SIGTERM is sent once: the second would cut it short
@@ -48,12 +48,12 @@ func environment(extra ...string) []string {
 }
 
 // start runs a netmirror inside the namespace until the test ends.
-func start(t *testing.T, n *lab.Namespace, path string, args ...string) *process {
+func start(t testing.TB, n *lab.Namespace, path string, args ...string) *process {
 	t.Helper()
 	return startCommand(t, n, exec.Command(path, args...))
 }
 
-func startCommand(t *testing.T, n *lab.Namespace, cmd *exec.Cmd) *process {
+func startCommand(t testing.TB, n *lab.Namespace, cmd *exec.Cmd) *process {
 	t.Helper()
 	if cmd.Env == nil {
 		cmd.Env = environment()
@@ -140,7 +140,7 @@ func (p *process) capturing(ctx context.Context) {
 }
 
 // terminate sends SIGTERM, if it was not sent already.
-func (p *process) terminate(t *testing.T) {
+func (p *process) terminate(t testing.TB) {
 	t.Helper()
 	p.term.Do(func() {
 		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -150,7 +150,7 @@ func (p *process) terminate(t *testing.T) {
 }
 
 // stop asks netmirror to end, which must have exit status 0.
-func (p *process) stop(t *testing.T) {
+func (p *process) stop(t testing.TB) {
 	t.Helper()
 	p.terminate(t)
 	select {
@@ -164,7 +164,7 @@ func (p *process) stop(t *testing.T) {
 }
 
 // stat is a value of the newest stats line.
-func (p *process) stat(t *testing.T, key string) int64 {
+func (p *process) stat(t testing.TB, key string) int64 {
 	t.Helper()
 	lines := p.logged()
 	for i := len(lines) - 1; i >= 0; i-- {
@@ -208,7 +208,7 @@ func stat(line, key string) (int64, bool) {
 }
 
 // descriptors is the number of files that netmirror has open.
-func (p *process) descriptors(t *testing.T) int {
+func (p *process) descriptors(t testing.TB) int {
 	t.Helper()
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
 	if err != nil {
@@ -218,7 +218,7 @@ func (p *process) descriptors(t *testing.T) int {
 }
 
 // memory is netmirror's resident set in bytes.
-func (p *process) memory(t *testing.T) int64 {
+func (p *process) memory(t testing.TB) int64 {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {

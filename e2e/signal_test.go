@@ -7,9 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/gopacket"
-	"github.com/google/gopacket/layers"
-
 	"netmirror/e2e/lab"
 )
 
@@ -27,13 +24,7 @@ func gate(open <-chan struct{}) lab.Handler {
 // whether it has seen n.
 func fins(n int) func(packet []byte) bool {
 	return func(packet []byte) bool {
-		p := gopacket.NewPacket(packet, layers.LayerTypeEthernet, gopacket.NoCopy)
-		vxlan := p.Layer(layers.LayerTypeVXLAN)
-		if vxlan == nil {
-			return false
-		}
-		inner := gopacket.NewPacket(vxlan.LayerPayload(), layers.LayerTypeEthernet, gopacket.NoCopy)
-		if tcp, _ := inner.Layer(layers.LayerTypeTCP).(*layers.TCP); tcp != nil && tcp.FIN && tcp.DstPort == servicePort {
+		if seg, ok := lab.Mirrored(packet); ok && seg.FIN && seg.Dst.Port() == servicePort {
 			n--
 		}
 		return n <= 0

@@ -80,25 +80,3 @@ func TestWorkloads(t *testing.T) {
 		})
 	}
 }
-
-func TestMirrors(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		opts lab.Options
-	}{
-		{"inner IPv4", lab.Options{}},
-		{"inner IPv6", lab.Options{InnerIPv6: true}},
-		{"outer IPv6", lab.Options{OuterIPv6: true}},
-		{"inner VLAN tag", lab.Options{VLAN: 100}},
-		{"MTU 9000 inside", lab.Options{ClientMTU: 9000, MirrorMTU: 9100}},
-		{"offloaded super-frames", lab.Options{Offloads: true}},
-		{"1500-byte mirror link", lab.Options{MirrorMTU: 1500}},
-		{"both directions", lab.Options{BothDirections: true}},
-		{"every frame twice", lab.Options{Twice: true}},
-		{"some frames late by hundreds of places", lab.Options{LatePermille: 10}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			set(t, tt.opts, nil).run(t, mixed)
-		})
-	}
-}

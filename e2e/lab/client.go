@@ -84,9 +84,14 @@ func (s *Stream) Post(id uint64, size int64) error {
 	return s.Answer()
 }
 
+// PostHeader is what Post and Send put before a body of size bytes.
+func PostHeader(id uint64, size int64) string {
+	return fmt.Sprintf("POST /%d HTTP/1.1\r\nHost: lab\r\nContent-Length: %d\r\n\r\n", id, size)
+}
+
 // Send is Post without waiting for the answer.
 func (s *Stream) Send(id uint64, size int64) error {
-	header := fmt.Sprintf("POST /%d HTTP/1.1\r\nHost: lab\r\nContent-Length: %d\r\n\r\n", id, size)
+	header := PostHeader(id, size)
 	first := min(size, 32<<10)
 	head := make([]byte, len(header)+int(first))
 	body := Body(id)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 )
@@ -38,6 +39,21 @@ func (l *Lab) limitRate() error {
 // empty passes at once, and each further one waits for those before it.
 const lateRun = 4
 
+// lateRate is the rate of the slow queue in bit/s: a full frame takes 2.4 ms
+// in it, in which DefaultRate carries some 100 others, however large the frames
+// are and however many copies come of each.
+func (o Options) lateRate() uint64 {
+	const perFrame = 2400 * time.Microsecond
+	frame := uint64(o.ClientMTU)
+	if o.Offloads {
+		frame = 64 << 10
+	}
+	if o.Twice {
+		frame *= 2
+	}
+	return frame * 8 * uint64(time.Second/perFrame)
+}
+
 // impair makes the mirror lose frames, or deliver a share of them late. Both
 // happen as the frames leave Srv: a packet socket in Mon would still see what
 // an ingress hook there drops.
@@ -45,6 +61,9 @@ func (l *Lab) impair() error {
 	var rules []string
 	if n := l.opts.LossPermille; n > 0 {
 		rules = append(rules, fmt.Sprintf("numgen random mod 1000 < %d drop", n))
+	}
+	if n := l.opts.LossEvery; n > 0 {
+		rules = append(rules, fmt.Sprintf("numgen inc mod %d offset 1 == %d drop", n, n))
 	}
 	if n := l.opts.LatePermille; n > 0 {
 		if err := l.addSlowQueue(); err != nil {
@@ -84,7 +103,7 @@ func (l *Lab) addSlowQueue() error {
 		minor uint16
 		rate  uint64
 		burst uint32
-	}{{0x10, 10_000_000_000, 1 << 20}, {0x20, lateRate, 1600}} {
+	}{{0x10, 10_000_000_000, 1 << 20}, {0x20, l.opts.lateRate(), 1600}} {
 		err := l.Srv.link.ClassAdd(netlink.NewHtbClass(
 			netlink.ClassAttrs{
 				LinkIndex: link.Attrs().Index,

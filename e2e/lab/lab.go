@@ -39,7 +39,8 @@ type Options struct {
 	Offloads       bool   // mirrored frames are super-frames of up to 64 KB with unfinished checksums
 	BothDirections bool   // the answers are mirrored too
 	Twice          bool   // every frame is mirrored twice
-	LossPermille   int    // share of the mirrored frames that are lost
+	LossPermille   int    // share of the mirrored frames that are lost, by chance
+	LossEvery      int    // each such frame in a row is lost: 100 is 1 %; 0 is none
 	LatePermille   int    // share of the mirrored frames that a slow queue overtakes
 	VNI            uint32 // 0 is 42
 	Rate           uint64 // bit/s that the clients may send, 0 is DefaultRate
@@ -49,10 +50,6 @@ type Options struct {
 // serve, mirror, capture and forward at once, so that a test's losses are the
 // program's and not the machine's.
 const DefaultRate = 500_000_000
-
-// lateRate is the rate of the slow queue in bit/s: a full frame takes 2.4 ms
-// in it, in which DefaultRate carries some 100 others.
-const lateRate = 5_000_000
 
 func (o Options) withDefaults() Options {
 	if o.ClientMTU == 0 {

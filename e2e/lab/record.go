@@ -79,6 +79,13 @@ func (t *tally) record(client netip.AddrPort, end End) Record {
 	return r
 }
 
+// RecordOf is the record of a client's stream that is known as a whole.
+func RecordOf(client netip.AddrPort, stream []byte, end End) Record {
+	t := newTally()
+	t.add(stream)
+	return t.record(client, end)
+}
+
 // Diff compares two multisets of connections by their bytes and their ends. It
 // returns "" where they are equal, and else says what is missing in got and
 // what got has instead.

@@ -1,13 +1,11 @@
 package lab
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"sync"
@@ -178,6 +176,19 @@ func (s *Server) WaitAccepted(ctx context.Context, n int) error {
 	return s.wait(ctx, func(came, _ int) bool { return came >= n })
 }
 
+// WaitReceived returns when n bytes, or more, have come on all connections
+// together. Bytes have no event: it polls.
+func (s *Server) WaitReceived(ctx context.Context, n int64) error {
+	for s.Received() < n {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("lab: %d of %d bytes came: %w", s.Received(), n, ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return nil
+}
+
 func (s *Server) wait(ctx context.Context, enough func(came, open int) bool) error {
 	stall := time.NewTimer(patience)
 	defer stall.Stop()
@@ -212,24 +223,3 @@ func (s *Server) Close() {
 	s.ln.Close()
 	s.wg.Wait()
 }
-
-// AnswerHTTP is a Handler that reads HTTP/1.x requests and answers each with
-// 200 and a body of two bytes.
-func AnswerHTTP(c *Conn, _ <-chan struct{}) {
-	r := bufio.NewReaderSize(struct{ io.Reader }{c}, 64<<10) // hides TCPConn.WriteTo, which would not record
-	for {
-		req, err := http.ReadRequest(r)
-		if err != nil {
-			return
-		}
-		if _, err := io.Copy(io.Discard, req.Body); err != nil {
-			return
-		}
-		if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"); err != nil {
-			return
-		}
-	}
-}
-
-// Swallow is a Handler that reads and never answers.
-func Swallow(*Conn, <-chan struct{}) {}

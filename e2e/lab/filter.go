@@ -1,0 +1,24 @@
+package lab
+
+import "fmt"
+
+// RefuseNew has the namespace's kernel answer new connections to a TCP port
+// with a reset, as if nothing listened. Those that are open go on.
+func (n *Namespace) RefuseNew(port uint16) error { return n.filterNew(port, "reject with tcp reset") }
+
+// SwallowNew has the namespace's kernel drop the SYNs to a TCP port, as a
+// firewall does or a machine that is gone. Connections that are open go on.
+func (n *Namespace) SwallowNew(port uint16) error { return n.filterNew(port, "drop") }
+
+// AdmitNew ends RefuseNew and SwallowNew.
+func (n *Namespace) AdmitNew() error { return n.nft("delete table inet admission\n") }
+
+func (n *Namespace) filterNew(port uint16, verdict string) error {
+	return n.nft(fmt.Sprintf(`table inet admission {
+	chain arriving {
+		type filter hook input priority 0
+		tcp dport %d tcp flags & (syn | ack) == syn %s
+	}
+}
+`, port, verdict))
+}
