@@ -6,14 +6,14 @@ GOARCH      ?= $(shell go env GOARCH)
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/netmirror
 
-.PHONY: build test demo deps lint unit fuzz e2e clean
+.PHONY: build test demo deps lint unit property fuzz e2e clean
 
 ## build: a static binary for linux/GOARCH in bin/
 build:
 	CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -trimpath -ldflags='-s -w' -o $(BIN) .
 
-## test: everything: vet, linter, race tests, fuzz seeds, end to end
-test: deps lint unit fuzz e2e
+## test: everything: vet, linter, race tests, random connections, fuzzing, end to end
+test: deps lint unit property fuzz e2e
 
 ## demo: a service, its mirror and a shadow of it, live, in namespaces of their own
 demo: build
@@ -30,6 +30,11 @@ lint:
 
 unit:
 	CGO_ENABLED=1 go test -race -timeout 5m . ./tap/... ./decap/... ./stack/... ./bridge/...
+
+## property: the promise on CASES random connections and mirrors
+CASES ?= 5000
+property:
+	go test -run '^TestPromise$$' -timeout 60m ./stack -rapid.checks=$(CASES)
 
 ## fuzz: each fuzz target for FUZZTIME
 FUZZTIME ?= 5s

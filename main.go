@@ -104,6 +104,8 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 		Port: servicePort, VNIs: vnis,
 		MaxFlows: o.Budgets.MaxFlows, MaxStubs: o.Budgets.MaxHalfOpen,
 		FlowBytes: o.Budgets.FlowKiB << 10, TotalBytes: o.Budgets.TotalMiB << 20,
+		OnGap: onGaps[o.Fidelity.OnGap], Midstream: midstreams[o.Fidelity.Midstream],
+		Checksums:  checksums[o.Fidelity.VerifyChecksums],
 		MaxPending: o.Fidelity.MaxPendingPackets, GapTimeout: o.Fidelity.GapTimeout,
 		IdleTimeout: o.Budgets.IdleTimeout,
 	})

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/jessevdk/go-flags"
+
+	"netmirror/stack"
 )
 
 // options are the flags. A flag wins over its environment variable.
@@ -47,6 +49,9 @@ type targetOptions struct {
 
 type fidelityOptions struct {
 	GapTimeout        time.Duration `long:"gap-timeout" env:"NETMIRROR_GAP_TIMEOUT" value-name:"TIME" default:"1s" description:"how long to wait for a missing packet before the stream is reset"`
+	OnGap             string        `long:"on-gap" env:"NETMIRROR_ON_GAP" value-name:"WHAT" default:"reset" choice:"reset" choice:"splice" description:"what becomes of a stream whose packet is missing for good: reset it, or leave the bytes out, which alters the stream"`
+	Midstream         string        `long:"midstream" env:"NETMIRROR_MIDSTREAM" value-name:"WHERE" default:"http" choice:"http" choice:"any" choice:"off" description:"where a stream may begin in a connection whose start was not seen, that lost a packet or whose target closed: at an HTTP/1 request, at any packet, or nowhere"`
+	VerifyChecksums   string        `long:"verify-checksums" env:"NETMIRROR_VERIFY_CHECKSUMS" value-name:"WHEN" default:"auto" choice:"auto" choice:"always" choice:"never" description:"which packets with a wrong TCP checksum to drop: auto takes those that checksum offload left unfinished"`
 	MaxPendingPackets int           `long:"max-pending-packets" env:"NETMIRROR_MAX_PENDING_PACKETS" value-name:"N" default:"128" description:"how many packets may wait behind a missing one; with more, it is waited for 50 ms at most"`
 }
 
@@ -66,6 +71,13 @@ type runOptions struct {
 	LogLevel        string        `long:"log-level" env:"NETMIRROR_LOG_LEVEL" value-name:"LEVEL" default:"info" description:"least severe level to log: off, error, warn, info, debug or trace"`
 	Version         bool          `long:"version" description:"print the version and exit"`
 }
+
+// What the choices of the flags are called in stack.
+var (
+	onGaps     = map[string]stack.OnGap{"reset": stack.GapReset, "splice": stack.GapSplice}
+	midstreams = map[string]stack.Midstream{"http": stack.MidstreamHTTP, "any": stack.MidstreamAny, "off": stack.MidstreamOff}
+	checksums  = map[string]stack.Checksums{"auto": stack.ChecksumsAuto, "always": stack.ChecksumsAlways, "never": stack.ChecksumsNever}
+)
 
 // levelOff is above every level that is logged at.
 const levelOff = slog.Level(100)

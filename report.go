@@ -23,22 +23,48 @@ func (c *counts) frame(r decap.Reason, size int) {
 	c.reasons[r].Add(1)
 }
 
-// reportEvery logs the figures at each interval until ctx ends.
+// reportEvery logs the figures at each interval, and what is wrong with the
+// mirror when it shows, until ctx ends.
 func (p *pipeline) reportEvery(ctx context.Context, interval time.Duration) {
-	if interval <= 0 {
-		<-ctx.Done()
-		return
+	var due <-chan time.Time // never, where interval is 0
+	if interval > 0 {
+		t := time.NewTicker(interval)
+		defer t.Stop()
+		due = t.C
 	}
-	t := time.NewTicker(interval)
-	defer t.Stop()
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	var cut truncation
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-t.C:
+		case <-due:
 			p.report()
+		case now := <-look.C:
+			cut.look(p, now)
 		}
 	}
+}
+
+// warnPeriod is the least time between two warnings of a kind.
+const warnPeriod = time.Minute
+
+// truncation warns of packets that the mirror has cut.
+type truncation struct {
+	warned uint64    // packets that were warned of
+	next   time.Time // no warning before
+}
+
+func (t *truncation) look(p *pipeline, now time.Time) {
+	n := p.counts.reasons[decap.InnerTruncated].Load() + p.counts.reasons[decap.TCPTruncated].Load() +
+		p.stack.Stats().Dropped[stack.DropTruncated]
+	if n == t.warned || now.Before(t.next) {
+		return
+	}
+	p.log.Warn("the mirror cuts packets, and the streams they are of are lost: keep the MTU of the mirrored hosts at 8947 or less "+
+		"(a network load balancer passes on 8500 bytes at most), and set no PacketLength on the mirror session", "packets", n-t.warned)
+	t.warned, t.next = n, now.Add(warnPeriod)
 }
 
 // report logs one line: what came, what became of it, and what was dropped,
@@ -55,6 +81,7 @@ func (p *pipeline) report() {
 		"target_conns", br.Open,
 		"bytes_received", st.Bytes,
 		"bytes_forwarded", br.BytesWritten,
+		"bytes_held", st.BytesHeld,
 	}
 	for outcome, n := range br.Outcomes {
 		attrs = some(attrs, "end_"+outcome, n)
@@ -67,7 +94,11 @@ func (p *pipeline) report() {
 	}
 	for d := range stack.NumDrops {
 		attrs = some(attrs, "drop_"+d.String(), st.Dropped[d])
+		attrs = some(attrs, "drop_bytes_"+d.String(), st.DroppedBytes[d])
 	}
+	attrs = some(attrs, "picked_up", st.PickedUp)
+	attrs = some(attrs, "spliced_holes", st.Spliced)
+	attrs = some(attrs, "spliced_bytes", st.SplicedBytes)
 	attrs = some(attrs, "half_open_forgotten", st.HalfOpenLost)
 	attrs = some(attrs, "frames_cut", ring.Cut)
 	p.log.Log(context.Background(), slog.LevelInfo, "stats", attrs...)

@@ -9,27 +9,38 @@ import (
 type flowState uint8
 
 const (
-	parked  flowState = iota // holds what came before the SYN, or data in the SYN
+	parked  flowState = iota // holds what has no known start, or data in the SYN
 	waiting                  // proven; an older flow still has the endpoint of these addresses
 	opening                  // SYN injected
 	open                     // handshake done
 )
 
-// flow is one client's half of one mirrored connection. All of it is guarded
+// flow is one client's half of one mirrored connection, or what can be had of
+// it: it begins at the SYN, or at a request in the middle. All of it is guarded
 // by Stack.mu.
 type flow struct {
 	key   flowKey
 	state flowState
 	conn  *Conn // nil until gVisor's listener has handed it out
 
-	hasBase bool   // the SYN was seen
-	base    uint32 // sequence number of the stream's first byte
+	hasBase bool   // it is known where the stream starts
+	base    uint32 // sequence number of the stream's first byte; parked: the lowest seen
+	lostSYN bool   // parked: no SYN will come any more
+	picked  bool   // it did not begin at a SYN
+	opaque  bool   // not HTTP/1: no stream can begin in the middle of it
 
 	// What gVisor said.
 	ack       uint32 // everything before it has been received in order
 	windowEnd uint32 // first sequence number beyond the advertised window
 	peerSeq   uint32 // gVisor's own sequence number: what the client acknowledges
 	scale     uint8
+	shift     uint32 // what the client's sequence numbers are ahead of gVisor's: bytes spliced out
+
+	// What the mirror said.
+	beyond    uint32 // the client has sent everything before it
+	clientAck uint32 // what the client acknowledged last
+	serverAck uint32 // the server has received everything before it; base at first
+	cut       span   // came, but cut by the mirror
 
 	q       sendQueue
 	cost    int // what q counts for in the budgets
@@ -37,6 +48,7 @@ type flow struct {
 	fin     uint32 // sequence number of the FIN: there are no bytes at it or behind
 	rstSeen bool
 	rst     uint32 // sequence number of the RST
+	starts  starts // of requests that were received and perhaps not read
 
 	ending bool // end with reason once all that is contiguous has been received
 	reason End
@@ -47,12 +59,52 @@ type flow struct {
 	progress time.Time // when gVisor last took something or grew its window
 	backoff  time.Duration
 	hole     time.Time // since when bytes are missing at ack; zero when none are
+	certain  time.Time // since when they are known to be lost
 	seen     time.Time // last packet
 
 	dirty   bool // in Stack.dirty
 	eager   bool // counted in Stack.eager
 	removed bool
 	active  int // index in Stack.active, -1 when not there
+}
+
+// span is the sequence numbers from from on and before to.
+type span struct{ from, to uint32 }
+
+func (s span) has(seq uint32) bool { return seq-s.from < s.to-s.from }
+
+// starts remembers some places in a stream at which requests begin, the
+// oldest of those that were not read yet.
+type starts struct {
+	at [8]uint32
+	n  int
+}
+
+// add appends a place, unless there is no room.
+func (s *starts) add(seq uint32) {
+	if s.n < len(s.at) {
+		s.at[s.n] = seq
+		s.n++
+	}
+}
+
+// forget drops the places before seq.
+func (s *starts) forget(seq uint32) {
+	gone := 0
+	for gone < s.n && seqLess(s.at[gone], seq) {
+		gone++
+	}
+	s.n = copy(s.at[:], s.at[gone:s.n])
+}
+
+// from is the first place at or behind seq.
+func (s *starts) from(seq uint32) (uint32, bool) {
+	for _, at := range s.at[:s.n] {
+		if !seqLess(at, seq) {
+			return at, true
+		}
+	}
+	return 0, false
 }
 
 // chain is the flow and the older ones on its addresses. The flow at hand may
@@ -81,16 +133,39 @@ func (f *flow) floor() uint32 {
 	return f.base
 }
 
-// holed reports whether bytes are missing right behind what gVisor has. The
+// sentUpTo notes that the client has sent everything before seq.
+func (f *flow) sentUpTo(seq uint32) {
+	if seqLess(f.beyond, seq) && seq-f.floor() < maxWindow {
+		f.beyond = seq
+	}
+}
+
+// sent is the sequence number that everything the client sent is before, as
+// far as the mirror told. Nothing comes behind a FIN.
+func (f *flow) sent() uint32 {
+	if f.finSeen && seqLess(f.fin+1, f.beyond) {
+		return f.fin + 1
+	}
+	return f.beyond
+}
+
+// holed reports whether something is missing right behind what gVisor has. The
 // queue holds all that was not acknowledged, so that this is exact.
 func (f *flow) holed() bool {
-	if f.state != open {
+	switch {
+	case f.state != open:
 		return false
-	}
-	if f.q.len() > 0 {
+	case f.q.len() > 0:
 		return seqLess(f.ack, f.q.first().seq)
 	}
-	return f.rstSeen && seqLess(f.ack, f.rst)
+	return seqLess(f.ack, f.sent())
+}
+
+// lost reports whether what is missing at ack is known not to come any more,
+// unless the mirror has delayed it: the server has it already, or the mirror
+// has delivered a part of it.
+func (f *flow) lost() bool {
+	return seqLess(f.ack, f.serverAck) || f.cut.has(f.ack)
 }
 
 // finReady reports whether every byte before the FIN, the queue's last entry,
@@ -104,7 +179,7 @@ func (f *flow) finReady(fin *entry) bool {
 
 // busy reports whether the flow needs looking after although no packet comes.
 func (f *flow) busy() bool {
-	return f.state != open || f.q.len() > 0 || f.rstSeen || f.ending || f.newer != nil
+	return f.state != open || f.q.len() > 0 || f.rstSeen || f.ending || f.newer != nil || f.holed()
 }
 
 // waits reports whether the flow has something to do as soon as gVisor

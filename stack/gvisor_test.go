@@ -77,7 +77,7 @@ func TestSegmentsAreRewritten(t *testing.T) {
 	view, room := newPacket(&seg.key, testPort, seg.seq, flagACK, nil, len(seg.payload))
 	defer view.Release()
 	copy(room, seg.payload)
-	setAck(&seg.key, view, 77)
+	setNumbers(&seg.key, view, seg.seq, 77)
 	ip := header.IPv4(view.AsSlice())
 	if !ip.IsValid(view.Size()) || ip.TransportProtocol() != header.TCPProtocolNumber {
 		t.Fatalf("not a valid IPv4 TCP packet: % x", view.AsSlice())

@@ -10,16 +10,27 @@ func (s *Stack) newFlow(seg *segment) *flow {
 		s.drop(seg, DropFlowLimit)
 		return nil
 	}
-	f := &flow{key: seg.key, active: -1, opened: s.now, seen: s.now, progress: s.now, backoff: minBackoff}
+	f := &flow{key: seg.key, base: seg.seq, beyond: seg.seq}
+	s.add(f)
+	return f
+}
+
+// add puts a new flow into the table.
+func (s *Stack) add(f *flow) {
+	f.active, f.backoff = -1, minBackoff
+	f.opened, f.seen, f.progress = s.now, s.now, s.now
 	s.flows[f.key] = f
 	s.nflows++
 	s.touch(f)
-	return f
 }
 
 // start lets a flow begin at base as soon as its addresses are free.
 func (s *Stack) start(f *flow, base uint32) {
 	f.hasBase, f.base, f.state = true, base, waiting
+	if f.beyond-base >= maxWindow {
+		f.beyond = base
+	}
+	f.serverAck = base
 	s.touch(f)
 }
 
@@ -62,7 +73,12 @@ func (s *Stack) oldest(key *flowKey) *flow {
 // a gap; a FIN among it makes the end a complete one.
 func (s *Stack) endWhenDelivered(f *flow, e End) {
 	if f.state == parked {
-		s.discard(f, e.drop(), over)
+		s.seek(f, true)
+	}
+	if f.state == parked && !f.removed {
+		s.discard(f, ends[e].drop, over)
+	}
+	if f.removed {
 		return
 	}
 	if !f.ending {
@@ -77,33 +93,69 @@ func (s *Stack) end(f *flow, e End, why Drop) {
 	if f.removed {
 		return
 	}
-	p, n := f.q.clear()
-	s.lost(p, n, why)
+	as := over
+	if !e.final() {
+		as = s.remains(f)
+	}
+	complete := false
+	if f.conn != nil {
+		complete = f.conn.finish(e)
+		s.level(f, f.conn.received())
+	}
+	s.lost(&f.q, f.q.len(), why)
 	s.charge(f)
-	if f.conn == nil && (f.state == opening || f.state == open) && s.now.Sub(f.opened) < openTimeout {
+	switch {
+	case f.conn == nil && (f.state == opening || f.state == open) && s.now.Sub(f.opened) < openTimeout:
 		f.ending, f.reason, f.finSeen, f.rstSeen = true, e, false, false
+		f.beyond = f.floor()
 		s.touch(f)
 		return
-	}
-	if f.conn != nil && f.conn.finish(e) {
+	case complete:
 		s.counters.completed++
-	} else {
+	case f.conn != nil:
 		s.counters.ended[e]++
 	}
-	s.remove(f, over)
-}
-
-// discard ends a flow that nobody has seen a stream of.
-func (s *Stack) discard(f *flow, why Drop, as stubKind) {
-	p, n := f.q.clear()
-	s.lost(p, n, why)
 	s.remove(f, as)
 }
 
-// lost counts packets and bytes that were held and will not be delivered.
-func (s *Stack) lost(packets, bytes uint64, why Drop) {
+// level catches up with what gVisor has received by now but has not said yet,
+// so that no byte is counted as delivered and as lost: everything before the
+// sequence number end, if numbers are counted from the stream's start. The flow
+// is about to end.
+func (s *Stack) level(f *flow, end uint32) {
+	end += f.shift
+	if !seqLess(f.ack, end) {
+		return
+	}
+	s.advance(f, end)
+	for f.q.len() > 0 && !seqLess(end, f.q.first().end()) {
+		s.received(f)
+	}
+	if f.q.len() > 0 && seqLess(f.q.first().seq, end) {
+		e := f.q.first()
+		part := end - e.seq
+		e.seq, e.n, e.first = end, e.n-part, false
+		f.q.bytes -= int(part)
+		s.counters.bytesInOrder += uint64(part)
+	}
+}
+
+// discard ends a flow whose stream nobody has seen, or has any use for.
+func (s *Stack) discard(f *flow, why Drop, as stubKind) {
+	s.lost(&f.q, f.q.len(), why)
+	s.remove(f, as)
+}
+
+// lost drops the first n entries of q, which will not be delivered.
+func (s *Stack) lost(q *sendQueue, n int, why Drop) {
+	packets, bytes := q.drop(n)
 	s.counters.dropped[why] += packets
 	s.counters.droppedBytes[why] += bytes
+}
+
+// stub is what is worth remembering of a flow.
+func (f *flow) stub(kind stubKind) stub {
+	return stub{kind: kind, base: f.base, end: f.sent(), acked: f.q.acked, ack: f.q.ack}
 }
 
 // remove takes a flow off the table; the next one on its addresses may begin.
@@ -125,7 +177,7 @@ func (s *Stack) remove(f *flow, as stubKind) {
 	} else {
 		delete(s.flows, f.key)
 		if known, ok := s.stubs.get(&f.key, s.now); !ok || known.kind != halfOpen {
-			s.stubs.put(&f.key, stub{kind: as, until: s.now.Add(overTimeout)})
+			s.stubs.put(&f.key, f.stub(as), s.now)
 		}
 	}
 	s.setEager(f, false)
@@ -136,16 +188,8 @@ func (s *Stack) remove(f *flow, as stubKind) {
 }
 
 // finished is called by a stream's reader at the client's FIN.
-func (s *Stack) finished(f *flow) {
-	s.readerLeft(f, DropDuplicate, &s.counters.completed)
-}
-
-// abandoned is called by a stream's reader that gives up.
-func (s *Stack) abandoned(f *flow) {
-	s.readerLeft(f, DropTargetEnded, &s.counters.ended[endTarget])
-}
-
-func (s *Stack) readerLeft(f *flow, why Drop, outcome *uint64) {
+func (s *Stack) finished(c *Conn) {
+	f := c.flow
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.removed {
@@ -153,9 +197,72 @@ func (s *Stack) readerLeft(f *flow, why Drop, outcome *uint64) {
 	}
 	s.now = s.cfg.Now()
 	s.collect()
-	*outcome++
-	s.discard(f, why, over)
+	s.counters.completed++
+	s.level(f, c.position())
+	if f.q.len() > 0 && f.q.first().fin {
+		s.received(f)
+	}
+	s.discard(f, DropDuplicate, over)
 	s.pumpDirty()
+}
+
+// left is called by a stream's reader that gives up. Where the target has only
+// closed its connection, which it may do between two requests, the stream goes
+// on as another one.
+func (s *Stack) left(c *Conn, closed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = s.cfg.Now()
+	s.collect()
+	defer s.pumpDirty()
+	f := c.flow
+	if closed && s.resume(f, c) {
+		return
+	}
+	end, live := c.leave()
+	if !live || f.removed {
+		return
+	}
+	s.level(f, end)
+	s.counters.ended[endTarget]++
+	if !closed {
+		s.discard(f, DropTargetEnded, s.remains(f))
+	} else {
+		rest := f.rest()
+		s.discard(f, DropTargetEnded, s.remains(f))
+		s.pickUp(f, rest, DropTargetEnded)
+	}
+}
+
+// resume hands out the part of a stream that begins at the first request that
+// the target has nothing of, as a stream of its own. It reports false where
+// there is no such request. At one place that is tried once: a target that
+// takes nothing at all would be dialled for ever.
+func (s *Stack) resume(f *flow, c *Conn) bool {
+	from := c.position()
+	at, ok := f.starts.from(from)
+	if s.cfg.Midstream == MidstreamAny {
+		at, ok = from, f.ack != from
+	}
+	if !ok || s.stopping || f.shift != 0 || c.retried && at == c.first || s.cfg.Midstream == MidstreamOff {
+		return false
+	}
+	next := c.successor(at)
+	if next == nil {
+		return false
+	}
+	if _, ok := s.lingering[c]; ok {
+		delete(s.lingering, c)
+		s.lingering[next] = struct{}{}
+	}
+	s.counters.ended[endTarget]++
+	s.counters.pickedUp++
+	s.counters.flowsOpened++
+	if f.conn == c {
+		f.conn = next
+	}
+	s.accepted.put(next)
+	return true
 }
 
 // activate and deactivate keep the list of flows that time matters to.

@@ -137,7 +137,7 @@ func (*link) SetOnCloseAction(func())                 {}
 // newPacket builds the IP and TCP headers of a virtual client's packet with
 // room for n payload bytes behind them, and returns that room. The segment
 // carries no IP option and no TCP option but those in opts; checksums are
-// left out. ack is filled in by setAck.
+// left out. setNumbers fills in the acknowledgement number.
 func newPacket(k *flowKey, port uint16, seq uint32, flags uint8, opts []byte, n int) (*buffer.View, []byte) {
 	ipLen := ipv4HeaderLen
 	if k.ipv6() {
@@ -171,11 +171,14 @@ func newPacket(k *flowKey, port uint16, seq uint32, flags uint8, opts []byte, n 
 	return view, b[ipLen+tcpLen:]
 }
 
-// setAck writes the acknowledgement number of a packet from newPacket.
-func setAck(k *flowKey, view *buffer.View, ack uint32) {
+// setNumbers writes the sequence and acknowledgement numbers of a packet from
+// newPacket.
+func setNumbers(k *flowKey, view *buffer.View, seq, ack uint32) {
 	off := ipv4HeaderLen
 	if k.ipv6() {
 		off = ipv6HeaderLen
 	}
-	binary.BigEndian.PutUint32(view.AsSlice()[off+8:], ack)
+	tcp := view.AsSlice()[off:]
+	binary.BigEndian.PutUint32(tcp[4:], seq)
+	binary.BigEndian.PutUint32(tcp[8:], ack)
 }

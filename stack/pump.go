@@ -84,10 +84,14 @@ func (s *Stack) inject(f *flow) {
 		case e.sent:
 			continue
 		case e.fin && !f.finReady(e),
-			!e.fin && !seqLess(e.seq, f.windowEnd):
+			!e.fin && !seqLess(e.seq, f.windowEnd),
+			s.cfg.OnGap == GapSplice && !q.follows(q.next, f.ack):
 			return
 		}
-		setAck(&f.key, e.view, f.peerSeq)
+		if !e.stamped {
+			setNumbers(&f.key, e.view, e.seq-f.shift, f.peerSeq)
+			e.stamped = true
+		}
 		s.deliver(f, e.view)
 		e.sent = true
 	}
@@ -95,23 +99,20 @@ func (s *Stack) inject(f *flow) {
 
 // settle does what is due at the place that gVisor has come to.
 func (s *Stack) settle(f *flow) {
-	holed := f.holed()
-	switch {
-	case !holed:
-		f.hole = time.Time{}
-	case f.hole.IsZero():
-		f.hole = s.now
-	}
-	if holed || f.q.len() > 0 {
+	if f.holed() {
+		s.noteHole(f)
 		return
 	}
+	f.hole, f.certain = time.Time{}, time.Time{}
 	switch {
+	case f.q.len() > 0:
+		return
 	case f.conn == nil:
 		return // not handed out yet; acceptAll comes back
 	case f.rstSeen:
 		s.end(f, EndClientReset, DropDuplicate)
 	case f.ending:
-		s.end(f, f.reason, f.reason.drop())
+		s.end(f, f.reason, ends[f.reason].drop)
 	}
 }
 
@@ -121,8 +122,8 @@ func (s *Stack) deliver(f *flow, view *buffer.View) {
 
 // send injects a segment without payload.
 func (s *Stack) send(f *flow, seq uint32, flags uint8) {
-	view, _ := newPacket(&f.key, s.cfg.Port, seq, flags, nil, 0)
-	setAck(&f.key, view, f.peerSeq)
+	view, _ := newPacket(&f.key, s.cfg.Port, seq-f.shift, flags, nil, 0)
+	setNumbers(&f.key, view, seq-f.shift, f.peerSeq)
 	s.deliver(f, view)
 	view.Release()
 }
@@ -155,20 +156,32 @@ func (s *Stack) answer(a *answer) {
 }
 
 func (s *Stack) acknowledged(f *flow, a *answer) {
-	end := a.ack + uint32(a.window)<<f.scale
-	if !seqLess(f.ack, a.ack) && !seqLess(f.windowEnd, end) {
+	ack := a.ack + f.shift
+	end := ack + uint32(a.window)<<f.scale
+	if !seqLess(f.ack, ack) && !seqLess(f.windowEnd, end) {
 		return
 	}
 	f.progress, f.backoff = s.now, minBackoff
-	if seqLess(f.ack, a.ack) {
-		f.ack = a.ack
-		p, n := f.q.acked(a.ack)
-		s.counters.packetsUsed += p
-		s.counters.bytesInOrder += n
+	if seqLess(f.ack, ack) {
+		s.advance(f, ack)
+		for f.q.len() > 0 && !seqLess(ack, f.q.first().end()) {
+			s.received(f)
+		}
 		s.charge(f)
 	}
 	if seqLess(f.windowEnd, end) {
 		f.windowEnd = end
 	}
 	s.touch(f)
+}
+
+// received lets go of the first entry, which gVisor has. An entry that it has
+// in part stays whole.
+func (s *Stack) received(f *flow) {
+	if f.q.request(f.q.head) {
+		f.starts.add(f.q.first().seq)
+	}
+	packets, bytes := f.q.pop()
+	s.counters.packetsUsed += packets
+	s.counters.bytesInOrder += bytes
 }

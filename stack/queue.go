@@ -1,16 +1,26 @@
 package stack
 
-import "gvisor.dev/gvisor/pkg/buffer"
+import (
+	"slices"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+)
 
 // entry is a run of client bytes that gVisor has not acknowledged yet, with
 // the packet that carries it there.
 type entry struct {
 	seq     uint32
-	n       uint32       // payload bytes
-	packets uint32       // mirrored packets that brought them
-	fin     bool         // the client's FIN; then n is 0
-	sent    bool         // injected since the last go-back
-	view    *buffer.View // IP header, TCP header, payload; nil for a FIN
+	n       uint32        // payload bytes
+	ack     uint32        // what the client acknowledged with them
+	packets uint32        // mirrored packets that brought them
+	at      time.Duration // when they came, since Stack.epoch
+	acks    bool          // ack is set
+	fin     bool          // the client's FIN; then n is 0
+	first   bool          // begins where a segment does
+	sent    bool          // injected since the last go-back
+	stamped bool          // the view has its final numbers, and gVisor may share it
+	view    *buffer.View  // IP header, TCP header, payload
 }
 
 // end is the sequence number behind the entry.
@@ -35,6 +45,9 @@ type sendQueue struct {
 	head  int
 	bytes int // payload bytes held
 	next  int // index in buf: every entry before it has been sent
+
+	acked bool   // ack is set
+	ack   uint32 // what the client acknowledged with the newest bytes that left the front
 }
 
 func (q *sendQueue) len() int { return len(q.buf) - q.head }
@@ -86,10 +99,10 @@ func (q *sendQueue) compact() int {
 	return shift
 }
 
-// acked drops the entries that end at or before ack and returns the packets
-// and bytes that they brought. An entry acknowledged in part stays whole.
-func (q *sendQueue) acked(ack uint32) (packets, bytes uint64) {
-	for q.head < len(q.buf) && !seqLess(ack, q.buf[q.head].end()) {
+// drop lets the first n entries go and returns the packets and bytes that
+// they brought.
+func (q *sendQueue) drop(n int) (packets, bytes uint64) {
+	for range n {
 		p, n := q.pop()
 		packets += p
 		bytes += n
@@ -97,20 +110,66 @@ func (q *sendQueue) acked(ack uint32) (packets, bytes uint64) {
 	return packets, bytes
 }
 
-// clear drops everything.
-func (q *sendQueue) clear() (packets, bytes uint64) {
-	for q.head < len(q.buf) {
-		p, n := q.pop()
-		packets += p
-		bytes += n
+// payload aliases the entry's bytes.
+func (e *entry) payload() []byte {
+	b := e.view.AsSlice()
+	return b[len(b)-int(e.n):]
+}
+
+// maxRequestLine is how many bytes are looked at for the end of a request line
+// that is split over segments.
+const maxRequestLine = 16 << 10
+
+// request reports whether a segment at index i begins an HTTP/1 request that
+// the client was free to send: one directly behind what it sent before the
+// last answer is a part of that.
+func (q *sendQueue) request(i int) bool {
+	e := &q.buf[i]
+	if !e.first || e.n == 0 || !q.fresh(i) {
+		return false
 	}
-	return packets, bytes
+	l := requestLikeness(e.payload())
+	if l != possible {
+		return l == request
+	}
+	line := slices.Clone(e.payload())
+	for end := e.end(); l == possible && len(line) < maxRequestLine; end = q.buf[i].end() {
+		if i++; i == len(q.buf) || q.buf[i].n == 0 || q.buf[i].seq != end {
+			break
+		}
+		line = append(line, q.buf[i].payload()...)
+		l = requestLikeness(line)
+	}
+	return l == request
+}
+
+// follows reports whether the entry at index i goes on where the one before
+// ends, or, being the first, where gVisor has come to.
+func (q *sendQueue) follows(i int, ack uint32) bool {
+	if i == q.head {
+		return !seqLess(ack, q.buf[i].seq)
+	}
+	return q.buf[i-1].end() == q.buf[i].seq
+}
+
+// fresh reports whether the client had been answered between the bytes in
+// front of the entry at index i and the entry. Where nothing is known of what
+// is in front, it may have been.
+func (q *sendQueue) fresh(i int) bool {
+	known, ack := q.acked, q.ack
+	if i > q.head {
+		known, ack = q.buf[i-1].acks, q.buf[i-1].ack
+	}
+	return !known || !q.buf[i].acks || seqLess(ack, q.buf[i].ack)
 }
 
 func (q *sendQueue) pop() (packets, bytes uint64) {
 	e := &q.buf[q.head]
 	packets, bytes = uint64(e.packets), uint64(e.n)
 	q.bytes -= int(e.n)
+	if e.n > 0 {
+		q.acked, q.ack = e.acks, e.ack
+	}
 	e.release()
 	q.head++
 	q.next = max(q.next, q.head)
@@ -133,4 +192,21 @@ func (q *sendQueue) resend() {
 		q.buf[i].sent = false
 	}
 	q.next = q.head
+}
+
+// moved is the queue for another endpoint. q is empty afterwards. What the
+// endpoint so far may still look at is copied.
+func (q *sendQueue) moved() sendQueue {
+	for i := q.head; i < len(q.buf); i++ {
+		e := &q.buf[i]
+		if e.stamped {
+			shared := e.view
+			e.view, e.stamped = buffer.NewViewWithData(shared.AsSlice()), false
+			shared.Release()
+		}
+	}
+	q.resend()
+	to := *q
+	*q = sendQueue{acked: q.acked, ack: q.ack}
+	return to
 }

@@ -11,9 +11,10 @@ const (
 	DropNoPayload               // a pure acknowledgement: nothing to forward
 	DropDuplicate               // nothing in it that was not there already
 	DropOutOfWindow             // further ahead than any window reaches, or behind the FIN
-	DropMidStream               // of a connection whose start was not seen
+	DropMidStream               // of a connection that no stream could begin in
 	DropFlowOver                // of a connection that has ended
 	DropTruncated               // cut by the mirror
+	DropBadChecksum             // damaged; the real server has dropped it too
 	DropGap                     // waited behind a hole that was given up
 	DropFlowBudget              // the flow held all that it may hold
 	DropTotalBudget             // all flows together held all that they may hold
@@ -27,7 +28,8 @@ const (
 
 var dropNames = [NumDrops]string{
 	"bad_address", "reverse", "no_payload", "duplicate", "out_of_window", "mid_stream", "flow_over",
-	"truncated", "gap", "flow_budget", "total_budget", "flow_limit", "target_ended", "replaced", "idle", "shutdown",
+	"truncated", "bad_checksum", "gap", "flow_budget", "total_budget", "flow_limit", "target_ended",
+	"replaced", "idle", "shutdown",
 }
 
 // String is the reason in the form of a metric's label.
@@ -45,6 +47,7 @@ type End uint8
 
 const (
 	EndClientReset End = iota // the client reset the connection
+	EndServerReset            // the real server did
 	EndGap                    // bytes are missing that will not come any more
 	EndIdle                   // no packet for longer than Config.IdleTimeout
 	EndShed                   // a budget was spent
@@ -54,36 +57,35 @@ const (
 	numEnds
 )
 
-var endNames = [numEnds]string{"client-reset", "gap", "idle", "shed", "shutdown", "replaced", "target"}
+var ends = [numEnds]struct {
+	name string
+	drop Drop // what packets still held then are counted under
+}{
+	EndClientReset: {"client-reset", DropFlowOver},
+	EndServerReset: {"server-reset", DropFlowOver},
+	EndGap:         {"gap", DropGap},
+	EndIdle:        {"idle", DropIdle},
+	EndShed:        {"shed", DropFlowBudget},
+	EndShutdown:    {"shutdown", DropShutdown},
+	EndReplaced:    {"replaced", DropReplaced},
+	endTarget:      {"target", DropTargetEnded},
+}
 
 // Outcome is the name that the end of the stream is counted under.
-func (e End) Outcome() string { return endNames[e] }
+func (e End) Outcome() string { return ends[e].name }
 
-func (e End) Error() string { return "stack: stream ended: " + endNames[e] }
+func (e End) Error() string { return "stack: stream ended: " + ends[e].name }
 
-// Unwrap makes a client's reset look like one to errors.Is.
+// Unwrap makes a reset look like one to errors.Is.
 func (e End) Unwrap() error {
-	if e == EndClientReset {
+	if e == EndClientReset || e == EndServerReset {
 		return syscall.ECONNRESET
 	}
 	return nil
 }
 
-// drop is the reason that packets still held are counted under when the flow
-// ends so.
-func (e End) drop() Drop {
-	switch e {
-	case EndGap:
-		return DropGap
-	case EndIdle:
-		return DropIdle
-	case EndShed:
-		return DropFlowBudget
-	case EndShutdown:
-		return DropShutdown
-	case EndReplaced:
-		return DropReplaced
-	default:
-		return DropTargetEnded
-	}
+// final reports whether the connection is over with e, and not just the
+// stream: what comes next on its ports is another connection.
+func (e End) final() bool {
+	return e == EndClientReset || e == EndServerReset || e == EndShutdown || e == EndReplaced
 }

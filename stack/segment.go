@@ -22,6 +22,14 @@ type Segment struct {
 	FromServer bool // it goes from the service to the client
 }
 
+// length is how long the packet is by its own account.
+func (m *Segment) length() int {
+	if m.IP[0]>>4 == 6 {
+		return ipv6HeaderLen + int(binary.BigEndian.Uint16(m.IP[4:]))
+	}
+	return int(binary.BigEndian.Uint16(m.IP[2:]))
+}
+
 // TCP header flags (RFC 9293, section 3.1).
 const (
 	flagFIN = 1 << 0
@@ -61,10 +69,12 @@ func (k *flowKey) addr(b *[16]byte) netip.Addr {
 	return netip.AddrFrom4([4]byte(b[12:]))
 }
 
-// segment is a parsed client segment. payload aliases the captured frame.
+// segment is a parsed segment. Its key is the client's direction, also where it
+// goes the other way. payload aliases the captured frame.
 type segment struct {
 	key     flowKey
 	seq     uint32
+	ack     uint32
 	flags   uint8
 	payload []byte
 }
@@ -98,7 +108,12 @@ func (s *segment) parse(m *Segment, network int) bool {
 		return false
 	}
 	s.key.port = binary.BigEndian.Uint16(tcp[0:])
+	if m.FromServer {
+		s.key.port = binary.BigEndian.Uint16(tcp[2:])
+		s.key.src, s.key.dst = s.key.dst, s.key.src
+	}
 	s.seq = binary.BigEndian.Uint32(tcp[4:])
+	s.ack = binary.BigEndian.Uint32(tcp[8:])
 	s.flags = tcp[13]
 	s.payload = tcp[hlen:]
 	return s.key.unicast(&s.key.src) && s.key.unicast(&s.key.dst)

@@ -64,9 +64,10 @@ func (s *Stack) service() {
 func (s *Stack) age(f *flow) {
 	age := s.now.Sub(f.opened)
 	switch {
-	case f.state == parked && age >= s.cfg.GapTimeout && !f.hasBase,
-		f.state == parked && age >= halfOpenTimeout:
-		s.discard(f, DropMidStream, midStream)
+	case f.state == parked && !f.hasBase:
+		s.seek(f, false)
+	case f.state == parked && age >= halfOpenTimeout:
+		s.discard(f, DropMidStream, s.remains(f))
 	case f.state == opening && age >= openTimeout:
 		s.discard(f, DropMidStream, over)
 	case f.state == opening && s.now.Sub(f.progress) >= f.backoff:
@@ -81,10 +82,9 @@ func (s *Stack) age(f *flow) {
 
 func (s *Stack) ageOpen(f *flow) {
 	if !f.hole.IsZero() {
-		age := s.now.Sub(f.hole)
-		crowded := f.q.len() > s.cfg.MaxPending || f.ending || f.newer != nil
-		if age >= s.cfg.GapTimeout || crowded && age >= s.cfg.Grace {
-			s.end(f, EndGap, DropGap)
+		s.noteHole(f)
+		if s.hopeless(f) {
+			s.giveUp(f)
 		}
 		return
 	}

@@ -27,10 +27,17 @@ type Config struct {
 	// (default 4 MiB); the flow is reset beyond it. ReceiveBuffer, the bytes
 	// that gVisor may hold (default 256 KiB), comes on top.
 	FlowBytes int
-	// TotalBytes bounds the bytes held for all flows (default 256 MiB). The
-	// flow whose packet does not fit is reset.
+	// TotalBytes bounds the bytes held for all flows and their readers
+	// (default 256 MiB). The flows that hold most are reset.
 	TotalBytes    int
 	ReceiveBuffer int
+
+	// Midstream says where a stream may begin but at a SYN.
+	Midstream Midstream
+	// OnGap says what becomes of a stream that has lost bytes.
+	OnGap OnGap
+	// Checksums says which damaged segments are dropped.
+	Checksums Checksums
 
 	// MaxPending is how many packets may wait behind a hole before it is
 	// given up (default 128), though not before Grace (default 50 ms) has
@@ -84,18 +91,22 @@ type Stack struct {
 	ns  *netstack
 	box mailbox
 
-	mu       sync.Mutex // guards everything down to counters; held for a batch at the longest
-	flows    map[flowKey]*flow
-	nflows   int // flows in all, superseded ones included
-	stubs    *stubTable
-	active   []*flow // flows that are busy
-	dirty    []*flow // flows to pump before mu is released
-	held     int     // Σ cost of all flows
-	now      time.Time
-	idleScan time.Time
-	spare    []answer
-	stopping bool
-	counters counters
+	epoch time.Time // what entries count their time from
+
+	mu     sync.Mutex // guards everything down to counters; held for a batch at the longest
+	flows  map[flowKey]*flow
+	nflows int // flows in all, superseded ones included
+	stubs  *stubTable
+	active []*flow // flows that are busy
+	dirty  []*flow // flows to pump before mu is released
+	held   int     // Σ cost of all flows
+	// lingering are the streams whose flow has ended before all was read.
+	lingering map[*Conn]struct{}
+	now       time.Time
+	idleScan  time.Time
+	spare     []answer
+	stopping  bool
+	counters  counters
 
 	bytesRead   atomic.Uint64 // read by the streams' readers
 	bytesUnread atomic.Uint64 // in order, but the reader gave up first
@@ -122,8 +133,12 @@ func New(cfg Config) (*Stack, error) {
 		cfg:   cfg,
 		flows: make(map[flowKey]*flow),
 		stubs: stubs,
-		wake:  make(chan struct{}, 1),
-		done:  make(chan struct{}),
+		epoch: cfg.Now(),
+
+		lingering: make(map[*Conn]struct{}),
+
+		wake: make(chan struct{}, 1),
+		done: make(chan struct{}),
 	}
 	s.accepted.init()
 	s.box.post = func() {

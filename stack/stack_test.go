@@ -286,8 +286,8 @@ func TestReaderGivesUp(t *testing.T) {
 	}
 	s.Inject([]Segment{c.data(5000, pattern(10)), c.fin(5010)})
 	st := s.Stats()
-	if st.Flows != 0 || st.Dropped[DropFlowOver] != 2 {
-		t.Errorf("%d flows, %d packets dropped as behind the end; want 0, 2", st.Flows, st.Dropped[DropFlowOver])
+	if st.Flows != 0 || st.Dropped[DropMidStream] != 2 {
+		t.Errorf("%d flows, %d packets dropped as of no stream; want 0, 2", st.Flows, st.Dropped[DropMidStream])
 	}
 }
 

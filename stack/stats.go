@@ -8,33 +8,37 @@ type counters struct {
 	flowsOpened               uint64
 	ended                     [numEnds]uint64
 	completed                 uint64
+	pickedUp                  uint64
+	spliced, splicedBytes     uint64
 	halfOpen                  uint64
 }
 
-// Stats is a snapshot of what happened to the segments. At any moment
+// Stats is a snapshot of what happened to the segments. At any moment that no
+// reader is in the middle of something,
 //
 //	Packets = Used + Σ Dropped + Held
-//	Bytes   = BytesInOrder + Σ DroppedBytes + BytesHeld
+//	Bytes   = BytesRead + Σ DroppedBytes + BytesHeld
 //
-// where a duplicate's bytes count as dropped, and BytesInOrder is what gVisor
-// has received in order: what was read, was left unread by a reader that gave
-// up, or waits to be read.
+// where a duplicate's bytes count as dropped.
 type Stats struct {
-	Packets, Bytes     uint64 // TCP segments and payload bytes taken in
-	Used, BytesInOrder uint64
-	Held, BytesHeld    uint64 // gauges
-	Dropped            [NumDrops]uint64
-	DroppedBytes       [NumDrops]uint64
+	Packets, Bytes uint64 // TCP segments and payload bytes taken in
+	Used           uint64 // segments that became a part of a stream
+	BytesRead      uint64 // taken by the streams' readers
+	Dropped        [NumDrops]uint64
+	DroppedBytes   [NumDrops]uint64
 
-	BytesRead   uint64 // handed to the streams' readers
-	BytesUnread uint64 // in order, but their reader gave up
+	Held      uint64 // gauge: segments that gVisor has not taken
+	BytesHeld uint64 // gauge: bytes that were not read yet
 
 	FlowsOpened   uint64 // streams handed out by Accept
-	FlowsComplete uint64 // streams that ended with the client's FIN
+	FlowsComplete uint64 // flows that ended with the client's FIN
 	FlowsEnded    map[string]uint64
 	Flows         int    // gauge: connections being followed
+	PickedUp      uint64 // streams that did not begin at a SYN
 	HalfOpen      uint64 // SYNs that were remembered
 	HalfOpenLost  uint64 // of them, pushed out by newer ones before they were proven
+	Spliced       uint64 // holes that were closed over what is missing
+	SplicedBytes  uint64 // what is missing there
 }
 
 // Stats returns a snapshot.
@@ -44,13 +48,15 @@ func (s *Stack) Stats() Stats {
 	c := &s.counters
 	st := Stats{
 		Packets: c.packets, Bytes: c.bytes,
-		Used: c.packetsUsed, BytesInOrder: c.bytesInOrder,
+		Used: c.packetsUsed, BytesRead: s.bytesRead.Load(),
 		Dropped: c.dropped, DroppedBytes: c.droppedBytes,
-		BytesRead: s.bytesRead.Load(), BytesUnread: s.bytesUnread.Load(),
+		BytesHeld:   uint64(max(s.unread(), 0)),
 		FlowsOpened: c.flowsOpened, FlowsComplete: c.completed,
 		FlowsEnded: make(map[string]uint64, numEnds),
 		Flows:      s.nflows,
+		PickedUp:   c.pickedUp,
 		HalfOpen:   c.halfOpen, HalfOpenLost: s.stubs.halfOpenLost,
+		Spliced: c.spliced, SplicedBytes: c.splicedBytes,
 	}
 	for e := range numEnds {
 		st.FlowsEnded[e.Outcome()] = c.ended[e]

@@ -1,0 +1,140 @@
+package stack
+
+// Midstream says where a stream may begin in a connection whose start was not
+// seen, or that lost bytes, or whose target ended first.
+type Midstream uint8
+
+const (
+	// MidstreamHTTP begins where a segment begins an HTTP/1.x request that the
+	// client had reason to send: the first, or one behind an answer. What it
+	// sends on without an answer may be a body.
+	MidstreamHTTP Midstream = iota
+	MidstreamAny            // at the next segment
+	MidstreamOff            // never
+)
+
+// startAt finds the first entry that a stream may begin at.
+func (s *Stack) startAt(q *sendQueue) (index int, ok bool) {
+	if s.cfg.Midstream == MidstreamOff {
+		return 0, false
+	}
+	for i := q.head; i < len(q.buf); i++ {
+		if s.cfg.Midstream == MidstreamAny && q.buf[i].first || q.request(i) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// park keeps a segment of a connection whose start was not seen: its SYN may
+// be late, or it may be part of a request to begin with.
+func (s *Stack) park(seg *segment, known *stub) {
+	if len(seg.payload) == 0 && seg.flags&(flagFIN|flagRST) == 0 {
+		s.drop(seg, DropNoPayload)
+		return
+	}
+	f := s.newFlow(seg)
+	if f == nil {
+		return
+	}
+	if known != nil {
+		s.stubs.remove(&seg.key)
+		f.lostSYN, f.q.acked, f.q.ack = true, known.acked, known.ack
+	}
+	s.parked(f, seg)
+}
+
+// parked takes a segment of a flow that has no start yet, or, with the SYN's
+// data in hand, waits for the proof that the server took it.
+func (s *Stack) parked(f *flow, seg *segment) {
+	switch {
+	case f.hasBase && proves(seg, f.base):
+		s.start(f, f.base)
+		s.segmentOf(f, seg)
+	case f.hasBase && seg.flags&flagRST != 0 && seg.seq == f.base:
+		s.used()
+		s.discard(f, DropOutOfWindow, over)
+	case f.hasBase:
+		s.drop(seg, DropOutOfWindow)
+	default:
+		if seqLess(seg.seq, f.base) {
+			f.base = seg.seq
+		}
+		s.segmentOf(f, seg)
+		if !f.removed && f.q.len() > s.cfg.MaxPending {
+			f.lostSYN = true
+			s.seek(f, true)
+		}
+	}
+}
+
+// seek lets a parked flow begin where it may, once what the mirror has delayed
+// has had time to come, or now. What has waited in vain is dropped.
+func (s *Stack) seek(f *flow, now bool) {
+	at, found := s.startAt(&f.q)
+	if found && (now || s.now.Sub(s.epoch)-f.q.buf[at].at >= s.cfg.Grace) {
+		s.lost(&f.q, at-f.q.head, DropMidStream)
+		s.charge(f)
+		s.counters.pickedUp++
+		f.picked = true
+		s.start(f, f.q.first().seq)
+		return
+	}
+	hold := s.cfg.GapTimeout
+	if f.lostSYN {
+		hold = s.cfg.Grace
+	}
+	for f.q.len() > 0 && (!found || f.q.head < at) &&
+		(s.now.Sub(s.epoch)-f.q.first().at >= hold || f.q.len() > s.cfg.MaxPending) {
+		s.lost(&f.q, 1, DropMidStream)
+	}
+	s.charge(f)
+	if f.q.len() == 0 && (!f.rstSeen || s.now.Sub(f.opened) >= hold) {
+		s.discard(f, DropMidStream, s.remains(f))
+	}
+}
+
+// remains is what a connection is to be remembered as whose stream is given up.
+func (s *Stack) remains(f *flow) stubKind {
+	switch {
+	case f.finSeen || f.rstSeen || f.ending && f.reason.final():
+		return over
+	case s.cfg.Midstream == MidstreamOff, s.cfg.Midstream == MidstreamHTTP && f.opaque:
+		return opaque
+	}
+	return midStream
+}
+
+// rest is a flow that is not in the table yet, with what is known of f's
+// connection and what f holds.
+func (f *flow) rest() *flow {
+	return &flow{
+		key: f.key, base: f.base, picked: true, opaque: f.opaque,
+		beyond: f.beyond, clientAck: f.clientAck, serverAck: f.serverAck, q: f.q.moved(),
+		finSeen: f.finSeen, fin: f.fin, rstSeen: f.rstSeen, rst: f.rst,
+		ending: f.ending, reason: f.reason,
+	}
+}
+
+// pickUp begins another stream in what f, which has been given up, held; why
+// is what of it is counted under that is in no stream.
+func (s *Stack) pickUp(f, rest *flow, why Drop) {
+	at, ok := s.startAt(&rest.q)
+	kind := s.remains(rest)
+	if !ok || kind == opaque || f.newer != nil || s.stopping && !rest.ending {
+		s.lost(&rest.q, rest.q.len(), why)
+		if s.flows[f.key] == nil {
+			s.stubs.put(&f.key, rest.stub(kind), s.now)
+		}
+		return
+	}
+	s.lost(&rest.q, at-rest.q.head, why)
+	s.counters.pickedUp++
+	s.stubs.remove(&f.key)
+	s.add(rest)
+	if !f.removed {
+		rest.older, f.newer = f, rest
+	}
+	s.start(rest, rest.q.first().seq)
+	s.charge(rest)
+}

@@ -1,0 +1,250 @@
+package stack
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/refs"
+	"pgregory.net/rapid"
+)
+
+// stream is what a reader got.
+type stream struct {
+	bytes []byte
+	err   error // nil: EOF
+}
+
+// readers reads every stream of s to its end.
+type readers struct {
+	wg sync.WaitGroup
+
+	mu      sync.Mutex // guards streams
+	streams map[string][]stream
+}
+
+func readEverything(s *Stack) *readers {
+	r := &readers{streams: make(map[string][]stream)}
+	r.wg.Go(func() {
+		for {
+			c, err := s.Accept()
+			if err != nil {
+				return
+			}
+			r.wg.Go(func() { r.read(c) })
+		}
+	})
+	return r
+}
+
+func (r *readers) read(c net.Conn) {
+	b, err := io.ReadAll(c)
+	c.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	from := c.RemoteAddr().String()
+	r.streams[from] = append(r.streams[from], stream{b, err})
+}
+
+// play delivers the connections' packets, turn by turn.
+func play(t *rapid.T, tb testing.TB, s *Stack, clk *clock, conns []*connection) {
+	for i := 0; ; i++ {
+		more := false
+		pause := time.Duration(0)
+		for _, conn := range conns {
+			if i >= len(conn.turns) {
+				continue
+			}
+			more = true
+			rest := conn.turns[i].packets
+			for len(rest) > 0 {
+				n := min(len(rest), rapid.SampledFrom([]int{1, 3, 1000}).Draw(t, "batch"))
+				batch := make([]Segment, n)
+				for j := range n {
+					batch[j] = rest[j].seg
+				}
+				s.Inject(batch)
+				rest = rest[n:]
+			}
+			pause = max(pause, conn.turns[i].pause)
+		}
+		if !more {
+			return
+		}
+		clk.pass(tb, s, pause)
+	}
+}
+
+// TestPromise is the promise itself, on random connections that random mirrors
+// show: a stream is one contiguous piece of what its client sent, begins where
+// the rules allow, ends in EOF only at the client's FIN, and no byte comes
+// twice; what the mirror delivered of a request in full, arrives; and every
+// packet and byte is accounted for.
+func TestPromise(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		mode := rapid.SampledFrom([]Midstream{MidstreamHTTP, MidstreamHTTP, MidstreamAny, MidstreamOff}).Draw(rt, "midstream")
+		var clk clock
+		s, err := New(Config{Port: testPort, VNIs: []uint32{testVNI}, Midstream: mode, Now: clk.now})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer func() {
+			s.Close()
+			refs.DoLeakCheck()
+		}()
+		r := readEverything(s)
+		m := drawMirror.Draw(rt, "mirror")
+		var conns []*connection
+		for i := range rapid.IntRange(1, 3).Draw(rt, "connections") {
+			c := newClient(t, rapid.OneOf(rapid.Uint32(), rapid.Just(uint32(0xffffff00))).Draw(rt, "ISN"))
+			c.src = netip.AddrPortFrom(c.src.Addr(), uint16(1000+i))
+			conns = append(conns, drawConnection(rt, c, m))
+		}
+		play(rt, t, s, &clk, conns)
+		clk.pass(t, s, 3*time.Second)
+		s.Shutdown()
+		clk.pass(t, s, time.Second)
+		r.wg.Wait()
+		for _, conn := range conns {
+			conn.judge(rt, mode, r.streams[conn.c.src.String()])
+		}
+		balanced(rt, s)
+	})
+}
+
+// balanced checks that everything is accounted for, and nothing is left.
+func balanced(t *rapid.T, s *Stack) {
+	st := s.Stats()
+	packets, payload := st.Used+st.Held, st.BytesRead+st.BytesHeld
+	for d := range NumDrops {
+		packets += st.Dropped[d]
+		payload += st.DroppedBytes[d]
+	}
+	if packets != st.Packets || payload != st.Bytes || st.Held+st.BytesHeld > 0 || st.Flows > 0 || s.held != 0 || len(s.lingering) > 0 {
+		t.Fatalf("%d packets and %d bytes came in, %d and %d are accounted for: %+v", st.Packets, st.Bytes, packets, payload, st)
+	}
+}
+
+// judge checks the streams of one connection against what its client sent.
+func (c *connection) judge(t *rapid.T, mode Midstream, streams []stream) {
+	came := make([]bool, len(c.content))
+	if !c.fit(mode, streams, came) {
+		t.Fatalf("streams of client %v are no separate pieces of what it sent (%d bytes) that may be streams: %v of %v",
+			c.c.src, len(c.content), describe(streams), c)
+	}
+	if c.lossless && len(streams) != 1 {
+		t.Fatalf("nothing was lost, and there were streams %v of %v", describe(streams), c)
+	}
+	for _, e := range c.exchanges {
+		if !c.mustArrive(mode, e) {
+			continue
+		}
+		for j := e.from; j < e.to; j++ {
+			if !came[j] {
+				t.Fatalf("client %v: the request in %d to %d was mirrored in full, byte %d did not arrive; streams %v of %v",
+					c.c.src, e.from, e.to, j, describe(streams), c)
+			}
+		}
+	}
+}
+
+// fit finds a place for every stream, so that no byte comes twice, and marks
+// the bytes that came. A short stream can have several.
+func (c *connection) fit(mode Midstream, streams []stream, came []bool) bool {
+	if len(streams) == 0 {
+		return true
+	}
+	b, err := streams[0].bytes, streams[0].err
+	var end End
+	for from := 0; from+len(b) <= len(c.content); from++ {
+		to := from + len(b)
+		if !bytes.Equal(c.content[from:to], b) || slices.Contains(came[from:to], true) || from > 0 && !c.mayStart(mode, from) ||
+			err == nil && (!c.fin || to != len(c.content)) || err != nil && !errors.As(err, &end) {
+			continue
+		}
+		for i := from; i < to; i++ {
+			came[i] = true
+		}
+		if c.fit(mode, streams[1:], came) {
+			return true
+		}
+		clear(came[from:to])
+	}
+	return false
+}
+
+func describe(streams []stream) (s []string) {
+	for _, st := range streams {
+		s = append(s, fmt.Sprintf("%d bytes (%.40q), %v", len(st.bytes), st.bytes, st.err))
+	}
+	return s
+}
+
+// mayStart reports whether the mode lets a stream begin there, in the middle.
+func (c *connection) mayStart(mode Midstream, from int) bool {
+	if mode == MidstreamOff {
+		return false
+	}
+	for _, e := range c.exchanges {
+		if e.from == from {
+			return true
+		}
+	}
+	begins := false
+	known := false // of the request that it is in, an earlier part was seen
+	for _, p := range c.delivered() {
+		begins = begins || p.from == from && p.to > from
+	}
+	if mode == MidstreamAny || !begins {
+		return begins
+	}
+	for _, e := range c.exchanges {
+		if e.from < from && from < e.to {
+			for _, p := range c.delivered() {
+				known = known || p.from >= e.from && p.from < from && p.to > p.from
+			}
+		}
+	}
+	return !known && requestLikeness(c.content[from:]) == request
+}
+
+// delivered is every intact packet that the mirror showed.
+func (c *connection) delivered() (all []mirrored) {
+	for _, t := range c.turns {
+		for _, p := range t.packets {
+			if p.intact {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// mustArrive reports whether the mirror showed all of a request, and the
+// beginning of it as such, or all from the SYN on.
+func (c *connection) mustArrive(mode Midstream, e exchange) bool {
+	began := false
+	seen := make([]bool, e.to)
+	fromSYN := false
+	for _, p := range c.delivered() {
+		fromSYN = fromSYN || p.syn
+		for j := p.from; j < min(p.to, e.to); j++ {
+			seen[j] = true
+		}
+		began = began || p.from == e.from && p.to-p.from >= len("POST /x")
+	}
+	for j, ok := range seen {
+		fromSYN = fromSYN && ok
+		if j >= e.from && !ok {
+			return false
+		}
+	}
+	return fromSYN || mode != MidstreamOff && began
+}

@@ -1,0 +1,64 @@
+package stack
+
+// reverse learns from what the server sent, where the mirror carries that too.
+// It is evidence only: everything works without.
+func (s *Stack) reverse(m *Segment, seg *segment) {
+	s.drop(seg, DropReverse)
+	f := s.flows[seg.key]
+	if f != nil {
+		f.seen = s.now
+	}
+	// Most segments say nothing new, so that their checksum does not matter.
+	news := seg.flags&(flagSYN|flagRST) != 0 || f != nil && f.state == open && seqLess(f.serverAck, seg.ack)
+	if !news || m.Truncated || !s.cfg.Checksums.sound(m.IP, m.TCP) {
+		return
+	}
+	switch {
+	case seg.flags&flagRST != 0:
+		s.serverReset(f, seg)
+	case seg.flags&(flagSYN|flagACK) == flagSYN|flagACK:
+		s.serverAccepted(f, seg)
+	case seg.flags&flagACK != 0 && seg.ack-f.ack < maxWindow:
+		f.serverAck = seg.ack
+		f.sentUpTo(seg.ack)
+		s.touch(f)
+	}
+}
+
+// serverAccepted takes a SYN-ACK: it knows the client's sequence number, also
+// where the SYN was lost.
+func (s *Stack) serverAccepted(f *flow, seg *segment) {
+	switch {
+	case f == nil:
+		known, ok := s.stubs.get(&seg.key, s.now)
+		if !ok || known.kind != halfOpen && !(known.kind == over && known.covers(seg.ack)) {
+			s.remember(&seg.key, seg.ack)
+		}
+	case f.state == parked && !f.hasBase:
+		s.unpark(f, seg.ack)
+	}
+}
+
+// serverReset ends the flow when everything up to it has been delivered.
+func (s *Stack) serverReset(f *flow, seg *segment) {
+	if f == nil {
+		known, ok := s.stubs.get(&seg.key, s.now)
+		switch {
+		case !ok, known.kind == halfOpen && seg.ack != known.base:
+		case known.kind == halfOpen:
+			s.stubs.remove(&seg.key) // refused
+		default:
+			s.stubs.put(&seg.key, stub{kind: over, base: seg.ack, end: seg.ack}, s.now)
+		}
+		return
+	}
+	// A stray one is of another connection on these ports, and far away.
+	far := seg.seq - f.clientAck
+	switch {
+	case f.newer != nil || far >= maxWindow && -far >= maxWindow:
+	case f.state == parked:
+		f.ending, f.reason = true, EndServerReset
+	default:
+		s.endWhenDelivered(f, EndServerReset)
+	}
+}

@@ -1,0 +1,132 @@
+package stack
+
+import "bytes"
+
+// segmentOf takes data, FIN or RST into the flow.
+func (s *Stack) segmentOf(f *flow, seg *segment) {
+	if seg.flags&flagACK != 0 {
+		f.clientAck = seg.ack
+	}
+	switch {
+	case seg.flags&flagRST != 0:
+		s.reset(f, seg)
+	case len(seg.payload) > 0 || seg.flags&flagFIN != 0:
+		s.store(f, seg)
+	default:
+		// It brings nothing, but says what was sent before it.
+		s.drop(seg, DropNoPayload)
+		if f.state == open {
+			f.sentUpTo(seg.seq)
+			if f.active < 0 && f.holed() {
+				s.touch(f)
+			}
+		}
+	}
+}
+
+// reset notes a client's RST. It takes effect when everything before it has
+// been received, so that it cannot throw away what the server still read. One
+// that lies before what was received already is from another time.
+func (s *Stack) reset(f *flow, seg *segment) {
+	if f.rstSeen || f.ending || seqLess(seg.seq, f.floor()) || seg.seq-f.floor() >= maxWindow {
+		s.drop(seg, DropOutOfWindow)
+		return
+	}
+	f.rstSeen, f.rst = true, seg.seq
+	f.sentUpTo(seg.seq)
+	s.counters.packetsUsed++
+	s.counters.droppedBytes[DropOutOfWindow] += uint64(len(seg.payload))
+	s.touch(f)
+}
+
+// store queues what is new in a segment.
+func (s *Stack) store(f *flow, seg *segment) {
+	floor := f.floor()
+	seq, end := seg.seq, seg.end()
+	if f.ending || seqLess(floor, seq) && seq-floor >= maxWindow {
+		s.drop(seg, DropOutOfWindow)
+		return
+	}
+	if seqLess(seq, floor) {
+		seq = floor
+	}
+	if f.finSeen && seqLess(f.fin, end) {
+		if f.hasBase {
+			end = f.fin
+		} else {
+			s.dropFIN(f)
+		}
+	}
+	if !s.room(f, seg) {
+		return
+	}
+	s.recognise(f, seg)
+	packets, stored := uint32(1), 0
+	for seqLess(seq, end) {
+		at, from, to, ok := f.q.lacks(seq, end)
+		if !ok {
+			break
+		}
+		to = min(to-from, maxPayload) + from
+		f.q.insert(at, s.carry(f, seg, from, to, packets))
+		packets, stored = 0, stored+int(to-from)
+		seq = to
+	}
+	if seg.flags&flagFIN != 0 && !f.finSeen && !seqLess(seg.end(), floor) {
+		packets = s.fin(f, seg.end(), packets)
+	}
+	f.sentUpTo(end)
+	if packets == 1 {
+		s.counters.dropped[DropDuplicate]++
+	}
+	s.counters.droppedBytes[DropDuplicate] += uint64(len(seg.payload) - stored)
+	s.charge(f)
+	s.touch(f)
+}
+
+// maxPayload is what fits into one packet beside either IP header.
+const maxPayload = 65535 - ipv6HeaderLen - tcpHeaderLen
+
+// carry makes the packet that takes [from, to) of a segment to gVisor.
+func (s *Stack) carry(f *flow, seg *segment, from, to, packets uint32) entry {
+	view, room := newPacket(&f.key, s.cfg.Port, from, flagACK|flagPSH, nil, int(to-from))
+	copy(room, seg.payload[from-seg.seq:])
+	return entry{
+		seq: from, n: to - from, ack: seg.ack, acks: seg.flags&flagACK != 0, packets: packets, at: s.now.Sub(s.epoch),
+		first: from == seg.seq, view: view,
+	}
+}
+
+// recognise looks at what a connection begins with: one that does not speak
+// HTTP/1 has no requests to pick up, whatever a part of it looks like. One that
+// changes to HTTP/2 begins anew.
+func (s *Stack) recognise(f *flow, seg *segment) {
+	first := f.hasBase && !f.picked && seg.seq == f.base && len(seg.payload) > 0
+	if first && requestLikeness(seg.payload) == contradicts || bytes.HasPrefix(seg.payload, []byte(preface)) {
+		f.opaque = true
+	}
+}
+
+// fin queues the client's FIN and returns the packets that are still to be
+// accounted for. Bytes behind a FIN do not exist; where there seem to be some,
+// the FIN is a forgery, or they are, and the stream goes on without either.
+func (s *Stack) fin(f *flow, seq, packets uint32) uint32 {
+	at, _, _, ok := f.q.lacks(seq, seq+1)
+	if !ok || at != len(f.q.buf) {
+		return packets
+	}
+	view, _ := newPacket(&f.key, s.cfg.Port, seq, flagACK|flagFIN, nil, 0)
+	f.q.insert(at, entry{seq: seq, fin: true, packets: packets, at: s.now.Sub(s.epoch), view: view})
+	f.finSeen, f.fin = true, seq
+	return 0
+}
+
+// dropFIN lets go of a parked FIN, where bytes behind it show that it belongs
+// to an older connection on the same ports.
+func (s *Stack) dropFIN(f *flow) {
+	last := &f.q.buf[len(f.q.buf)-1]
+	s.counters.dropped[DropOutOfWindow] += uint64(last.packets)
+	last.release()
+	f.q.buf = f.q.buf[:len(f.q.buf)-1]
+	f.finSeen = false
+}
