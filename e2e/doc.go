@@ -5,5 +5,6 @@
 // and what the shadow service received.
 //
 // The binary is built by the tests; NETMIRROR_BIN names another one, and
-// NETMIRROR_RACE=1 builds it with the race detector.
+// NETMIRROR_RACE=1 builds it with the race detector. What is measured rather
+// than tested is in benchmarks; NETMIRROR_HOSTILE=10s shortens the longest.
 package e2e

@@ -1,61 +1,21 @@
 package e2e
 
 import (
-	"encoding/binary"
-	"net"
-	"net/netip"
 	"testing"
 	"time"
 
-	"github.com/google/gopacket"
-	"github.com/google/gopacket/layers"
-
 	"netmirror/e2e/lab"
 )
-
-// craftSYN is a VXLAN payload with a SYN to the service from the n-th of many
-// addresses and ports.
-func craftSYN(t *testing.T, to netip.AddrPort, n uint32) []byte {
-	t.Helper()
-	src := binary.BigEndian.AppendUint32(nil, 0xc6120000+n) // 198.18.0.0/15, for benchmarks (RFC 2544)
-	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: net.IP(src), DstIP: to.Addr().AsSlice()}
-	tcp := &layers.TCP{
-		SrcPort: layers.TCPPort(1024 + n%60_000), DstPort: layers.TCPPort(to.Port()),
-		Seq: n * 2654435761, SYN: true, Window: 64240,
-		Options: []layers.TCPOption{
-			{OptionType: layers.TCPOptionKindMSS, OptionLength: 4, OptionData: []byte{0x05, 0xb4}},
-			{OptionType: layers.TCPOptionKindWindowScale, OptionLength: 3, OptionData: []byte{7}},
-		},
-	}
-	if err := tcp.SetNetworkLayerForChecksum(ip); err != nil {
-		t.Fatal(err)
-	}
-	buf := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true},
-		&layers.VXLAN{ValidIDFlag: true, VNI: 42},
-		&layers.Ethernet{SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}, EthernetType: layers.EthernetTypeIPv4},
-		ip, tcp,
-	); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
 
 // sendSYNs sends crafted SYNs straight to the mirror's receiver, at a pace that
 // the capture can follow: a SYN that the kernel dropped would prove nothing.
 func sendSYNs(t *testing.T, s *scene, n uint32) {
 	t.Helper()
-	conn, err := s.Srv.DialUDP(s.Tap())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	conn := s.dialTap(t)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for i := range n {
-		if _, err := conn.Write(craftSYN(t, s.Origin(servicePort), i)); err != nil {
-			t.Fatalf("SYN %d: %v", i, err)
-		}
+		craftOn(t, conn, s.Origin(servicePort), i).syn()
 		if i%500 == 499 {
 			<-tick.C
 		}

@@ -104,17 +104,17 @@ func set(t testing.TB, opts lab.Options, shadow lab.Handler, args ...string) *sc
 	t.Helper()
 	s := setServices(t, opts, shadow)
 	s.startNetmirror(t, args...)
+	s.ready(t)
 	return s
 }
 
-// startNetmirror starts the scene's netmirror, which then captures.
+// startNetmirror starts the scene's netmirror. It captures, or soon does.
 func (s *scene) startNetmirror(t testing.TB, args ...string) {
 	t.Helper()
 	s.netmirror = start(t, s.Mon, netmirrorPath, append([]string{
 		"--iface", lab.MirrorLink, "--vni", "42", "--port", fmt.Sprint(servicePort),
 		"--to", s.Shadow(shadowPort).String(),
 	}, args...)...)
-	s.ready(t)
 }
 
 // ready returns when netmirror captures and has tried the target, which is the
@@ -152,6 +152,14 @@ func setServices(t testing.TB, opts lab.Options, shadow lab.Handler) *scene {
 	if shadow == nil {
 		shadow = lab.AnswerHTTP
 	}
+	s := setOrigin(t, opts)
+	s.serveShadow(t, behindFirst(shadow))
+	return s
+}
+
+// setOrigin makes a scene without netmirror and without a shadow service.
+func setOrigin(t testing.TB, opts lab.Options) *scene {
+	t.Helper()
 	s := &scene{Lab: buildLab(t, opts), ctx: deadline(t)}
 	s.client = s.ClientOf(servicePort)
 	var err error
@@ -159,11 +167,17 @@ func setServices(t testing.TB, opts lab.Options, shadow lab.Handler) *scene {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.origin.Close)
-	if s.shadow, err = s.Dst.Serve(s.Shadow(shadowPort), behindFirst(shadow)); err != nil {
+	return s
+}
+
+// serveShadow starts the scene's shadow service.
+func (s *scene) serveShadow(t testing.TB, handle lab.Handler) {
+	t.Helper()
+	var err error
+	if s.shadow, err = s.Dst.Serve(s.Shadow(shadowPort), handle); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.shadow.Close)
-	return s
 }
 
 // compare waits for the shadow service to have as many finished connections as

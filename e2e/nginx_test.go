@@ -52,19 +52,21 @@ http {
 		listen %[2]s;
 		root %[1]s/stored;
 		location / { dav_methods PUT; create_full_put_path on; }
+		%[3]s
 	}
 }
 `
 
-// startNginx runs nginx inside the namespace until the test ends.
-func startNginx(t *testing.T, n *lab.Namespace, path, listen string) nginx {
+// startNginx runs nginx inside the namespace until the test ends. The directives
+// are for its server block.
+func startNginx(t *testing.T, n *lab.Namespace, path, listen string, directives ...string) nginx {
 	t.Helper()
 	x := nginx{dir: t.TempDir()}
 	if err := os.Mkdir(filepath.Join(x.dir, "stored"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	config := filepath.Join(x.dir, "nginx.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, x.dir, listen), 0o644); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, x.dir, listen, strings.Join(directives, "\n\t\t")), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(path, "-c", config, "-p", x.dir, "-e", "stderr")

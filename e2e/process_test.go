@@ -218,17 +218,23 @@ func (p *process) descriptors(t testing.TB) int {
 }
 
 // memory is netmirror's resident set in bytes.
-func (p *process) memory(t testing.TB) int64 {
+func (p *process) memory(t testing.TB) int64 { return p.status(t, "VmRSS") }
+
+// peakMemory is the largest resident set in bytes that it ever had.
+func (p *process) peakMemory(t testing.TB) int64 { return p.status(t, "VmHWM") }
+
+// status is one of the sizes in proc_pid_status(5), in bytes.
+func (p *process) status(t testing.TB, key string) int64 {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(b), "VmRSS:")
+	_, rest, _ := strings.Cut(string(b), key+":")
 	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	n, err := strconv.ParseInt(kb, 10, 64)
 	if err != nil {
-		t.Fatalf("resident set: %v", err)
+		t.Fatalf("%s: %v", key, err)
 	}
 	return n << 10
 }

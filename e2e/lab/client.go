@@ -68,9 +68,12 @@ func (s *Stream) Sent(end End) Record {
 	return s.sent.record(s.LocalAddr().(*net.TCPAddr).AddrPort(), end)
 }
 
+// GetHeader is what Get sends.
+func GetHeader(id uint64) string { return fmt.Sprintf("GET /%d HTTP/1.1\r\nHost: lab\r\n\r\n", id) }
+
 // Get sends a request without a body and reads the answer.
 func (s *Stream) Get(id uint64) error {
-	if _, err := fmt.Fprintf(s, "GET /%d HTTP/1.1\r\nHost: lab\r\n\r\n", id); err != nil {
+	if _, err := s.Write([]byte(GetHeader(id))); err != nil {
 		return err
 	}
 	return s.Answer()

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Answer is what AnswerHTTP says to each request.
@@ -31,8 +33,25 @@ func AnswerHTTP(c *Conn, _ <-chan struct{}) {
 // Swallow is a Handler that reads and never answers.
 func Swallow(*Conn, <-chan struct{}) {}
 
-// NeverRead is a Handler that reads nothing as long as the server lives.
-func NeverRead(_ *Conn, done <-chan struct{}) { <-done }
+// NeverRead is a Handler that reads nothing until the connection was reset or
+// the server is being closed. A reset behind unread bytes has no event: it
+// polls.
+func NeverRead(c *Conn, done <-chan struct{}) {
+	const closed = 7 // TCP_CLOSE (net/tcp_states.h)
+	raw, err := c.SyscallConn()
+	for state := uint8(0); err == nil && state != closed; {
+		select {
+		case <-done:
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+		err = raw.Control(func(fd uintptr) {
+			if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+				state = info.State
+			}
+		})
+	}
+}
 
 // ReadSlowly returns a Handler that reads so many bytes a second, a tenth of
 // them at a time.

@@ -162,8 +162,12 @@ func (l *Lab) warmUp() error {
 }
 
 func (n *Namespace) refused(ctx context.Context, to netip.AddrPort) error {
+	// A SYN that a link just up swallowed is repeated after a second only.
+	const patience = 20 * time.Millisecond
 	for {
-		conn, err := n.Dial(ctx, to)
+		attempt, cancel := context.WithTimeout(ctx, patience)
+		conn, err := n.Dial(attempt, to)
+		cancel()
 		switch {
 		case err == nil:
 			conn.Close()

@@ -23,11 +23,12 @@ type Handler func(c *Conn, done <-chan struct{})
 // Server accepts connections and records each. It serves as the production
 // service and as the shadow service alike.
 type Server struct {
-	ln     *net.TCPListener
-	handle Handler
-	done   chan struct{} // closed by Close
-	wg     sync.WaitGroup
-	bytes  atomic.Int64 // received on all connections
+	ln      *net.TCPListener
+	handle  Handler
+	done    chan struct{} // closed by Close
+	closing sync.Once
+	wg      sync.WaitGroup
+	bytes   atomic.Int64 // received on all connections
 
 	mu      sync.Mutex // guards the fields below
 	conns   []*Conn
@@ -216,10 +217,13 @@ func (s *Server) wait(ctx context.Context, enough func(came, open int) bool) err
 	}
 }
 
-// Close ends the server: all connections are closed and every goroutine has
-// returned when it returns.
+// Close ends the server as the death of its process would: the kernel ends each
+// connection with a FIN, or a reset where bytes were not read. Every goroutine
+// has returned when it returns. Further calls do nothing.
 func (s *Server) Close() {
-	close(s.done)
-	s.ln.Close()
+	s.closing.Do(func() {
+		close(s.done)
+		s.ln.Close()
+	})
 	s.wg.Wait()
 }
