@@ -11,11 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// zeros is an accepted conn that holds left bytes and then a FIN.
+// zeros is an accepted conn that holds left bytes and then a FIN; a Read returns
+// at most piece of them, if that is set.
 type zeros struct {
 	net.Conn
-	left int
-	done chan string
+	left, piece int
+	done        chan string
 }
 
 func (z *zeros) Read(p []byte) (int, error) {
@@ -23,10 +24,15 @@ func (z *zeros) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n := min(len(p), z.left)
+	if z.piece > 0 {
+		n = min(n, z.piece)
+	}
 	z.left -= n
 	return n, nil
 }
 
+func (z *zeros) WaitReadable() error      { return nil }
+func (z *zeros) Unread(p []byte)          { z.left += len(p) }
 func (z *zeros) CloseWith(outcome string) { z.done <- outcome }
 
 // sink serves a listener that reads everything and holds no buffer while idle.
@@ -110,6 +116,19 @@ func BenchmarkOneStream(b *testing.B) {
 	})
 }
 
+// BenchmarkSmallRequests reports the cost of one of many requests on a stream.
+func BenchmarkSmallRequests(b *testing.B) {
+	_, ln := serveBench(b)
+	z := &zeros{left: 400 * max(b.N, 1), piece: 400, done: make(chan string, 1)}
+	b.ReportAllocs()
+	b.SetBytes(400)
+	b.ResetTimer()
+	ln.conns <- z
+	if o := <-z.done; o != "complete" {
+		b.Fatal(o)
+	}
+}
+
 func BenchmarkShortStreams(b *testing.B) {
 	_, ln := serveBench(b)
 	done := make(chan string, 1)
@@ -133,7 +152,7 @@ func BenchmarkIdleStreams(b *testing.B) {
 		for i := range all {
 			all[i] = newScript()
 			all[i].send([]byte("hello"))
-			ln.conns <- rich{all[i]}
+			ln.conns <- rich{waiting{all[i]}}
 		}
 		for br.Stats().BytesWritten < br.Stats().Streams*5 {
 			time.Sleep(time.Millisecond)

@@ -2,7 +2,8 @@
 //
 // Every accepted stream gets a new connection of its own, and on it exactly the
 // bytes of the stream: its FIN becomes a half-close, any other end a RST once
-// all bytes before it were acknowledged. What the target answers is thrown away
+// all bytes before it were acknowledged. What a target that closed first did not
+// take goes back to the stream. What the target answers is thrown away
 // uncopied. bridge never sends a byte that a stream did not hold, never writes to
 // a stream, and never lets one target connection wait for another.
 package bridge
@@ -43,12 +44,25 @@ func New(c Config) (*Bridge, error) {
 //
 // Read on an accepted conn returns io.EOF where the client's FIN was. Any other
 // error means that the stream cannot be continued; its method Outcome() string,
-// if it has one, names the reason. Three methods of the conn are used if it has them:
-// WaitReadable() error, which blocks until Read will not, so that an idle stream
-// holds no buffer; CloseWith(outcome string), called in place of Close with what
-// became of the stream; and RemoteAddr, for the log. Close or CloseWith is
-// called exactly once, possibly during a Read or WaitReadable, which must then
-// return.
+// if it has one, names the reason. An error that comes with bytes comes again at
+// the next Read. Four more methods of the conn are used if it has them:
+//
+//   - WaitReadable() error blocks until Read will not, so that an idle stream
+//     holds no buffer.
+//   - Unread(p []byte) gives back the end of what the last Read returned, all of
+//     it maybe, which the target did not take: WaitReadable then returns at once
+//     and the next Read returns p first. The conn copies p and waits for nothing.
+//     Unread is called at most once after a Read and never during one, nor after
+//     CloseWith. It is used only where WaitReadable and CloseWith exist too.
+//   - CloseWith(outcome string) is called in place of Close with what became of
+//     the stream. At target-closed, what was given back and what was never read
+//     may be played on a new connection. Where the target's FIN was heard before
+//     the bytes came, it took all before them and none of them; where it just
+//     reset the connection, an unknown end of what it was sent is lost as well.
+//   - RemoteAddr is for the log.
+//
+// Close or CloseWith is called exactly once, possibly during a Read or
+// WaitReadable, which must then return.
 func (b *Bridge) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -83,7 +97,7 @@ func (b *Bridge) accept(ctx context.Context, ln net.Listener, live *streams) err
 			return fmt.Errorf("bridge: accept: %w", err)
 		}
 		b.n.streams.Add(1)
-		s := &stream{b: b, in: in}
+		s := newStream(b, in)
 		if b.n.open.Add(1) > int64(b.cfg.MaxConns) {
 			b.n.turnedAway.Add(1)
 			s.finish(shed)

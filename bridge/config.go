@@ -32,7 +32,9 @@ type Config struct {
 
 	// WriteTimeout is how long the target may take nothing, neither a byte into
 	// the send queue nor one out of it, before the stream is given up as
-	// target-slow. It is noticed at most an eighth later. 0 means 10 s.
+	// target-slow. It is noticed at most an eighth later. A target that has closed
+	// its side is waited for as long to acknowledge the first bytes behind that. 0
+	// means 10 s.
 	WriteTimeout time.Duration
 
 	// LingerTimeout is how long, after the client's FIN was passed on, the target

@@ -1,6 +1,10 @@
 package bridge
 
-import "golang.org/x/sys/unix"
+import (
+	"math"
+
+	"golang.org/x/sys/unix"
+)
 
 // answerBatch is how many bytes of answers an open stream leaves to the kernel
 // before it wakes to discard them. Waking for each of 20 000 small answers a
@@ -13,6 +17,7 @@ type answers struct {
 	fin  bool  // the target's FIN was read
 	over bool  // the connection has ended in both directions
 	err  error // what cut it off
+	left int   // bytes that the target has not acknowledged; valid once over
 }
 
 // step is for RawConn.Read: it discards what is there, once, or reports false
@@ -20,22 +25,37 @@ type answers struct {
 // short, which Close waits for, whatever the target sends.
 func (a *answers) step(fd uintptr) bool {
 	a.n = 0
-	if !a.fin {
-		n, err := receiveDiscard(fd)
-		switch {
-		case err == unix.EAGAIN:
-			return false
-		case err != nil:
-			a.over, a.err = true, err
-			return true
-		case n > 0:
-			a.n = n
-			return true
-		}
-		a.fin = true
+	if a.fin {
+		return a.look(fd)
 	}
-	a.over, a.err = closed(fd)
+	n, err := receiveDiscard(fd)
+	switch {
+	case err == unix.EAGAIN:
+		return false
+	case err != nil:
+		a.end(fd, err)
+	case n > 0:
+		a.n = n
+	default:
+		a.fin = true
+		a.look(fd)
+	}
+	return true
+}
+
+// look reports whether the connection is over.
+func (a *answers) look(fd uintptr) bool {
+	if over, err := closed(fd); over {
+		a.end(fd, err)
+	}
 	return a.over
+}
+
+func (a *answers) end(fd uintptr, err error) {
+	a.over, a.err = true, err
+	if left, err := sendQueue(fd); err == nil {
+		a.left = left
+	}
 }
 
 // discard throws away what the target answers, until the connection is over or
@@ -43,7 +63,8 @@ func (a *answers) step(fd uintptr) bool {
 // does, after a FIN too.
 func (s *stream) discard() {
 	defer close(s.drained)
-	var a answers
+	a := answers{left: math.MaxInt}
+	defer func() { s.left = a.left }()
 	step := a.step
 	for {
 		if err := s.raw.Read(step); err != nil { // finish closed it
@@ -56,9 +77,19 @@ func (s *stream) discard() {
 		case a.over:
 			s.finish(targetClosed)
 			return
+		case a.fin:
+			s.heardFIN()
 		default:
 			s.answered.Add(int64(a.n))
 			s.b.n.discarded.Add(uint64(a.n))
 		}
+	}
+}
+
+// heardFIN notes that the target has closed its side, and whether it did so first.
+func (s *stream) heardFIN() {
+	s.targetFIN.Store(true)
+	if !s.finSent.Load() {
+		s.b.n.closedFirst.Add(1)
 	}
 }

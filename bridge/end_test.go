@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,7 @@ func TestStreamErrorBecomesAResetBehindAllBytes(t *testing.T) {
 		{named("shed"), "shed"},
 		{named("shutdown"), "shutdown"},
 		{named("replaced"), "replaced"},
+		{named("server-reset"), "server-reset"},
 		{fmt.Errorf("read: %w", named("gap")), "gap"},
 		{named("complete"), "error"}, // not a stream's to say
 		{named("made up"), "error"},
@@ -223,30 +225,44 @@ func TestResetBehindBothFINsIsNotComplete(t *testing.T) {
 	s := h.open(t, random(size))
 	s.end(io.EOF)
 	c := g.accept(t)
-	c.CloseWrite()
 	eventually(t, "every byte in the queue", func() bool { return h.Stats().BytesWritten == size })
-	time.Sleep(10 * time.Millisecond) // no event tells that the FIN follows them
+	c.CloseWrite()
+	time.Sleep(10 * time.Millisecond) // no event tells that both FINs are through
 	rst(c)
 	want(t, "outcome", s.outcome(t), "target-closed")
 }
 
-func TestBytesBehindTheTargetsResetAreUnsent(t *testing.T) {
-	g := newTarget(t)
-	h := serve(t, Config{Target: g.addr(), WriteTimeout: time.Hour})
-	s := h.open(t, random(32<<20)) // blocks in a write
-	c := g.accept(t)
-	// No event tells that a write waits; that nothing moves for many looks does.
-	var before Stats
-	still := 0
-	eventually(t, "a write that waits", func() bool {
-		now := h.Stats()
-		if still++; now.BytesRead == now.BytesWritten || now.BytesRead != before.BytesRead || now.BytesWritten != before.BytesWritten {
-			still = 0
-		}
-		before = now
-		return still > 100
-	})
-	rst(c)
-	want(t, "outcome", s.outcome(t), "target-closed")
-	eventually(t, "unsent bytes", func() bool { return h.Stats().BytesUnsent > 0 })
+func TestBytesBehindTheTargetsReset(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		conn func(*script) net.Conn
+		back bool // to the conn; else they are unsent
+	}{
+		{"are given back", func(s *script) net.Conn { return rich{waiting{s}} }, true},
+		{"are unsent without Unread", func(s *script) net.Conn { return waiting{s} }, false},
+		{"are unsent without optional methods", func(s *script) net.Conn { return s }, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			g := newTarget(t)
+			h := serve(t, Config{Target: g.addr(), WriteTimeout: time.Hour})
+			data := random(32 << 20) // more than any socket buffers hold
+			s := newScript()
+			s.send(data)
+			h.accept(t, row.conn(s), s)
+			c := g.accept(t)
+			h.still(t)
+			rst(c)
+			if o := s.outcome(t); row.conn(s) != net.Conn(s) {
+				want(t, "outcome", o, "target-closed")
+			}
+			eventually(t, "the account", func() bool { return h.Stats().Open == 0 })
+			n := h.Stats()
+			want(t, "bytes unsent", n.BytesUnsent > 0, !row.back)
+			rest := s.rest()
+			want(t, "bytes written, unsent and left", int(n.BytesWritten+n.BytesUnsent)+len(rest), len(data))
+			if !bytes.HasSuffix(data, rest) {
+				t.Error("what is left is not the stream's end")
+			}
+		})
+	}
 }

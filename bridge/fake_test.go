@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -32,6 +34,10 @@ type script struct {
 	chunks [][]byte
 	err    error // follows the last chunk
 	closed int
+	last   []byte // what the last Read returned, until Unread
+	read   int    // bytes that Read returned, less those of Unread
+	busy   bool   // a Read is running
+	wrong  string // how Unread was misused
 }
 
 func newScript() *script {
@@ -59,7 +65,9 @@ func (s *script) end(err error) {
 func (s *script) Read(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.busy, s.last = true, nil
 	s.await()
+	s.busy = false
 	switch {
 	case s.closed > 0:
 		return 0, net.ErrClosed
@@ -67,6 +75,8 @@ func (s *script) Read(p []byte) (int, error) {
 		return 0, s.err
 	}
 	n := copy(p, s.chunks[0])
+	s.last = s.chunks[0][:n]
+	s.read += n
 	if s.chunks[0] = s.chunks[0][n:]; len(s.chunks[0]) == 0 {
 		s.chunks = s.chunks[1:]
 	}
@@ -95,17 +105,48 @@ func (s *script) outcome(t *testing.T) string {
 	return receive(t, s.ended, "the stream's end")
 }
 
-// rich is a script with the optional methods.
-type rich struct{ *script }
+// unread takes back p and checks what Serve promises about it. It keeps no copy:
+// p has to be the end of a chunk that the script still knows.
+func (s *script) unread(p []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.busy:
+		s.wrong = "during a Read"
+	case s.closed > 0:
+		s.wrong = "after CloseWith"
+	case len(p) == 0 || !bytes.HasSuffix(s.last, p):
+		s.wrong = "with something other than the end of the last Read"
+	default:
+		s.chunks = slices.Insert(s.chunks, 0, s.last[len(s.last)-len(p):])
+		s.read -= len(p)
+	}
+	s.last = nil
+}
 
-func (r rich) CloseWith(outcome string) { r.close(outcome) }
+// rest is what the Bridge did not read, or gave back.
+func (s *script) rest() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return bytes.Join(s.chunks, nil)
+}
 
-func (r rich) WaitReadable() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.await()
+// waiting is a script with all of the optional methods but Unread.
+type waiting struct{ *script }
+
+func (w waiting) CloseWith(outcome string) { w.close(outcome) }
+
+func (w waiting) WaitReadable() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.await()
 	return nil
 }
+
+// rich is a script with all optional methods.
+type rich struct{ waiting }
+
+func (r rich) Unread(p []byte) { r.unread(p) }
 
 // named is a stream's end with a name.
 type named string
@@ -147,7 +188,8 @@ type harness struct {
 }
 
 // serve starts a Bridge; at the test's end its streams have to end in order, its
-// accounts to be balanced, and every stream's conn to have been closed once.
+// accounts to be balanced, and every stream's conn to have been closed once and
+// been given back nothing but what it may be.
 func serve(t *testing.T, c Config) *harness {
 	t.Helper()
 	b, err := New(c)
@@ -165,13 +207,19 @@ func serve(t *testing.T, c Config) *harness {
 		}
 		h.done <- nil
 		balanced(t, b.Stats())
+		read := 0
 		for i, s := range h.all {
 			s.mu.Lock()
+			read += s.read
+			if s.wrong != "" {
+				t.Errorf("Unread of accepted conn %d called %s", i, s.wrong)
+			}
 			if s.closed != 1 {
 				t.Errorf("accepted conn %d closed %d times, want once", i, s.closed)
 			}
 			s.mu.Unlock()
 		}
+		want(t, "BytesRead", b.Stats().BytesRead, uint64(read))
 	})
 	return h
 }
@@ -195,7 +243,7 @@ func (h *harness) open(t *testing.T, chunks ...[]byte) *script {
 	t.Helper()
 	s := newScript()
 	s.send(chunks...)
-	h.accept(t, rich{s}, s)
+	h.accept(t, rich{waiting{s}}, s)
 	return s
 }
 
@@ -307,6 +355,22 @@ func eventually(t *testing.T, what string, cond func() bool) {
 			t.Fatalf("%s did not come", what)
 		}
 	}
+}
+
+// still waits until the Bridge has written something and nothing moves any more:
+// no event tells that its streams wait.
+func (h *harness) still(t *testing.T) {
+	t.Helper()
+	var before Stats
+	looks := 0
+	eventually(t, "streams that wait", func() bool {
+		now := h.Stats()
+		if looks++; now.BytesWritten == 0 || now.BytesWritten != before.BytesWritten {
+			looks = 0
+		}
+		before = now
+		return looks > 100
+	})
 }
 
 func want(t *testing.T, what string, got, want any) {

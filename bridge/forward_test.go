@@ -125,7 +125,9 @@ func TestStreamThatTheTargetNeverTookIsNotComplete(t *testing.T) {
 	g.narrow(t)
 	s := h.open(t, random(500_000)) // more than fits there, less than blocks here
 	s.end(io.EOF)
-	g.accept(t).CloseWrite()
+	c := g.accept(t)
+	eventually(t, "every byte in the queue", func() bool { return h.Stats().BytesWritten == 500_000 })
+	c.CloseWrite()
 	want(t, "outcome", s.outcome(t), "target-slow")
 }
 

@@ -51,6 +51,9 @@ func TestCancelResetsEveryStreamAtOnce(t *testing.T) {
 		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil { // the dial has returned
 			t.Fatal(err)
 		}
+		if row.read == nil {
+			io.Copy(io.Discard, c) // to the client's FIN
+		}
 		defer func() {
 			want(t, "outcome", s.outcome(t), "shutdown")
 			if _, err := io.Copy(io.Discard, c); !errors.Is(err, row.read) {
@@ -104,7 +107,7 @@ func TestFailingListenerEndsServe(t *testing.T) {
 	go func() { done <- b.Serve(t.Context(), ln) }()
 	s := newScript()
 	s.send([]byte("x"))
-	ln.conns <- rich{s}
+	ln.conns <- rich{waiting{s}}
 	c := g.accept(t)
 	eventually(t, "the byte", func() bool { return b.Stats().BytesWritten == 1 })
 	ln.Close()
@@ -125,7 +128,7 @@ func TestTwoListenersShareOneBridge(t *testing.T) {
 	s := h.open(t)
 	g.accept(t).Close()
 	more := newScript()
-	other.conns <- rich{more}
+	other.conns <- rich{waiting{more}}
 	want(t, "outcome beyond the common limit", more.outcome(t), "shed")
 	s.end(io.EOF)
 	want(t, "outcome", s.outcome(t), "complete")

@@ -57,18 +57,76 @@ func closed(fd uintptr) (over bool, cause error) {
 	return true, nil
 }
 
-// unacked is the number of bytes sent or waiting that the peer has not
-// acknowledged (SIOCOUTQ, tcp(7)); a FIN counts as one. The error is that of a
-// closed descriptor.
+// attempt writes to a socket as much as it takes without waiting. It is not safe
+// for concurrent use.
+type attempt struct {
+	raw  syscall.RawConn
+	call func(fd uintptr) // kept, so that a write allocates nothing
+	p    []byte           // of the write that runs, like n and err
+	n    int
+	err  error
+}
+
+func (a *attempt) init(raw syscall.RawConn) {
+	a.raw = raw
+	a.call = func(fd uintptr) { a.n, a.err = writeSome(fd, a.p) }
+}
+
+// write returns how many bytes of p were taken. err is nil where the rest only
+// found no room. Control, unlike a Write of raw, minds no deadline and resets
+// nothing in the poller.
+func (a *attempt) write(p []byte) (n int, err error) {
+	a.p, a.n = p, 0
+	err = a.raw.Control(a.call)
+	a.p = nil
+	if err != nil {
+		return 0, err
+	}
+	return a.n, a.err
+}
+
+// writeSome relies on what net does for each of its sockets: they do not block.
+func writeSome(fd uintptr, p []byte) (n int, err error) {
+	for {
+		n, err = unix.Write(int(fd), p)
+		switch err {
+		case nil:
+			return n, nil
+		case unix.EAGAIN:
+			return 0, nil
+		case unix.EINTR:
+		default:
+			return 0, err
+		}
+	}
+}
+
+// writable is for RawConn.Write: it reports whether a write would take something
+// or fail. The poller hears of an edge only; where poll(2) finds no room it
+// also asks the kernel for the edge to come (SOCK_NOSPACE), so none is missed.
+func writable(fd uintptr) bool {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	for {
+		n, err := unix.Poll(fds[:], 0)
+		if err != unix.EINTR {
+			return n > 0 || err != nil
+		}
+	}
+}
+
+// unacked is sendQueue of raw's socket. The error is that of a closed descriptor.
 func unacked(raw syscall.RawConn) (n int, err error) {
-	cerr := raw.Control(func(fd uintptr) {
-		n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
-	})
+	cerr := raw.Control(func(fd uintptr) { n, err = sendQueue(fd) })
 	if cerr != nil {
 		return 0, cerr
 	}
 	return n, err
 }
+
+// sendQueue is the number of bytes sent or waiting that the peer has not
+// acknowledged (SIOCOUTQ, tcp(7)); a FIN counts as one. It stands still when a
+// RST has thrown the queue away.
+func sendQueue(fd uintptr) (int, error) { return unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }
 
 // stall tells how long a peer has shown no sign of life.
 type stall struct {
@@ -76,7 +134,8 @@ type stall struct {
 	since time.Time // when that was seen; zero before the first look
 }
 
-// over takes a look: bytes is what the peer has done so far, in bytes. It reports
+// over takes a look: bytes is what the peer has done so far, in bytes, give or
+// take a constant. It reports
 // whether no look for as long as limit has found more than the one before.
 func (t *stall) over(now time.Time, bytes int64, limit time.Duration) bool {
 	if t.since.IsZero() || bytes > t.bytes {

@@ -19,6 +19,7 @@ const (
 	shed                         // a budget was spent, MaxConns among them
 	shutdown                     // the program ends
 	replaced                     // the client's address and port began a new connection
+	serverReset                  // the real server reset the client's connection
 	failed                       // the stream broke for a reason without a name
 	outcomeCount
 )
@@ -26,7 +27,8 @@ const (
 var outcomeNames = [outcomeCount]string{
 	complete: "complete", clientReset: "client-reset", gap: "gap",
 	targetRefused: "target-refused", targetClosed: "target-closed", targetSlow: "target-slow",
-	idle: "idle", shed: "shed", shutdown: "shutdown", replaced: "replaced", failed: "error",
+	idle: "idle", shed: "shed", shutdown: "shutdown", replaced: "replaced",
+	serverReset: "server-reset", failed: "error",
 }
 
 func (o outcome) String() string { return outcomeNames[o] }
@@ -39,7 +41,7 @@ func outcomeOf(err error) outcome {
 		return failed
 	}
 	name := named.Outcome()
-	for _, o := range []outcome{clientReset, gap, idle, shed, shutdown, replaced} {
+	for _, o := range []outcome{clientReset, gap, idle, shed, shutdown, replaced, serverReset} {
 		if name == o.String() {
 			return o
 		}
@@ -48,7 +50,9 @@ func outcomeOf(err error) outcome {
 }
 
 // Stats are totals since New, over all Serve calls. When no stream is open,
-// Streams is the sum of Outcomes, and BytesRead is BytesWritten + BytesUnsent.
+// Streams is the sum of Outcomes. BytesRead is BytesWritten + BytesUnsent: a byte
+// is counted when it is known what became of it, and not at all while it is the
+// accepted conn's again.
 type Stats struct {
 	Streams    uint64            // streams accepted, those turned away included
 	Open       int64             // streams that have no outcome yet (a gauge)
@@ -58,9 +62,11 @@ type Stats struct {
 	Dials      uint64 // connect attempts for streams, retries included
 	DialErrors uint64 // those that failed
 
-	BytesRead      uint64 // read from streams
-	BytesWritten   uint64 // taken by the kernel for the target
-	BytesUnsent    uint64 // read, and never taken
+	ClosedFirst uint64 // streams whose target closed its side before the client did
+
+	BytesRead      uint64 // read from streams and not given back by Unread
+	BytesWritten   uint64 // taken by the kernel for the target; behind the target's FIN, acknowledged
+	BytesUnsent    uint64 // read, never taken, and not given back: the conn has no Unread, or a shutdown closed it first
 	BytesDiscarded uint64 // answers of the target, thrown away; the last 8 KiB of a stream may be missing
 }
 
@@ -69,7 +75,7 @@ type counters struct {
 	streams, turnedAway              atomic.Uint64
 	open                             atomic.Int64
 	outcomes                         [outcomeCount]atomic.Uint64
-	dials, dialErrors                atomic.Uint64
+	dials, dialErrors, closedFirst   atomic.Uint64
 	read, written, unsent, discarded atomic.Uint64
 }
 
@@ -84,6 +90,7 @@ func (b *Bridge) Stats() Stats {
 		TurnedAway:     n.turnedAway.Load(),
 		Dials:          n.dials.Load(),
 		DialErrors:     n.dialErrors.Load(),
+		ClosedFirst:    n.closedFirst.Load(),
 		BytesRead:      n.read.Load(),
 		BytesWritten:   n.written.Load(),
 		BytesUnsent:    n.unsent.Load(),

@@ -2,43 +2,50 @@ package bridge
 
 import (
 	"context"
-	"errors"
-	"io"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 )
-
-// bufferSize is how much of a stream is read at a time.
-const bufferSize = 64 << 10
-
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // stream is one accepted conn and its connection to the target. One goroutine
 // forwards, another discards the answers; whichever meets the end first calls
 // finish, which wakes the other.
 type stream struct {
-	b  *Bridge
-	in net.Conn
+	b    *Bridge
+	in   source
+	kept *keeper // in, where it is one
 
 	// Set before discard is started.
 	out     *net.TCPConn
 	raw     syscall.RawConn // of out
+	send    attempt         // on out
 	drained chan struct{}   // closed by discard when it returns
+	left    int             // bytes unacknowledged at the end; valid once drained is closed
 
-	finSent  atomic.Bool  // the client's FIN is being passed on
-	answered atomic.Int64 // bytes discarded
-	got      int64        // bytes read from in; of the forwarding goroutine
-	sent     int64        // bytes written to out; of the forwarding goroutine
+	finSent   atomic.Bool  // the client's FIN is being passed on
+	targetFIN atomic.Bool  // the target's FIN was read
+	answered  atomic.Int64 // bytes discarded
 
-	mu       sync.Mutex // guards the fields below
+	// Of the forwarding goroutine.
+	await  need  // what the last piece left to wait for
+	vain   bool  // it found no room where some was reported
+	proven bool  // the target acknowledged bytes written behind its FIN
+	got    int64 // bytes read from in and not given back
+	sent   int64 // bytes taken by out's kernel; on probation, acknowledged
+
+	mu       sync.Mutex // guards the fields below; held during in.Unread, never while waiting
 	ended    bool
 	outcome  outcome // valid once ended
 	attached bool    // out is set, and finish's to close
+	held     bool    // in is not to be told of a target's end yet
+	told     bool    // in.CloseWith has been called, or is about to be
+}
+
+func newStream(b *Bridge, c net.Conn) *stream {
+	in, kept := sourceOf(c)
+	return &stream{b: b, in: in, kept: kept}
 }
 
 // run plays the stream to its end. When it returns, both conns are closed and no
@@ -69,6 +76,7 @@ func (s *stream) attach(out *net.TCPConn) bool {
 	s.mu.Lock()
 	if err == nil && !s.ended {
 		s.out, s.raw, s.attached = out, raw, true
+		s.send.init(raw)
 	}
 	ok := s.attached
 	s.mu.Unlock()
@@ -81,32 +89,93 @@ func (s *stream) attach(out *net.TCPConn) bool {
 
 // finish ends the stream with o, unless it has ended: the target's connection is
 // closed in order if o is complete and reset otherwise, and the accepted conn
-// is told. Every blocked read and write of both then returns.
+// is told, by release where the stream is held. Every blocked read and write of
+// both then returns.
 func (s *stream) finish(o outcome) {
 	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
-		return
+	first := !s.ended
+	if first {
+		s.ended, s.outcome = true, o
 	}
-	s.ended, s.outcome = true, o
-	attached := s.attached
+	// A shutdown continues no stream and must not depend on the conn's keeping the
+	// promise that its Read will not wait.
+	tell := !s.told && (!s.held || o == shutdown)
+	s.told = s.told || tell
+	attached, o := s.attached, s.outcome
 	s.mu.Unlock()
 	switch {
-	case !attached:
+	case !first || !attached:
 	case o == complete:
 		s.out.Close()
 	default:
 		reset(s.out)
 	}
-	if c, ok := s.in.(interface{ CloseWith(outcome string) }); ok {
-		c.CloseWith(o.String())
-		return
+	if tell {
+		s.in.CloseWith(o.String())
 	}
-	s.in.Close()
+}
+
+// hold keeps the target's end from the accepted conn until release, because
+// bytes in hand may have to be given back before. It reports false where the
+// stream has ended. A keeper is not held: it gives nothing back to its conn,
+// whose Read may have to be interrupted.
+func (s *stream) hold() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = !s.ended && s.kept == nil
+	return !s.ended
+}
+
+// release undoes hold; no bytes are in hand any more.
+func (s *stream) release() {
+	s.mu.Lock()
+	s.held = false
+	tell := s.ended && !s.told
+	s.told = s.told || tell
+	o := s.outcome
+	s.mu.Unlock()
+	if tell {
+		s.in.CloseWith(o.String())
+	}
+}
+
+// settle accounts for p, a piece that was read: the target took the first taken
+// bytes of it; the others go back to the accepted conn, or are lost where that
+// was closed meanwhile.
+func (s *stream) settle(p []byte, taken int) {
+	lost := 0
+	if rest := p[taken:]; len(rest) > 0 && !s.giveBack(rest) {
+		lost = len(rest)
+	}
+	s.count(taken, lost)
+}
+
+// giveBack reports false where the accepted conn was closed before.
+func (s *stream) giveBack(p []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.told {
+		return false
+	}
+	s.in.Unread(p)
+	return true
+}
+
+// count counts bytes read for good: those that the target took and those that
+// are lost.
+func (s *stream) count(taken, lost int) {
+	s.got += int64(taken + lost)
+	s.sent += int64(taken)
+	s.b.n.read.Add(uint64(taken + lost))
+	s.b.n.written.Add(uint64(taken))
+	s.b.n.unsent.Add(uint64(lost))
 }
 
 // account counts a stream that has ended.
 func (s *stream) account() {
+	if s.kept != nil {
+		s.count(0, len(s.kept.kept))
+	}
 	s.mu.Lock()
 	o := s.outcome
 	s.mu.Unlock()
@@ -123,143 +192,4 @@ func reset(c *net.TCPConn) {
 	// Without the option a close is still a close; there is nothing better to do.
 	_ = c.SetLinger(0)
 	c.Close()
-}
-
-// forward copies the stream to the target until either ends, and then sees to
-// the end.
-func (s *stream) forward() {
-	waiter, _ := s.in.(interface{ WaitReadable() error })
-	for {
-		if waiter != nil {
-			// Its error, if any, is the next Read's, behind what is still to be read.
-			_ = waiter.WaitReadable()
-		}
-		err := s.forwardSome(waiter == nil)
-		switch {
-		case err == nil:
-		case errors.Is(err, io.EOF):
-			s.passFIN()
-			return
-		case errors.Is(err, errEnded):
-			return
-		default:
-			s.passReset(outcomeOf(err))
-			return
-		}
-	}
-}
-
-// errEnded says that the stream was finished and nothing is left to be done.
-var errEnded = errors.New("bridge: stream ended")
-
-// forwardSome reads and writes with a buffer from the pool: once, or, if whole,
-// until the stream ends. The error is Read's, or errEnded.
-func (s *stream) forwardSome(whole bool) error {
-	buf := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buf)
-	for {
-		n, err := s.in.Read(buf[:])
-		if n > 0 {
-			s.got += int64(n)
-			s.b.n.read.Add(uint64(n))
-			if o, ok := s.write(buf[:n]); !ok {
-				s.finish(o)
-				return errEnded
-			}
-		}
-		if err != nil || !whole {
-			return err
-		}
-	}
-}
-
-// write passes p to the target, each byte once and in order. ok is false where
-// the target did not take all of it; o is then why.
-func (s *stream) write(p []byte) (o outcome, ok bool) {
-	limit := s.b.cfg.WriteTimeout
-	var t stall
-	for {
-		// Looking more often than limit tells a target that takes bytes, too few to
-		// make the socket writable again, from one that takes none.
-		err := s.out.SetWriteDeadline(time.Now().Add(max(limit/8, time.Millisecond)))
-		n := 0
-		if err == nil {
-			n, err = s.out.Write(p)
-		}
-		s.sent += int64(n)
-		s.b.n.written.Add(uint64(n))
-		p = p[n:]
-		if err == nil {
-			return 0, true
-		}
-		o = targetClosed
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			queued, qerr := unacked(s.raw)
-			if qerr == nil && !t.over(time.Now(), s.sent-int64(queued), limit) {
-				continue
-			}
-			o = targetSlow
-		}
-		s.b.n.unsent.Add(uint64(len(p)))
-		return o, false
-	}
-}
-
-// passFIN half-closes the target's connection and waits for the target's own
-// end, which discard hears and finishes the stream with, or for its silence: it
-// neither sends nor acknowledges. One that is silent with bytes outstanding never
-// took the whole stream.
-func (s *stream) passFIN() {
-	s.finSent.Store(true)
-	if err := s.out.CloseWrite(); err != nil {
-		s.finish(targetClosed)
-		return
-	}
-	wakeAt(s.raw, 1) // from here on every answer tells
-	limit := s.b.cfg.LingerTimeout
-	look := time.NewTicker(max(limit/8, time.Millisecond))
-	defer look.Stop()
-	var t stall
-	for now := time.Now(); ; {
-		queued, err := unacked(s.raw)
-		if err != nil { // finish closed it
-			return
-		}
-		if t.over(now, s.answered.Load()+s.sent-int64(queued), limit) {
-			if queued > 0 {
-				s.finish(targetSlow)
-			} else {
-				s.finish(complete)
-			}
-			return
-		}
-		select {
-		case <-s.drained:
-			return
-		case now = <-look.C:
-		}
-	}
-}
-
-// passReset ends the stream with o and a RST, once the target has acknowledged
-// all bytes before it: a reset socket throws its send queue away.
-func (s *stream) passReset(o outcome) {
-	const slowest = 50 * time.Millisecond
-	var t stall
-	for pause := time.Millisecond; ; pause = min(2*pause, slowest) {
-		queued, err := unacked(s.raw)
-		if err != nil || queued == 0 {
-			break
-		}
-		if t.over(time.Now(), s.sent-int64(queued), s.b.cfg.WriteTimeout) {
-			o = targetSlow
-			break
-		}
-		select {
-		case <-s.drained:
-			return
-		case <-time.After(pause):
-		}
-	}
-	s.finish(o)
 }
