@@ -45,7 +45,7 @@ func New(c Config) (*Bridge, error) {
 // Read on an accepted conn returns io.EOF where the client's FIN was. Any other
 // error means that the stream cannot be continued; its method Outcome() string,
 // if it has one, names the reason. An error that comes with bytes comes again at
-// the next Read. Four more methods of the conn are used if it has them:
+// the next Read. Five more methods of the conn are used if it has them:
 //
 //   - WaitReadable() error blocks until Read will not, so that an idle stream
 //     holds no buffer.
@@ -59,6 +59,10 @@ func New(c Config) (*Bridge, error) {
 //     may be played on a new connection. Where the target's FIN was heard before
 //     the bytes came, it took all before them and none of them; where it just
 //     reset the connection, an unknown end of what it was sent is lost as well.
+//   - Split() says that the target has sent its FIN. The conn may then end with
+//     an error whose Outcome is target-closed at a place from which on the bytes
+//     are better played on a new connection. It is called once, at any time
+//     before CloseWith returns.
 //   - RemoteAddr is for the log.
 //
 // Close or CloseWith is called exactly once, possibly during a Read or

@@ -88,8 +88,11 @@ func (s *stream) discard() {
 
 // heardFIN notes that the target has closed its side, and whether it did so first.
 func (s *stream) heardFIN() {
-	s.targetFIN.Store(true)
-	if !s.finSent.Load() {
-		s.b.n.closedFirst.Add(1)
+	if s.targetFIN.Swap(true) || s.finSent.Load() {
+		return
+	}
+	s.b.n.closedFirst.Add(1)
+	if in, ok := s.in.(splitter); ok {
+		in.Split()
 	}
 }

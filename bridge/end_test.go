@@ -63,6 +63,7 @@ func TestStreamErrorBecomesAResetBehindAllBytes(t *testing.T) {
 		{named("shutdown"), "shutdown"},
 		{named("replaced"), "replaced"},
 		{named("server-reset"), "server-reset"},
+		{named("target-closed"), "target-closed"}, // it would have been
 		{fmt.Errorf("read: %w", named("gap")), "gap"},
 		{named("complete"), "error"}, // not a stream's to say
 		{named("made up"), "error"},

@@ -67,9 +67,18 @@ func (s *stream) ready() (err error) {
 // pass reads once and writes once, without waiting for the target. What it does
 // not take is given back rather than kept.
 func (s *stream) pass() error {
+	// A request that comes after a pause must not overtake the FIN that the
+	// target sent in the meantime. In a bulk transfer there is no pause.
+	if !s.bulk && s.send.peerClosed() {
+		s.heardFIN()
+		if s.onProbation() {
+			return nil
+		}
+	}
 	buf := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buf)
 	n, err := s.in.Read(buf[:])
+	s.bulk = n == len(buf)
 	if n == 0 {
 		return err
 	}

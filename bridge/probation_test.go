@@ -296,3 +296,44 @@ func (d *keepDial) info() unix.TCPInfo {
 	}
 	return *info
 }
+
+// splitting is a conn that wants to know of the target's FIN.
+type splitting struct {
+	rich
+	split chan struct{}
+}
+
+func (s splitting) Split() { s.split <- struct{}{} }
+
+func TestTargetsFINIsToldOnce(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr()})
+	s := splitting{rich{waiting{newScript()}}, make(chan struct{}, 10)}
+	h.accept(t, s, s.script)
+	c := g.accept(t)
+	c.CloseWrite()
+	receive(t, s.split, "the news of the target's FIN")
+	for range 3 {
+		s.send([]byte("more"))
+		if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.end(io.EOF)
+	expect(t, c, nil, nil)
+	want(t, "outcome", s.outcome(t), "complete")
+	want(t, "further calls of Split", len(s.split), 0)
+}
+
+func TestTargetsFINBehindTheClientsIsNoNews(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr()})
+	s := splitting{rich{waiting{newScript()}}, make(chan struct{}, 10)}
+	h.accept(t, s, s.script)
+	s.end(io.EOF)
+	c := g.accept(t)
+	expect(t, c, nil, nil)
+	c.Close()
+	want(t, "outcome", s.outcome(t), "complete")
+	want(t, "calls of Split", len(s.split), 0)
+}

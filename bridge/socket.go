@@ -62,6 +62,8 @@ func closed(fd uintptr) (over bool, cause error) {
 type attempt struct {
 	raw  syscall.RawConn
 	call func(fd uintptr) // kept, so that a write allocates nothing
+	look func(fd uintptr) // likewise
+	fin  bool             // what look saw
 	p    []byte           // of the write that runs, like n and err
 	n    int
 	err  error
@@ -70,6 +72,14 @@ type attempt struct {
 func (a *attempt) init(raw syscall.RawConn) {
 	a.raw = raw
 	a.call = func(fd uintptr) { a.n, a.err = writeSome(fd, a.p) }
+	a.look = func(fd uintptr) { a.fin = ready(fd, unix.POLLRDHUP) }
+}
+
+// peerClosed reports whether the peer's FIN has come. It is false where the
+// socket is closed.
+func (a *attempt) peerClosed() bool {
+	a.fin = false
+	return a.raw.Control(a.look) == nil && a.fin
 }
 
 // write returns how many bytes of p were taken. err is nil where the rest only
@@ -104,8 +114,11 @@ func writeSome(fd uintptr, p []byte) (n int, err error) {
 // writable is for RawConn.Write: it reports whether a write would take something
 // or fail. The poller hears of an edge only; where poll(2) finds no room it
 // also asks the kernel for the edge to come (SOCK_NOSPACE), so none is missed.
-func writable(fd uintptr) bool {
-	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+func writable(fd uintptr) bool { return ready(fd, unix.POLLOUT) }
+
+// ready asks poll(2) whether one of the events, or an error, is there.
+func ready(fd uintptr, events int16) bool {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}
 	for {
 		n, err := unix.Poll(fds[:], 0)
 		if err != unix.EINTR {

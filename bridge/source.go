@@ -26,6 +26,10 @@ func sourceOf(c net.Conn) (source, *keeper) {
 	return k, k
 }
 
+// splitter is a source that can end itself where another connection to the
+// target had better take over.
+type splitter interface{ Split() }
+
 // keeper makes a source of a conn that lacks some of its methods. It keeps the
 // unread bytes itself, and the conn never sees them again.
 type keeper struct {

@@ -41,7 +41,7 @@ func outcomeOf(err error) outcome {
 		return failed
 	}
 	name := named.Outcome()
-	for _, o := range []outcome{clientReset, gap, idle, shed, shutdown, replaced, serverReset} {
+	for _, o := range []outcome{clientReset, gap, idle, shed, shutdown, replaced, serverReset, targetClosed} {
 		if name == o.String() {
 			return o
 		}

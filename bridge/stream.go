@@ -31,6 +31,7 @@ type stream struct {
 	// Of the forwarding goroutine.
 	await  need  // what the last piece left to wait for
 	vain   bool  // it found no room where some was reported
+	bulk   bool  // the last piece filled its buffer
 	proven bool  // the target acknowledged bytes written behind its FIN
 	got    int64 // bytes read from in and not given back
 	sent   int64 // bytes taken by out's kernel; on probation, acknowledged

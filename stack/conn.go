@@ -30,6 +30,7 @@ type Conn struct {
 
 	ready chan struct{} // holds a token when there may be something new to see
 	taken atomic.Uint32 // bytes read and not given back, modulo 2^32
+	split atomic.Bool   // ends at the next request
 
 	mu     sync.Mutex // guards the fields below; never held while waiting
 	ep     tcpip.Endpoint
@@ -96,6 +97,11 @@ func (c *Conn) WaitReadable() error {
 }
 
 func (c *Conn) tryRead(p []byte) (n int, err error) {
+	if c.split.Load() {
+		if p, err = c.stack.beforeRequest(c, p); err != nil {
+			return 0, err
+		}
+	}
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -160,6 +166,13 @@ func (c *Conn) Unread(p []byte) {
 	}
 	c.taken.Add(-uint32(len(p)))
 	c.head = append(append(make([]byte, 0, len(p)+len(c.head)), p...), c.head...)
+}
+
+// Split says that the target has closed its side: it will answer no further
+// request. Where such a one begins, Read returns EndTarget.
+func (c *Conn) Split() {
+	c.split.Store(true)
+	c.wake()
 }
 
 // position is the sequence number of the next byte to be read.

@@ -26,6 +26,7 @@ type flow struct {
 	hasBase bool   // it is known where the stream starts
 	base    uint32 // sequence number of the stream's first byte; parked: the lowest seen
 	lostSYN bool   // parked: no SYN will come any more
+	past    span   // parked: what was seen of the connection before
 	picked  bool   // it did not begin at a SYN
 	opaque  bool   // not HTTP/1: no stream can begin in the middle of it
 
@@ -102,6 +103,20 @@ func (s *starts) from(seq uint32) (uint32, bool) {
 	for _, at := range s.at[:s.n] {
 		if !seqLess(at, seq) {
 			return at, true
+		}
+	}
+	return 0, false
+}
+
+// nextStart is the first request at or behind seq that gVisor has, or is about
+// to have.
+func (f *flow) nextStart(seq uint32) (uint32, bool) {
+	if at, ok := f.starts.from(seq); ok {
+		return at, true
+	}
+	for i := f.q.head; i < len(f.q.buf) && f.q.follows(i, f.ack); i++ {
+		if !seqLess(f.q.buf[i].seq, seq) && f.q.request(i) {
+			return f.q.buf[i].seq, true
 		}
 	}
 	return 0, false

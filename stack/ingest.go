@@ -70,8 +70,12 @@ func (s *Stack) unknown(seg *segment) {
 	case known.kind == opaque:
 		s.drop(seg, DropMidStream)
 		s.stubs.put(&seg.key, known, s.now)
-	case known.kind == midStream:
+	case known.kind == midStream && s.past(&known).has(seg.seq):
+		s.drop(seg, DropDuplicate)
+	case known.kind == midStream && (seg.seq-known.end < maxWindow || known.end-seg.seq < maxWindow):
 		s.park(seg, &known)
+	case known.kind == midStream:
+		s.park(seg, nil) // as above
 	case seg.flags&flagRST != 0 && seg.seq == known.base:
 		s.stubs.remove(&seg.key)
 		s.used()

@@ -155,7 +155,11 @@ func (s *Stack) lost(q *sendQueue, n int, why Drop) {
 
 // stub is what is worth remembering of a flow.
 func (f *flow) stub(kind stubKind) stub {
-	return stub{kind: kind, base: f.base, end: f.sent(), acked: f.q.acked, ack: f.q.ack}
+	base := f.base
+	if f.past != (span{}) {
+		base = f.past.from + 1
+	}
+	return stub{kind: kind, base: base, end: f.sent(), acked: f.q.acked, ack: f.q.ack}
 }
 
 // remove takes a flow off the table; the next one on its addresses may begin.
@@ -224,7 +228,7 @@ func (s *Stack) left(c *Conn, closed bool) {
 		return
 	}
 	s.level(f, end)
-	s.counters.ended[endTarget]++
+	s.counters.ended[EndTarget]++
 	if !closed {
 		s.discard(f, DropTargetEnded, s.remains(f))
 	} else {
@@ -240,9 +244,12 @@ func (s *Stack) left(c *Conn, closed bool) {
 // takes nothing at all would be dialled for ever.
 func (s *Stack) resume(f *flow, c *Conn) bool {
 	from := c.position()
-	at, ok := f.starts.from(from)
-	if s.cfg.Midstream == MidstreamAny {
-		at, ok = from, f.ack != from
+	at, ok := f.nextStart(from)
+	switch s.cfg.Midstream {
+	case MidstreamAny:
+		at, ok = from, c.unread() > 0
+	case MidstreamHTTP:
+		ok = ok && !seqLess(c.received(), at) // or it waits for gVisor, and pickUp finds it
 	}
 	if !ok || s.stopping || f.shift != 0 || c.retried && at == c.first || s.cfg.Midstream == MidstreamOff {
 		return false
@@ -255,7 +262,7 @@ func (s *Stack) resume(f *flow, c *Conn) bool {
 		delete(s.lingering, c)
 		s.lingering[next] = struct{}{}
 	}
-	s.counters.ended[endTarget]++
+	s.counters.ended[EndTarget]++
 	s.counters.pickedUp++
 	s.counters.flowsOpened++
 	if f.conn == c {

@@ -41,6 +41,7 @@ type connection struct {
 	fin, rst  bool
 	turns     []turn
 	lossless  bool
+	mortal    bool // its targets may die
 }
 
 // mirrorModel is how bad a mirror is: chances in a thousand.

@@ -39,9 +39,19 @@ func (s *Stack) park(seg *segment, known *stub) {
 	}
 	if known != nil {
 		s.stubs.remove(&seg.key)
-		f.lostSYN, f.q.acked, f.q.ack = true, known.acked, known.ack
+		f.lostSYN, f.past = true, s.past(known)
+		f.q.acked, f.q.ack = known.acked, known.ack
 	}
 	s.parked(f, seg)
+}
+
+// past is what was seen of a connection before: it is in a stream, or was given
+// up. Where any segment may begin a stream, all that is older counts.
+func (s *Stack) past(known *stub) span {
+	if s.cfg.Midstream == MidstreamAny {
+		return span{known.end - maxWindow, known.end}
+	}
+	return span{known.base - 1, known.end}
 }
 
 // parked takes a segment of a flow that has no start yet, or, with the SYN's
@@ -56,6 +66,8 @@ func (s *Stack) parked(f *flow, seg *segment) {
 		s.discard(f, DropOutOfWindow, over)
 	case f.hasBase:
 		s.drop(seg, DropOutOfWindow)
+	case f.past.has(seg.seq):
+		s.drop(seg, DropDuplicate)
 	default:
 		if seqLess(seg.seq, f.base) {
 			f.base = seg.seq
@@ -137,4 +149,26 @@ func (s *Stack) pickUp(f, rest *flow, why Drop) {
 	}
 	s.start(rest, rest.q.first().seq)
 	s.charge(rest)
+}
+
+// beforeRequest shortens p so that it cannot hold the beginning of the next
+// request of c's stream. The error is EndTarget where there is nothing before.
+func (s *Stack) beforeRequest(c *Conn, p []byte) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = s.cfg.Now()
+	s.collect()
+	defer s.pumpDirty()
+	at, ok := c.flow.nextStart(c.position())
+	switch {
+	case !ok || s.cfg.Midstream != MidstreamHTTP || s.stopping || c.flow.shift != 0:
+		return p, nil
+	case at == c.position() && c.retried && at == c.first:
+		return p, nil // it would begin there again
+	case at == c.position() && c.unread() == 0:
+		return nil, errWait
+	case at == c.position():
+		return nil, EndTarget
+	}
+	return p[:min(len(p), int(at-c.position()))], nil
 }

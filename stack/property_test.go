@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -22,35 +23,70 @@ type stream struct {
 	err   error // nil: EOF
 }
 
-// readers reads every stream of s to its end.
+// errTarget is the end of a stream whose target ended first.
+var errTarget = errors.New("the target ended")
+
+// readers reads every stream of s to its end, or to where a target dies.
 type readers struct {
-	wg sync.WaitGroup
+	wg    sync.WaitGroup
+	death int // chance in a thousand that a target dies at a read
+	seed  uint64
 
 	mu      sync.Mutex // guards streams
 	streams map[string][]stream
 }
 
-func readEverything(s *Stack) *readers {
-	r := &readers{streams: make(map[string][]stream)}
+func readEverything(s *Stack) *readers { return readMortally(s, 0, 0) }
+
+func readMortally(s *Stack, death int, seed uint64) *readers {
+	r := &readers{death: death, seed: seed, streams: make(map[string][]stream)}
 	r.wg.Go(func() {
 		for {
 			c, err := s.Accept()
 			if err != nil {
 				return
 			}
-			r.wg.Go(func() { r.read(c) })
+			r.seed++
+			dice := rand.New(rand.NewPCG(r.seed, 0))
+			r.wg.Go(func() { r.read(c, dice) })
 		}
 	})
 	return r
 }
 
-func (r *readers) read(c net.Conn) {
-	b, err := io.ReadAll(c)
-	c.Close()
+func (r *readers) read(c net.Conn, dice *rand.Rand) {
+	var st stream
+	buf := make([]byte, 64<<10)
+	for st.err == nil {
+		n, err := c.Read(buf[:1+dice.IntN(len(buf))])
+		st.bytes = append(st.bytes, buf[:n]...)
+		switch {
+		case err != nil:
+			st.err = err
+		case dice.IntN(1000) < r.death:
+			st.err = errTarget
+			if dice.IntN(2) == 0 {
+				back := min(n, dice.IntN(2*n+1))
+				c.(*Conn).Unread(buf[n-back : n])
+				st.bytes = st.bytes[:len(st.bytes)-back]
+			}
+		}
+	}
+	r.add(c.RemoteAddr().String(), st) // now, for another stream may follow at once
+	outcome := ""
+	if st.err == errTarget {
+		outcome = []string{"target-closed", "target-closed", "target-slow"}[dice.IntN(3)]
+	}
+	c.(*Conn).CloseWith(outcome)
+}
+
+func (r *readers) add(client string, st stream) {
+	if st.err == io.EOF {
+		st.err = nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	from := c.RemoteAddr().String()
-	r.streams[from] = append(r.streams[from], stream{b, err})
+	r.streams[client] = append(r.streams[client], st)
 }
 
 // play delivers the connections' packets, turn by turn.
@@ -99,7 +135,8 @@ func TestPromise(t *testing.T) {
 			s.Close()
 			refs.DoLeakCheck()
 		}()
-		r := readEverything(s)
+		death := rapid.SampledFrom([]int{0, 0, 30, 300}).Draw(rt, "death")
+		r := readMortally(s, death, rapid.Uint64().Draw(rt, "dice"))
 		m := drawMirror.Draw(rt, "mirror")
 		var conns []*connection
 		for i := range rapid.IntRange(1, 3).Draw(rt, "connections") {
@@ -113,6 +150,7 @@ func TestPromise(t *testing.T) {
 		clk.pass(t, s, time.Second)
 		r.wg.Wait()
 		for _, conn := range conns {
+			conn.mortal = death > 0
 			conn.judge(rt, mode, r.streams[conn.c.src.String()])
 		}
 		balanced(rt, s)
@@ -135,9 +173,14 @@ func balanced(t *rapid.T, s *Stack) {
 // judge checks the streams of one connection against what its client sent.
 func (c *connection) judge(t *rapid.T, mode Midstream, streams []stream) {
 	came := make([]bool, len(c.content))
+	// Long ones first: they have but one place.
+	slices.SortFunc(streams, func(a, b stream) int { return len(b.bytes) - len(a.bytes) })
 	if !c.fit(mode, streams, came) {
 		t.Fatalf("streams of client %v are no separate pieces of what it sent (%d bytes) that may be streams: %v of %v",
 			c.c.src, len(c.content), describe(streams), c)
+	}
+	if c.mortal {
+		return
 	}
 	if c.lossless && len(streams) != 1 {
 		t.Fatalf("nothing was lost, and there were streams %v of %v", describe(streams), c)
@@ -161,23 +204,31 @@ func (c *connection) fit(mode Midstream, streams []stream, came []bool) bool {
 	if len(streams) == 0 {
 		return true
 	}
-	b, err := streams[0].bytes, streams[0].err
-	var end End
-	for from := 0; from+len(b) <= len(c.content); from++ {
-		to := from + len(b)
-		if !bytes.Equal(c.content[from:to], b) || slices.Contains(came[from:to], true) || from > 0 && !c.mayStart(mode, from) ||
-			err == nil && (!c.fin || to != len(c.content)) || err != nil && !errors.As(err, &end) {
+	b := streams[0].bytes
+	for at := 0; ; at++ {
+		next := bytes.Index(c.content[at:], b)
+		if next < 0 {
+			return false
+		}
+		at += next
+		part := came[at : at+len(b)]
+		if slices.Contains(part, true) || !c.mayStart(mode, at) || !c.mayEnd(at+len(b), streams[0].err) {
 			continue
 		}
-		for i := from; i < to; i++ {
-			came[i] = true
+		for i := range part {
+			part[i] = true
 		}
 		if c.fit(mode, streams[1:], came) {
 			return true
 		}
-		clear(came[from:to])
+		clear(part)
 	}
-	return false
+}
+
+// mayEnd reports whether a stream may end there so.
+func (c *connection) mayEnd(to int, err error) bool {
+	var end End
+	return err == nil && c.fin && to == len(c.content) || err == errTarget || errors.As(err, &end)
 }
 
 func describe(streams []stream) (s []string) {
@@ -187,10 +238,10 @@ func describe(streams []stream) (s []string) {
 	return s
 }
 
-// mayStart reports whether the mode lets a stream begin there, in the middle.
+// mayStart reports whether the mode lets a stream begin there.
 func (c *connection) mayStart(mode Midstream, from int) bool {
-	if mode == MidstreamOff {
-		return false
+	if from == 0 || mode == MidstreamOff {
+		return from == 0
 	}
 	for _, e := range c.exchanges {
 		if e.from == from {
@@ -203,7 +254,7 @@ func (c *connection) mayStart(mode Midstream, from int) bool {
 		begins = begins || p.from == from && p.to > from
 	}
 	if mode == MidstreamAny || !begins {
-		return begins
+		return begins || mode == MidstreamAny && c.mortal // what was given back begins anywhere
 	}
 	for _, e := range c.exchanges {
 		if e.from < from && from < e.to {

@@ -134,7 +134,8 @@ func (q *sendQueue) request(i int) bool {
 	}
 	line := slices.Clone(e.payload())
 	for end := e.end(); l == possible && len(line) < maxRequestLine; end = q.buf[i].end() {
-		if i++; i == len(q.buf) || q.buf[i].n == 0 || q.buf[i].seq != end {
+		// What follows an answer is not the rest of a line.
+		if i++; i == len(q.buf) || q.buf[i].n == 0 || q.buf[i].seq != end || q.fresh(i) {
 			break
 		}
 		line = append(line, q.buf[i].payload()...)

@@ -53,7 +53,7 @@ const (
 	EndShed                   // a budget was spent
 	EndShutdown               // the stack is shutting down
 	EndReplaced               // the client opened a new connection on the same ports
-	endTarget                 // the reader gave up first; never returned by Read
+	EndTarget                 // the target has closed its side, and the next request needs another connection
 	numEnds
 )
 
@@ -68,7 +68,7 @@ var ends = [numEnds]struct {
 	EndShed:        {"shed", DropFlowBudget},
 	EndShutdown:    {"shutdown", DropShutdown},
 	EndReplaced:    {"replaced", DropReplaced},
-	endTarget:      {"target", DropTargetEnded},
+	EndTarget:      {"target-closed", DropTargetEnded},
 }
 
 // Outcome is the name that the end of the stream is counted under.

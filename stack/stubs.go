@@ -33,8 +33,8 @@ const (
 type stub struct {
 	kind  stubKind
 	acked bool   // midStream: ack is set
-	base  uint32 // halfOpen, over: sequence number of the stream's first byte
-	end   uint32 // over: behind the last one, the FIN included
+	base  uint32 // sequence number of the first byte
+	end   uint32 // behind the last one that was seen, the FIN included; not of halfOpen
 	ack   uint32 // midStream: what the client's last data acknowledged
 	until time.Time
 }

@@ -1,0 +1,177 @@
+package stack
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/gopacket/layers"
+)
+
+// open is how many streams have not ended.
+func (s *timed) open() int {
+	s.Stack.mu.Lock()
+	defer s.Stack.mu.Unlock()
+	return s.nflows
+}
+
+// TestHolesAreGivenUpInTime checks when a stream in which bytes are missing
+// ends: not before the first time, but by the second.
+func TestHolesAreGivenUpInTime(t *testing.T) {
+	const grace, patience = 50 * time.Millisecond, time.Second // the defaults
+	cut := func(m Segment) Segment {
+		m.IP, m.Truncated = m.IP[:len(m.IP)-3], true
+		return m
+	}
+	for _, tc := range []struct {
+		name     string
+		segs     func(c *client) []Segment
+		not, yet time.Duration
+	}{
+		{"nothing is known of it", func(c *client) []Segment {
+			return []Segment{c.data(10, []byte("behind"))}
+		}, patience - 20*time.Millisecond, patience + 20*time.Millisecond},
+		{"a bare ACK says that more was sent", func(c *client) []Segment {
+			return []Segment{c.ack(10)}
+		}, patience - 20*time.Millisecond, patience + 20*time.Millisecond},
+		{"the server has it", func(c *client) []Segment {
+			return []Segment{c.data(10, []byte("behind")), c.server(1, 16, "")}
+		}, grace - 20*time.Millisecond, grace + 20*time.Millisecond},
+		{"the server has it, and nothing came behind", func(c *client) []Segment {
+			return []Segment{c.server(1, 10, "")}
+		}, grace - 20*time.Millisecond, grace + 20*time.Millisecond},
+		{"the server acknowledged the client's FIN", func(c *client) []Segment {
+			return []Segment{c.server(1, 1, "F")}
+		}, grace - 20*time.Millisecond, grace + 20*time.Millisecond},
+		{"a truncated copy came", func(c *client) []Segment {
+			return []Segment{c.data(10, []byte("behind")), cut(c.data(0, []byte("0123456789")))}
+		}, grace - 20*time.Millisecond, grace + 20*time.Millisecond},
+		{"more than 128 packets came behind it", func(c *client) []Segment {
+			return c.stream(10, pattern(129), 1)
+		}, grace - 20*time.Millisecond, grace + 20*time.Millisecond},
+		{"128 packets came behind it", func(c *client) []Segment {
+			return c.stream(10, pattern(128), 1)
+		}, patience - 20*time.Millisecond, patience + 20*time.Millisecond},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newTimed(t, func(c *Config) { c.Midstream = MidstreamOff })
+			c := newClient(t, 0xffffffff-5)
+			s.Inject(c.opening())
+			s.pass(10 * time.Millisecond)
+			s.Inject(tc.segs(c))
+			s.pass(tc.not)
+			if s.open() != 1 {
+				t.Errorf("given up before %v", tc.not)
+			}
+			s.pass(tc.yet - tc.not)
+			if s.open() != 0 {
+				t.Errorf("not given up after %v", tc.yet)
+			}
+			s.is(c, text("", EndGap))
+		})
+	}
+}
+
+func TestHolesThatAreFilled(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		behind func(c *client) []Segment
+	}{
+		{"late", func(c *client) []Segment { return []Segment{c.data(4, []byte("behind"))} }},
+		{"the server has it", func(c *client) []Segment { return []Segment{c.data(4, []byte("behind")), c.server(1, 10, "")} }},
+		{"a bare ACK behind it", func(c *client) []Segment { return []Segment{c.ack(10), c.data(4, []byte("behind"))} }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 3)
+			s.Inject(append(c.opening(), tc.behind(c)...))
+			s.pass(30 * time.Millisecond)
+			s.Inject([]Segment{c.data(0, []byte("late")), c.fin(10)})
+			s.pass(2 * time.Second)
+			s.is(c, text("latebehind", nil))
+		})
+	}
+}
+
+// A second hole has been missing for as long as the first, while that was
+// waited for.
+func TestHolesAreWaitedForAtTheSameTime(t *testing.T) {
+	s := newTimed(t, nil)
+	c := newClient(t, 3)
+	segs := c.opening()
+	off := 0
+	var want []stream
+	for i := range uint32(10) {
+		r := fmt.Sprintf("GET /%d HTTP/1.1\r\n\r\n", i)
+		segs = append(segs, c.ask(off, r, i+1)) // and 7 bytes that are lost
+		off += len(r) + 7
+		want = append(want, text(r, EndGap))
+	}
+	s.Inject(segs)
+	s.pass(1200 * time.Millisecond)
+	want[9].err = EndShutdown
+	s.is(c, want...)
+}
+
+func TestServerReset(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		seq  uint32
+		want stream
+	}{
+		{"at the place that the client acknowledged", 1000, text(get1, EndServerReset)},
+		{"of another connection", 1000 + 1<<31, text(get1, EndShutdown)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 3)
+			s.Inject(append(c.opening(), c.ask(0, get1, 1), c.server(tc.seq, len(get1), "R")))
+			s.pass(time.Second)
+			s.is(c, tc.want)
+		})
+	}
+}
+
+func TestClientGoesOnBehindTheServersFIN(t *testing.T) {
+	s := newTimed(t, nil)
+	c := newClient(t, 3)
+	s.Inject(append(c.opening(), c.ask(0, "first", 1), c.server(1000, 5, "F")))
+	s.pass(5 * time.Second)
+	s.Inject([]Segment{c.ask(5, " and more", 2), c.server(1001, 14, ""), c.fin(14), c.server(1001, 15, "")})
+	s.pass(5 * time.Second)
+	s.is(c, text("first and more", nil))
+}
+
+func TestIdle(t *testing.T) {
+	s := newTimed(t, func(c *Config) { c.IdleTimeout = time.Minute })
+	c, d := newClient(t, 3), newClient(t, 3)
+	d.src = netip.AddrPortFrom(d.src.Addr(), 1)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	s.Inject(append(d.opening(), d.ask(0, get1, 1)))
+	for range 3 {
+		s.pass(40 * time.Second)
+		s.Inject([]Segment{d.server(1000, len(get1), "")}) // a long answer
+	}
+	s.Inject([]Segment{c.ask(len(get1), get2, 2), c.fin(2 * len(get1)), d.fin(len(get1))})
+	s.pass(time.Second)
+	s.is(c, text(get1, EndIdle), text(get2, nil))
+	s.is(d, text(get1, nil))
+}
+
+func TestSplice(t *testing.T) {
+	s := newTimed(t, func(c *Config) { c.OnGap = GapSplice })
+	c := newClient(t, 0xfffffff0)
+	s.Inject(append(c.opening(), c.data(0, []byte("one,")), c.data(8, []byte("three,")), c.data(19, []byte("five"))))
+	s.pass(30 * time.Millisecond)
+	s.Inject([]Segment{c.data(14, []byte("four,"))})
+	s.pass(2 * time.Second)
+	s.Inject(append(c.stream(30, []byte(strings.Repeat("x", 5000)), 1000), c.packet(6000, []byte("end"), func(t *layers.TCP) { t.FIN = true })))
+	s.pass(2 * time.Second)
+	s.is(c, text("one,three,four,five"+strings.Repeat("x", 5000)+"end", nil))
+	st := s.Stats()
+	if missing := uint64(4 + 7 + 970); st.Spliced != 3 || st.SplicedBytes != missing {
+		t.Errorf("%d holes of %d bytes, want 3 of %d", st.Spliced, st.SplicedBytes, missing)
+	}
+}

@@ -1,0 +1,194 @@
+package stack
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/gopacket/layers"
+)
+
+// timed is a stack whose time the test lets pass, and its readers.
+type timed struct {
+	*Stack
+	*readers
+	clk *clock
+	t   *testing.T
+}
+
+func newTimed(t *testing.T, set func(*Config)) *timed {
+	t.Helper()
+	clk := new(clock)
+	s := newTestStack(t, func(c *Config) {
+		c.Now = clk.now
+		if set != nil {
+			set(c)
+		}
+	})
+	return &timed{s, readEverything(s), clk, t}
+}
+
+func (s *timed) pass(d time.Duration) {
+	s.t.Helper()
+	s.clk.pass(s.t, s.Stack, d)
+}
+
+// is checks what has been read of the client's streams when all has come to
+// an end, and how they ended.
+func (s *timed) is(c *client, want ...stream) {
+	s.t.Helper()
+	s.Shutdown()
+	s.pass(time.Second)
+	s.wg.Wait()
+	got := s.streams[c.src.String()]
+	if !slices.EqualFunc(got, want, func(a, b stream) bool {
+		return bytes.Equal(a.bytes, b.bytes) && errors.Is(a.err, b.err)
+	}) {
+		s.t.Errorf("streams %q, want %q", describe(got), describe(want))
+	}
+}
+
+// ask is the n-th request of a client on one connection, and where in it the
+// segment begins; every request has an answer before the next.
+func (c *client) ask(off int, text string, n uint32) Segment {
+	return c.packet(off, []byte(text), func(t *layers.TCP) { t.Ack = 1000 * n })
+}
+
+const get1, get2, get3 = "GET /1 HTTP/1.1\r\n\r\n", "GET /2 HTTP/1.1\r\n\r\n", "GET /3 HTTP/1.1\r\n\r\n"
+
+func text(s string, err error) stream { return stream{[]byte(s), err} }
+
+func TestPickup(t *testing.T) {
+	const n = len(get1)
+	body := "PUT /1 HTTP/1.1\r\nContent-Length: 40\r\n\r\n"
+	for _, tc := range []struct {
+		name string
+		mode Midstream
+		isn  uint32
+		play func(s *timed, c *client)
+		want []stream
+	}{
+		{name: "older than netmirror: from the next request on", play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(0, "the end of a body", 1), c.ask(17, get1, 2), c.ask(17+n, get2, 3), c.fin(17 + 2*n)})
+		}, want: []stream{text(get1+get2, nil)}},
+		{name: "older than netmirror, not at all", mode: MidstreamOff, play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(0, get1, 1), c.fin(n)})
+		}},
+		{name: "older than netmirror, at any segment", mode: MidstreamAny, play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(0, "binary", 1), c.ask(6, "more", 1), c.fin(10)})
+		}, want: []stream{text("binarymore", nil)}},
+		{name: "SYN lost: the first request begins the stream", play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ack(0), c.ask(0, get1, 1), c.fin(n)})
+		}, want: []stream{text(get1, nil)}},
+		{name: "SYN late", mode: MidstreamOff, play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(0, get1, 1)})
+			s.pass(500 * time.Millisecond)
+			s.Inject([]Segment{c.syn(), c.fin(n)})
+		}, want: []stream{text(get1, nil)}},
+		{name: "SYN so late that the stream has begun", play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(n, get2, 2)})
+			s.pass(200 * time.Millisecond)
+			s.Inject([]Segment{c.syn(), c.ask(0, get1, 1), c.ask(2*n, get3, 3), c.fin(3 * n)})
+		}, want: []stream{text(get2+get3, nil)}},
+		{name: "two requests that overtook each other", play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(n, get2, 2)})
+			s.pass(20 * time.Millisecond)
+			s.Inject([]Segment{c.ask(0, get1, 1), c.fin(2 * n)})
+		}, want: []stream{text(get1+get2, nil)}},
+		{name: "the body overtook its request", play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(len(body), "xyz", 1), c.ask(0, body, 1), c.fin(len(body) + 3)})
+		}, want: []stream{text(body+"xyz", nil)}},
+		{name: "a request line in three segments", play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(0, "GE", 1), c.ask(2, "T /1 HT", 1), c.ask(9, get1[9:], 1), c.fin(n)})
+		}, want: []stream{text(get1, nil)}},
+		{name: "a body that looks like a request", play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(0, "end of a head\r\n\r\n", 1), c.ask(17, get1, 1), c.ask(17+n, get2, 2), c.fin(17 + 2*n)})
+		}, want: []stream{text(get2, nil)}},
+		{name: "a body that looks like a request, long after its head", play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(0, "end of a head\r\n\r\n", 1)})
+			s.pass(5 * time.Second)
+			s.Inject([]Segment{c.ask(17, get1, 1)})
+			s.pass(5 * time.Second)
+			s.Inject([]Segment{c.ask(17+n, get2, 2), c.fin(17 + 2*n)})
+		}, want: []stream{text(get2, nil)}},
+		{name: "requests sent without an answer between them", play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(0, get1, 1), c.ask(n, get2, 1), c.fin(2 * n)})
+		}, want: []stream{text(get1+get2, nil)}},
+		{name: "the server's SYN-ACK instead of the SYN", mode: MidstreamOff, play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.server(500, 0, "SA"), c.ask(0, get1, 1), c.fin(n)})
+		}, want: []stream{text(get1, nil)}},
+		{name: "the server's SYN-ACK behind the first data", mode: MidstreamOff, play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(0, get1, 1), c.server(500, 0, "SA"), c.fin(n)})
+		}, want: []stream{text(get1, nil)}},
+		{name: "the next connection of a pair of ports, its SYN lost", play: func(s *timed, c *client) {
+			s.Inject(append(c.opening(), c.ask(0, get1, 1), c.fin(n)))
+			waitFor(s.t, "the end of the first", func() bool { return s.open() == 0 })
+			s.Inject([]Segment{c.ask(0, get1, 1), c.fin(n), c.ask(1<<20, get2, 1), c.fin(1<<20 + n)})
+		}, want: []stream{text(get1, nil), text(get2, nil)}},
+		{name: "HTTP/2 that lost a packet", play: func(s *timed, c *client) {
+			s.Inject(append(c.opening(), c.ask(0, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 1), c.ask(100, get1, 2)))
+			s.pass(2 * time.Second)
+			s.Inject([]Segment{c.ask(200, get2, 3)})
+		}, want: []stream{text("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", EndGap)}},
+		{name: "an upgrade to HTTP/2 that lost a packet", play: func(s *timed, c *client) {
+			s.Inject(append(c.opening(), c.ask(0, get1, 1), c.ask(n, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 2), c.ask(200, get2, 3)))
+			s.pass(2 * time.Second)
+			s.Inject([]Segment{c.ask(300, get3, 4)})
+		}, want: []stream{text(get1+"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", EndGap)}},
+		{name: "HTTP/2 older than netmirror", play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(0, "\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x01\x00\x00", 1)})
+			s.pass(time.Second)
+			s.Inject([]Segment{c.ask(13, "\x00\x00\x11\x01\x05\x00\x00\x00\x01GET /1 HTTP/1.1\r\n", 2)})
+		}},
+		{name: "TLS that lost a packet", play: func(s *timed, c *client) {
+			s.Inject(append(c.opening(), c.ask(0, "\x16\x03\x01", 1), c.ask(100, get1, 2)))
+			s.pass(2 * time.Second)
+		}, want: []stream{text("\x16\x03\x01", EndGap)}},
+		{name: "sequence numbers that wrap", isn: 0xfffffff0, play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(0, "body", 1), c.ask(4, get1, 2), c.ask(4+n, get2, 3), c.fin(4 + 2*n)})
+		}, want: []stream{text(get1+get2, nil)}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newTimed(t, func(c *Config) { c.Midstream = tc.mode })
+			c := newClient(t, tc.isn)
+			tc.play(s, c)
+			s.pass(200 * time.Millisecond)
+			s.is(c, tc.want...)
+		})
+	}
+}
+
+// server is a segment of the real server's: what it sent before is seq, and
+// what it received ends off bytes into the client's stream.
+func (c *client) server(seq uint32, off int, flags string) Segment {
+	d := *c
+	d.src, d.dst = c.dst, c.src
+	m := d.packet(0, nil, func(t *layers.TCP) {
+		t.Seq, t.Ack = seq, c.isn+1+uint32(off)
+		for _, f := range flags {
+			t.SYN = t.SYN || f == 'S'
+			t.FIN = t.FIN || f == 'F'
+			t.RST = t.RST || f == 'R'
+		}
+	})
+	m.FromServer = true
+	return m
+}
+
+func TestManyFlowsWaitForAStart(t *testing.T) {
+	s := newTimed(t, nil)
+	c := newClient(t, 9)
+	for i := range uint16(500) {
+		c.src = netip.AddrPortFrom(c.src.Addr(), 1000+i)
+		s.Inject([]Segment{c.ask(0, "a body", 1)})
+	}
+	s.pass(2 * time.Second)
+	st := s.Stats()
+	if st.Flows != 0 || st.Held != 0 || st.Dropped[DropMidStream] != 500 || s.held != 0 {
+		t.Errorf("%d flows, %d packets held, %d dropped; want none held, 500 dropped", st.Flows, st.Held, st.Dropped[DropMidStream])
+	}
+	s.Shutdown()
+}

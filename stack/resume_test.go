@@ -1,0 +1,246 @@
+package stack
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// readExactly reads n bytes, within a time limit.
+func readExactly(t *testing.T, c net.Conn, n int) []byte {
+	t.Helper()
+	timer := time.AfterFunc(10*time.Second, func() { c.Close() })
+	defer timer.Stop()
+	b := make([]byte, n)
+	for got := 0; got < n; {
+		m, err := c.Read(b[got:])
+		if err != nil {
+			t.Fatalf("read %d of %d bytes: %v", got, n, err)
+		}
+		got += m
+	}
+	return b
+}
+
+// quitWith has a reader give back the last bytes and end with the outcome.
+func quitWith(c net.Conn, back []byte, outcome string) {
+	if len(back) > 0 {
+		c.(*Conn).Unread(back)
+	}
+	c.(*Conn).CloseWith(outcome)
+}
+
+func TestUnreadComesFirstAgain(t *testing.T) {
+	s := newTestStack(t, nil)
+	c := newClient(t, 1)
+	s.Inject(append(c.opening(), c.data(0, []byte("abcdef")), c.fin(6)))
+	conn := accept(t, s)
+	got := string(readExactly(t, conn, 4))
+	conn.(*Conn).Unread([]byte("cd"))
+	conn.(*Conn).Unread([]byte("b"))
+	if err := conn.(*Conn).WaitReadable(); err != nil {
+		t.Error(err)
+	}
+	rest, err := readAll(t, conn)
+	if got+string(rest) != "abcd"+"bcdef" || err != nil {
+		t.Errorf("read %q, then %q, %v", got, rest, err)
+	}
+}
+
+// TestTargetEnds is about what becomes of a stream whose target connection has
+// ended: what the client sends from its next request on is another stream.
+func TestTargetEnds(t *testing.T) {
+	const n = len(get1)
+	for _, tc := range []struct {
+		name    string
+		mode    Midstream
+		outcome string
+		back    int // bytes given back
+		before  func(c *client) []Segment
+		after   func(c *client) []Segment
+		read    string // before the target ends
+		want    string // on the next stream; "": there is none
+	}{
+		{name: "closed between two requests, with the next one in hand", outcome: "target-closed", back: n,
+			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1), c.ask(n, get2, 2)} }, read: get1 + get2,
+			after: func(c *client) []Segment { return []Segment{c.ask(2*n, get3, 3)} }, want: get2 + get3},
+		{name: "closed with the next request unread", outcome: "target-closed",
+			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1), c.ask(n, get2, 2)} }, read: get1,
+			after: func(c *client) []Segment { return []Segment{c.ask(2*n, get3, 3)} }, want: get2 + get3},
+		{name: "closed before the first request", outcome: "target-closed", back: n,
+			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1)} }, read: get1,
+			after: func(c *client) []Segment { return []Segment{c.ask(n, get2, 2)} }, want: get1 + get2},
+		{name: "closed in the middle of a request: from the next on", outcome: "target-closed", back: 3,
+			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1), c.ask(n, get2, 2)} }, read: get1,
+			after: func(c *client) []Segment { return []Segment{c.ask(2*n, get3, 3)} }, want: get2 + get3},
+		{name: "closed with all delivered", outcome: "target-closed",
+			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1)} }, read: get1,
+			after: func(c *client) []Segment { return []Segment{c.ask(n, get2, 2)} }, want: get2},
+		{name: "closed in the middle of a body that looks like a request", outcome: "target-closed", back: n,
+			before: func(c *client) []Segment { return []Segment{c.ask(0, "PUT / HTTP/1.1\r\n\r\n", 1), c.ask(18, get2, 1)} }, read: "PUT / HTTP/1.1\r\n\r\n" + get2,
+			after: func(c *client) []Segment { return []Segment{c.ask(18+n, get3, 2)} }, want: get3},
+		{name: "closed, and any segment will do", mode: MidstreamAny, outcome: "target-closed", back: 3,
+			before: func(c *client) []Segment { return []Segment{c.ask(0, "binary", 1)} }, read: "binary",
+			after: func(c *client) []Segment { return []Segment{c.ask(6, "more", 1)} }, want: "arymore"},
+		{name: "closed, and no stream may begin in the middle", mode: MidstreamOff, outcome: "target-closed", back: n,
+			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1), c.ask(n, get2, 2)} }, read: get1 + get2,
+			after: func(c *client) []Segment { return []Segment{c.ask(2*n, get3, 3)} }},
+		{name: "closed an HTTP/2 connection", outcome: "target-closed",
+			before: func(c *client) []Segment { return []Segment{c.ask(0, "PRI * HTTP/2.0\r\n\r\n", 1)} }, read: "PRI * HTTP/2.0\r\n\r\n",
+			after: func(c *client) []Segment { return []Segment{c.ask(18, get2, 2)} }},
+		{name: "refused: what has come by then is lost", outcome: "target-refused",
+			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1)} },
+			after:  func(c *client) []Segment { return []Segment{c.ask(n, get2, 2)} }, want: get2},
+		{name: "slow: what has come by then is lost", outcome: "target-slow",
+			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1), c.ask(n, get2, 2)} }, read: get1,
+			after: func(c *client) []Segment { return []Segment{c.ask(2*n, get3, 3)} }, want: get3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newTestStack(t, func(c *Config) { c.Midstream = tc.mode })
+			c := newClient(t, 0xfffffff8)
+			s.Inject(append(c.opening(), tc.before(c)...))
+			conn := accept(t, s)
+			got := readExactly(t, conn, len(tc.read))
+			if string(got) != tc.read {
+				t.Fatalf("read %q", got)
+			}
+			settled(t, s)
+			quitWith(conn, got[len(got)-tc.back:], tc.outcome)
+			if _, err := conn.Read(make([]byte, 1)); err != net.ErrClosed {
+				t.Errorf("after the end, Read returned %v", err)
+			}
+			s.Inject(append(tc.after(c), c.fin(3*n)))
+			if tc.want == "" {
+				s.Shutdown()
+				if next, err := s.Accept(); err == nil {
+					t.Errorf("there is another stream, from %v", next.RemoteAddr())
+				}
+				return
+			}
+			next := accept(t, s)
+			if got := readExactly(t, next, len(tc.want)); string(got) != tc.want {
+				t.Errorf("the next stream reads %q, want %q", got, tc.want)
+			}
+			next.Close()
+		})
+	}
+}
+
+// A target that has closed its side gets the rest of the request at hand, and
+// no other.
+func TestSplit(t *testing.T) {
+	put := "PUT / HTTP/1.1\r\nContent-Length: 4\r\n\r\n"
+	n := len(put)
+	s := newTestStack(t, nil)
+	c := newClient(t, 0xfffffff8)
+	s.Inject(append(c.opening(), c.ask(0, put, 1)))
+	conn := accept(t, s)
+	readExactly(t, conn, n)
+	conn.(*Conn).Split()
+	s.Inject([]Segment{c.ask(n, "body", 1), c.ask(n+4, get2, 2), c.ask(n+4+len(get2), get3, 3), c.fin(n + 4 + 2*len(get2))})
+	rest, err := io.ReadAll(conn)
+	if string(rest) != "body" || err != EndTarget {
+		t.Errorf("read %q, %v; want the rest of the request, and EndTarget", rest, err)
+	}
+	quitWith(conn, nil, "target-closed")
+	if got, err := readAll(t, accept(t, s)); string(got) != get2+get3 || err != nil {
+		t.Errorf("the next stream reads %q, %v", got, err)
+	}
+}
+
+func TestSplitWakesAReader(t *testing.T) {
+	s := newTestStack(t, nil)
+	c := newClient(t, 1)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	conn := accept(t, s)
+	readExactly(t, conn, len(get1))
+	read := make(chan error, 1)
+	go func() {
+		_, err := conn.Read(make([]byte, 100))
+		read <- err
+	}()
+	conn.(*Conn).Split()
+	s.Inject([]Segment{c.ask(len(get1), get2, 2)})
+	if err := <-read; err != EndTarget {
+		t.Errorf("Read returned %v, want EndTarget", err)
+	}
+	conn.Close()
+}
+
+// Where it is not HTTP/1, a half-close is a half-close.
+func TestSplitOfOtherProtocols(t *testing.T) {
+	for _, mode := range []Midstream{MidstreamHTTP, MidstreamAny, MidstreamOff} {
+		s := newTestStack(t, func(c *Config) { c.Midstream = mode })
+		c := newClient(t, 1)
+		s.Inject(append(c.opening(), c.ask(0, "ab", 1)))
+		conn := accept(t, s)
+		conn.(*Conn).Split()
+		s.Inject([]Segment{c.ask(2, "cd", 2), c.fin(4)})
+		if got, err := readAll(t, conn); string(got) != "abcd" || err != nil {
+			t.Errorf("mode %d: read %q, %v", mode, got, err)
+		}
+	}
+}
+
+// A target that closes whatever connection it gets is not dialled for ever.
+func TestTargetThatTakesNothingIsTriedOnceMore(t *testing.T) {
+	s := newTestStack(t, nil)
+	c := newClient(t, 1)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	for range 2 {
+		conn := accept(t, s)
+		quitWith(conn, readExactly(t, conn, len(get1)), "target-closed")
+	}
+	s.Inject([]Segment{c.ask(len(get1), get2, 2), c.fin(2 * len(get1))})
+	if got, err := readAll(t, accept(t, s)); string(got) != get2 || err != nil {
+		t.Errorf("the third stream reads %q, %v; want the next request", got, err)
+	}
+}
+
+// What a flow that has ended left behind can be resumed as well.
+func TestResumeBehindTheEnd(t *testing.T) {
+	s := newTestStack(t, nil)
+	c := newClient(t, 1)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1), c.ask(len(get1), get2, 2), c.rst(2*len(get1))))
+	conn := accept(t, s)
+	first := readExactly(t, conn, len(get1))
+	waitFor(t, "the end of the flow", func() bool { return s.Stats().Flows == 0 })
+	quitWith(conn, first, "target-closed")
+	got, err := readAll(t, accept(t, s))
+	if string(got) != get1+get2 || err != EndClientReset {
+		t.Errorf("the next stream reads %q, %v", got, err)
+	}
+}
+
+func TestBudgetOfAll(t *testing.T) {
+	s := newTestStack(t, func(c *Config) { c.TotalBytes = 1 << 20 })
+	fat, thin := newClient(t, 1), newClient(t, 1)
+	thin.src = netip.AddrPortFrom(thin.src.Addr(), 1)
+	s.Inject(fat.opening())
+	slow := accept(t, s) // and nobody reads it
+	s.Inject(thin.opening())
+	quick := accept(t, s)
+	for off := 0; off < 4<<20; off += 14600 {
+		s.Inject(append(fat.stream(off, pattern(14600), 1460), thin.data(off/1460, []byte("0123456789"))))
+		settled(t, s)
+		s.mu.Lock()
+		if held := s.held + s.unread(); held > 1<<20+20000 {
+			t.Errorf("%d bytes held", held)
+		}
+		s.mu.Unlock()
+	}
+	if got, err := readAll(t, slow); err != EndShed || len(got) > 1<<20 {
+		t.Errorf("the stream that held most: %d bytes, %v; want it shed", len(got), err)
+	}
+	want := strings.Repeat("0123456789", 4<<20/14600+1)
+	if got := readExactly(t, quick, len(want)); string(got) != want {
+		t.Error("the other stream is altered")
+	}
+	quick.Close()
+	if st := s.Stats(); st.Dropped[DropTotalBudget] == 0 || st.FlowsEnded["shed"] != 1 {
+		t.Errorf("%d packets dropped for the budget, %d streams shed; want some, and 1", st.Dropped[DropTotalBudget], st.FlowsEnded["shed"])
+	}
+}
