@@ -100,10 +100,12 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	heap := memory{total: int64(o.Budgets.TotalMiB) << 20}
+	heap.follow(0)
 	st, err := stack.New(stack.Config{
 		Port: servicePort, VNIs: vnis,
 		MaxFlows: o.Budgets.MaxFlows, MaxStubs: o.Budgets.MaxHalfOpen,
-		FlowBytes: o.Budgets.FlowKiB << 10, TotalBytes: o.Budgets.TotalMiB << 20,
+		FlowBytes: o.Budgets.FlowKiB << 10, TotalBytes: heap.stackBytes(),
 		OnGap: onGaps[o.Fidelity.OnGap], Midstream: midstreams[o.Fidelity.Midstream],
 		Checksums:  checksums[o.Fidelity.VerifyChecksums],
 		MaxPending: o.Fidelity.MaxPendingPackets, GapTimeout: o.Fidelity.GapTimeout,
@@ -121,7 +123,7 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 		return err
 	}
 	defer ring.Close()
-	p := &pipeline{log: logger, ring: ring, decoder: decoder, stack: st, bridge: br}
+	p := &pipeline{log: logger, ring: ring, decoder: decoder, stack: st, bridge: br, memory: heap}
 	logger.Info("capturing", "iface", o.Capture.Iface, "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
 	defer p.report()
 	return p.run(ctx, o.Run.StatsInterval, o.Run.ShutdownTimeout)
@@ -135,6 +137,7 @@ type pipeline struct {
 	stack   *stack.Stack
 	bridge  *bridge.Bridge
 	counts  counts
+	memory  memory
 }
 
 // run runs the stages. When ctx ends, the capture stops, what was captured is

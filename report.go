@@ -42,7 +42,9 @@ func (p *pipeline) reportEvery(ctx context.Context, interval time.Duration) {
 		case <-due:
 			p.report()
 		case now := <-look.C:
-			cut.look(p, now)
+			st := p.stack.Stats()
+			p.memory.follow(st.Flows)
+			cut.look(p, &st, now)
 		}
 	}
 }
@@ -56,9 +58,9 @@ type truncation struct {
 	next   time.Time // no warning before
 }
 
-func (t *truncation) look(p *pipeline, now time.Time) {
+func (t *truncation) look(p *pipeline, st *stack.Stats, now time.Time) {
 	n := p.counts.reasons[decap.InnerTruncated].Load() + p.counts.reasons[decap.TCPTruncated].Load() +
-		p.stack.Stats().Dropped[stack.DropTruncated]
+		st.Dropped[stack.DropTruncated]
 	if n == t.warned || now.Before(t.next) {
 		return
 	}

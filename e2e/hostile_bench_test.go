@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -28,11 +29,11 @@ func BenchmarkHostileMemory(b *testing.B) {
 }
 
 func measureHostile(b *testing.B, length time.Duration) {
-	const totalMiB, ringMiB = 256, 64 // the defaults
+	const totalMiB, ringMiB = 256, 64
 	s := set(b, lab.Options{}, func(c *lab.Conn, done <-chan struct{}) {
 		_ = c.SetReadBuffer(4 << 10) // or the kernel would hold it all
 		lab.NeverRead(c, done)
-	}, "--shutdown-timeout", "1s")
+	}, "--shutdown-timeout", "1s", "--total-mib", fmt.Sprint(totalMiB), "--ring-mib", fmt.Sprint(ringMiB))
 	m := newMix(b, s)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -29,6 +29,9 @@ func benchmarkBulk(b *testing.B, flows int) {
 		}
 		go io.Copy(io.Discard, onlyReader{conn})
 		segs[i] = c.data(0, payload)
+		// As checksum offload leaves it: right for every sequence number, and
+		// summed up all the same.
+		binary.BigEndian.PutUint16(segs[i].IP[36:], pseudoSum(segs[i].IP, 0))
 	}
 	seqs := make([]uint32, flows)
 	batch := make([]Segment, 0, 64)
@@ -53,8 +56,8 @@ func benchmarkBulk(b *testing.B, flows int) {
 	}
 	for s.bytesRead.Load() < uint64(b.N*len(payload)) {
 		runtime.Gosched()
-		if s.Stats().FlowsEnded["shed"]+s.Stats().FlowsEnded["gap"] > 0 {
-			b.Fatalf("%+v", s.Stats())
+		if st := s.Stats(); st.Flows < flows || st.Dropped[DropBadChecksum] > 0 {
+			b.Fatalf("%+v", st)
 		}
 	}
 }

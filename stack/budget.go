@@ -2,14 +2,23 @@ package stack
 
 // charge brings the budgets up to date with what the flow holds.
 func (s *Stack) charge(f *flow) {
-	cost := f.q.bytes + f.q.len()*entryOverhead
-	s.held += cost - f.cost
-	f.cost = cost
+	s.held += f.q.mem - f.cost
+	f.cost = f.q.mem
 }
 
 // unread is how many bytes the readers have not fetched yet, of all streams.
 func (s *Stack) unread() int {
 	return int(s.counters.bytesInOrder - s.bytesRead.Load() - s.bytesUnread.Load())
+}
+
+// FlowMemory is what a connection takes beside the bytes held for it, measured
+// with a reader that has a goroutine: gVisor's endpoint, the stream, the tables.
+const FlowMemory = 16 << 10
+
+// budget is what may be held for all flows: what the flows themselves leave of
+// Config.TotalBytes, but no less than a quarter.
+func (s *Stack) budget() int {
+	return max(s.cfg.TotalBytes-s.nflows*FlowMemory, s.cfg.TotalBytes/4)
 }
 
 // unreadLost counts bytes that no reader will fetch any more.
@@ -28,7 +37,7 @@ func (s *Stack) room(f *flow, seg *segment) bool {
 		s.end(f, EndShed, DropFlowBudget)
 		return false
 	}
-	for s.held+s.unread()+need > s.cfg.TotalBytes {
+	for s.held+s.unread()*3/2+need > s.budget() { // gVisor holds them in powers of two
 		if !s.evict() {
 			break // what is left is being read at this moment
 		}

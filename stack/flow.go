@@ -202,7 +202,3 @@ func (f *flow) busy() bool {
 func (f *flow) waits() bool {
 	return f.state == opening || f.state == open && (f.q.next < len(f.q.buf) || f.rstSeen || f.ending)
 }
-
-// entryOverhead is what an entry costs beside its payload: its place in the
-// queue, headers, and gVisor's own bookkeeping.
-const entryOverhead = 512

@@ -74,10 +74,9 @@ func TestSegmentsAreRewritten(t *testing.T) {
 	if !seg.parse(&m, 0) {
 		t.Fatal("the client's segment does not parse")
 	}
-	view, room := newPacket(&seg.key, testPort, seg.seq, flagACK, nil, len(seg.payload))
+	view := packetHeader(&seg.key, testPort, seg.seq, 77, flagACK, nil, len(seg.payload))
 	defer view.Release()
-	copy(room, seg.payload)
-	setNumbers(&seg.key, view, seg.seq, 77)
+	view.Write(seg.payload)
 	ip := header.IPv4(view.AsSlice())
 	if !ip.IsValid(view.Size()) || ip.TransportProtocol() != header.TCPProtocolNumber {
 		t.Fatalf("not a valid IPv4 TCP packet: % x", view.AsSlice())

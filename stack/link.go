@@ -61,14 +61,22 @@ type link struct {
 
 var _ stack.LinkEndpoint = (*link)(nil)
 
-// deliver injects one packet. view is only read, and may be kept by gVisor
-// through references of its own.
-func (l *link) deliver(v6 bool, view *buffer.View) {
+// deliver injects one packet. It takes over head, which gVisor writes to;
+// payload, nil for none, is only read, and may be kept by gVisor through
+// references of its own.
+func (l *link) deliver(v6 bool, head, payload *buffer.View) {
 	proto := header.IPv4ProtocolNumber
 	if v6 {
 		proto = header.IPv6ProtocolNumber
 	}
-	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(view.Clone())})
+	var data buffer.Buffer
+	if payload != nil {
+		data = buffer.MakeWithView(payload.Clone())
+	}
+	// In views of their own, so that gVisor, which copies what it shares before
+	// it looks into it, copies no payload. The error is for views that are full.
+	_ = data.Prepend(head)
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data})
 	l.dispatcher.DeliverNetworkPacket(proto, pkt)
 	pkt.DecRef()
 }
@@ -134,51 +142,37 @@ func (*link) Wait()                                   {}
 func (*link) Close()                                  {}
 func (*link) SetOnCloseAction(func())                 {}
 
-// newPacket builds the IP and TCP headers of a virtual client's packet with
-// room for n payload bytes behind them, and returns that room. The segment
-// carries no IP option and no TCP option but those in opts; checksums are
-// left out. setNumbers fills in the acknowledgement number.
-func newPacket(k *flowKey, port uint16, seq uint32, flags uint8, opts []byte, n int) (*buffer.View, []byte) {
+// packetHeader builds the IP and TCP headers of a virtual client's packet with
+// n payload bytes. The segment carries no IP option and no TCP option but those
+// in opts; checksums are left out.
+func packetHeader(k *flowKey, port uint16, seq, ack uint32, flags uint8, opts []byte, n int) *buffer.View {
 	ipLen := ipv4HeaderLen
 	if k.ipv6() {
 		ipLen = ipv6HeaderLen
 	}
 	tcpLen := tcpHeaderLen + len(opts)
-	view := buffer.NewViewSize(ipLen + tcpLen + n)
+	view := buffer.NewViewSize(ipLen + tcpLen) // zeroed
 	b := view.AsSlice()
 	if ip := b[:ipLen]; k.ipv6() {
-		ip[0], ip[1], ip[2], ip[3] = 0x60, 0, 0, 0
+		ip[0] = 0x60
 		binary.BigEndian.PutUint16(ip[4:], uint16(tcpLen+n))
 		ip[6], ip[7] = uint8(header.TCPProtocolNumber), 64
 		copy(ip[8:], k.src[:])
 		copy(ip[24:], k.dst[:])
 	} else {
-		clear(ip)
 		ip[0] = 0x45
 		binary.BigEndian.PutUint16(ip[2:], uint16(ipLen+tcpLen+n))
 		ip[8], ip[9] = 64, uint8(header.TCPProtocolNumber)
 		copy(ip[12:], k.src[12:])
 		copy(ip[16:], k.dst[12:])
 	}
-	tcp := b[ipLen : ipLen+tcpLen]
+	tcp := b[ipLen:]
 	binary.BigEndian.PutUint16(tcp[0:], k.port)
 	binary.BigEndian.PutUint16(tcp[2:], port)
 	binary.BigEndian.PutUint32(tcp[4:], seq)
-	clear(tcp[8:20])
+	binary.BigEndian.PutUint32(tcp[8:], ack)
 	tcp[12], tcp[13] = uint8(tcpLen/4)<<4, flags
 	binary.BigEndian.PutUint16(tcp[14:], 65535)
 	copy(tcp[tcpHeaderLen:], opts)
-	return view, b[ipLen+tcpLen:]
-}
-
-// setNumbers writes the sequence and acknowledgement numbers of a packet from
-// newPacket.
-func setNumbers(k *flowKey, view *buffer.View, seq, ack uint32) {
-	off := ipv4HeaderLen
-	if k.ipv6() {
-		off = ipv6HeaderLen
-	}
-	tcp := view.AsSlice()[off:]
-	binary.BigEndian.PutUint32(tcp[4:], seq)
-	binary.BigEndian.PutUint32(tcp[8:], ack)
+	return view
 }

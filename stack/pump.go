@@ -70,9 +70,7 @@ func (s *Stack) connect(f *flow) {
 }
 
 func (s *Stack) sendSYN(f *flow) {
-	view, _ := newPacket(&f.key, s.cfg.Port, f.base-1, flagSYN, synOptions, 0)
-	s.deliver(f, view)
-	view.Release()
+	s.deliver(f, f.base-1, flagSYN, synOptions, nil)
 }
 
 // inject sends what the window has room for.
@@ -88,11 +86,11 @@ func (s *Stack) inject(f *flow) {
 			s.cfg.OnGap == GapSplice && !q.follows(q.next, f.ack):
 			return
 		}
-		if !e.stamped {
-			setNumbers(&f.key, e.view, e.seq-f.shift, f.peerSeq)
-			e.stamped = true
+		flags := uint8(flagACK | flagPSH)
+		if e.fin {
+			flags = flagACK | flagFIN
 		}
-		s.deliver(f, e.view)
+		s.deliver(f, e.seq, flags, nil, e.view)
 		e.sent = true
 	}
 }
@@ -116,16 +114,15 @@ func (s *Stack) settle(f *flow) {
 	}
 }
 
-func (s *Stack) deliver(f *flow, view *buffer.View) {
-	s.ns.links[f.key.network()].deliver(f.key.ipv6(), view)
-}
-
-// send injects a segment without payload.
-func (s *Stack) send(f *flow, seq uint32, flags uint8) {
-	view, _ := newPacket(&f.key, s.cfg.Port, seq-f.shift, flags, nil, 0)
-	setNumbers(&f.key, view, seq-f.shift, f.peerSeq)
-	s.deliver(f, view)
-	view.Release()
+// deliver injects a segment of f's virtual client. The numbers are the client's,
+// and gVisor's where bytes were spliced out or it is gVisor that is acknowledged.
+func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload *buffer.View) {
+	ack := f.peerSeq
+	if flags&flagACK == 0 {
+		ack = 0
+	}
+	head := packetHeader(&f.key, s.cfg.Port, seq-f.shift, ack, flags, opts, payload.Size())
+	s.ns.links[f.key.network()].deliver(f.key.ipv6(), head, payload)
 }
 
 // collect acts on gVisor's answers and takes the streams that it has ready.
@@ -148,7 +145,7 @@ func (s *Stack) answer(a *answer) {
 		f.ack, f.peerSeq, f.scale = f.base, a.seq+1, a.scale
 		f.windowEnd = f.ack + uint32(a.window) // never scaled in a SYN (RFC 7323, section 2.2)
 		f.progress = s.now
-		s.send(f, f.ack, flagACK)
+		s.deliver(f, f.ack, flagACK, nil, nil)
 		s.touch(f)
 	case f.state == open && a.flags&(flagSYN|flagACK|flagRST) == flagACK && a.seq == f.peerSeq:
 		s.acknowledged(f, a)

@@ -7,8 +7,7 @@ import (
 	"gvisor.dev/gvisor/pkg/buffer"
 )
 
-// entry is a run of client bytes that gVisor has not acknowledged yet, with
-// the packet that carries it there.
+// entry is a run of client bytes that gVisor has not acknowledged yet.
 type entry struct {
 	seq     uint32
 	n       uint32        // payload bytes
@@ -19,8 +18,7 @@ type entry struct {
 	fin     bool          // the client's FIN; then n is 0
 	first   bool          // begins where a segment does
 	sent    bool          // injected since the last go-back
-	stamped bool          // the view has its final numbers, and gVisor may share it
-	view    *buffer.View  // IP header, TCP header, payload
+	view    *buffer.View  // the bytes; gVisor may share them. nil for a FIN
 }
 
 // end is the sequence number behind the entry.
@@ -30,6 +28,14 @@ func (e *entry) end() uint32 {
 	}
 	return e.seq + e.n
 }
+
+// memory is what an entry takes, with what gVisor needs for it: payloads are
+// kept in chunks of powers of two.
+func (e *entry) memory() int { return entryOverhead + e.view.Capacity() }
+
+// entryOverhead is what an entry costs beside its payload: its place in the
+// queue, headers, and gVisor's own bookkeeping.
+const entryOverhead = 512
 
 func (e *entry) release() {
 	if e.view != nil {
@@ -44,6 +50,7 @@ type sendQueue struct {
 	buf   []entry // buf[head:] are the entries
 	head  int
 	bytes int // payload bytes held
+	mem   int // bytes of memory held
 	next  int // index in buf: every entry before it has been sent
 
 	acked bool   // ack is set
@@ -86,6 +93,7 @@ func (q *sendQueue) insert(at int, e entry) {
 	copy(q.buf[at+1:], q.buf[at:])
 	q.buf[at] = e
 	q.bytes += int(e.n)
+	q.mem += e.memory()
 	q.next = min(q.next, at)
 }
 
@@ -113,7 +121,7 @@ func (q *sendQueue) drop(n int) (packets, bytes uint64) {
 // payload aliases the entry's bytes.
 func (e *entry) payload() []byte {
 	b := e.view.AsSlice()
-	return b[len(b)-int(e.n):]
+	return b[len(b)-int(e.n):] // less in front, where a part was accounted for already
 }
 
 // maxRequestLine is how many bytes are looked at for the end of a request line
@@ -168,6 +176,7 @@ func (q *sendQueue) pop() (packets, bytes uint64) {
 	e := &q.buf[q.head]
 	packets, bytes = uint64(e.packets), uint64(e.n)
 	q.bytes -= int(e.n)
+	q.mem -= e.memory()
 	if e.n > 0 {
 		q.acked, q.ack = e.acks, e.ack
 	}
@@ -195,17 +204,9 @@ func (q *sendQueue) resend() {
 	q.next = q.head
 }
 
-// moved is the queue for another endpoint. q is empty afterwards. What the
-// endpoint so far may still look at is copied.
+// moved is the queue for another endpoint, which has been sent nothing yet. q is
+// empty afterwards.
 func (q *sendQueue) moved() sendQueue {
-	for i := q.head; i < len(q.buf); i++ {
-		e := &q.buf[i]
-		if e.stamped {
-			shared := e.view
-			e.view, e.stamped = buffer.NewViewWithData(shared.AsSlice()), false
-			shared.Release()
-		}
-	}
 	q.resend()
 	to := *q
 	*q = sendQueue{acked: q.acked, ack: q.ack}

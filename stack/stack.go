@@ -27,8 +27,9 @@ type Config struct {
 	// (default 4 MiB); the flow is reset beyond it. ReceiveBuffer, the bytes
 	// that gVisor may hold (default 256 KiB), comes on top.
 	FlowBytes int
-	// TotalBytes bounds the bytes held for all flows and their readers
-	// (default 256 MiB). The flows that hold most are reset.
+	// TotalBytes bounds the memory of all flows (default 256 MiB): FlowMemory
+	// for each, and the bytes held for them and their readers, to which a
+	// quarter of it is left in any case. The flows that hold most are reset.
 	TotalBytes    int
 	ReceiveBuffer int
 

@@ -1,6 +1,10 @@
 package stack
 
-import "bytes"
+import (
+	"bytes"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+)
 
 // segmentOf takes data, FIN or RST into the flow.
 func (s *Stack) segmentOf(f *flow, seg *segment) {
@@ -68,7 +72,7 @@ func (s *Stack) store(f *flow, seg *segment) {
 			break
 		}
 		to = min(to-from, maxPayload) + from
-		f.q.insert(at, s.carry(f, seg, from, to, packets))
+		f.q.insert(at, s.carry(seg, from, to, packets))
 		packets, stored = 0, stored+int(to-from)
 		seq = to
 	}
@@ -87,10 +91,9 @@ func (s *Stack) store(f *flow, seg *segment) {
 // maxPayload is what fits into one packet beside either IP header.
 const maxPayload = 65535 - ipv6HeaderLen - tcpHeaderLen
 
-// carry makes the packet that takes [from, to) of a segment to gVisor.
-func (s *Stack) carry(f *flow, seg *segment, from, to, packets uint32) entry {
-	view, room := newPacket(&f.key, s.cfg.Port, from, flagACK|flagPSH, nil, int(to-from))
-	copy(room, seg.payload[from-seg.seq:])
+// carry keeps [from, to) of a segment.
+func (s *Stack) carry(seg *segment, from, to, packets uint32) entry {
+	view := buffer.NewViewWithData(seg.payload[from-seg.seq : to-seg.seq])
 	return entry{
 		seq: from, n: to - from, ack: seg.ack, acks: seg.flags&flagACK != 0, packets: packets, at: s.now.Sub(s.epoch),
 		first: from == seg.seq, view: view,
@@ -115,8 +118,7 @@ func (s *Stack) fin(f *flow, seq, packets uint32) uint32 {
 	if !ok || at != len(f.q.buf) {
 		return packets
 	}
-	view, _ := newPacket(&f.key, s.cfg.Port, seq, flagACK|flagFIN, nil, 0)
-	f.q.insert(at, entry{seq: seq, fin: true, packets: packets, at: s.now.Sub(s.epoch), view: view})
+	f.q.insert(at, entry{seq: seq, fin: true, packets: packets, at: s.now.Sub(s.epoch)})
 	f.finSeen, f.fin = true, seq
 	return 0
 }
@@ -126,6 +128,7 @@ func (s *Stack) fin(f *flow, seq, packets uint32) uint32 {
 func (s *Stack) dropFIN(f *flow) {
 	last := &f.q.buf[len(f.q.buf)-1]
 	s.counters.dropped[DropOutOfWindow] += uint64(last.packets)
+	f.q.mem -= last.memory()
 	last.release()
 	f.q.buf = f.q.buf[:len(f.q.buf)-1]
 	f.finSeen = false

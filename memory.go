@@ -1,0 +1,34 @@
+package main
+
+import (
+	"math"
+	"runtime/debug"
+
+	"netmirror/stack"
+)
+
+// baseMemory is what netmirror needs with no connection open, in bytes, the
+// ring aside.
+const baseMemory = 32 << 20
+
+// memory is how --total-mib is kept: a part of it is for what is held, and the
+// garbage collector keeps the heap within all of it.
+type memory struct {
+	total int64 // --total-mib in bytes
+	limit int64 // the collector's, in force; 0 at first
+}
+
+// stackBytes is what the stack may take. The collector needs the rest as
+// headroom: near its limit it works for little gain.
+func (m *memory) stackBytes() int { return int(max(m.total-baseMemory, m.total/2) / 4 * 3) }
+
+// follow sets the collector's limit. Where there are so many connections open
+// that they alone need more, it gives way. Setting it stops the program for a
+// moment, so small changes are left alone.
+func (m *memory) follow(flows int) {
+	want := max(m.total, baseMemory+m.total/4+int64(flows)*stack.FlowMemory*4/3)
+	if math.Abs(float64(want-m.limit)) > float64(m.limit)/16 {
+		debug.SetMemoryLimit(want)
+		m.limit = want
+	}
+}
