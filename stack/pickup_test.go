@@ -147,6 +147,20 @@ func TestPickup(t *testing.T) {
 			s.Inject(append(c.opening(), c.ask(0, "\x16\x03\x01", 1), c.ask(100, get1, 2)))
 			s.pass(2 * time.Second)
 		}, want: []stream{text("\x16\x03\x01", EndGap)}},
+		{name: "copies of what a stream had, behind its end, any segment being a start", mode: MidstreamAny, play: func(s *timed, c *client) {
+			s.Inject(append(c.opening(), c.ask(0, "first", 1), c.ask(100, "behind a hole", 1)))
+			s.pass(2 * time.Second)
+			s.Inject([]Segment{c.ask(0, "first", 1), c.ask(100, "behind a hole", 1), c.fin(113)})
+		}, want: []stream{text("first", EndGap), text("behind a hole", nil)}},
+		{name: "copies of what netmirror has passed over, any segment being a start", mode: MidstreamAny, play: func(s *timed, c *client) {
+			s.Inject(append(c.opening(), c.ask(0, "first", 1), c.ask(5, "more", 1)))
+			s.pass(10 * time.Millisecond)
+			s.Inject([]Segment{c.ack(100)}) // something is lost behind it
+			s.pass(2 * time.Second)
+			s.Inject([]Segment{c.ask(5, "more", 1)})
+			s.pass(200 * time.Millisecond)
+			s.Inject([]Segment{c.ask(100, "next", 1), c.fin(104)})
+		}, want: []stream{text("firstmore", EndGap), text("next", nil)}},
 		{name: "sequence numbers that wrap", isn: 0xfffffff0, play: func(s *timed, c *client) {
 			s.Inject([]Segment{c.ask(0, "body", 1), c.ask(4, get1, 2), c.ask(4+n, get2, 3), c.fin(4 + 2*n)})
 		}, want: []stream{text(get1+get2, nil)}},
