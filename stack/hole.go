@@ -34,7 +34,7 @@ func (s *Stack) noteHole(f *flow) {
 // good as lost, or there is no use in waiting longer.
 func (s *Stack) hopeless(f *flow) bool {
 	age := s.now.Sub(f.hole)
-	crowded := f.q.len() > s.cfg.MaxPending || f.ending || f.newer != nil
+	crowded := f.q.count > s.cfg.MaxPending || f.ending || f.newer != nil
 	return age >= s.cfg.GapTimeout || crowded && age >= s.cfg.Grace ||
 		!f.certain.IsZero() && s.now.Sub(f.certain) >= s.cfg.Grace
 }

@@ -73,7 +73,7 @@ func (s *Stack) parked(f *flow, seg *segment) {
 			f.base = seg.seq
 		}
 		s.segmentOf(f, seg)
-		if !f.removed && f.q.len() > s.cfg.MaxPending {
+		if !f.removed && f.q.count > s.cfg.MaxPending {
 			f.lostSYN = true
 			s.seek(f, true)
 		}
@@ -97,7 +97,7 @@ func (s *Stack) seek(f *flow, now bool) {
 		hold = s.cfg.Grace
 	}
 	for f.q.len() > 0 && (!found || f.q.head < at) &&
-		(s.now.Sub(s.epoch)-f.q.first().at >= hold || f.q.len() > s.cfg.MaxPending) {
+		(s.now.Sub(s.epoch)-f.q.first().at >= hold || f.q.count > s.cfg.MaxPending) {
 		s.lost(&f.q, 1, DropMidStream)
 	}
 	s.charge(f)

@@ -183,7 +183,12 @@ func TestSlowReader(t *testing.T) {
 		s := newTestStack(t, func(c *Config) { c.FlowBytes = 64 << 20 })
 		c := newClient(t, 7)
 		b := pattern(size * 2000)
-		s.Inject(append(append(c.opening(), c.stream(0, b, size)...), c.fin(len(b))))
+		segs := c.opening()
+		for off := 0; off < len(b); off += size {
+			// Behind an answer each, so that none is joined to the one before.
+			segs = append(segs, c.packet(off, b[off:off+size], func(t *layers.TCP) { t.Ack = uint32(off) }))
+		}
+		s.Inject(append(segs, c.fin(len(b))))
 		conn := accept(t, s)
 		waitFor(t, "the window to close", func() bool { return s.Stats().Held > 0 })
 		if got, err := readAll(t, conn); err != nil || !bytes.Equal(got, b) {

@@ -66,6 +66,9 @@ func (s *Stack) store(f *flow, seg *segment) {
 	}
 	s.recognise(f, seg)
 	packets, stored := uint32(1), 0
+	if seq == seg.seq && f.q.extend(seg, int(end-seq)) {
+		packets, stored, seq = 0, int(end-seq), end
+	}
 	for seqLess(seq, end) {
 		at, from, to, ok := f.q.lacks(seq, end)
 		if !ok {
@@ -129,6 +132,7 @@ func (s *Stack) dropFIN(f *flow) {
 	last := &f.q.buf[len(f.q.buf)-1]
 	s.counters.dropped[DropOutOfWindow] += uint64(last.packets)
 	f.q.mem -= last.memory()
+	f.q.count -= int(last.packets)
 	last.release()
 	f.q.buf = f.q.buf[:len(f.q.buf)-1]
 	f.finSeen = false
