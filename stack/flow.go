@@ -54,6 +54,7 @@ type flow struct {
 	ending bool // end with reason once all that is contiguous has been received
 	reason End
 
+	synSeen      bool  // stubs has a SYN of these addresses
 	older, newer *flow // the same addresses, one connection after the other
 
 	opened   time.Time // when the flow was made, or its SYN injected

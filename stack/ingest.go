@@ -95,6 +95,9 @@ func (s *Stack) unknown(seg *segment) {
 func (s *Stack) remember(key *flowKey, base uint32) {
 	s.counters.halfOpen++
 	s.stubs.put(key, stub{kind: halfOpen, base: base}, s.now)
+	if f := s.flows[*key]; f != nil {
+		f.synSeen = true
+	}
 }
 
 // syn remembers a client's SYN. What proves that the server took it comes
@@ -143,14 +146,7 @@ func (s *Stack) known(f *flow, seg *segment) {
 		s.synAgain(f, seg)
 		return
 	}
-	// The first segment of a connection that followed on the same ports.
-	if next, ok := s.stubs.get(&seg.key, s.now); ok && next.kind == halfOpen &&
-		seg.flags&flagRST == 0 && proves(seg, next.base) && (seg.seq == next.base || f.delivered()) {
-		s.stubs.remove(&seg.key)
-		if nf := s.replace(f, seg); nf != nil {
-			s.start(nf, next.base)
-			s.segmentOf(nf, seg)
-		}
+	if f.synSeen && s.superseded(f, seg) {
 		return
 	}
 	f.seen = s.now
@@ -159,6 +155,25 @@ func (s *Stack) known(f *flow, seg *segment) {
 		return
 	}
 	s.segmentOf(f, seg)
+}
+
+// superseded takes the first segment of a connection that followed on the same
+// ports. It reports false where seg is none.
+func (s *Stack) superseded(f *flow, seg *segment) bool {
+	next, ok := s.stubs.get(&seg.key, s.now)
+	if !ok || next.kind != halfOpen {
+		f.synSeen = false
+		return false
+	}
+	if seg.flags&flagRST != 0 || !proves(seg, next.base) || seg.seq != next.base && !f.delivered() {
+		return false
+	}
+	s.stubs.remove(&seg.key)
+	if nf := s.replace(f, seg); nf != nil {
+		s.start(nf, next.base)
+		s.segmentOf(nf, seg)
+	}
+	return true
 }
 
 // delivered reports whether gVisor has all that the client sent.

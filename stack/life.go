@@ -50,6 +50,7 @@ func (s *Stack) replace(f *flow, seg *segment) *flow {
 	if nf == nil {
 		if older != nil {
 			s.flows[seg.key] = older
+			older.synSeen = f.synSeen
 		}
 		return nil
 	}
@@ -178,6 +179,7 @@ func (s *Stack) remove(f *flow, as stubKind) {
 		s.touch(f.newer)
 	} else if f.older != nil {
 		s.flows[f.key] = f.older
+		f.older.synSeen = f.synSeen
 	} else {
 		delete(s.flows, f.key)
 		if known, ok := s.stubs.get(&f.key, s.now); !ok || known.kind != halfOpen {
