@@ -85,6 +85,7 @@ func TestFilter(t *testing.T) {
 		{"IPv6 middle fragment", packet(t, ether(v6), ip6(frag), fragHeader(17, 8, true), data), true},
 		{"IPv6 last fragment", packet(t, ether(v6), ip6(frag), fragHeader(17, 0xfff8, false), data), true},
 		{"IPv6 fragment of destination options", packet(t, ether(v6), ip6(frag), fragHeader(60, 0, true), data), true},
+		{"IPv6 atomic fragment in an atomic fragment", packet(t, ether(v6), ip6(frag), fragHeader(44, 0, false), fragHeader(17, 0, false), udpTo(4789), data), true},
 		{"IPv6 TCP fragment", packet(t, ether(v6), ip6(frag), fragHeader(6, 8, true), data), false},
 		{"ICMPv6", packet(t, ether(v6), ip6(layers.IPProtocolICMPv6), data), false},
 
@@ -103,7 +104,7 @@ func TestFilter(t *testing.T) {
 		{"empty", nil, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			vm, err := bpf.NewVM(mirrorFilter(4789))
+			vm, err := bpf.NewVM(mirrorFilter(Config{Port: 4789}))
 			must(t, err)
 			n, err := vm.Run(tc.frame)
 			must(t, err)
@@ -128,7 +129,7 @@ func TestDropAll(t *testing.T) {
 // The classic machine takes at most 4096 instructions, and skips at most 255.
 func TestFilterAssembles(t *testing.T) {
 	for _, port := range []uint16{1, 4789, 65535} {
-		raw, err := bpf.Assemble(mirrorFilter(port))
+		raw, err := bpf.Assemble(mirrorFilter(Config{Port: port}))
 		must(t, err)
 		if _, ok := bpf.Disassemble(raw); !ok || !slices.ContainsFunc(raw, func(in bpf.RawInstruction) bool {
 			return in.K == uint32(port)

@@ -51,7 +51,7 @@ func (r *Ring) setUp(ifi *net.Interface) (err error) {
 	if err := checkLinkType(r.fd, ifi.Name); err != nil {
 		return err
 	}
-	if err := attach(r.fd, mirrorFilter(r.cfg.Port)); err != nil {
+	if err := attach(r.fd, mirrorFilter(r.cfg)); err != nil {
 		return err
 	}
 	if err := r.mapRing(); err != nil {

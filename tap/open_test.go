@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -102,14 +103,15 @@ func TestConfig(t *testing.T) {
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got, err := tc.in.resolve(); err != nil || got != tc.want {
-				t.Errorf("got %+v, %v\nwant %+v", got, err, tc.want)
+			if got, err := tc.in.resolve(); err != nil || !cmp.Equal(got, tc.want) {
+				t.Errorf("%v\n%s", err, cmp.Diff(tc.want, got))
 			}
 		})
 	}
 	for name, bad := range map[string]Config{
 		"block of half a page":       {BlockBytes: mib + 2048},
 		"block too small for 64 KiB": {BlockBytes: 64 << 10},
+		"VNI of 25 bits":             {VNIs: []uint32{1, 1 << 24}},
 		"negative ring":              {RingBytes: -1},
 		"negative block":             {BlockBytes: -4096},
 		"negative block timeout":     {BlockTimeout: -1},

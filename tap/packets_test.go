@@ -58,10 +58,10 @@ func packet(t testing.TB, parts ...any) []byte {
 		}
 	}
 	buf := gopacket.NewSerializeBuffer()
-	// Header checksums in IPv4 only: the UDP layers have no network layer set.
+	// Header checksums in IPv4 only: the transport has no network layer set.
 	for i := len(all) - 1; i >= 0; i-- {
-		_, udp := all[i].(*layers.UDP)
-		opts := gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: !udp}
+		_, ip := all[i].(*layers.IPv4)
+		opts := gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: ip}
 		must(t, all[i].SerializeTo(buf, opts))
 	}
 	return append([]byte(nil), buf.Bytes()...)

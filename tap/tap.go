@@ -1,10 +1,11 @@
 // Package tap takes mirrored packets off a network interface: an AF_PACKET
 // socket with a TPACKET_V3 ring (Linux, Documentation/networking/packet_mmap.rst),
-// a filter in the kernel for the mirror's UDP port, and reassembly of outer IP
-// fragments.
+// a filter in the kernel for the mirror's UDP port and, if wanted, for the
+// mirrored service, and reassembly of outer IP fragments.
 //
 // It never sends a packet, and keeps the host's kernel from answering mirrored
-// ones. It does not look inside the mirror's UDP datagrams.
+// ones. Only the programs that it gives to the kernel look inside the mirror's
+// UDP datagrams.
 package tap
 
 import (
@@ -36,6 +37,14 @@ type Config struct {
 	Interface string
 	// Port is the mirror's UDP destination port; 0 means 4789 (VXLAN).
 	Port uint16
+	// VNIs are the VXLAN network identifiers to capture, each 0..16777215. The
+	// kernel drops packets with others, uncounted; it does not look where the
+	// list is empty, or longer than 64. The list is not read after Open.
+	VNIs []uint32
+	// InnerPort is the TCP port of the mirrored service. The kernel drops,
+	// uncounted, mirrored packets that are certainly neither from nor to it; 0
+	// means that it does not look.
+	InnerPort uint16
 	// RingBytes is the memory shared with the kernel, in bytes, rounded up to
 	// whole blocks, of which there are at least two; 0 means 64 MiB. When the
 	// ring is full, packets are dropped and counted in Stats.Drops.
@@ -72,6 +81,11 @@ func (c Config) resolve() (Config, error) {
 
 	if min(c.RingBytes, c.BlockBytes, c.FragmentBytes) < 0 || min(c.BlockTimeout, c.FragmentTimeout) < 0 {
 		return c, fmt.Errorf("tap: negative size or time in %+v", c)
+	}
+	for _, vni := range c.VNIs {
+		if vni > maxVNI {
+			return c, fmt.Errorf("tap: VNI %d has more than 24 bits", vni)
+		}
 	}
 	if page := os.Getpagesize(); c.BlockBytes%page != 0 || c.BlockBytes < minBlockBytes {
 		return c, fmt.Errorf("tap: block of %d bytes: must be a multiple of %d and at least %d",

@@ -1,0 +1,123 @@
+package tap
+
+import (
+	"slices"
+
+	"golang.org/x/net/bpf"
+)
+
+const (
+	// maxFilteredVNIs is the longest list that the filter goes through, for each
+	// packet from its start.
+	maxFilteredVNIs = 64
+	maxVNI          = 1<<24 - 1 // a VNI has 24 bits (RFC 7348, section 5)
+
+	protoTCP    = 6
+	protoICMPv6 = 58
+)
+
+// Offsets from the outer UDP header's start (RFC 7348, section 5).
+const (
+	atFlags     = 8
+	atVNI       = 12
+	atInner     = 16 // the mirrored frame
+	atInnerType = atInner + 12
+	atInnerIP   = atInner + ethernetHeader
+	// atInnerPorts is where the ports are once X has moved on by the inner IP
+	// header's length.
+	atInnerPorts = atInnerIP
+
+	flagI = 0x08 // the VNI is valid
+)
+
+// serviceFilter judges the mirror packet whose UDP header X is at: by its VNI,
+// unless vnis is empty or longer than maxFilteredVNIs, and by the TCP ports of
+// the mirrored packet, unless port is 0.
+//
+// It drops only what is certainly not ours. What is broken, cut short, a
+// fragment or of a layout that it does not read is accepted, for user space to
+// judge and count.
+func serviceFilter(vnis []uint32, port uint16) []bpf.Instruction {
+	var tests []bpf.Instruction
+	if 0 < len(vnis) && len(vnis) <= maxFilteredVNIs {
+		tests = append(tests, vniFilter(vnis)...)
+	}
+	if port != 0 {
+		tests = append(tests, portFilter(uint32(port))...)
+	}
+	if tests == nil {
+		return answer(acceptAll)
+	}
+	return slices.Concat(
+		acceptShort(atInner),
+		[]bpf.Instruction{load(atFlags, 1)},
+		unless(bpf.JumpBitsSet, flagI),
+		tests,
+		answer(acceptAll),
+	)
+}
+
+// vniFilter goes on for one of vnis and drops the others.
+func vniFilter(vnis []uint32) []bpf.Instruction {
+	return append([]bpf.Instruction{
+		load(atVNI, 4),
+		bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 8}, // the last byte is reserved
+	}, require(vnis...)...)
+}
+
+// portFilter goes on for mirrored TCP packets from or to port.
+func portFilter(port uint32) []bpf.Instruction {
+	return slices.Concat(
+		acceptShort(atInnerIP),
+		[]bpf.Instruction{load(atInnerType, 2)},
+		ifAny(tagTypes, answer(acceptAll)),
+		ifElse(etherTypeIPv4,
+			behindInnerIPv4(),
+			slices.Concat(require(etherTypeIPv6), behindInnerIPv6())),
+		acceptShort(atInnerPorts+4),
+		[]bpf.Instruction{load(atInnerPorts, 2)},
+		answerIf(bpf.JumpEqual, port, acceptAll),
+		[]bpf.Instruction{load(atInnerPorts+2, 2)},
+		require(port),
+	)
+}
+
+// behindInnerIPv4 moves X on by the length of the inner IPv4 header (RFC 791,
+// section 3.1), behind which is TCP.
+func behindInnerIPv4() []bpf.Instruction {
+	return slices.Concat(
+		acceptShort(atInnerIP+ipv4Header),
+		[]bpf.Instruction{load(atInnerIP, 1)},
+		// Version 4 and a header of at least 5 words; more than 15 it cannot say.
+		unless(bpf.JumpGreaterOrEqual, 0x45),
+		unless(bpf.JumpLessOrEqual, 0x4f),
+		[]bpf.Instruction{load(atInnerIP+9, 1)},
+		require(protoTCP),
+		[]bpf.Instruction{load(atInnerIP+6, 2)},
+		answerIf(bpf.JumpBitsSet, ipv4MoreBit|ipv4OffsetBits, acceptAll),
+		addIHL(atInnerIP),
+	)
+}
+
+// behindInnerIPv6 moves X on by the length of the inner IPv6 header (RFC 8200,
+// section 3), behind which is TCP.
+func behindInnerIPv6() []bpf.Instruction {
+	return slices.Concat(
+		acceptShort(atInnerIP+ipv6Header),
+		[]bpf.Instruction{load(atInnerIP, 1)},
+		unless(bpf.JumpGreaterOrEqual, 0x60),
+		unless(bpf.JumpLessOrEqual, 0x6f),
+		[]bpf.Instruction{load(atInnerIP+6, 1)},
+		ifAny([]uint32{protoUDP, protoICMPv6}, dropAll),
+		unless(bpf.JumpEqual, protoTCP), // an extension header, most likely
+		add(ipv6Header),
+	)
+}
+
+// unless accepts the packet if the condition does not hold between A and v.
+func unless(cond bpf.JumpTest, v uint32) []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.JumpIf{Cond: cond, Val: v, SkipTrue: 1},
+		bpf.RetConstant{Val: acceptAll},
+	}
+}
