@@ -6,7 +6,7 @@ GOARCH      ?= $(shell go env GOARCH)
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/netmirror
 
-.PHONY: build test demo deps lint unit property fuzz e2e clean
+.PHONY: build test demo bench deps lint unit property fuzz e2e clean
 
 ## build: a static binary for linux/GOARCH in bin/
 build:
@@ -18,6 +18,11 @@ test: deps lint unit property fuzz e2e
 ## demo: a service, its mirror and a shadow of it, live, in namespaces of their own
 demo: build
 	go run ./e2e/demo -netmirror $(BIN)
+
+## bench: what netmirror costs, with the bars it is held to, in one table; with
+## BASE=path beside that binary, with JSON=1 for programs. 4 minutes; needs root.
+bench: build
+	go run ./bench -bin $(BIN) $(if $(BASE),-base $(BASE)) $(if $(JSON),-json)
 
 # gcc for the race detector; nginx, curl and nft for the end-to-end tests.
 deps:

@@ -167,8 +167,8 @@ func BenchmarkStreams(b *testing.B) {
 		streams int
 		rate    uint64 // bit/s
 	}{
-		{"8 at 1 Gbit a second", 8, gigabit},
-		{"1 at 1 Gbit a second", 1, gigabit},
+		{"8 at 1 Gbit", 8, gigabit},
+		{"1 at 1 Gbit", 1, gigabit},
 		{"8 unpaced", 8, unpaced},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
