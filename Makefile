@@ -20,9 +20,10 @@ demo: build
 	go run ./e2e/demo -netmirror $(BIN)
 
 ## bench: what netmirror costs, with the bars it is held to, in one table; with
-## BASE=path beside that binary, with JSON=1 for programs. 4 minutes; needs root.
+## BASE=path beside that binary, with BENCH="-only Requests -json" (go run ./bench -h)
+## in other ways. 3 minutes; needs root.
 bench: build
-	go run ./bench -bin $(BIN) $(if $(BASE),-base $(BASE)) $(if $(JSON),-json)
+	go run ./bench -bin $(BIN) $(if $(BASE),-base $(BASE)) $(BENCH)
 
 # gcc for the race detector; nginx, curl and nft for the end-to-end tests.
 deps:
@@ -39,7 +40,7 @@ unit:
 ## property: the promise on CASES random connections and mirrors
 CASES ?= 5000
 property:
-	go test -run '^TestPromise$$' -timeout 60m ./stack -rapid.checks=$(CASES)
+	go test -run '^(TestPromise|TestHostileSegments)$$' -timeout 60m ./stack -rapid.checks=$(CASES)
 
 ## fuzz: each fuzz target for FUZZTIME
 FUZZTIME ?= 5s

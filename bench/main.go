@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"text/tabwriter"
 )
 
@@ -20,68 +22,89 @@ type suite struct {
 	dir    string // package
 	bench  string // go test's -bench
 	time   string // its -benchtime
-	count  string // its -count; the table has the median
+	count  int    // its -count; the table has the median
 	binary bool   // they drive the netmirror binary
 }
 
 var suites = []suite{
-	{"decap", ".", "200ms", "1", false},
-	{"bench/replay", ".", "1s", "3", false},
-	{"e2e", "^BenchmarkRequests$", "1x", "1", true},
-	{"e2e", "^BenchmarkStreams$", "1x", "1", true},
-	{"e2e", "^BenchmarkIdleFlows$", "1x", "1", true},
-	{"e2e", "^BenchmarkStart$", "1x", "1", true},
-	{"e2e", "^BenchmarkSlowNeighbours$", "1x", "1", true},
-	{"e2e", "^BenchmarkHostileMemory$", "1x", "1", true},
+	{"decap", ".", "200ms", 1, false},
+	{"bench/replay", ".", "1s", 3, false},
+	{"e2e", "^BenchmarkRequests$", "1x", 1, true},
+	{"e2e", "^BenchmarkStreams$", "1x", 1, true},
+	{"e2e", "^BenchmarkIdleFlows$", "1x", 1, true},
+	{"e2e", "^BenchmarkStart$", "1x", 1, true},
+	{"e2e", "^BenchmarkSlowNeighbours$", "1x", 1, true},
+	{"e2e", "^BenchmarkHostileMemory$", "1x", 1, true},
+}
+
+// options are the command line.
+type options struct {
+	binary, base, raw string
+	only              *regexp.Regexp
+	count             int
+	json              bool
 }
 
 func main() {
-	binary := flag.String("bin", "bin/netmirror", "the netmirror `binary` to measure")
-	base := flag.String("base", "", "another `binary` to measure beside it")
-	raw := flag.String("raw", "bin", "`directory` for bench.txt, and bench-base.txt of the other binary, as benchstat reads them")
-	asJSON := flag.Bool("json", false, "print an object for each row, one a line")
+	var o options
+	flag.StringVar(&o.binary, "bin", "bin/netmirror", "the netmirror `binary` to measure")
+	flag.StringVar(&o.base, "base", "", "another `binary` to measure beside it")
+	flag.StringVar(&o.raw, "raw", "bin", "`directory` for bench.txt, and bench-base.txt of the other binary, as benchstat reads them")
+	only := flag.String("only", "", "run the suites that match the `regexp`, as in e2e/.*Requests")
+	flag.IntVar(&o.count, "count", 1, "how often to run what drives the binary; the table has the median")
+	flag.BoolVar(&o.json, "json", false, "print an object for each row, one a line")
 	flag.Parse()
-	if err := run(*binary, *base, *raw, *asJSON); err != nil {
+	var err error
+	if o.only, err = regexp.Compile(*only); err == nil {
+		err = run(o)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(binary, base, raw string, asJSON bool) error {
+// run prints the table. The error is that of the last suite that failed.
+func run(o options) error {
 	dir, err := os.MkdirTemp("", "netmirror-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	own, err := newRunner(dir, binary, filepath.Join(raw, "bench.txt"))
+	if err := os.MkdirAll(o.raw, 0o755); err != nil {
+		return err
+	}
+	own, err := newRunner(dir, o.binary, filepath.Join(o.raw, "bench.txt"))
 	if err != nil {
 		return err
 	}
 	defer own.out.Close()
-	var other *runner
-	if base != "" {
-		if other, err = newRunner(dir, base, filepath.Join(raw, "bench-base.txt")); err != nil {
+	other := &runner{} // without figures
+	if o.base != "" {
+		if other, err = newRunner(dir, o.base, filepath.Join(o.raw, "bench-base.txt")); err != nil {
 			return err
 		}
 		defer other.out.Close()
 	}
 	var failed error
 	for _, s := range suites {
+		if !o.only.MatchString(s.dir + "/" + s.bench) {
+			continue
+		}
+		if s.binary {
+			s.count = o.count
+		}
 		if err := own.run(s); err != nil {
 			failed = err
 		}
 		// In turn, so that whatever else the machine does meets both.
-		if other != nil && s.binary {
+		if o.base != "" && s.binary {
 			if err := other.run(s); err != nil {
 				failed = err
 			}
 		}
 	}
-	var baseFigures figures
-	if other != nil {
-		baseFigures = other.figures
-	}
-	if err := printResults(os.Stdout, tabulate(own.figures, baseFigures), asJSON); err != nil {
+	if err := printResults(os.Stdout, tabulate(own.figures, other.figures, o.only.String() == ""), o.json); err != nil {
 		return err
 	}
 	return failed
@@ -117,7 +140,7 @@ func (r *runner) run(s suite) error {
 		return err
 	}
 	cmd := exec.Command(test, "-test.run=^$", "-test.bench="+s.bench, "-test.benchtime="+s.time,
-		"-test.count="+s.count, "-test.timeout=5m")
+		"-test.count="+strconv.Itoa(s.count), "-test.timeout=10m")
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "NETMIRROR_BIN="+r.binary)
 	if os.Getenv("NETMIRROR_HOSTILE") == "" {
@@ -155,6 +178,7 @@ func build(dir, pkg string) (path string, err error) {
 func printResults(w io.Writer, results []result, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
 		for _, r := range results {
 			if err := enc.Encode(r); err != nil {
 				return err

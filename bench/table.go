@@ -55,6 +55,17 @@ func (f figures) figure(name, unit string) (v float64, ok bool) {
 	return v, ok
 }
 
+// ran reports whether the row's benchmark, or one of those around it, has figures.
+func (f figures) ran(name string) bool {
+	top, _, _ := strings.Cut(name, "/")
+	for n := range f {
+		if n == top || strings.HasPrefix(n, top+"/") {
+			return true
+		}
+	}
+	return false
+}
+
 // row is a row of the table: a figure of a benchmark, the same figure of
 // another that it is compared with, and the bar for the one or the ratio.
 type row struct {
@@ -170,9 +181,13 @@ type result struct {
 	OK      bool     `json:"ok"`                 // the bar is met
 }
 
-// tabulate fills in the rows. base may be nil.
-func tabulate(f, base figures) (results []result) {
+// tabulate fills in the rows: all of them, or those of which there is something.
+// base may be nil.
+func tabulate(f, base figures, all bool) (results []result) {
 	for _, r := range rows {
+		if !all && !f.ran(r.bench) {
+			continue
+		}
 		res := result{Name: r.name, Unit: r.unit, Bar: r.bar.String()}
 		v, ok := f.figure(r.bench, r.unit)
 		if ok {

@@ -23,7 +23,7 @@ func TestTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make(map[string]string)
-	for _, r := range tabulate(f, f) {
+	for _, r := range tabulate(f, f, false) {
 		name, rest, _ := strings.Cut(r.String(), "\t")
 		got[name] = strings.ReplaceAll(rest, "\t", "|")
 	}
@@ -32,7 +32,8 @@ func TestTable(t *testing.T) {
 		{"a bar missed", "100 000 GETs, 20 000/s: lost", "3|lost|<= 0|||1|miss"},
 		{"the median of three runs", "pure acknowledgements", "140|ns/op|<= 150|||1|ok"},
 		{"the worst of several", "decap, another service's packet", "50|ns/op|<= 40|||1|miss"},
-		{"nothing measured", "start to first byte", "|median-ms|<= 100||||not measured"},
+		{"one figure missing of a suite", "5000 POSTs of 2 KB, 1000/s: CPU", "|cpu-s|<= 0.3||||not measured"},
+		{"a suite that did not run", "start to first byte", ""},
 	} {
 		t.Run(tt.claim, func(t *testing.T) {
 			if got[tt.name] != tt.want {
