@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
@@ -365,7 +366,9 @@ func BenchmarkServiceFilter(b *testing.B) {
 // well.
 func TestServiceFilterInKernel(t *testing.T) {
 	l := newLab(t, 1500)
-	r, fd := l.open(t, Config{VNIs: []uint32{ourVNI}, InnerPort: ourPort}), l.sender(t)
+	// Nobody reads while it is sent: blocks stay open for long, so that few are used.
+	r := l.open(t, Config{VNIs: []uint32{ourVNI}, InnerPort: ourPort, BlockTimeout: 100 * time.Millisecond})
+	fd := l.sender(t)
 	vm := newVM(t, mirrorFilter(r.cfg))
 	var want [][]byte
 	for _, o := range outerLayouts() {
