@@ -13,7 +13,9 @@ const acceptAll = 0x7fffffff
 // Scratch words of the programs.
 const (
 	scratchA    = iota // A, while a step needs the register
+	scratchX           // X likewise
 	scratchMore        // not 0 in the first fragment of several
+	scratchSum         // of addresses and ports
 )
 
 // dropAll accepts nothing.

@@ -2,7 +2,6 @@ package tap
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -25,33 +24,30 @@ const slotBytes = 2048
 // The errors to test for are ErrNoInterface, ErrInterfaceDown, ErrPermission and
 // ErrLinkType.
 func Open(cfg Config) (*Ring, error) {
-	cfg, err := cfg.resolve()
+	rings, err := OpenGroup(cfg, 1)
 	if err != nil {
 		return nil, err
 	}
-	ifi, err := findInterface(cfg.Interface)
-	if err != nil {
-		return nil, err
-	}
-	// Protocol 0: nothing is received before bind names one, when the filter is
+	return rings[0], nil
+}
+
+// newRing opens a socket for a ring of the group.
+func (g *group) newRing(cfg Config) (*Ring, error) {
+	// Protocol 0: nothing is received before bind names one, when a filter is
 	// in place.
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, captureError(err)
 	}
-	r := &Ring{cfg: cfg, fd: fd, file: os.NewFile(uintptr(fd), "packet socket")}
-	if err := r.setUp(ifi); err != nil {
-		return nil, errors.Join(err, r.Close())
-	}
+	r := &Ring{cfg: cfg, group: g, fd: fd, file: os.NewFile(uintptr(fd), "packet socket")}
+	g.rings = append(g.rings, r)
+	g.open.Add(1)
 	return r, nil
 }
 
-// setUp does all that is between the opening of the socket and its first packet.
+// setUp does what a ring needs before it is bound.
 func (r *Ring) setUp(ifi *net.Interface) (err error) {
 	if err := checkLinkType(r.fd, ifi.Name); err != nil {
-		return err
-	}
-	if err := attach(r.fd, mirrorFilter(r.cfg)); err != nil {
 		return err
 	}
 	if err := r.mapRing(); err != nil {
@@ -66,10 +62,7 @@ func (r *Ring) setUp(ifi *net.Interface) (err error) {
 	}
 	r.awake = r.awakened
 	r.fragments = newReassembler(r.cfg.FragmentBytes, r.cfg.FragmentTimeout, time.Now)
-	if r.port, err = hold(r.cfg.Port); err != nil {
-		return err
-	}
-	return r.bind(ifi)
+	return nil
 }
 
 // mapRing has the kernel make the ring, and maps it.
@@ -96,7 +89,7 @@ func (r *Ring) mapRing() error {
 	return nil
 }
 
-// bind starts the capture.
+// bind starts the capture, as far as the filter lets it.
 func (r *Ring) bind(ifi *net.Interface) error {
 	mreq := unix.PacketMreq{Ifindex: int32(ifi.Index), Type: unix.PACKET_MR_PROMISC}
 	if err := unix.SetsockoptPacketMreq(r.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &mreq); err != nil {

@@ -15,12 +15,12 @@ import (
 // Ring is a running capture. One goroutine calls Next; Stop and Stats may be
 // called from any.
 type Ring struct {
-	cfg  Config
-	fd   int             // the packet socket, non-blocking
-	file *os.File        // fd, which it owns
-	conn syscall.RawConn // fd, to wait on
-	port holder
-	mem  []byte // shared with the kernel; nil once closed
+	cfg   Config
+	group *group
+	fd    int             // the packet socket, non-blocking
+	file  *os.File        // fd, which it owns
+	conn  syscall.RawConn // fd, to wait on
+	mem   []byte          // shared with the kernel; nil once closed
 
 	// Next's own.
 	current    int  // the block to be read next
@@ -76,9 +76,13 @@ func (r *Ring) Next() ([][]byte, error) {
 	}
 }
 
-// Stop ends the capture: packets that arrive from now on are not taken in, and
-// Next, which it wakes, returns io.EOF after the last that were.
-func (r *Ring) Stop() {
+// Stop ends the capture of the Ring and of those that it shares packets with:
+// packets that arrive from now on are not taken in, and Next, which it wakes,
+// returns io.EOF after the last that were.
+func (r *Ring) Stop() { r.group.stop() }
+
+// stop is Stop for this Ring alone.
+func (r *Ring) stop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed || r.stopping.Load() {
@@ -91,9 +95,12 @@ func (r *Ring) Stop() {
 	_ = r.file.SetReadDeadline(time.Unix(1, 0))
 }
 
-// Close ends the capture at once and gives its memory and the port back. It must
-// not be called while Next runs or a frame is in use. Further calls do nothing.
+// Close ends the capture at once and gives its memory back, and, when the Rings
+// that it shares packets with are closed as well, the port. It stops those. It
+// must not be called while Next runs or a frame is in use. Further calls do
+// nothing.
 func (r *Ring) Close() error {
+	r.group.stop()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -101,7 +108,7 @@ func (r *Ring) Close() error {
 	}
 	r.readKernel()
 	r.closed = true
-	r.port.close()
+	r.group.closed()
 	var errs []error
 	if r.mem != nil {
 		errs = append(errs, os.NewSyscallError("munmap", unix.Munmap(r.mem)))

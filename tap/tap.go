@@ -1,7 +1,8 @@
 // Package tap takes mirrored packets off a network interface: an AF_PACKET
 // socket with a TPACKET_V3 ring (Linux, Documentation/networking/packet_mmap.rst),
 // a filter in the kernel for the mirror's UDP port and, if wanted, for the
-// mirrored service, and reassembly of outer IP fragments.
+// mirrored service, and reassembly of outer IP fragments. Several rings can share
+// an interface's packets, each mirrored connection in one of them.
 //
 // It never sends a packet, and keeps the host's kernel from answering mirrored
 // ones. Only the programs that it gives to the kernel look inside the mirror's

@@ -1,0 +1,117 @@
+package tap
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"golang.org/x/net/bpf"
+)
+
+// Odd numbers whose products mix the bits of a sum. Addresses are multiplied
+// once more than ports, so that the next address with the port before is another
+// hash.
+const (
+	addressFactor = 0x9e3779b1
+	hashFactor    = 0x85ebca6b
+)
+
+// FlowHash is the hash by which the rings of a group share mirrored TCP packets:
+// of n rings, that of index FlowHash % n has them. It is the same in both
+// directions. src and dst are the inner addresses, 4 or 16 bytes.
+//
+// Ring 0 also has what the kernel's program does not hash, as the ports are not
+// where it looks: outer fragments, joined, and packets with outer or inner
+// headers that it does not look behind.
+func FlowHash(src, dst []byte, srcPort, dstPort uint16) uint32 {
+	h := (words(src) + words(dst)) * addressFactor
+	h += uint32(srcPort) + uint32(dstPort)
+	h *= hashFactor
+	return h ^ h>>16
+}
+
+// words adds up b in words of 4 bytes.
+func words(b []byte) (sum uint32) {
+	for ; len(b) >= 4; b = b[4:] {
+		sum += binary.BigEndian.Uint32(b)
+	}
+	return sum
+}
+
+// packetType loads the EtherType of the header that a fanout program's packet
+// begins with: the one behind the Ethernet header or the VLAN tag that the kernel
+// has taken off. The packet of a socket's filter begins with the Ethernet header.
+var packetType = bpf.LoadExtension{Num: bpf.ExtProto}
+
+// fanoutProgram gives FlowHash for what mirrorFilter accepts, behind up to two
+// inner VLAN tags, and 0 for what it cannot read. first loads the EtherType.
+func fanoutProgram(first bpf.Instruction, port uint16) []bpf.Instruction {
+	innerTag := slices.Concat([]bpf.Instruction{load(atInnerIP+2, 2)}, add(vlanTag))
+	return slices.Concat(
+		[]bpf.Instruction{
+			bpf.LoadConstant{Dst: bpf.RegA, Val: 0},
+			bpf.StoreScratch{Src: bpf.RegA, N: scratchSum},
+			first,
+			bpf.LoadConstant{Dst: bpf.RegX, Val: 0},
+		},
+		toUDP(port, 0),
+		[]bpf.Instruction{load(atInnerType, 2)},
+		ifAny(tagTypes, innerTag),
+		ifAny(tagTypes, innerTag),
+		ifElse(etherTypeIPv4,
+			sumIPv4(),
+			slices.Concat(require(etherTypeIPv6), sumIPv6())),
+		[]bpf.Instruction{
+			bpf.LoadScratch{Dst: bpf.RegA, N: scratchSum},
+			bpf.ALUOpConstant{Op: bpf.ALUOpMul, Val: addressFactor},
+			bpf.StoreScratch{Src: bpf.RegA, N: scratchSum},
+		},
+		addUp(atInnerPorts, 2, 2),
+		[]bpf.Instruction{
+			bpf.LoadScratch{Dst: bpf.RegA, N: scratchSum},
+			bpf.ALUOpConstant{Op: bpf.ALUOpMul, Val: hashFactor},
+			bpf.TAX{},
+			bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 16},
+			bpf.ALUOpX{Op: bpf.ALUOpXor},
+			bpf.RetA{},
+		},
+	)
+}
+
+// sumIPv4 adds up the addresses of the inner IPv4 header (RFC 791, section 3.1)
+// and moves X on by its length, behind which is TCP.
+func sumIPv4() []bpf.Instruction {
+	return slices.Concat(
+		[]bpf.Instruction{load(atInnerIP+9, 1)},
+		require(protoTCP),
+		[]bpf.Instruction{load(atInnerIP+6, 2)},
+		answerIf(bpf.JumpBitsSet, ipv4MoreBit|ipv4OffsetBits, 0),
+		addUp(atInnerIP+12, 2, 4),
+		addIHL(atInnerIP),
+	)
+}
+
+// sumIPv6 adds up the addresses of the inner IPv6 header (RFC 8200, section 3)
+// and moves X on by its length, behind which is TCP.
+func sumIPv6() []bpf.Instruction {
+	return slices.Concat(
+		[]bpf.Instruction{load(atInnerIP+6, 1)},
+		require(protoTCP),
+		addUp(atInnerIP+8, 8, 4),
+		add(ipv6Header),
+	)
+}
+
+// addUp adds n values of size bytes from X+off on to the sum. A is lost.
+func addUp(off uint32, n, size int) []bpf.Instruction {
+	prog := []bpf.Instruction{bpf.StoreScratch{Src: bpf.RegX, N: scratchX}}
+	for i := range n {
+		prog = append(prog,
+			load(off+uint32(i*size), size),
+			bpf.LoadScratch{Dst: bpf.RegX, N: scratchSum},
+			bpf.ALUOpX{Op: bpf.ALUOpAdd},
+			bpf.StoreScratch{Src: bpf.RegA, N: scratchSum},
+			bpf.LoadScratch{Dst: bpf.RegX, N: scratchX},
+		)
+	}
+	return prog
+}

@@ -1,0 +1,169 @@
+package tap
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// maxRings is how many sockets share packets unless the kernel is asked for more
+// (PACKET_FANOUT_MAX once, now the default of max_num_members).
+const maxRings = 256
+
+// group is the rings of a capture, one or several, and what they have in common.
+type group struct {
+	rings []*Ring
+	port  holder
+	open  atomic.Int32 // rings that are not closed; the last gives the port back
+}
+
+// OpenGroup is Open for n rings, 1 to 256, that share the packets of the interface
+// (PACKET_FANOUT, packet(7)): each is in exactly one of them, and all of a
+// mirrored TCP connection, in both directions, in the same, which FlowHash tells.
+// Ring 0 has the packets that have no such hash. Each ring has its own goroutine
+// for Next and its own Stats.
+//
+// cfg.RingBytes is for all rings together; each has at least two blocks.
+// cfg.FragmentBytes is each ring's, but only ring 0, which has the outer
+// fragments, comes to use it.
+//
+// Stop on any ring stops all. Close is each ring's; closing one that was not
+// stopped stops the others, as the kernel would share its flows out among them.
+func OpenGroup(cfg Config, n int) ([]*Ring, error) {
+	if n < 1 || n > maxRings {
+		return nil, fmt.Errorf("tap: %d rings: must be 1 to %d", n, maxRings)
+	}
+	cfg, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
+	ifi, err := findInterface(cfg.Interface)
+	if err != nil {
+		return nil, err
+	}
+	g := new(group)
+	if err := g.setUp(cfg.share(n), ifi, n); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	return slices.Clone(g.rings), nil
+}
+
+// share gives the configuration of one of n rings.
+func (c Config) share(n int) Config {
+	each := (c.RingBytes + n - 1) / n
+	c.RingBytes = roundUp(max(each, minBlocks*c.BlockBytes), c.BlockBytes)
+	return c
+}
+
+// setUp makes the rings and starts them.
+func (g *group) setUp(cfg Config, ifi *net.Interface, n int) error {
+	for range n {
+		r, err := g.newRing(cfg)
+		if err != nil {
+			return err
+		}
+		if err := r.setUp(ifi); err != nil {
+			return err
+		}
+	}
+	var err error
+	if g.port, err = hold(cfg.Port); err != nil {
+		return err
+	}
+	if n > 1 {
+		return g.fanOut(cfg, ifi)
+	}
+	if err := attach(g.rings[0].fd, mirrorFilter(cfg)); err != nil {
+		return err
+	}
+	return g.rings[0].bind(ifi)
+}
+
+// fanOut starts rings that share packets. The kernel lets a socket join only when
+// it is bound, so that for a moment each would have every packet, and later ring 0
+// all of them, until the group has its program: they take nothing in before all is
+// in place.
+func (g *group) fanOut(cfg Config, ifi *net.Interface) error {
+	if err := g.join(ifi); err != nil {
+		return err
+	}
+	prog, err := assemble(fanoutProgram(packetType, cfg.Port))
+	if err != nil {
+		return err
+	}
+	if err := unix.SetsockoptSockFprog(g.rings[0].fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, prog); err != nil {
+		return fmt.Errorf("tap: attaching the program that shares packets: %w", err)
+	}
+	filter := slices.Concat(dropSent, mirrorFilter(cfg))
+	for _, r := range g.rings {
+		if err := attach(r.fd, filter); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// join binds the sockets, which take nothing in yet, and makes them a group. The
+// kernel numbers them as they join; when the interface comes up again, in the
+// order of their creation, which is the same.
+func (g *group) join(ifi *net.Interface) error {
+	// The sockets of a group have one hook between them, which does not know of
+	// their PACKET_IGNORE_OUTGOING. Linux before 6.2 passes over the flag.
+	request := (unix.PACKET_FANOUT_CBPF | unix.PACKET_FANOUT_FLAG_UNIQUEID | unix.PACKET_FANOUT_FLAG_IGNORE_OUTGOING) << 16
+	for i, r := range g.rings {
+		if err := attach(r.fd, dropAll); err != nil {
+			return err
+		}
+		if err := r.bind(ifi); err != nil {
+			return err
+		}
+		if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_FANOUT, request); err != nil {
+			return fmt.Errorf("tap: sharing packets among sockets: %w", err)
+		}
+		if i > 0 {
+			continue
+		}
+		// The number that the kernel has chosen, with type and flags in the
+		// upper half, as the others have to ask for it.
+		var err error
+		if request, err = unix.GetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_FANOUT); err != nil {
+			return fmt.Errorf("tap: sharing packets among sockets: %w", err)
+		}
+	}
+	return nil
+}
+
+// dropSent begins a filter with what PACKET_IGNORE_OUTGOING does not do for a
+// group, and kernels before 6.2 not at all.
+var dropSent = slices.Concat(
+	[]bpf.Instruction{bpf.LoadExtension{Num: bpf.ExtType}},
+	answerIf(bpf.JumpEqual, unix.PACKET_OUTGOING, 0),
+)
+
+// stop stops every ring.
+func (g *group) stop() {
+	for _, r := range g.rings {
+		r.stop()
+	}
+}
+
+// close closes every ring.
+func (g *group) close() error {
+	var errs []error
+	for _, r := range g.rings {
+		errs = append(errs, r.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// closed is told of each ring that was closed.
+func (g *group) closed() {
+	if g.open.Add(-1) == 0 {
+		g.port.close()
+	}
+}
