@@ -96,7 +96,7 @@ func (p *pipeline) report() {
 	}
 	for d := range stack.NumDrops {
 		attrs = some(attrs, "drop_"+d.String(), st.Dropped[d])
-		attrs = some(attrs, "drop_bytes_"+d.String(), st.DroppedBytes[d])
+		attrs = some(attrs, "bytes_dropped_"+d.String(), st.DroppedBytes[d])
 	}
 	attrs = some(attrs, "picked_up", st.PickedUp)
 	attrs = some(attrs, "spliced_holes", st.Spliced)

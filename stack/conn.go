@@ -30,6 +30,7 @@ type Conn struct {
 
 	ready chan struct{} // holds a token when there may be something new to see
 	taken atomic.Uint32 // bytes read and not given back, modulo 2^32
+	kept  atomic.Uint32 // of them, those that cannot be given back any more
 	split atomic.Bool   // ends at the next request
 
 	mu     sync.Mutex // guards the fields below; never held while waiting
@@ -107,6 +108,8 @@ func (c *Conn) tryRead(p []byte) (n int, err error) {
 	}
 	c.mu.Lock()
 	n, err = c.readLocked(p)
+	// A Read says that the bytes of the one before will not be given back.
+	c.kept.Store(c.taken.Load())
 	c.taken.Add(uint32(n))
 	ended := err == io.EOF && c.live
 	if ended {
@@ -177,6 +180,10 @@ func (c *Conn) Split() {
 
 // position is the sequence number of the next byte to be read.
 func (c *Conn) position() uint32 { return c.first + c.taken.Load() }
+
+// settled is the sequence number that everything before it has been taken for
+// good.
+func (c *Conn) settled() uint32 { return c.first + c.kept.Load() }
 
 // unread is how many bytes can be read at this moment.
 func (c *Conn) unread() int {

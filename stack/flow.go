@@ -26,7 +26,7 @@ type flow struct {
 	hasBase bool   // it is known where the stream starts
 	base    uint32 // sequence number of the stream's first byte; parked: the lowest seen
 	lostSYN bool   // parked: no SYN will come any more
-	past    span   // parked: what was seen of the connection before
+	past    span   // what was seen of the connection before the flow
 	picked  bool   // it did not begin at a SYN
 	opaque  bool   // not HTTP/1: no stream can begin in the middle of it
 
@@ -48,8 +48,9 @@ type flow struct {
 	finSeen bool
 	fin     uint32 // sequence number of the FIN: there are no bytes at it or behind
 	rstSeen bool
-	rst     uint32 // sequence number of the RST
-	starts  starts // of requests that were received and perhaps not read
+	rst     uint32   // sequence number of the RST
+	unread  []uint32 // ends of the entries that gVisor has and that may not have been read
+	starts  starts   // of requests that were received and perhaps not read
 
 	ending bool // end with reason once all that is contiguous has been received
 	reason End
@@ -62,6 +63,8 @@ type flow struct {
 	backoff  time.Duration
 	hole     time.Time // since when bytes are missing at ack; zero when none are
 	certain  time.Time // since when they are known to be lost
+	doomed   bool      // the hole was found to be hopeless once
+	due      time.Time // parked: when to look for a start
 	seen     time.Time // last packet
 
 	dirty   bool // in Stack.dirty
@@ -75,33 +78,34 @@ type span struct{ from, to uint32 }
 
 func (s span) has(seq uint32) bool { return seq-s.from < s.to-s.from }
 
-// starts remembers some places in a stream at which requests begin, the
-// oldest of those that were not read yet.
-type starts struct {
-	at [8]uint32
-	n  int
-}
+// starts remembers the places in a stream at which requests begin that may not
+// have been read yet, in order.
+type starts []uint32
 
-// add appends a place, unless there is no room.
+// maxStarts bounds them: 4 KiB for a stream whose reader is far behind.
+const maxStarts = 1024
+
 func (s *starts) add(seq uint32) {
-	if s.n < len(s.at) {
-		s.at[s.n] = seq
-		s.n++
+	if len(*s) < maxStarts {
+		*s = append(*s, seq)
 	}
 }
 
 // forget drops the places before seq.
 func (s *starts) forget(seq uint32) {
 	gone := 0
-	for gone < s.n && seqLess(s.at[gone], seq) {
+	for gone < len(*s) && seqLess((*s)[gone], seq) {
 		gone++
 	}
-	s.n = copy(s.at[:], s.at[gone:s.n])
+	*s = (*s)[:copy(*s, (*s)[gone:])]
+	if cap(*s) > 16 && len(*s) == 0 {
+		*s = nil
+	}
 }
 
 // from is the first place at or behind seq.
-func (s *starts) from(seq uint32) (uint32, bool) {
-	for _, at := range s.at[:s.n] {
+func (s starts) from(seq uint32) (uint32, bool) {
+	for _, at := range s {
 		if !seqLess(at, seq) {
 			return at, true
 		}
@@ -145,6 +149,15 @@ const maxWindow = 1 << 30
 func (f *flow) floor() uint32 {
 	if f.state == open {
 		return f.ack
+	}
+	return f.base
+}
+
+// origin is the sequence number of the first byte that was seen of the
+// connection.
+func (f *flow) origin() uint32 {
+	if f.past != (span{}) {
+		return f.past.from + 1
 	}
 	return f.base
 }

@@ -68,7 +68,7 @@ func (s *Stack) splice(f *flow) {
 // advance moves what gVisor has received up to ack.
 func (s *Stack) advance(f *flow, ack uint32) {
 	f.ack = ack
-	f.hole, f.certain = time.Time{}, time.Time{}
+	f.hole, f.certain, f.doomed = time.Time{}, time.Time{}, false
 	if seqLess(f.serverAck, ack) {
 		f.serverAck = ack
 	}
@@ -78,7 +78,20 @@ func (s *Stack) advance(f *flow, ack uint32) {
 	if !seqLess(ack, f.cut.to) {
 		f.cut = span{}
 	}
-	if f.conn != nil {
-		f.starts.forget(f.conn.position())
+	s.trim(f)
+}
+
+// trim forgets what was kept of bytes that have been read.
+func (s *Stack) trim(f *flow) {
+	if f.conn == nil || len(f.unread) == 0 {
+		return
 	}
+	f.starts.forget(f.conn.settled() + f.shift)
+	read := f.conn.position() + f.shift
+	gone := 0
+	for gone < len(f.unread) && !seqLess(read, f.unread[gone]) {
+		gone++
+	}
+	f.unread = f.unread[:copy(f.unread, f.unread[gone:])]
+	s.charge(f)
 }

@@ -134,6 +134,33 @@ func TestServerReset(t *testing.T) {
 	}
 }
 
+func TestServerResetThatOvertakesTheClient(t *testing.T) {
+	s := newTimed(t, nil)
+	c := newClient(t, 3)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1), c.server(1000, 2*len(get1), "R")))
+	s.pass(20 * time.Millisecond)
+	s.Inject([]Segment{c.ask(len(get1), get2, 2)})
+	s.pass(time.Second)
+	s.is(c, text(get1+get2, EndServerReset))
+}
+
+// What would fill the hole is in the ring, and the process could not run.
+func TestHoleIsNotGivenUpBeforeCaptureRan(t *testing.T) {
+	s := newTimed(t, nil)
+	c := newClient(t, 3)
+	s.Inject(c.opening())
+	settled(t, s.Stack)
+	s.Inject([]Segment{c.server(1, 6, "")})
+	s.clk.elapsed.Add(int64(60 * time.Millisecond))
+	s.Stack.mu.Lock()
+	s.now = s.cfg.Now()
+	s.service()
+	s.Stack.mu.Unlock()
+	s.Inject([]Segment{c.data(0, []byte("abcdef")), c.fin(6)})
+	s.pass(2 * time.Second)
+	s.is(c, text("abcdef", nil))
+}
+
 func TestClientGoesOnBehindTheServersFIN(t *testing.T) {
 	s := newTimed(t, nil)
 	c := newClient(t, 3)

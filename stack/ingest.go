@@ -33,8 +33,12 @@ func (s *Stack) drop(seg *segment, why Drop) {
 	s.counters.droppedBytes[why] += uint64(len(seg.payload))
 }
 
-// used counts a segment that did its work without a byte for the stream.
-func (s *Stack) used() { s.counters.packetsUsed++ }
+// used counts a segment that did its work without a byte for the stream. What it
+// carries all the same is of no connection.
+func (s *Stack) used(seg *segment) {
+	s.counters.packetsUsed++
+	s.counters.droppedBytes[DropOutOfWindow] += uint64(len(seg.payload))
+}
 
 // truncated learns from a segment that the mirror has cut that its bytes will
 // not come whole.
@@ -60,13 +64,13 @@ func (s *Stack) unknown(seg *segment) {
 		s.syn(seg)
 	case !ok:
 		s.park(seg, nil)
-	case known.kind == over && known.covers(seg.seq):
+	case known.kind == over && (known.seen().has(seg.seq) || seg.seq == known.end):
 		s.drop(seg, DropFlowOver)
 	case known.kind == over:
 		s.park(seg, nil) // another connection on these ports, whose SYN was lost or is late
 	case seg.flags&(flagFIN|flagRST) != 0 && known.kind != halfOpen && len(seg.payload) == 0:
 		s.drop(seg, DropMidStream)
-		s.stubs.put(&seg.key, stub{kind: over, base: seg.seq, end: seg.seq + 1}, s.now)
+		s.stubs.put(&seg.key, known.ended(seg.seq+1), s.now)
 	case known.kind == opaque:
 		s.drop(seg, DropMidStream)
 		s.stubs.put(&seg.key, known, s.now)
@@ -78,7 +82,7 @@ func (s *Stack) unknown(seg *segment) {
 		s.park(seg, nil) // as above
 	case seg.flags&flagRST != 0 && seg.seq == known.base:
 		s.stubs.remove(&seg.key)
-		s.used()
+		s.used(seg)
 	case !proves(seg, known.base):
 		s.drop(seg, DropOutOfWindow)
 	default:
@@ -109,14 +113,13 @@ func (s *Stack) syn(seg *segment) {
 		s.drop(seg, DropOutOfWindow)
 		return
 	}
-	if known, ok := s.stubs.get(&seg.key, s.now); ok && known.kind == halfOpen && known.base == base {
+	if known, ok := s.stubs.get(&seg.key, s.now); ok && known.began(base, s.now) {
 		s.drop(seg, DropDuplicate)
 		return
 	}
 	if len(seg.payload) == 0 || s.flows[seg.key] != nil {
 		s.remember(&seg.key, base)
-		s.used()
-		s.counters.droppedBytes[DropOutOfWindow] += uint64(len(seg.payload))
+		s.used(seg)
 		return
 	}
 	s.counters.halfOpen++
@@ -185,23 +188,18 @@ func (f *flow) delivered() bool {
 func (s *Stack) synAgain(f *flow, seg *segment) {
 	base := seg.seq + 1
 	switch {
-	case f.hasBase && base == f.base,
+	case f.hasBase && base == f.base, f.past.has(seg.seq),
 		f.picked && f.base-base < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout:
 		s.drop(seg, DropDuplicate)
 	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0:
 		// Late, as was hoped; what is parked proves it.
 		s.counters.halfOpen++
-		s.used()
-		s.counters.droppedBytes[DropOutOfWindow] += uint64(len(seg.payload))
+		s.used(seg)
 		s.unpark(f, base)
 	default:
 		s.syn(seg)
 	}
 }
-
-// lateSYN is how far, in bytes, a stream that was picked up may begin behind a
-// SYN that comes so late that the stream did not wait for it.
-const lateSYN = 1 << 20
 
 // unpark starts a flow whose SYN came after other segments of it, and lets go
 // of what an older connection on the same ports left behind.
@@ -211,7 +209,9 @@ func (s *Stack) unpark(f *flow, base uint32) {
 	}
 	s.charge(f)
 	f.q.acked = false // what left the front was not of this connection
-	f.finSeen = f.finSeen && f.fin-base < maxWindow
+	if f.finSeen && f.fin-base >= maxWindow {
+		s.dropFIN(f)
+	}
 	f.rstSeen = f.rstSeen && f.rst-base < maxWindow
 	s.start(f, base)
 }

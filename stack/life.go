@@ -156,11 +156,7 @@ func (s *Stack) lost(q *sendQueue, n int, why Drop) {
 
 // stub is what is worth remembering of a flow.
 func (f *flow) stub(kind stubKind) stub {
-	base := f.base
-	if f.past != (span{}) {
-		base = f.past.from + 1
-	}
-	return stub{kind: kind, base: base, end: f.sent(), acked: f.q.acked, ack: f.q.ack}
+	return stub{kind: kind, base: f.origin(), end: f.sent(), acked: f.q.acked, ack: f.q.ack}
 }
 
 // remove takes a flow off the table; the next one on its addresses may begin.
@@ -168,7 +164,7 @@ func (s *Stack) remove(f *flow, as stubKind) {
 	if f.removed {
 		return
 	}
-	f.removed = true
+	f.removed, f.unread = true, nil
 	s.charge(f)
 	s.nflows--
 	if f.older != nil {
@@ -246,14 +242,17 @@ func (s *Stack) left(c *Conn, closed bool) {
 // takes nothing at all would be dialled for ever.
 func (s *Stack) resume(f *flow, c *Conn) bool {
 	from := c.position()
+	if c.retried && from == c.first && s.cfg.Midstream == MidstreamHTTP {
+		from++
+	}
 	at, ok := f.nextStart(from)
 	switch s.cfg.Midstream {
 	case MidstreamAny:
-		at, ok = from, c.unread() > 0
+		at, ok = from, c.unread() > 0 && !(c.retried && from == c.first)
 	case MidstreamHTTP:
 		ok = ok && !seqLess(c.received(), at) // or it waits for gVisor, and pickUp finds it
 	}
-	if !ok || s.stopping || f.shift != 0 || c.retried && at == c.first || s.cfg.Midstream == MidstreamOff {
+	if !ok || s.stopping || f.shift != 0 || s.cfg.Midstream == MidstreamOff {
 		return false
 	}
 	next := c.successor(at)

@@ -1,5 +1,7 @@
 package stack
 
+import "time"
+
 // Midstream says where a stream may begin in a connection whose start was not
 // seen, or that lost bytes, or whose target ended first.
 type Midstream uint8
@@ -51,18 +53,18 @@ func (s *Stack) past(known *stub) span {
 	if s.cfg.Midstream == MidstreamAny {
 		return span{known.end - maxWindow, known.end}
 	}
-	return span{known.base - 1, known.end}
+	return known.seen()
 }
 
 // parked takes a segment of a flow that has no start yet, or, with the SYN's
 // data in hand, waits for the proof that the server took it.
 func (s *Stack) parked(f *flow, seg *segment) {
 	switch {
-	case f.hasBase && proves(seg, f.base):
+	case f.hasBase && (proves(seg, f.base) || seg.flags&(flagACK|flagRST) == flagACK && seg.seq-f.base <= f.sent()-f.base):
 		s.start(f, f.base)
 		s.segmentOf(f, seg)
 	case f.hasBase && seg.flags&flagRST != 0 && seg.seq == f.base:
-		s.used()
+		s.used(seg)
 		s.discard(f, DropOutOfWindow, over)
 	case f.hasBase:
 		s.drop(seg, DropOutOfWindow)
@@ -70,8 +72,13 @@ func (s *Stack) parked(f *flow, seg *segment) {
 		s.drop(seg, DropDuplicate)
 	default:
 		if seqLess(seg.seq, f.base) {
+			if n := len(f.q.buf); f.q.len() > 0 && f.q.buf[n-1].end()-seg.seq >= maxWindow {
+				s.drop(seg, DropOutOfWindow) // not all of it can be of one connection
+				return
+			}
 			f.base = seg.seq
 		}
+		f.due = earlier(f.due, s.now.Add(s.cfg.Grace))
 		s.segmentOf(f, seg)
 		if !f.removed && f.q.count > s.cfg.MaxPending {
 			f.lostSYN = true
@@ -83,8 +90,9 @@ func (s *Stack) parked(f *flow, seg *segment) {
 // seek lets a parked flow begin where it may, once what the mirror has delayed
 // has had time to come, or now. What has waited in vain is dropped.
 func (s *Stack) seek(f *flow, now bool) {
+	elapsed := s.now.Sub(s.epoch)
 	at, found := s.startAt(&f.q)
-	if found && (now || s.now.Sub(s.epoch)-f.q.buf[at].at >= s.cfg.Grace) {
+	if found && (now || elapsed-f.q.buf[at].at >= s.cfg.Grace) {
 		s.lost(&f.q, at-f.q.head, DropMidStream)
 		s.charge(f)
 		s.counters.pickedUp++
@@ -96,14 +104,28 @@ func (s *Stack) seek(f *flow, now bool) {
 	if f.lostSYN {
 		hold = s.cfg.Grace
 	}
-	for f.q.len() > 0 && (!found || f.q.head < at) &&
-		(s.now.Sub(s.epoch)-f.q.first().at >= hold || f.q.count > s.cfg.MaxPending) {
+	for f.q.len() > 0 && (!found || f.q.head < at) && (elapsed-f.q.first().at >= hold || f.q.count > s.cfg.MaxPending) {
 		s.lost(&f.q, 1, DropMidStream)
 	}
 	s.charge(f)
-	if f.q.len() == 0 && (!f.rstSeen || s.now.Sub(f.opened) >= hold) {
+	switch {
+	case found:
+		f.due = s.epoch.Add(f.q.buf[at].at + s.cfg.Grace)
+	case f.q.len() > 0:
+		f.due = s.epoch.Add(f.q.first().at + hold)
+	case f.rstSeen && s.now.Sub(f.opened) < hold:
+		f.due = f.opened.Add(hold)
+	default:
 		s.discard(f, DropMidStream, s.remains(f))
 	}
+}
+
+// earlier is the earlier of two times, of which a may be none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // remains is what a connection is to be remembered as whose stream is given up.
@@ -121,7 +143,7 @@ func (s *Stack) remains(f *flow) stubKind {
 // connection and what f holds.
 func (f *flow) rest() *flow {
 	return &flow{
-		key: f.key, base: f.base, picked: true, opaque: f.opaque,
+		key: f.key, base: f.base, picked: true, opaque: f.opaque, past: span{f.origin() - 1, f.sent()},
 		beyond: f.beyond, clientAck: f.clientAck, serverAck: f.serverAck, q: f.q.moved(),
 		finSeen: f.finSeen, fin: f.fin, rstSeen: f.rstSeen, rst: f.rst,
 		ending: f.ending, reason: f.reason,

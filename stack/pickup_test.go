@@ -44,6 +44,7 @@ func (s *timed) is(c *client, want ...stream) {
 	s.pass(time.Second)
 	s.wg.Wait()
 	got := s.streams[c.src.String()]
+	slices.SortFunc(got, func(a, b stream) int { return a.nth - b.nth })
 	if !slices.EqualFunc(got, want, func(a, b stream) bool {
 		return bytes.Equal(a.bytes, b.bytes) && errors.Is(a.err, b.err)
 	}) {
@@ -59,7 +60,7 @@ func (c *client) ask(off int, text string, n uint32) Segment {
 
 const get1, get2, get3 = "GET /1 HTTP/1.1\r\n\r\n", "GET /2 HTTP/1.1\r\n\r\n", "GET /3 HTTP/1.1\r\n\r\n"
 
-func text(s string, err error) stream { return stream{[]byte(s), err} }
+func text(s string, err error) stream { return stream{bytes: []byte(s), err: err} }
 
 func TestPickup(t *testing.T) {
 	const n = len(get1)
@@ -161,6 +162,29 @@ func TestPickup(t *testing.T) {
 			s.pass(200 * time.Millisecond)
 			s.Inject([]Segment{c.ask(100, "next", 1), c.fin(104)})
 		}, want: []stream{text("firstmore", EndGap), text("next", nil)}},
+		{name: "a second copy of a whole connection, late", play: func(s *timed, c *client) {
+			all := append(c.opening(), c.ask(0, get1, 1), c.fin(n))
+			s.Inject(all)
+			waitFor(s.t, "the end of the first", func() bool { return s.open() == 0 })
+			s.pass(20 * time.Millisecond)
+			s.Inject(all)
+		}, want: []stream{text(get1, nil)}},
+		{name: "a second copy of a connection that was picked up, its SYN among it", play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(n, get2, 1), c.fin(2 * n)})
+			s.pass(100 * time.Millisecond)
+			waitFor(s.t, "the end of the first", func() bool { return s.open() == 0 })
+			s.Inject([]Segment{c.syn(), c.ack(0), c.ask(n, get2, 1), c.fin(2 * n)})
+		}, want: []stream{text(get2, nil)}},
+		{name: "data in the SYN, and then acknowledgements only", play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.packet(-1, []byte(get1), func(t *layers.TCP) { t.SYN, t.ACK, t.Ack = true, false, 0 }), c.ack(n)})
+			s.pass(40 * time.Second)
+			s.Inject([]Segment{c.ask(n, get2, 2), c.fin(2 * n)})
+		}, want: []stream{text(get1+get2, nil)}},
+		{name: "a keep-alive probe with a byte, on a connection older than netmirror", play: func(s *timed, c *client) {
+			s.Inject([]Segment{c.ask(99, "\x00", 1)})
+			s.pass(5 * time.Second)
+			s.Inject([]Segment{c.ask(99, "\x00", 1), c.ask(100, get1, 1), c.ask(100+n, get2, 2), c.fin(100 + 2*n)})
+		}, want: []stream{text(get1+get2, nil)}},
 		{name: "sequence numbers that wrap", isn: 0xfffffff0, play: func(s *timed, c *client) {
 			s.Inject([]Segment{c.ask(0, "body", 1), c.ask(4, get1, 2), c.ask(4+n, get2, 3), c.fin(4 + 2*n)})
 		}, want: []stream{text(get1+get2, nil)}},

@@ -21,6 +21,7 @@ import (
 type stream struct {
 	bytes []byte
 	err   error // nil: EOF
+	nth   int   // of all that were accepted
 }
 
 // errTarget is the end of a stream whose target ended first.
@@ -41,21 +42,20 @@ func readEverything(s *Stack) *readers { return readMortally(s, 0, 0) }
 func readMortally(s *Stack, death int, seed uint64) *readers {
 	r := &readers{death: death, seed: seed, streams: make(map[string][]stream)}
 	r.wg.Go(func() {
-		for {
+		for nth := 0; ; nth++ {
 			c, err := s.Accept()
 			if err != nil {
 				return
 			}
-			r.seed++
-			dice := rand.New(rand.NewPCG(r.seed, 0))
-			r.wg.Go(func() { r.read(c, dice) })
+			dice := rand.New(rand.NewPCG(r.seed, uint64(nth)))
+			r.wg.Go(func() { r.read(c, nth, dice) })
 		}
 	})
 	return r
 }
 
-func (r *readers) read(c net.Conn, dice *rand.Rand) {
-	var st stream
+func (r *readers) read(c net.Conn, nth int, dice *rand.Rand) {
+	st := stream{nth: nth}
 	buf := make([]byte, 64<<10)
 	for st.err == nil {
 		n, err := c.Read(buf[:1+dice.IntN(len(buf))])

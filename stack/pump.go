@@ -101,7 +101,7 @@ func (s *Stack) settle(f *flow) {
 		s.noteHole(f)
 		return
 	}
-	f.hole, f.certain = time.Time{}, time.Time{}
+	f.hole, f.certain, f.doomed = time.Time{}, time.Time{}, false
 	switch {
 	case f.q.len() > 0:
 		return
@@ -178,6 +178,7 @@ func (s *Stack) received(f *flow) {
 	if f.q.request(f.q.head) {
 		f.starts.add(f.q.first().seq)
 	}
+	f.unread = append(f.unread, f.q.first().end())
 	packets, bytes := f.q.pop()
 	s.counters.packetsUsed += packets
 	s.counters.bytesInOrder += bytes

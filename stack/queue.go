@@ -201,13 +201,10 @@ func (q *sendQueue) fresh(i int) bool {
 func (q *sendQueue) pop() (packets, bytes uint64) {
 	e := &q.buf[q.head]
 	packets, bytes = uint64(e.packets), uint64(e.n)
-	q.bytes -= int(e.n)
-	q.mem -= e.memory()
-	q.count -= int(e.packets)
 	if e.n > 0 {
 		q.acked, q.ack = e.acks, e.ack
 	}
-	e.release()
+	q.forget(e)
 	q.head++
 	q.next = max(q.next, q.head)
 	if q.head == len(q.buf) {
@@ -217,6 +214,21 @@ func (q *sendQueue) pop() (packets, bytes uint64) {
 		}
 	}
 	return packets, bytes
+}
+
+func (q *sendQueue) removeLast() {
+	last := len(q.buf) - 1
+	q.forget(&q.buf[last])
+	q.buf = q.buf[:last]
+	q.next = min(q.next, last)
+}
+
+// forget takes an entry that is about to leave out of the sums.
+func (q *sendQueue) forget(e *entry) {
+	q.bytes -= int(e.n)
+	q.mem -= e.memory()
+	q.count -= int(e.packets)
+	e.release()
 }
 
 // idleQueueCap is how many entries an empty queue may keep room for, so that

@@ -185,18 +185,85 @@ func TestSplitOfOtherProtocols(t *testing.T) {
 	}
 }
 
+// TestNothingComesTwice has copies of what a stream had come late, when its
+// target has closed.
+func TestNothingComesTwice(t *testing.T) {
+	const n = len(get1)
+	for _, tc := range []struct {
+		name   string
+		copies func(c *client) []Segment
+	}{
+		{"the server's SYN-ACK and the request", func(c *client) []Segment {
+			return []Segment{c.server(500, 0, "SA"), c.ask(0, get1, 1)}
+		}},
+		{"the request, behind the client's FIN", func(c *client) []Segment {
+			return []Segment{c.fin(n), c.ask(0, get1, 1)}
+		}},
+		{"the SYN and the request, behind the next one", func(c *client) []Segment {
+			return []Segment{c.ask(n, get2, 2), c.syn(), c.ack(0), c.ask(0, get1, 1)}
+		}},
+		{"the SYN-ACK, and then the next request", func(c *client) []Segment {
+			return []Segment{c.server(500, 0, "SA"), c.ask(n, get2, 2)}
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var clk clock
+			s := newTestStack(t, func(c *Config) { c.Now = clk.now })
+			c := newClient(t, 100)
+			s.Inject([]Segment{c.syn(), c.server(500, 0, "SA"), c.ack(0), c.ask(0, get1, 1)})
+			conn := accept(t, s)
+			readExactly(t, conn, n)
+			settled(t, s)
+			quitWith(conn, nil, "target-closed")
+			r := readEverything(s)
+			s.Inject(tc.copies(c))
+			clk.pass(t, s, 2*time.Second)
+			s.Shutdown()
+			r.wg.Wait()
+			for _, st := range r.streams[c.src.String()] {
+				if string(st.bytes) != get2 {
+					t.Errorf("another stream reads %q", st.bytes)
+				}
+			}
+		})
+	}
+}
+
+// What a target has not read of many requests goes on from the first of them.
+func TestManyUnreadRequests(t *testing.T) {
+	const n, sent, read = len(get1), 30, 9
+	s := newTestStack(t, nil)
+	c := newClient(t, 100)
+	s.Inject(c.opening())
+	conn := accept(t, s)
+	for i := range sent {
+		s.Inject([]Segment{c.ask(i*n, get1, uint32(i+1))})
+		settled(t, s)
+		if i == sent/2 {
+			readExactly(t, conn, (read-1)*n)
+		}
+	}
+	last := readExactly(t, conn, n)
+	quitWith(conn, last, "target-closed")
+	next := accept(t, s)
+	if got := readExactly(t, next, (sent-read+1)*n); string(got) != strings.Repeat(get1, sent-read+1) {
+		t.Errorf("the next stream reads %q", got)
+	}
+	next.Close()
+}
+
 // A target that closes whatever connection it gets is not dialled for ever.
 func TestTargetThatTakesNothingIsTriedOnceMore(t *testing.T) {
 	s := newTestStack(t, nil)
 	c := newClient(t, 1)
 	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	s.Inject([]Segment{c.ask(len(get1), get2, 2), c.ask(2*len(get1), get3, 3), c.fin(3 * len(get1))})
 	for range 2 {
 		conn := accept(t, s)
 		quitWith(conn, readExactly(t, conn, len(get1)), "target-closed")
 	}
-	s.Inject([]Segment{c.ask(len(get1), get2, 2), c.fin(2 * len(get1))})
-	if got, err := readAll(t, accept(t, s)); string(got) != get2 || err != nil {
-		t.Errorf("the third stream reads %q, %v; want the next request", got, err)
+	if got, err := readAll(t, accept(t, s)); string(got) != get2+get3 || err != nil {
+		t.Errorf("the third stream reads %q, %v; want the next requests", got, err)
 	}
 }
 
@@ -242,5 +309,22 @@ func TestBudgetOfAll(t *testing.T) {
 	quick.Close()
 	if st := s.Stats(); st.Dropped[DropTotalBudget] == 0 || st.FlowsEnded["shed"] != 1 {
 		t.Errorf("%d packets dropped for the budget, %d streams shed; want some, and 1", st.Dropped[DropTotalBudget], st.FlowsEnded["shed"])
+	}
+}
+
+// A segment that nobody has read takes more than its bytes.
+func TestBudgetCountsSmallSegments(t *testing.T) {
+	s := newTestStack(t, func(c *Config) { c.TotalBytes = 1 << 20 })
+	for i := range uint16(20) {
+		c := newClient(t, 1)
+		c.src = netip.AddrPortFrom(c.src.Addr(), 1000+i)
+		s.Inject(c.opening())
+		for off := range 200 {
+			s.Inject([]Segment{c.ask(off, "x", uint32(off))})
+		}
+		settled(t, s)
+	}
+	if st := s.Stats(); st.FlowsEnded["shed"] == 0 {
+		t.Errorf("4000 segments in gVisor, and none was too many: %+v", st)
 	}
 }

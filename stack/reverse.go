@@ -9,7 +9,7 @@ func (s *Stack) reverse(m *Segment, seg *segment) {
 		f.seen = s.now
 	}
 	// Most segments say nothing new, so that their checksum does not matter.
-	news := seg.flags&(flagSYN|flagRST) != 0 || f != nil && f.state == open && seqLess(f.serverAck, seg.ack)
+	news := seg.flags&(flagSYN|flagRST) != 0 || f != nil && f.state != parked && seqLess(f.serverAck, seg.ack)
 	if !news || m.Truncated || !s.cfg.Checksums.sound(m.IP, m.TCP) {
 		return
 	}
@@ -18,7 +18,14 @@ func (s *Stack) reverse(m *Segment, seg *segment) {
 		s.serverReset(f, seg)
 	case seg.flags&(flagSYN|flagACK) == flagSYN|flagACK:
 		s.serverAccepted(f, seg)
-	case seg.flags&flagACK != 0 && seg.ack-f.ack < maxWindow:
+	default:
+		s.serverHas(f, seg)
+	}
+}
+
+// serverHas notes what the server has acknowledged.
+func (s *Stack) serverHas(f *flow, seg *segment) {
+	if seg.flags&flagACK != 0 && f.state != parked && seg.ack-f.floor() < maxWindow {
 		f.serverAck = seg.ack
 		f.sentUpTo(seg.ack)
 		s.touch(f)
@@ -31,10 +38,10 @@ func (s *Stack) serverAccepted(f *flow, seg *segment) {
 	switch {
 	case f == nil:
 		known, ok := s.stubs.get(&seg.key, s.now)
-		if !ok || known.kind != halfOpen && !(known.kind == over && known.covers(seg.ack)) {
+		if !ok || known.kind != halfOpen && !known.seen().has(seg.ack-1) && !known.began(seg.ack, s.now) {
 			s.remember(&seg.key, seg.ack)
 		}
-	case f.state == parked && !f.hasBase:
+	case f.state == parked && !f.hasBase && !f.past.has(seg.ack-1):
 		s.unpark(f, seg.ack)
 	}
 }
@@ -48,7 +55,7 @@ func (s *Stack) serverReset(f *flow, seg *segment) {
 		case known.kind == halfOpen:
 			s.stubs.remove(&seg.key) // refused
 		default:
-			s.stubs.put(&seg.key, stub{kind: over, base: seg.ack, end: seg.ack}, s.now)
+			s.stubs.put(&seg.key, known.ended(known.end), s.now)
 		}
 		return
 	}
@@ -59,6 +66,7 @@ func (s *Stack) serverReset(f *flow, seg *segment) {
 	case f.state == parked:
 		f.ending, f.reason = true, EndServerReset
 	default:
+		s.serverHas(f, seg) // the client's last bytes may come behind it
 		s.endWhenDelivered(f, EndServerReset)
 	}
 }

@@ -65,7 +65,9 @@ func (s *Stack) age(f *flow) {
 	age := s.now.Sub(f.opened)
 	switch {
 	case f.state == parked && !f.hasBase:
-		s.seek(f, false)
+		if !s.now.Before(f.due) {
+			s.seek(f, false)
+		}
 	case f.state == parked && age >= halfOpenTimeout:
 		s.discard(f, DropMidStream, s.remains(f))
 	case f.state == opening && age >= openTimeout:
@@ -83,7 +85,13 @@ func (s *Stack) age(f *flow) {
 func (s *Stack) ageOpen(f *flow) {
 	if !f.hole.IsZero() {
 		s.noteHole(f)
-		if s.hopeless(f) {
+		// What would fill it may be in the ring, where this process was kept
+		// from running: capture comes first.
+		switch {
+		case !s.hopeless(f):
+		case !f.doomed:
+			f.doomed = true
+		default:
 			s.giveUp(f)
 		}
 		return
@@ -108,6 +116,7 @@ func (s *Stack) ageOpen(f *flow) {
 // endIdle ends the flows that have been silent for too long.
 func (s *Stack) endIdle() {
 	for _, f := range s.flows {
+		s.trim(f)
 		if s.now.Sub(f.seen) >= s.cfg.IdleTimeout && f.state == open {
 			s.end(f, EndIdle, DropIdle)
 		}

@@ -38,8 +38,7 @@ func (s *Stack) reset(f *flow, seg *segment) {
 	}
 	f.rstSeen, f.rst = true, seg.seq
 	f.sentUpTo(seg.seq)
-	s.counters.packetsUsed++
-	s.counters.droppedBytes[DropOutOfWindow] += uint64(len(seg.payload))
+	s.used(seg)
 	s.touch(f)
 }
 
@@ -47,8 +46,12 @@ func (s *Stack) reset(f *flow, seg *segment) {
 func (s *Stack) store(f *flow, seg *segment) {
 	floor := f.floor()
 	seq, end := seg.seq, seg.end()
-	if f.ending || seqLess(floor, seq) && seq-floor >= maxWindow {
+	if f.ending && !seqLess(seq, f.sent()) || seqLess(floor, seq) && seq-floor >= maxWindow {
 		s.drop(seg, DropOutOfWindow)
+		return
+	}
+	if seqLess(end, floor) {
+		s.drop(seg, DropDuplicate)
 		return
 	}
 	if seqLess(seq, floor) {
@@ -98,10 +101,16 @@ const maxPayload = 65535 - ipv6HeaderLen - tcpHeaderLen
 func (s *Stack) carry(seg *segment, from, to, packets uint32) entry {
 	view := buffer.NewViewWithData(seg.payload[from-seg.seq : to-seg.seq])
 	return entry{
-		seq: from, n: to - from, ack: seg.ack, acks: seg.flags&flagACK != 0, packets: packets, at: s.now.Sub(s.epoch),
+		seq: from, n: to - from, ack: seg.ack, acks: seg.flags&flagACK != 0 && !keepAlive(seg.payload),
+		packets: packets, at: s.now.Sub(s.epoch),
 		first: from == seg.seq, view: view,
 	}
 }
+
+// keepAlive reports whether the payload looks like that of a keep-alive probe
+// with a garbage byte (RFC 9293, section 3.8.4): it repeats the last byte's
+// place, and says nothing of what the client was sending.
+func keepAlive(payload []byte) bool { return len(payload) == 1 && payload[0] == 0 }
 
 // recognise looks at what a connection begins with: one that does not speak
 // HTTP/1 has no requests to pick up, whatever a part of it looks like. One that
@@ -126,14 +135,15 @@ func (s *Stack) fin(f *flow, seq, packets uint32) uint32 {
 	return 0
 }
 
-// dropFIN lets go of a parked FIN, where bytes behind it show that it belongs
-// to an older connection on the same ports.
+// dropFIN lets go of a parked FIN that belongs to an older connection on the
+// same ports, as bytes behind it or a SYN show.
 func (s *Stack) dropFIN(f *flow) {
-	last := &f.q.buf[len(f.q.buf)-1]
-	s.counters.dropped[DropOutOfWindow] += uint64(last.packets)
-	f.q.mem -= last.memory()
-	f.q.count -= int(last.packets)
-	last.release()
-	f.q.buf = f.q.buf[:len(f.q.buf)-1]
 	f.finSeen = false
+	if f.q.len() == 0 {
+		return
+	}
+	if last := &f.q.buf[len(f.q.buf)-1]; last.fin {
+		s.counters.dropped[DropOutOfWindow] += uint64(last.packets)
+		f.q.removeLast()
+	}
 }

@@ -36,12 +36,50 @@ type stub struct {
 	base  uint32 // sequence number of the first byte
 	end   uint32 // behind the last one that was seen, the FIN included; not of halfOpen
 	ack   uint32 // midStream: what the client's last data acknowledged
-	until time.Time
+	put   time.Time
 }
 
-// covers reports whether a sequence number lies in what the connection that is
-// over has sent, its SYN included. What does not is of another one.
-func (s *stub) covers(seq uint32) bool { return seq-(s.base-1) <= s.end-(s.base-1) }
+// life is how long a stub is good for.
+func (k stubKind) life() time.Duration {
+	switch k {
+	case halfOpen:
+		return halfOpenTimeout
+	case over:
+		return overTimeout
+	}
+	return connTimeout
+}
+
+// seen is what the connection has sent as far as it was seen, its SYN included,
+// but no more than can be told from what is still to come.
+func (s *stub) seen() span {
+	if from := s.base - 1; s.end-from <= maxWindow {
+		return span{from, s.end}
+	}
+	return span{s.end - maxWindow, s.end}
+}
+
+// lateSYN is how far, in bytes, a stream that was picked up may begin behind a
+// SYN that comes so late that the stream did not wait for it.
+const lateSYN = 1 << 20
+
+// began reports whether a SYN in front of base is a late or repeated one of the
+// connection, and not of the next on the same ports.
+func (s *stub) began(base uint32, now time.Time) bool {
+	if s.kind == halfOpen || base == s.base {
+		return base == s.base
+	}
+	return s.base-base < lateSYN && now.Sub(s.put) < time.Second
+}
+
+// ended is what is left of a connection that has no flow when it ends before
+// the sequence number end.
+func (s *stub) ended(end uint32) stub {
+	if end-s.end >= maxWindow {
+		end = s.end // older, or of another time
+	}
+	return stub{kind: over, base: s.base, end: end}
+}
 
 // stubTable holds a limited number of stubs and lets the oldest go for a new
 // one.
@@ -59,7 +97,7 @@ func newStubTable(limit int) (*stubTable, error) {
 // get returns what is remembered, unless that is too long ago.
 func (t *stubTable) get(k *flowKey, now time.Time) (stub, bool) {
 	s, ok := t.lru.Peek(*k)
-	if ok && now.After(s.until) {
+	if ok && now.Sub(s.put) > s.kind.life() {
 		t.lru.Remove(*k)
 		return stub{}, false
 	}
@@ -68,14 +106,7 @@ func (t *stubTable) get(k *flowKey, now time.Time) (stub, bool) {
 
 // put remembers s in place of what was known.
 func (t *stubTable) put(k *flowKey, s stub, now time.Time) {
-	switch s.kind {
-	case halfOpen:
-		s.until = now.Add(halfOpenTimeout)
-	case over:
-		s.until = now.Add(overTimeout)
-	case midStream, opaque:
-		s.until = now.Add(connTimeout)
-	}
+	s.put = now
 	_, oldest, _ := t.lru.GetOldest()
 	if t.lru.Add(*k, s) && oldest.kind == halfOpen {
 		t.halfOpenLost++
