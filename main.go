@@ -16,9 +16,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"netmirror/bridge"
 	"netmirror/decap"
@@ -71,7 +68,7 @@ func version() string {
 // ringBlock is the unit of the ring. A block is handed over, however little is
 // in it, when --ring-wait has passed, so that many small ones bridge a longer
 // absence of the reader than few big ones.
-const ringBlock = 256 << 10
+const ringBlock = 128 << 10
 
 // mirror opens every stage, the capture last, and runs them until ctx ends.
 func mirror(ctx context.Context, o *options, stderr io.Writer) error {
@@ -100,103 +97,44 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	workers := o.workers()
 	heap := memory{total: int64(o.Budgets.TotalMiB) << 20}
 	heap.follow(0)
-	st, err := stack.New(stack.Config{
-		Port: servicePort, VNIs: vnis,
-		MaxFlows: o.Budgets.MaxFlows, MaxStubs: o.Budgets.MaxHalfOpen,
-		FlowBytes: o.Budgets.FlowKiB << 10, TotalBytes: heap.stackBytes(),
-		OnGap: onGaps[o.Fidelity.OnGap], Midstream: midstreams[o.Fidelity.Midstream],
-		Checksums:  checksums[o.Fidelity.VerifyChecksums],
-		MaxPending: o.Fidelity.MaxPendingPackets, GapTimeout: o.Fidelity.GapTimeout,
-		IdleTimeout: o.Budgets.IdleTimeout,
-	})
-	if err != nil {
-		return err
+	p := &pipeline{log: logger, decoder: decoder, bridge: br, memory: heap}
+	for range workers {
+		st, err := stack.New(o.stackConfig(vnis, heap.stackBytes(), workers))
+		if err != nil {
+			return err
+		}
+		defer st.Close()
+		p.workers = append(p.workers, &worker{stack: st})
 	}
-	defer st.Close()
-	ring, err := tap.Open(tap.Config{
-		Interface: o.Capture.Iface, Port: uint16(o.Capture.VXLANPort),
+	rings, err := tap.OpenGroup(tap.Config{
+		Interface: o.Capture.Iface, Port: uint16(o.Capture.VXLANPort), VNIs: vnis, InnerPort: servicePort,
 		RingBytes: o.Capture.RingMiB << 20, BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
-	})
+	}, workers)
 	if err != nil {
 		return err
 	}
-	defer ring.Close()
-	p := &pipeline{log: logger, ring: ring, decoder: decoder, stack: st, bridge: br, memory: heap}
+	for i, ring := range rings {
+		defer ring.Close()
+		p.workers[i].ring = ring
+	}
 	logger.Info("capturing", "iface", o.Capture.Iface, "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
 	defer p.report()
 	return p.run(ctx, o.Run.StatsInterval, o.Run.ShutdownTimeout)
 }
 
-// pipeline is the stages, opened.
-type pipeline struct {
-	log     *slog.Logger
-	ring    *tap.Ring
-	decoder *decap.Decoder
-	stack   *stack.Stack
-	bridge  *bridge.Bridge
-	counts  counts
-	memory  memory
-}
-
-// run runs the stages. When ctx ends, the capture stops, what was captured is
-// delivered, and whatever that takes longer than patience is cut off.
-func (p *pipeline) run(ctx context.Context, interval, patience time.Duration) error {
-	stages, sctx := errgroup.WithContext(context.WithoutCancel(ctx))
-	serving, cut := context.WithCancel(sctx)
-	defer cut()
-	quiet, silence := context.WithCancel(sctx)
-	stopRing := context.AfterFunc(ctx, func() {
-		p.log.Info("stopping", "at_most", patience)
-		p.ring.Stop()
-		time.AfterFunc(patience, cut)
-	})
-	defer stopRing()
-	stages.Go(func() error {
-		defer p.stack.Shutdown()
-		return p.capture()
-	})
-	stages.Go(func() error {
-		defer silence()
-		return p.bridge.Serve(serving, p.stack)
-	})
-	stages.Go(func() error {
-		p.checkTarget(quiet)
-		p.reportEvery(quiet, interval)
-		return nil
-	})
-	return stages.Wait()
-}
-
-// checkTarget says so where the target cannot be reached at the start: it may
-// come up later, but it may as well be a typing mistake.
-func (p *pipeline) checkTarget(ctx context.Context) {
-	if err := p.bridge.Check(ctx); err != nil && ctx.Err() == nil {
-		p.log.Warn("target does not answer; its streams are given up until it does", "err", err)
-	}
-}
-
-// capture takes frames to the stack until the ring is stopped and empty.
-func (p *pipeline) capture() error {
-	var packet decap.Packet
-	var batch []stack.Segment
-	for {
-		frames, err := p.ring.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		batch = batch[:0]
-		for _, frame := range frames {
-			reason := p.decoder.Decode(frame, &packet)
-			p.counts.frame(reason, len(frame))
-			if reason == decap.OK {
-				batch = append(batch, stack.Segment(packet))
-			}
-		}
-		p.stack.Inject(batch)
+// stackConfig is that of one of n stacks, among which the budgets are divided.
+func (o *options) stackConfig(vnis []uint32, bytes, n int) stack.Config {
+	share := func(all int) int { return (all + n - 1) / n }
+	return stack.Config{
+		Port: uint16(o.Selection.Port), VNIs: vnis,
+		MaxFlows: share(o.Budgets.MaxFlows), MaxStubs: share(o.Budgets.MaxHalfOpen),
+		FlowBytes: o.Budgets.FlowKiB << 10, TotalBytes: share(bytes),
+		OnGap: onGaps[o.Fidelity.OnGap], Midstream: midstreams[o.Fidelity.Midstream],
+		Checksums:  checksums[o.Fidelity.VerifyChecksums],
+		MaxPending: o.Fidelity.MaxPendingPackets, GapTimeout: o.Fidelity.GapTimeout,
+		IdleTimeout: o.Budgets.IdleTimeout,
 	}
 }

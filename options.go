@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -68,6 +69,7 @@ type runOptions struct {
 	StatsInterval   time.Duration `long:"stats-interval" env:"NETMIRROR_STATS_INTERVAL" value-name:"TIME" default:"1m" description:"how often to log what happened so far; 0: only at exit"`
 	ShutdownTimeout time.Duration `long:"shutdown-timeout" env:"NETMIRROR_SHUTDOWN_TIMEOUT" value-name:"TIME" default:"10s" description:"how long to go on delivering what was captured after SIGTERM or SIGINT"`
 	Threads         int           `long:"threads" env:"NETMIRROR_THREADS" value-name:"N" default:"0" description:"processor cores to use; 0: all"`
+	Workers         int           `long:"workers" env:"NETMIRROR_WORKERS" value-name:"N" default:"0" description:"independent rings and stacks, among which the connections are shared; 0: one for every two cores"`
 	LogLevel        string        `long:"log-level" env:"NETMIRROR_LOG_LEVEL" value-name:"LEVEL" default:"info" description:"least severe level to log: off, error, warn, info, debug or trace"`
 	Version         bool          `long:"version" description:"print the version and exit"`
 }
@@ -78,6 +80,18 @@ var (
 	midstreams = map[string]stack.Midstream{"http": stack.MidstreamHTTP, "any": stack.MidstreamAny, "off": stack.MidstreamOff}
 	checksums  = map[string]stack.Checksums{"auto": stack.ChecksumsAuto, "always": stack.ChecksumsAlways, "never": stack.ChecksumsNever}
 )
+
+// maxWorkers is how many sockets the kernel shares packets among.
+const maxWorkers = 256
+
+// workers resolves --workers; --threads is in force by then. A worker's gVisor
+// and the bridge take as much again as its capture.
+func (o *options) workers() int {
+	if o.Run.Workers > 0 {
+		return o.Run.Workers
+	}
+	return min(max(runtime.GOMAXPROCS(0)/2, 1), maxWorkers)
+}
 
 // levelOff is above every level that is logged at.
 const levelOff = slog.Level(100)
@@ -237,6 +251,7 @@ func (o *options) check() error {
 		{min(o.Target.DialTimeout, o.Target.WriteTimeout, o.Target.LingerTimeout, o.Fidelity.GapTimeout, o.Budgets.IdleTimeout) <= 0,
 			"--dial-timeout, --write-timeout, --linger-timeout, --gap-timeout and --idle-timeout must be more than 0"},
 		{min(o.Run.StatsInterval, o.Run.ShutdownTimeout) < 0, "--stats-interval and --shutdown-timeout must not be negative"},
+		{o.Run.Workers < 0 || o.Run.Workers > maxWorkers, "--workers: need 0 to 256"},
 		{o.Target.MaxRetries < 0 || o.Fidelity.MaxPendingPackets < 0 || o.Run.Threads < 0,
 			"--max-retries, --max-pending-packets and --threads must not be negative"},
 	} {

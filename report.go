@@ -11,16 +11,25 @@ import (
 	"netmirror/tap"
 )
 
-// counts are what the capture loop counts itself.
+// counts are what the capture loops count themselves.
 type counts struct {
-	frames, bytes atomic.Uint64
-	reasons       [decap.NumReasons]atomic.Uint64
+	frames  atomic.Uint64
+	reasons [decap.NumReasons]atomic.Uint64 // of frames that went no further
 }
 
-func (c *counts) frame(r decap.Reason, size int) {
-	c.frames.Add(1)
-	c.bytes.Add(uint64(size))
-	c.reasons[r].Add(1)
+// stackStats and ringStats are the figures of all workers together.
+func (p *pipeline) stackStats() (sum stack.Stats) {
+	for _, w := range p.workers {
+		sum.Add(w.stack.Stats())
+	}
+	return sum
+}
+
+func (p *pipeline) ringStats() (sum tap.Stats) {
+	for _, w := range p.workers {
+		sum.Add(w.ring.Stats())
+	}
+	return sum
 }
 
 // reportEvery logs the figures at each interval, and what is wrong with the
@@ -42,7 +51,7 @@ func (p *pipeline) reportEvery(ctx context.Context, interval time.Duration) {
 		case <-due:
 			p.report()
 		case now := <-look.C:
-			st := p.stack.Stats()
+			st := p.stackStats()
 			p.memory.follow(st.Flows)
 			cut.look(p, &st, now)
 		}
@@ -72,7 +81,7 @@ func (t *truncation) look(p *pipeline, st *stack.Stats, now time.Time) {
 // report logs one line: what came, what became of it, and what was dropped,
 // by reason. Reasons that nothing was dropped for are left out.
 func (p *pipeline) report() {
-	ring, st, br := p.ring.Stats(), p.stack.Stats(), p.bridge.Stats()
+	ring, st, br := p.ringStats(), p.stackStats(), p.bridge.Stats()
 	attrs := []any{
 		"packets_received", p.counts.frames.Load(),
 		"packets_forwarded", st.Used,

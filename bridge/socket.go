@@ -16,7 +16,7 @@ var scratch [1 << 20]byte
 // FIN; unix.EAGAIN means that nothing is there.
 func receiveDiscard(fd uintptr) (n int, err error) {
 	for {
-		n, _, err = unix.Recvfrom(int(fd), scratch[:], unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+		n, err = rawReceive(fd, scratch[:], unix.MSG_TRUNC|unix.MSG_DONTWAIT)
 		if err != unix.EINTR {
 			return n, err
 		}
@@ -98,7 +98,7 @@ func (a *attempt) write(p []byte) (n int, err error) {
 // writeSome relies on what net does for each of its sockets: they do not block.
 func writeSome(fd uintptr, p []byte) (n int, err error) {
 	for {
-		n, err = unix.Write(int(fd), p)
+		n, err = rawWrite(fd, p)
 		switch err {
 		case nil:
 			return n, nil
@@ -120,7 +120,7 @@ func writable(fd uintptr) bool { return ready(fd, unix.POLLOUT) }
 func ready(fd uintptr, events int16) bool {
 	fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}
 	for {
-		n, err := unix.Poll(fds[:], 0)
+		n, err := rawPoll(&fds[0])
 		if err != unix.EINTR {
 			return n > 0 || err != nil
 		}

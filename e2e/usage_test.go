@@ -69,6 +69,7 @@ func TestWrongCalls(t *testing.T) {
 		{"no such place to begin", valid("--midstream", "sometimes"), []string{"--midstream", "http, any or off"}},
 		{"no such way with gaps", valid("--on-gap", "ignore"), []string{"--on-gap", "reset or splice"}},
 		{"no such way with checksums", valid("--verify-checksums", "maybe"), []string{"--verify-checksums", "auto, always or never"}},
+		{"more workers than the kernel can share among", valid("--workers", "257"), []string{"--workers", "256"}},
 		{"unknown flag", valid("--frobnicate"), []string{"frobnicate", "--help"}},
 		{"flags and the four words", []string{"--vni", "42", "lo", "42", "80", "127.0.0.1:9"}, []string{"four words"}},
 		{"three words", []string{"lo", "42", "80"}, []string{"INTERFACE VNI PORT HOST:PORT"}},

@@ -80,3 +80,22 @@ func TestWorkloads(t *testing.T) {
 		})
 	}
 }
+
+// Workers share the connections by their inner addresses and ports, whatever
+// the mirror makes of the packets.
+func TestWorkers(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		opts lab.Options
+	}{
+		{"both directions", lab.Options{BothDirections: true}},
+		{"inner IPv6, every frame twice", lab.Options{InnerIPv6: true, Twice: true}},
+		{"1500-byte mirror link, both directions", lab.Options{MirrorMTU: 1500, BothDirections: true}},
+		{"inner VLAN tag, some frames late", lab.Options{VLAN: 100, LatePermille: 10}},
+		{"outer IPv6", lab.Options{OuterIPv6: true}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			set(t, tt.opts, nil, "--workers", "4").run(t, mixed)
+		})
+	}
+}

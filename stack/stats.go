@@ -41,6 +41,34 @@ type Stats struct {
 	SplicedBytes  uint64 // what is missing there
 }
 
+// Add adds the figures of another stack.
+func (s *Stats) Add(o Stats) {
+	s.Packets += o.Packets
+	s.Bytes += o.Bytes
+	s.Used += o.Used
+	s.BytesRead += o.BytesRead
+	for d := range NumDrops {
+		s.Dropped[d] += o.Dropped[d]
+		s.DroppedBytes[d] += o.DroppedBytes[d]
+	}
+	s.Held += o.Held
+	s.BytesHeld += o.BytesHeld
+	s.FlowsOpened += o.FlowsOpened
+	s.FlowsComplete += o.FlowsComplete
+	if s.FlowsEnded == nil {
+		s.FlowsEnded = make(map[string]uint64, numEnds)
+	}
+	for name, n := range o.FlowsEnded {
+		s.FlowsEnded[name] += n
+	}
+	s.Flows += o.Flows
+	s.PickedUp += o.PickedUp
+	s.HalfOpen += o.HalfOpen
+	s.HalfOpenLost += o.HalfOpenLost
+	s.Spliced += o.Spliced
+	s.SplicedBytes += o.SplicedBytes
+}
+
 // Stats returns a snapshot.
 func (s *Stack) Stats() Stats {
 	s.mu.Lock()

@@ -49,6 +49,29 @@ type FragmentStats struct {
 	FragmentsHeld, FragmentBytesHeld uint64
 }
 
+// Add adds the figures of another ring.
+func (s *Stats) Add(o Stats) {
+	s.Packets += o.Packets
+	s.Drops += o.Drops
+	s.Freezes += o.Freezes
+	s.Frames += o.Frames
+	s.Bytes += o.Bytes
+	s.Cut += o.Cut
+	s.Malformed += o.Malformed
+	s.LinkDowns += o.LinkDowns
+	s.FragmentsReceived += o.FragmentsReceived
+	s.FragmentBytesReceived += o.FragmentBytesReceived
+	s.Reassembled += o.Reassembled
+	s.FragmentsReassembled += o.FragmentsReassembled
+	s.FragmentBytesReassembled += o.FragmentBytesReassembled
+	for d := range FragmentDrops {
+		s.FragmentsDropped[d] += o.FragmentsDropped[d]
+		s.FragmentBytesDropped[d] += o.FragmentBytesDropped[d]
+	}
+	s.FragmentsHeld += o.FragmentsHeld
+	s.FragmentBytesHeld += o.FragmentBytesHeld
+}
+
 // FragmentDrop is why an outer fragment was dropped; it indexes
 // FragmentStats.FragmentsDropped.
 type FragmentDrop uint8

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -107,10 +109,7 @@ func (r *Ring) awakened(uintptr) bool {
 // socketError takes the error off the socket. That the interface went down is
 // none to Next: the kernel goes on capturing when it comes up.
 func (r *Ring) socketError() error {
-	errno, err := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && errno != 0 {
-		err = unix.Errno(errno)
-	}
+	err := pending(r.fd)
 	switch err {
 	case nil:
 		return nil
@@ -120,6 +119,23 @@ func (r *Ring) socketError() error {
 		return nil
 	}
 	return fmt.Errorf("tap: capturing on %s: %w", r.cfg.Interface, err)
+}
+
+// pending takes the error off a socket (SO_ERROR, socket(7)). The call is
+// raw, since it is made for each block and never waits: an ordinary one would
+// make the runtime watch over a process that is idle between two blocks.
+func pending(fd int) error {
+	var left int32
+	size := uint32(unsafe.Sizeof(left))
+	_, _, errno := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_ERROR,
+		uintptr(unsafe.Pointer(&left)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno == 0 {
+		errno = syscall.Errno(left)
+	}
+	if errno == 0 {
+		return nil
+	}
+	return errno
 }
 
 // checkLink sees whether an interface that went down is up again, or gone, which

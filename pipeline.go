@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"netmirror/bridge"
+	"netmirror/decap"
+	"netmirror/stack"
+	"netmirror/tap"
+)
+
+// pipeline is the stages, opened.
+type pipeline struct {
+	log     *slog.Logger
+	decoder *decap.Decoder
+	workers []*worker
+	bridge  *bridge.Bridge
+	counts  counts
+	memory  memory
+}
+
+// worker is a ring and the stack of the connections that the ring is to have.
+// Workers share nothing at packet rate.
+type worker struct {
+	ring  *tap.Ring
+	stack *stack.Stack
+}
+
+// run runs the stages. When ctx ends, the capture stops, what was captured is
+// delivered, and whatever that takes longer than patience is cut off.
+func (p *pipeline) run(ctx context.Context, interval, patience time.Duration) error {
+	stages, sctx := errgroup.WithContext(context.WithoutCancel(ctx))
+	serving, cut := context.WithCancel(sctx)
+	defer cut()
+	quiet, silence := context.WithCancel(sctx)
+	stopRings := context.AfterFunc(ctx, func() {
+		p.log.Info("stopping", "at_most", patience)
+		p.workers[0].ring.Stop() // and all others with it
+		time.AfterFunc(patience, cut)
+	})
+	defer stopRings()
+	stages.Go(p.captureAll)
+	var bridging sync.WaitGroup
+	for _, w := range p.workers {
+		bridging.Add(1)
+		stages.Go(func() error {
+			defer bridging.Done()
+			return p.bridge.Serve(serving, w.stack)
+		})
+	}
+	stages.Go(func() error {
+		defer silence()
+		bridging.Wait()
+		return nil
+	})
+	stages.Go(func() error {
+		p.checkTarget(quiet)
+		p.reportEvery(quiet, interval)
+		return nil
+	})
+	return stages.Wait()
+}
+
+// checkTarget says so where the target cannot be reached at the start: it may
+// come up later, but it may as well be a typing mistake.
+func (p *pipeline) checkTarget(ctx context.Context) {
+	if err := p.bridge.Check(ctx); err != nil && ctx.Err() == nil {
+		p.log.Warn("target does not answer; its streams are given up until it does", "err", err)
+	}
+}
+
+// captureAll captures until the rings are stopped and empty. Only then no stack
+// gets anything any more.
+func (p *pipeline) captureAll() error {
+	defer func() {
+		for _, w := range p.workers {
+			w.stack.Shutdown()
+		}
+	}()
+	var rings errgroup.Group
+	for i := range p.workers {
+		rings.Go(func() error {
+			err := p.capture(i)
+			if err != nil {
+				p.workers[i].ring.Stop() // one that fails ends all
+			}
+			return err
+		})
+	}
+	return rings.Wait()
+}
+
+// capture takes the frames of one ring to the stacks until the ring is stopped
+// and empty. The kernel has shared them out by connection, but for those that
+// it could not tell, which are in the first ring.
+func (p *pipeline) capture(from int) error {
+	var packet decap.Packet
+	batches := make([][]stack.Segment, len(p.workers))
+	for {
+		frames, err := p.workers[from].ring.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for i := range batches {
+			batches[i] = batches[i][:0]
+		}
+		p.counts.frames.Add(uint64(len(frames)))
+		for _, frame := range frames {
+			reason := p.decoder.Decode(frame, &packet)
+			if reason != decap.OK {
+				p.counts.reasons[reason].Add(1)
+				continue
+			}
+			to := from
+			if from == 0 && len(batches) > 1 {
+				to = owner(&packet, len(batches))
+			}
+			batches[to] = append(batches[to], stack.Segment(packet))
+		}
+		for i, batch := range batches {
+			p.workers[i].stack.Inject(batch)
+		}
+	}
+}
+
+// owner is the worker that a packet's connection belongs to.
+func owner(p *decap.Packet, workers int) int {
+	src, dst := p.IP[12:16], p.IP[16:20]
+	if p.IP[0]>>4 == 6 {
+		src, dst = p.IP[8:24], p.IP[24:40]
+	}
+	ports := p.IP[p.TCP:]
+	h := tap.FlowHash(src, dst, binary.BigEndian.Uint16(ports), binary.BigEndian.Uint16(ports[2:]))
+	return int(h % uint32(workers))
+}
