@@ -112,6 +112,7 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	rings, err := tap.OpenGroup(tap.Config{
 		Interface: o.Capture.Iface, Port: uint16(o.Capture.VXLANPort), VNIs: vnis, InnerPort: servicePort,
 		RingBytes: o.Capture.RingMiB << 20, BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
+		BusyPoll: o.Capture.BusyPoll,
 	}, workers)
 	if err != nil {
 		return err

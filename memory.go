@@ -7,9 +7,14 @@ import (
 	"netmirror/stack"
 )
 
-// baseMemory is what netmirror needs with no connection open, in bytes, the
-// ring aside.
-const baseMemory = 32 << 20
+const (
+	// baseMemory is what netmirror needs with no connection open, in bytes, the
+	// ring aside.
+	baseMemory = 32 << 20
+	// program is what of it the collector does not know of: the code, and what
+	// the kernel keeps for the process.
+	program = 16 << 20
+)
 
 // memory is how --total-mib is kept: a part of it is for what is held, and the
 // garbage collector keeps the heap within all of it.
@@ -20,13 +25,13 @@ type memory struct {
 
 // stackBytes is what the stack may take. The collector needs the rest as
 // headroom: near its limit it works for little gain.
-func (m *memory) stackBytes() int { return int(max(m.total-baseMemory, m.total/2) / 4 * 3) }
+func (m *memory) stackBytes() int { return int(max(m.total-baseMemory-program, m.total/2) / 4 * 3) }
 
 // follow sets the collector's limit. Where there are so many connections open
 // that they alone need more, it gives way. Setting it stops the program for a
 // moment, so small changes are left alone.
 func (m *memory) follow(flows int) {
-	want := max(m.total, baseMemory+m.total/4+int64(flows)*stack.FlowMemory*4/3)
+	want := max(m.total, baseMemory+m.total/4+int64(flows)*stack.FlowMemory*4/3, 4*program) - program
 	if math.Abs(float64(want-m.limit)) > float64(m.limit)/16 {
 		debug.SetMemoryLimit(want)
 		m.limit = want

@@ -33,6 +33,7 @@ type captureOptions struct {
 	VXLANPort port          `long:"vxlan-port" env:"NETMIRROR_VXLAN_PORT" value-name:"PORT" default:"4789" description:"UDP port of the mirror's VXLAN"`
 	RingMiB   int           `long:"ring-mib" env:"NETMIRROR_RING_MIB" value-name:"MIB" default:"64" description:"memory for captured packets that were not looked at yet"`
 	RingWait  time.Duration `long:"ring-wait" env:"NETMIRROR_RING_WAIT" value-name:"TIME" default:"1ms" description:"how long a packet may wait for others to be handed over with"`
+	BusyPoll  time.Duration `long:"busy-poll" env:"NETMIRROR_BUSY_POLL" value-name:"TIME" default:"0s" description:"how long to look for packets before waiting for the kernel's wake-up; takes a core while they come"`
 }
 
 type selectionOptions struct {
@@ -245,6 +246,7 @@ func (o *options) check() error {
 		{o.Selection.Port == 0, "no port: give the service's original TCP port, 1 to 65535, with --port"},
 		{o.Target.To == "", "no target: give the shadow service as --to HOST:PORT"},
 		{o.Capture.RingMiB < 1 || o.Capture.RingMiB > 2048, "--ring-mib: need 1 to 2048"},
+		{o.Capture.BusyPoll < 0 || o.Capture.BusyPoll > time.Second, "--busy-poll: need 0 to 1s"},
 		{o.Capture.RingWait <= 0 || o.Capture.RingWait > time.Second, "--ring-wait: need more than 0 and at most 1s"},
 		{min(o.Budgets.MaxFlows, o.Budgets.MaxHalfOpen, o.Budgets.FlowKiB, o.Budgets.TotalMiB, o.Budgets.MaxConns) < 1,
 			"--max-flows, --max-half-open, --flow-kib, --total-mib and --max-conns must be at least 1"},

@@ -112,15 +112,30 @@ func (q *sendQueue) extend(seg *segment, n int) bool {
 		return false
 	}
 	q.mem -= e.memory()
-	if _, err := e.view.Write(seg.payload[:n]); err != nil {
-		panic(err) // a View's Write has no error to return
+	if e.view.AvailableSize() < n {
+		e.grow(n)
 	}
+	_, _ = e.view.Write(seg.payload[:n]) // has no error to return
 	q.mem += e.memory()
 	e.n += uint32(n)
 	e.packets++
 	q.count++
 	q.bytes += n
 	return true
+}
+
+// grow makes room for n more bytes, and, where so much came in one go that more
+// is to be expected, for all that a packet can carry: the bytes are copied each
+// time.
+func (e *entry) grow(n int) {
+	size := e.view.Size() + n
+	if size > 8<<10 {
+		size = maxPayload
+	}
+	view := buffer.NewView(size)
+	_, _ = view.Write(e.view.AsSlice())
+	e.view.Release()
+	e.view = view
 }
 
 // compact moves the entries to the front of the array and says by how much.

@@ -39,7 +39,7 @@ func equalFrames(t *testing.T, got, want [][]byte) {
 }
 
 func TestFramesArriveWhole(t *testing.T) {
-	for _, cfg := range []Config{{}, {BlockBytes: 17 * 4096, RingBytes: 1 << 20}} {
+	for _, cfg := range []Config{{}, {BlockBytes: 17 * 4096, RingBytes: 1 << 20}, {BusyPoll: 100 * time.Millisecond}} {
 		l := newLab(t, 65535)
 		r, fd := l.open(t, cfg), l.sender(t)
 		var sent [][]byte

@@ -61,6 +61,10 @@ type Config struct {
 	// BlockTimeout is how long a packet may wait in a block that is not full,
 	// rounded up to whole milliseconds, the kernel's unit; 0 means 1 ms.
 	BlockTimeout time.Duration
+	// BusyPoll is how long Next looks at the ring over and over before it waits
+	// for the kernel to wake it; 0 means not at all. It spares the wake-up, and
+	// takes a core for itself as long as packets come more often than that.
+	BusyPoll time.Duration
 	// FragmentBytes is the memory for outer IP fragments that wait for the rest
 	// of their datagram, in bytes, rounded up to whole chunks of 2 KiB; 0 means
 	// 4 MiB. At the limit the oldest datagram is dropped and counted.
@@ -80,7 +84,7 @@ func (c Config) resolve() (Config, error) {
 	c.FragmentBytes = or(c.FragmentBytes, defaultFragmentBytes)
 	c.FragmentTimeout = or(c.FragmentTimeout, defaultFragmentTimeout)
 
-	if min(c.RingBytes, c.BlockBytes, c.FragmentBytes) < 0 || min(c.BlockTimeout, c.FragmentTimeout) < 0 {
+	if min(c.RingBytes, c.BlockBytes, c.FragmentBytes) < 0 || min(c.BlockTimeout, c.FragmentTimeout, c.BusyPoll) < 0 {
 		return c, fmt.Errorf("tap: negative size or time in %+v", c)
 	}
 	for _, vni := range c.VNIs {

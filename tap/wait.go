@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -27,6 +28,9 @@ func (r *Ring) wait() error {
 	if r.stopping.Load() || r.gone != nil {
 		return r.waitLast()
 	}
+	if r.poll() {
+		return nil
+	}
 	var until time.Time
 	if r.linkDown {
 		until = time.Now().Add(downInterval)
@@ -38,6 +42,20 @@ func (r *Ring) wait() error {
 		return r.checkLink()
 	}
 	return nil
+}
+
+// poll looks for a block for as long as the configuration says, and lets other
+// goroutines run in between.
+func (r *Ring) poll() bool {
+	if r.cfg.BusyPoll == 0 {
+		return false
+	}
+	for end := time.Now().Add(r.cfg.BusyPoll); !r.stopping.Load() && time.Now().Before(end); runtime.Gosched() {
+		if r.ready() {
+			return true
+		}
+	}
+	return false
 }
 
 // waitLast is wait after Stop, or when the interface is gone. The end has come
