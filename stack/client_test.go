@@ -136,6 +136,26 @@ func newTestStack(t *testing.T, set func(*Config)) *Stack {
 	return s
 }
 
+// noLeaks waits until gVisor, which cleans up in goroutines of its own, holds
+// nothing of ours any more. No stack may be open.
+func noLeaks(t *testing.T) {
+	t.Helper()
+	leaks := func() (what any) {
+		defer func() { what = recover() }()
+		refs.DoRepeatedLeakCheck()
+		return nil
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		what := leaks()
+		if what == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(what)
+		}
+	}
+}
+
 // checkIdentity checks that every packet and byte is accounted for.
 func checkIdentity(t *testing.T, s *Stack) {
 	t.Helper()

@@ -260,9 +260,10 @@ func (c *Conn) received() uint32 {
 func (c *Conn) leave() (end uint32, wasLive bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	end = c.position() + uint32(c.unreadLocked())
 	wasLive = c.live
-	c.forgetLocked(net.ErrClosed, DropTargetEnded)
+	unread := c.unreadLocked()
+	end = c.position() + uint32(unread)
+	c.forgetLocked(unread, net.ErrClosed, DropTargetEnded)
 	c.closed = true
 	c.wake()
 	return end, wasLive
@@ -273,14 +274,16 @@ func (c *Conn) leave() (end uint32, wasLive bool) {
 func (c *Conn) forget(e End, why Drop) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forgetLocked(e, why)
+	c.forgetLocked(c.unreadLocked(), e, why)
 	c.end = e
 	c.wake()
 }
 
-func (c *Conn) forgetLocked(err error, why Drop) {
-	if n := c.unreadLocked(); n > 0 {
-		c.stack.unreadLost(n, why)
+// forgetLocked takes the number of bytes from its caller, who has used it: more
+// can come in between.
+func (c *Conn) forgetLocked(unread int, err error, why Drop) {
+	if unread > 0 {
+		c.stack.unreadLost(unread, why)
 	}
 	c.head, c.rest = nil, bytes.Buffer{}
 	delete(c.stack.lingering, c)

@@ -49,6 +49,7 @@ type flow struct {
 	fin     uint32 // sequence number of the FIN: there are no bytes at it or behind
 	rstSeen bool
 	rst     uint32   // sequence number of the RST
+	got     int      // bytes that gVisor has received in order
 	unread  []uint32 // ends of the entries that gVisor has and that may not have been read
 	starts  starts   // of requests that were received and perhaps not read
 

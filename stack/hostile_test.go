@@ -67,6 +67,7 @@ func TestHostileSegments(t *testing.T) {
 		ended = true
 		balanced(rt, s)
 	})
+	noLeaks(t)
 }
 
 // Sequence numbers that no window spans turn the order of a queue around.

@@ -207,11 +207,12 @@ func (s *Stack) unpark(f *flow, base uint32) {
 	for f.q.len() > 0 && f.q.first().seq-base >= maxWindow {
 		s.lost(&f.q, 1, DropOutOfWindow)
 	}
-	s.charge(f)
 	f.q.acked = false // what left the front was not of this connection
-	if f.finSeen && f.fin-base >= maxWindow {
-		s.dropFIN(f)
+	for f.q.len() > 0 && f.q.last().seq-base >= maxWindow {
+		s.lostLast(f)
 	}
+	f.finSeen = f.finSeen && f.fin-base < maxWindow
+	s.charge(f)
 	f.rstSeen = f.rstSeen && f.rst-base < maxWindow
 	s.start(f, base)
 }

@@ -116,7 +116,7 @@ func (s *Stack) end(f *flow, e End, why Drop) {
 	case f.conn != nil:
 		s.counters.ended[e]++
 	}
-	s.remove(f, as)
+	s.remove(f, why, as)
 }
 
 // level catches up with what gVisor has received by now but has not said yet,
@@ -138,13 +138,14 @@ func (s *Stack) level(f *flow, end uint32) {
 		e.seq, e.n, e.first = end, e.n-part, false
 		f.q.bytes -= int(part)
 		s.counters.bytesInOrder += uint64(part)
+		f.got += int(part)
 	}
 }
 
 // discard ends a flow whose stream nobody has seen, or has any use for.
 func (s *Stack) discard(f *flow, why Drop, as stubKind) {
 	s.lost(&f.q, f.q.len(), why)
-	s.remove(f, as)
+	s.remove(f, why, as)
 }
 
 // lost drops the first n entries of q, which will not be delivered.
@@ -160,9 +161,12 @@ func (f *flow) stub(kind stubKind) stub {
 }
 
 // remove takes a flow off the table; the next one on its addresses may begin.
-func (s *Stack) remove(f *flow, as stubKind) {
+func (s *Stack) remove(f *flow, why Drop, as stubKind) {
 	if f.removed {
 		return
+	}
+	if f.conn == nil && f.got > 0 {
+		s.unreadLost(f.got, why) // nobody has ever seen the stream
 	}
 	f.removed, f.unread = true, nil
 	s.charge(f)

@@ -72,7 +72,7 @@ func (s *Stack) parked(f *flow, seg *segment) {
 		s.drop(seg, DropDuplicate)
 	default:
 		if seqLess(seg.seq, f.base) {
-			if n := len(f.q.buf); f.q.len() > 0 && f.q.buf[n-1].end()-seg.seq >= maxWindow {
+			if f.q.len() > 0 && f.q.last().end()-seg.seq >= maxWindow {
 				s.drop(seg, DropOutOfWindow) // not all of it can be of one connection
 				return
 			}

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"gvisor.dev/gvisor/pkg/refs"
 	"pgregory.net/rapid"
 )
 
@@ -131,10 +130,7 @@ func TestPromise(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		defer func() {
-			s.Close()
-			refs.DoLeakCheck()
-		}()
+		defer s.Close()
 		death := rapid.SampledFrom([]int{0, 0, 30, 300}).Draw(rt, "death")
 		r := readMortally(s, death, rapid.Uint64().Draw(rt, "dice"))
 		m := drawMirror.Draw(rt, "mirror")
@@ -155,6 +151,7 @@ func TestPromise(t *testing.T) {
 		}
 		balanced(rt, s)
 	})
+	noLeaks(t)
 }
 
 // balanced checks that everything is accounted for, and nothing is left.

@@ -182,4 +182,5 @@ func (s *Stack) received(f *flow) {
 	packets, bytes := f.q.pop()
 	s.counters.packetsUsed += packets
 	s.counters.bytesInOrder += bytes
+	f.got += int(bytes)
 }

@@ -62,6 +62,8 @@ func (q *sendQueue) len() int { return len(q.buf) - q.head }
 
 func (q *sendQueue) first() *entry { return &q.buf[q.head] }
 
+func (q *sendQueue) last() *entry { return &q.buf[len(q.buf)-1] }
+
 // lacks finds the first part [from, to) of [seq, end) that the queue does not
 // hold, and the index at which insert puts it. ok is false where it holds all.
 //
@@ -107,7 +109,7 @@ func (q *sendQueue) extend(seg *segment, n int) bool {
 	if q.len() == 0 || n == 0 {
 		return false
 	}
-	e := &q.buf[len(q.buf)-1]
+	e := q.last()
 	if e.fin || e.sent || e.end() != seg.seq || !e.acks || seg.flags&flagACK == 0 || e.ack != seg.ack || int(e.n)+n > maxPayload {
 		return false
 	}

@@ -135,15 +135,18 @@ func (s *Stack) fin(f *flow, seq, packets uint32) uint32 {
 	return 0
 }
 
-// dropFIN lets go of a parked FIN that belongs to an older connection on the
-// same ports, as bytes behind it or a SYN show.
+// dropFIN lets go of a parked FIN, which bytes behind it show to be of an older
+// connection on the same ports.
 func (s *Stack) dropFIN(f *flow) {
 	f.finSeen = false
-	if f.q.len() == 0 {
-		return
+	if f.q.len() > 0 && f.q.last().fin {
+		s.lostLast(f)
 	}
-	if last := &f.q.buf[len(f.q.buf)-1]; last.fin {
-		s.counters.dropped[DropOutOfWindow] += uint64(last.packets)
-		f.q.removeLast()
-	}
+}
+
+// lostLast drops the last entry, which is of another connection.
+func (s *Stack) lostLast(f *flow) {
+	s.counters.dropped[DropOutOfWindow] += uint64(f.q.last().packets)
+	s.counters.droppedBytes[DropOutOfWindow] += uint64(f.q.last().n)
+	f.q.removeLast()
 }
