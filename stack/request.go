@@ -27,6 +27,9 @@ const (
 // by: then the method has to be in capitals and the target a path or a URL, so
 // that two words of a body do not pass for a request.
 func requestLikeness(b []byte) likeness {
+	if string(b) == "\r" {
+		return possible
+	}
 	b = bytes.TrimPrefix(b, []byte("\r\n"))
 	method := 0
 	for method < len(b) && method <= maxMethod && tchar[b[method]] {

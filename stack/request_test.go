@@ -29,6 +29,7 @@ func TestRequestLikeness(t *testing.T) {
 		{"cut behind the method", "POST ", possible},
 		{"cut in the method", "PO", possible},
 		{"nothing", "", possible},
+		{"half an empty line", "\r", possible},
 		{"lower-case and cut", "see /usr/share", possible},
 		{"words of a body", "this is text, and no request\r\n", contradicts},
 		{"a word, then the version", "see HTTP/1.1\r\n", contradicts},
