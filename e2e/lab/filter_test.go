@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"time"
 
@@ -13,10 +14,10 @@ func TestFiltersTurnAwayNewConnectionsOnly(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		filter func(*Namespace, uint16) error
-		want   error
+		want   func(error) bool
 	}{
-		{"refused", (*Namespace).RefuseNew, unix.ECONNREFUSED},
-		{"swallowed", (*Namespace).SwallowNew, context.DeadlineExceeded},
+		{"refused", (*Namespace).RefuseNew, func(err error) bool { return errors.Is(err, unix.ECONNREFUSED) }},
+		{"swallowed", (*Namespace).SwallowNew, timeout},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ctx := deadline(t)
@@ -36,8 +37,8 @@ func TestFiltersTurnAwayNewConnectionsOnly(t *testing.T) {
 			if s, err := client.Open(soon); err == nil {
 				s.Close()
 				t.Error("a new connection was admitted")
-			} else if !errors.Is(err, tt.want) {
-				t.Errorf("a new connection: %v, want %v", err, tt.want)
+			} else if !tt.want(err) {
+				t.Errorf("a new connection: %v", err)
 			}
 			if err := old.Get(1); err != nil {
 				t.Errorf("the old connection: %v", err)
@@ -50,4 +51,11 @@ func TestFiltersTurnAwayNewConnectionsOnly(t *testing.T) {
 			}
 		})
 	}
+}
+
+// timeout reports whether a dial ran out of time, which its context and the
+// socket's deadline are equally likely to say first.
+func timeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
 }
