@@ -85,15 +85,7 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	retries := o.Target.MaxRetries
-	if retries == 0 {
-		retries = -1 // to bridge, 0 is the default
-	}
-	br, err := bridge.New(bridge.Config{
-		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Retries: retries,
-		WriteTimeout: o.Target.WriteTimeout, LingerTimeout: o.Target.LingerTimeout,
-		MaxConns: o.Budgets.MaxConns, Logger: logger,
-	})
+	br, err := bridge.New(o.bridgeConfig(logger))
 	if err != nil {
 		return err
 	}
@@ -124,6 +116,18 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	logger.Info("capturing", "iface", o.Capture.Iface, "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
 	defer p.report()
 	return p.run(ctx, o.Run.StatsInterval, o.Run.ShutdownTimeout)
+}
+
+func (o *options) bridgeConfig(logger *slog.Logger) bridge.Config {
+	retries := o.Target.MaxRetries
+	if retries == 0 {
+		retries = -1 // to bridge, 0 is the default
+	}
+	return bridge.Config{
+		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Retries: retries,
+		WriteTimeout: o.Target.WriteTimeout, LingerTimeout: o.Target.LingerTimeout,
+		MaxConns: o.Budgets.MaxConns, Logger: logger,
+	}
 }
 
 // stackConfig is that of one of n stacks, among which the budgets are divided.

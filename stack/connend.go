@@ -1,0 +1,164 @@
+package stack
+
+import (
+	"bytes"
+	"io"
+	"net"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+)
+
+// Unread gives back the end of what was read, because the target did not take
+// it: the next Read returns it first, or, after CloseWith, another stream may.
+// It copies p, and must not be called during a Read.
+func (c *Conn) Unread(p []byte) {
+	s := c.stack
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytesRead.Add(-uint64(len(p)))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		s.unreadLost(len(p), DropTargetEnded)
+		return
+	}
+	c.taken.Add(-uint32(len(p)))
+	c.head = append(append(make([]byte, 0, len(p)+len(c.head)), p...), c.head...)
+}
+
+// Split says that the target has closed its side: it will answer no further
+// request. Where such a one begins, Read returns EndTarget.
+func (c *Conn) Split() {
+	c.split.Store(true)
+	c.wake()
+}
+
+// finish ends the stream with err behind the bytes that gVisor has in order by
+// now; a FIN among them makes it io.EOF, and complete true. The endpoint is
+// gone afterwards and its addresses can be used again, while what was not read
+// yet is kept. Stack.mu is held.
+func (c *Conn) finish(err error) (complete bool) {
+	c.mu.Lock()
+	if c.live {
+		c.rest.Grow(c.unreadLocked() - len(c.head))
+		_, rerr := c.ep.Read(&c.rest, tcpip.ReadOptions{})
+		for rerr == nil {
+			_, rerr = c.ep.Read(&c.rest, tcpip.ReadOptions{})
+		}
+		if _, fin := rerr.(*tcpip.ErrClosedForReceive); fin {
+			err, complete = io.EOF, true
+		}
+		c.endLocked(err)
+		if c.unreadLocked() > 0 {
+			c.stack.lingering[c] = struct{}{}
+		}
+	}
+	c.mu.Unlock()
+	c.wake()
+	return complete
+}
+
+// endLocked takes the endpoint out of gVisor at once: a close in good order
+// would wait for acknowledgements that nobody sends.
+func (c *Conn) endLocked(err error) {
+	c.live = false
+	c.end = err
+	c.ep.Abort()
+}
+
+// Close gives the stream up.
+func (c *Conn) Close() error {
+	c.CloseWith("")
+	return nil
+}
+
+// CloseWith is Close for a reader that has a name for how the stream ended. At
+// "target-closed" the stream goes on as another one, which Accept returns, from
+// the first request on of which nothing was read, or all was given back.
+func (c *Conn) CloseWith(outcome string) {
+	c.stack.left(c, outcome == "target-closed")
+}
+
+// received is where what gVisor has received in order ends.
+func (c *Conn) received() uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.position() + uint32(c.unreadLocked())
+}
+
+// leave ends the stream for its reader. It returns what received did, and
+// whether the flow went on. Stack.mu is held.
+func (c *Conn) leave() (end uint32, wasLive bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wasLive = c.live
+	unread := c.unreadLocked()
+	end = c.position() + uint32(unread)
+	c.forgetLocked(unread, net.ErrClosed, DropTargetEnded)
+	c.closed = true
+	c.wake()
+	return end, wasLive
+}
+
+// forget throws away what was not read yet and ends the stream with e.
+// Stack.mu is held.
+func (c *Conn) forget(e End, why Drop) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forgetLocked(c.unreadLocked(), e, why)
+	c.end = e
+	c.wake()
+}
+
+// forgetLocked takes the number of bytes from its caller, who has used it: more
+// can come in between.
+func (c *Conn) forgetLocked(unread int, err error, why Drop) {
+	if unread > 0 {
+		c.stack.unreadLost(unread, why)
+	}
+	c.head, c.rest = nil, bytes.Buffer{}
+	delete(c.stack.lingering, c)
+	if c.live {
+		c.endLocked(err)
+	}
+}
+
+// successor is the stream from the sequence number at on, which gVisor has
+// received, with a reader of its own; c is closed. It is nil where c was
+// closed before. Stack.mu is held.
+func (c *Conn) successor(at uint32) *Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	if skip := int(at - c.position()); skip > 0 {
+		c.skipLocked(skip)
+		c.stack.unreadLost(skip, DropTargetEnded)
+	}
+	c.wq.EventUnregister(&c.entry)
+	next := newConn(c.stack, c.flow, c.ep, c.wq)
+	next.first, next.retried = at, true
+	next.live, next.end, next.head, next.rest = c.live, c.end, c.head, c.rest
+	c.closed, c.live, c.head, c.rest = true, false, nil, bytes.Buffer{}
+	c.wake()
+	return next
+}
+
+// skipLocked throws away the next n bytes, which are there.
+func (c *Conn) skipLocked(n int) {
+	given := min(n, len(c.head))
+	c.head, n = c.head[given:], n-given
+	if !c.live {
+		c.rest.Next(n)
+		return
+	}
+	for scratch := make([]byte, min(n, 64<<10)); n > 0; {
+		w := tcpip.SliceWriter(scratch[:min(n, len(scratch))])
+		res, err := c.ep.Read(&w, tcpip.ReadOptions{})
+		if err != nil {
+			return
+		}
+		n -= res.Count
+	}
+}
