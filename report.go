@@ -111,6 +111,7 @@ func (p *pipeline) report() {
 	attrs = some(attrs, "spliced_holes", st.Spliced)
 	attrs = some(attrs, "spliced_bytes", st.SplicedBytes)
 	attrs = some(attrs, "half_open_forgotten", st.HalfOpenLost)
+	attrs = some(attrs, "conns_turned_away", br.TurnedAway)
 	attrs = some(attrs, "frames_cut", ring.Cut)
 	p.log.Log(context.Background(), slog.LevelInfo, "stats", attrs...)
 }
