@@ -209,7 +209,7 @@ func (s *Stack) unpark(f *flow, base uint32) {
 	}
 	f.q.acked = false // what left the front was not of this connection
 	for f.q.len() > 0 && f.q.last().seq-base >= maxWindow {
-		s.lostLast(f)
+		s.lostLast(f, DropOutOfWindow)
 	}
 	f.finSeen = f.finSeen && f.fin-base < maxWindow
 	s.charge(f)

@@ -103,14 +103,22 @@ func (s *Stack) end(f *flow, e End, why Drop) {
 		complete = f.conn.finish(e)
 		s.level(f, f.conn.received())
 	}
+	if f.conn == nil && (f.state == opening || f.state == open) && s.now.Sub(f.opened) < openTimeout {
+		f.ending, f.reason, f.finSeen, f.rstSeen = true, e, false, false
+		f.beyond = f.floor()
+		for f.q.len() > 0 && !f.q.last().sent { // gVisor may have the others
+			s.lostLast(f, why)
+		}
+		if f.q.len() > 0 {
+			f.beyond = f.q.last().end()
+		}
+		s.charge(f)
+		s.touch(f)
+		return
+	}
 	s.lost(&f.q, f.q.len(), why)
 	s.charge(f)
 	switch {
-	case f.conn == nil && (f.state == opening || f.state == open) && s.now.Sub(f.opened) < openTimeout:
-		f.ending, f.reason, f.finSeen, f.rstSeen = true, e, false, false
-		f.beyond = f.floor()
-		s.touch(f)
-		return
 	case complete:
 		s.counters.completed++
 	case f.conn != nil:

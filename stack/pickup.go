@@ -155,16 +155,20 @@ func (f *flow) rest() *flow {
 func (s *Stack) pickUp(f, rest *flow, why Drop) {
 	at, ok := s.startAt(&rest.q)
 	kind := s.remains(rest)
+	known, next := s.stubs.get(&f.key, s.now)
+	next = next && known.kind == halfOpen // the next connection's SYN
 	if !ok || kind == opaque || f.newer != nil || s.stopping && !rest.ending {
 		s.lost(&rest.q, rest.q.len(), why)
-		if s.flows[f.key] == nil {
+		if s.flows[f.key] == nil && !next {
 			s.stubs.put(&f.key, rest.stub(kind), s.now)
 		}
 		return
 	}
 	s.lost(&rest.q, at-rest.q.head, why)
 	s.counters.pickedUp++
-	s.stubs.remove(&f.key)
+	if rest.synSeen = next; !next {
+		s.stubs.remove(&f.key)
+	}
 	s.add(rest)
 	if !f.removed {
 		rest.older, f.newer = f, rest
@@ -178,19 +182,26 @@ func (s *Stack) pickUp(f, rest *flow, why Drop) {
 func (s *Stack) beforeRequest(c *Conn, p []byte) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cfg.Midstream != MidstreamHTTP || s.stopping || c.flow.shift != 0 {
+		return p, nil
+	}
 	s.now = s.cfg.Now()
 	s.collect()
 	defer s.pumpDirty()
 	at, ok := c.flow.nextStart(c.position())
-	switch {
-	case !ok || s.cfg.Midstream != MidstreamHTTP || s.stopping || c.flow.shift != 0:
-		return p, nil
-	case at == c.position() && c.retried && at == c.first:
-		return p, nil // it would begin there again
-	case at == c.position() && c.unread() == 0:
-		return nil, errWait
-	case at == c.position():
-		return nil, EndTarget
+	if ok && at == c.position() {
+		switch {
+		case c.retried && at == c.first: // it would begin there again
+			at, ok = c.flow.nextStart(at + 1)
+		case c.unread() == 0:
+			return nil, errWait
+		default:
+			return nil, EndTarget
+		}
+	}
+	if !ok {
+		// What can be read by now was looked at; what comes next was not.
+		return p[:min(len(p), max(c.unread(), 1))], nil
 	}
 	return p[:min(len(p), int(at-c.position()))], nil
 }

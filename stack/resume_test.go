@@ -151,6 +151,65 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// The rest of a stream that another target did not take is split as well, behind
+// its first request.
+func TestSplitOfARetriedStream(t *testing.T) {
+	n := len(get1)
+	s := newTestStack(t, nil)
+	c := newClient(t, 1)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1), c.ask(n, get2, 2), c.ask(2*n, get3, 3), c.fin(3*n)))
+	conn := accept(t, s)
+	settled(t, s)
+	quitWith(conn, nil, "target-closed")
+	next := accept(t, s)
+	settled(t, s)
+	next.(*Conn).Split()
+	if b, err := io.ReadAll(next); string(b) != get1 || err != EndTarget {
+		t.Errorf("read %q, %v; want the first request, and EndTarget", b, err)
+	}
+	quitWith(next, nil, "target-closed")
+	if got, err := readAll(t, accept(t, s)); string(got) != get2+get3 || err != nil {
+		t.Errorf("the third stream reads %q, %v", got, err)
+	}
+}
+
+// What comes while a Read is under way cannot be a request in the middle of it.
+func TestSplitLimitsARead(t *testing.T) {
+	put := "PUT / HTTP/1.1\r\nContent-Length: 4\r\n\r\n"
+	n := len(put)
+	s := newTestStack(t, nil)
+	c := newClient(t, 1)
+	s.Inject(append(c.opening(), c.ask(0, put, 1)))
+	conn := accept(t, s).(*Conn)
+	readExactly(t, conn, n)
+	conn.Split()
+	s.Inject([]Segment{c.ask(n, "body", 1)})
+	settled(t, s)
+	if p, err := s.beforeRequest(conn, make([]byte, 1000)); err != nil || len(p) != 4 {
+		t.Errorf("a Read may take %d bytes, %v; want the 4 that were looked at", len(p), err)
+	}
+	conn.Close()
+}
+
+// The SYN of the next connection outlives the stream of the one before.
+func TestNextConnectionBehindADeadTarget(t *testing.T) {
+	for _, mode := range []Midstream{MidstreamHTTP, MidstreamOff} {
+		s := newTestStack(t, func(c *Config) { c.Midstream = mode })
+		c, d := newClient(t, 1), newClient(t, 5<<20)
+		s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+		conn := accept(t, s)
+		readExactly(t, conn, len(get1))
+		settled(t, s)
+		s.Inject([]Segment{d.syn()})
+		quitWith(conn, nil, "target-closed")
+		s.Inject([]Segment{d.ack(0), d.ask(0, "binary", 1), d.fin(6)})
+		if got, err := readAll(t, accept(t, s)); string(got) != "binary" || err != nil {
+			t.Errorf("mode %d: the next connection reads %q, %v", mode, got, err)
+		}
+		s.Close()
+	}
+}
+
 func TestSplitWakesAReader(t *testing.T) {
 	s := newTestStack(t, nil)
 	c := newClient(t, 1)

@@ -140,13 +140,13 @@ func (s *Stack) fin(f *flow, seq, packets uint32) uint32 {
 func (s *Stack) dropFIN(f *flow) {
 	f.finSeen = false
 	if f.q.len() > 0 && f.q.last().fin {
-		s.lostLast(f)
+		s.lostLast(f, DropOutOfWindow)
 	}
 }
 
-// lostLast drops the last entry, which is of another connection.
-func (s *Stack) lostLast(f *flow) {
-	s.counters.dropped[DropOutOfWindow] += uint64(f.q.last().packets)
-	s.counters.droppedBytes[DropOutOfWindow] += uint64(f.q.last().n)
+// lostLast drops the last entry.
+func (s *Stack) lostLast(f *flow, why Drop) {
+	s.counters.dropped[why] += uint64(f.q.last().packets)
+	s.counters.droppedBytes[why] += uint64(f.q.last().n)
 	f.q.removeLast()
 }
