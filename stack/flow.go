@@ -64,7 +64,7 @@ type flow struct {
 	backoff  time.Duration
 	hole     time.Time // since when bytes are missing at ack; zero when none are
 	certain  time.Time // since when they are known to be lost
-	doomed   bool      // the hole was found to be hopeless once
+	doomed   time.Time // when that hole was first found to be hopeless
 	due      time.Time // parked: when to look for a start
 	seen     time.Time // last packet
 

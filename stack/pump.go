@@ -101,7 +101,7 @@ func (s *Stack) settle(f *flow) {
 		s.noteHole(f)
 		return
 	}
-	f.hole, f.certain, f.doomed = time.Time{}, time.Time{}, false
+	f.hole, f.certain, f.doomed = time.Time{}, time.Time{}, time.Time{}
 	switch {
 	case f.q.len() > 0:
 		return

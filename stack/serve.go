@@ -89,9 +89,9 @@ func (s *Stack) ageOpen(f *flow) {
 		// from running: capture comes first.
 		switch {
 		case !s.hopeless(f):
-		case !f.doomed:
-			f.doomed = true
-		default:
+		case f.doomed.IsZero():
+			f.doomed = s.now
+		case s.now.Sub(f.doomed) >= tick:
 			s.giveUp(f)
 		}
 		return
