@@ -110,7 +110,10 @@ func TestHolesAreWaitedForAtTheSameTime(t *testing.T) {
 		want = append(want, text(r, EndGap))
 	}
 	s.Inject(segs)
-	s.pass(1200 * time.Millisecond)
+	s.pass(1400 * time.Millisecond)
+	if n := s.Stats().FlowsEnded["gap"]; n != 9 {
+		t.Errorf("after 1.4 s, %d holes of 9 were given up", n)
+	}
 	want[9].err = EndShutdown
 	s.is(c, want...)
 }
@@ -155,6 +158,7 @@ func TestHoleIsNotGivenUpBeforeCaptureRan(t *testing.T) {
 	s.Stack.mu.Lock()
 	s.now = s.cfg.Now()
 	s.service()
+	s.service() // woken by gVisor's answer, and by the clock
 	s.Stack.mu.Unlock()
 	s.Inject([]Segment{c.data(0, []byte("abcdef")), c.fin(6)})
 	s.pass(2 * time.Second)
