@@ -18,6 +18,7 @@ import (
 	"syscall"
 
 	"netmirror/bridge"
+	"netmirror/check"
 	"netmirror/decap"
 	"netmirror/stack"
 	"netmirror/tap"
@@ -39,11 +40,18 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if errors.Is(err, errShown) {
 		return 0
 	}
-	if err == nil {
+	ok := true
+	switch {
+	case err != nil:
+	case o.checking != nil:
+		ok, err = check.Run(ctx, o.checkConfig(args[0]), stdout)
+	default:
 		err = mirror(ctx, o, stderr)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "netmirror:", err)
+	}
+	if err != nil || !ok {
 		return 1
 	}
 	return 0
@@ -72,14 +80,11 @@ const ringBlock = 128 << 10
 
 // mirror opens every stage, the capture last, and runs them until ctx ends.
 func mirror(ctx context.Context, o *options, stderr io.Writer) error {
-	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: logLevels[o.Run.LogLevel]}))
+	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: logLevels[o.Reporting.LogLevel]}))
 	if o.Run.Threads > 0 {
 		runtime.GOMAXPROCS(o.Run.Threads)
 	}
-	vnis := make([]uint32, len(o.Selection.VNI))
-	for i, v := range o.Selection.VNI {
-		vnis[i] = uint32(v)
-	}
+	vnis := o.vnis()
 	servicePort := uint16(o.Selection.Port)
 	decoder, err := decap.New(decap.Config{UDPPort: uint16(o.Capture.VXLANPort), VNIs: vnis, Port: servicePort})
 	if err != nil {
@@ -115,7 +120,22 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	}
 	logger.Info("capturing", "iface", o.Capture.Iface, "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
 	defer p.report()
-	return p.run(ctx, o.Run.StatsInterval, o.Run.ShutdownTimeout)
+	return p.run(ctx, o.Reporting.StatsInterval, o.Run.ShutdownTimeout)
+}
+
+func (o *options) vnis() []uint32 {
+	vnis := make([]uint32, len(o.Selection.VNI))
+	for i, v := range o.Selection.VNI {
+		vnis[i] = uint32(v)
+	}
+	return vnis
+}
+
+func (o *options) checkConfig(program string) check.Config {
+	return check.Config{
+		Interface: o.Capture.Iface, VXLANPort: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), Port: uint16(o.Selection.Port),
+		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Time: o.checking.Time, Program: program,
+	}
 }
 
 func (o *options) bridgeConfig(logger *slog.Logger) bridge.Config {

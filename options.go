@@ -1,31 +1,34 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/jessevdk/go-flags"
 
 	"netmirror/stack"
 )
 
-// options are the flags. A flag wins over its environment variable.
+// options are the flags. A flag wins over its environment variable, and that
+// over the file of --config, in which the groups are the sections.
 type options struct {
 	Capture   captureOptions   `group:"Capture"`
 	Selection selectionOptions `group:"Selection"`
 	Target    targetOptions    `group:"Target"`
 	Fidelity  fidelityOptions  `group:"Fidelity"`
 	Budgets   budgetOptions    `group:"Budgets"`
+	Reporting reportOptions    `group:"Reporting"`
 	Run       runOptions       `group:"Running"`
+
+	checking *checkOptions // the check command's, where that was called
+}
+
+// checkOptions are the flags that the check command has of its own.
+type checkOptions struct {
+	Time time.Duration `long:"time" value-name:"TIME" default:"10s" description:"how long to look at the mirror's packets"`
 }
 
 type captureOptions struct {
@@ -66,13 +69,23 @@ type budgetOptions struct {
 	IdleTimeout time.Duration `long:"idle-timeout" env:"NETMIRROR_IDLE_TIMEOUT" value-name:"TIME" default:"10m" description:"how long a connection may be silent before it is given up"`
 }
 
+type reportOptions struct {
+	HTTP          string        `long:"http" env:"NETMIRROR_HTTP" value-name:"ADDRESS" description:"serve metrics, health, live flows and a status page on [HOST]:PORT, without HOST on the loopback addresses only, or on the unix socket /PATH"`
+	Pprof         bool          `long:"http-pprof" env:"NETMIRROR_HTTP_PPROF" description:"serve Go's profiles under /debug/pprof too"`
+	ReadyDrops    bool          `long:"ready-drops" env:"NETMIRROR_READY_DROPS" description:"have /readyz answer 503 while the ring drops packets"`
+	StatsInterval time.Duration `long:"stats-interval" env:"NETMIRROR_STATS_INTERVAL" value-name:"TIME" default:"1m" description:"how often to log what happened so far; 0: only at exit"`
+	LogLevel      string        `long:"log-level" env:"NETMIRROR_LOG_LEVEL" value-name:"LEVEL" default:"info" description:"least severe level to log: off, error, warn, info, debug or trace"`
+	LogFormat     string        `long:"log-format" env:"NETMIRROR_LOG_FORMAT" value-name:"FORMAT" default:"text" choice:"text" choice:"json" description:"how a line of the log is written"`
+	Live          string        `long:"live" env:"NETMIRROR_LIVE" value-name:"WHEN" default:"auto" choice:"auto" choice:"off" description:"a line of rates at the bottom of the terminal: where stderr is one and the log is text, or never"`
+}
+
 type runOptions struct {
-	StatsInterval   time.Duration `long:"stats-interval" env:"NETMIRROR_STATS_INTERVAL" value-name:"TIME" default:"1m" description:"how often to log what happened so far; 0: only at exit"`
+	Config          string        `long:"config" env:"NETMIRROR_CONFIG" value-name:"FILE" no-ini:"true" description:"read settings from a file: key=value lines under the [Sections] of this help"`
 	ShutdownTimeout time.Duration `long:"shutdown-timeout" env:"NETMIRROR_SHUTDOWN_TIMEOUT" value-name:"TIME" default:"10s" description:"how long to go on delivering what was captured after SIGTERM or SIGINT"`
 	Threads         int           `long:"threads" env:"NETMIRROR_THREADS" value-name:"N" default:"0" description:"processor cores to use; 0: all"`
 	Workers         int           `long:"workers" env:"NETMIRROR_WORKERS" value-name:"N" default:"0" description:"independent rings and stacks, among which the connections are shared; 0: one for every two cores"`
-	LogLevel        string        `long:"log-level" env:"NETMIRROR_LOG_LEVEL" value-name:"LEVEL" default:"info" description:"least severe level to log: off, error, warn, info, debug or trace"`
-	Version         bool          `long:"version" description:"print the version and exit"`
+	Version         bool          `long:"version" no-ini:"true" description:"print the version and exit"`
+	ManPage         bool          `long:"help-man" no-ini:"true" hidden:"true" description:"print the manual page and exit"`
 }
 
 // What the choices of the flags are called in stack.
@@ -102,69 +115,6 @@ var logLevels = map[string]slog.Level{
 	"info": slog.LevelInfo, "debug": slog.LevelDebug, "trace": slog.LevelDebug,
 }
 
-// errShown is returned where all that there was to do has been done: the help
-// or the version was printed.
-var errShown = errors.New("shown")
-
-// parseOptions reads the flags, or the four words of the call that netmirror
-// takes over from vxlan-to-http, and the environment through getenv.
-func parseOptions(program string, args []string, getenv func(string) string, stdout io.Writer) (*options, error) {
-	var o options
-	p := flags.NewNamedParser(filepath.Base(program), flags.HelpFlag|flags.PassDoubleDash)
-	p.Usage = "--iface NAME --vni N --port PORT --to HOST:PORT [flags]\n  " +
-		filepath.Base(program) + " INTERFACE VNI PORT HOST:PORT   (as vxlan-to-http is called)"
-	p.ShortDescription = "replays mirrored TCP connections against a shadow service"
-	p.LongDescription = "Receives packets that a cloud mirrors inside VXLAN, rebuilds one service's TCP connections from them, " +
-		"and plays each client's bytes, exactly, on a new connection to the shadow service."
-	if _, err := p.AddGroup("netmirror", "", &o); err != nil {
-		return nil, err
-	}
-	words, err := p.ParseArgs(args)
-	var ferr *flags.Error
-	switch {
-	case errors.As(err, &ferr) && ferr.Type == flags.ErrHelp:
-		fmt.Fprintln(stdout, ferr.Message)
-		return nil, errShown
-	case err != nil:
-		return nil, fmt.Errorf("%s; see %s --help", plain(err), p.Name)
-	case o.Run.Version:
-		fmt.Fprintln(stdout, "netmirror", version())
-		return nil, errShown
-	}
-	if err := o.legacyEnvironment(p, getenv); err != nil {
-		return nil, err
-	}
-	if len(words) > 0 {
-		if err := o.legacyCall(words, len(args)); err != nil {
-			return nil, err
-		}
-	}
-	return &o, o.check()
-}
-
-// plain is a parser's error on one line, without the names of Go types.
-func plain(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	if head, rest, ok := strings.Cut(text, " (expected "); ok {
-		if _, tail, ok := strings.Cut(rest, "): "); ok {
-			return head + ": " + tail
-		}
-	}
-	return text
-}
-
-// legacyCall takes the call "INTERFACE VNI PORT HOST:PORT".
-func (o *options) legacyCall(words []string, nargs int) error {
-	if nargs != len(words) {
-		return fmt.Errorf("flags and the call with four words do not mix (%q is no flag); use either --iface, --vni, --port and --to, or INTERFACE VNI PORT HOST:PORT", words[0])
-	}
-	if len(words) != 4 {
-		return fmt.Errorf("%d words, need four: INTERFACE VNI PORT HOST:PORT", len(words))
-	}
-	o.Capture.Iface, o.Selection.VNI, o.Target.To = words[0], make([]vni, 1), words[3]
-	return cmp.Or(o.Selection.VNI[0].UnmarshalFlag(words[1]), o.Selection.Port.UnmarshalFlag(words[2]))
-}
-
 // vni is a VXLAN network identifier (24 bits).
 type vni uint32
 
@@ -191,60 +141,16 @@ func (p *port) UnmarshalFlag(s string) error {
 	return nil
 }
 
-// legacyEnvironment reads the variables of vxlan-to-http for the settings that
-// neither a flag nor a variable of our own has set.
-func (o *options) legacyEnvironment(p *flags.Parser, getenv func(string) string) error {
-	for _, v := range []struct {
-		name, flag string
-		set        *int
-	}{
-		{"MAX_PENDING_PACKETS", "max-pending-packets", &o.Fidelity.MaxPendingPackets},
-		{"MAX_RETRIES", "max-retries", &o.Target.MaxRetries},
-		{"NUM_THREADS", "threads", &o.Run.Threads},
-	} {
-		text := getenv(v.name)
-		if opt := p.FindOptionByLongName(v.flag); text == "" || opt.IsSet() && !opt.IsSetDefault() {
-			continue
-		}
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 0 {
-			return fmt.Errorf("environment variable %s is %q, need a number from 0", v.name, text)
-		}
-		*v.set = n
-	}
-	if opt := p.FindOptionByLongName("log-level"); opt.IsSetDefault() {
-		if level, ok := rustLogLevel(getenv("RUST_LOG")); ok {
-			o.Run.LogLevel = level
-		}
-	}
-	return nil
-}
-
-// rustLogLevel reads RUST_LOG: "level", or directives "module=level" divided by
-// commas, of which the one without a module, else the first, counts.
-func rustLogLevel(s string) (string, bool) {
-	found := ""
-	for d := range strings.SplitSeq(s, ",") {
-		module, level, ok := strings.Cut(strings.ToLower(strings.TrimSpace(d)), "=")
-		if !ok {
-			level = module
-		}
-		if _, known := logLevels[level]; known && (found == "" || !ok) {
-			found = level
-		}
-	}
-	return found, found != ""
-}
-
 func (o *options) check() error {
+	need := o.checking == nil // to check, all but the interface can be left to be found out
 	for _, c := range []struct {
 		bad  bool
 		text string
 	}{
 		{o.Capture.Iface == "", "no interface: give the one that the mirror packets arrive on with --iface"},
-		{len(o.Selection.VNI) == 0, "no VNI: give the mirror session's VXLAN network identifier with --vni"},
-		{o.Selection.Port == 0, "no port: give the service's original TCP port, 1 to 65535, with --port"},
-		{o.Target.To == "", "no target: give the shadow service as --to HOST:PORT"},
+		{need && len(o.Selection.VNI) == 0, "no VNI: give the mirror session's VXLAN network identifier with --vni"},
+		{need && o.Selection.Port == 0, "no port: give the service's original TCP port, 1 to 65535, with --port"},
+		{need && o.Target.To == "", "no target: give the shadow service as --to HOST:PORT"},
 		{o.Capture.RingMiB < 1 || o.Capture.RingMiB > 2048, "--ring-mib: need 1 to 2048"},
 		{o.Capture.BusyPoll < 0 || o.Capture.BusyPoll > time.Second, "--busy-poll: need 0 to 1s"},
 		{o.Capture.RingWait <= 0 || o.Capture.RingWait > time.Second, "--ring-wait: need more than 0 and at most 1s"},
@@ -252,7 +158,7 @@ func (o *options) check() error {
 			"--max-flows, --max-half-open, --flow-kib, --total-mib and --max-conns must be at least 1"},
 		{min(o.Target.DialTimeout, o.Target.WriteTimeout, o.Target.LingerTimeout, o.Fidelity.GapTimeout, o.Budgets.IdleTimeout) <= 0,
 			"--dial-timeout, --write-timeout, --linger-timeout, --gap-timeout and --idle-timeout must be more than 0"},
-		{min(o.Run.StatsInterval, o.Run.ShutdownTimeout) < 0, "--stats-interval and --shutdown-timeout must not be negative"},
+		{min(o.Reporting.StatsInterval, o.Run.ShutdownTimeout) < 0, "--stats-interval and --shutdown-timeout must not be negative"},
 		{o.Run.Workers < 0 || o.Run.Workers > maxWorkers, "--workers: need 0 to 256"},
 		{o.Target.MaxRetries < 0 || o.Fidelity.MaxPendingPackets < 0 || o.Run.Threads < 0,
 			"--max-retries, --max-pending-packets and --threads must not be negative"},
@@ -261,8 +167,14 @@ func (o *options) check() error {
 			return errors.New(c.text)
 		}
 	}
-	if _, ok := logLevels[o.Run.LogLevel]; !ok {
-		return fmt.Errorf("log level %q: need off, error, warn, info, debug or trace", o.Run.LogLevel)
+	if _, ok := logLevels[o.Reporting.LogLevel]; !ok {
+		return fmt.Errorf("log level %q: need off, error, warn, info, debug or trace", o.Reporting.LogLevel)
+	}
+	if o.checking != nil && o.checking.Time <= 0 {
+		return errors.New("--time must be more than 0")
+	}
+	if o.Target.To == "" {
+		return nil
 	}
 	return o.Target.check()
 }

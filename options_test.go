@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -44,15 +46,15 @@ func TestCalls(t *testing.T) {
 		{"an IPv6 target", nil, []string{"eth9", "0", "8080", "[2001:db8::1]:80"}, func(o *options) bool { return o.Target.To == "[2001:db8::1]:80" }},
 		{"the variables of vxlan-to-http", env{"MAX_PENDING_PACKETS": "7", "MAX_RETRIES": "0", "NUM_THREADS": "3", "RUST_LOG": "debug"},
 			[]string{"eth9", "42", "8080", "host:80"}, func(o *options) bool {
-				return o.Fidelity.MaxPendingPackets == 7 && o.Target.MaxRetries == 0 && o.Run.Threads == 3 && o.Run.LogLevel == "debug"
+				return o.Fidelity.MaxPendingPackets == 7 && o.Target.MaxRetries == 0 && o.Run.Threads == 3 && o.Reporting.LogLevel == "debug"
 			}},
 		{"flags win over them", env{"MAX_PENDING_PACKETS": "7", "MAX_RETRIES": "0", "NUM_THREADS": "3", "RUST_LOG": "debug"},
 			append(slices.Clone(fourFlags), "--max-pending-packets=8", "--max-retries=9", "--threads=1", "--log-level=error"), func(o *options) bool {
-				return o.Fidelity.MaxPendingPackets == 8 && o.Target.MaxRetries == 9 && o.Run.Threads == 1 && o.Run.LogLevel == "error"
+				return o.Fidelity.MaxPendingPackets == 8 && o.Target.MaxRetries == 9 && o.Run.Threads == 1 && o.Reporting.LogLevel == "error"
 			}},
-		{"RUST_LOG with directives", env{"RUST_LOG": "vxlan_to_http=trace,WARN"}, fourFlags, func(o *options) bool { return o.Run.LogLevel == "warn" }},
-		{"RUST_LOG for a module alone", env{"RUST_LOG": "vxlan_to_http=error"}, fourFlags, func(o *options) bool { return o.Run.LogLevel == "error" }},
-		{"RUST_LOG that says nothing", env{"RUST_LOG": "vxlan_to_http"}, fourFlags, func(o *options) bool { return o.Run.LogLevel == "info" }},
+		{"RUST_LOG with directives", env{"RUST_LOG": "vxlan_to_http=trace,WARN"}, fourFlags, func(o *options) bool { return o.Reporting.LogLevel == "warn" }},
+		{"RUST_LOG for a module alone", env{"RUST_LOG": "vxlan_to_http=error"}, fourFlags, func(o *options) bool { return o.Reporting.LogLevel == "error" }},
+		{"RUST_LOG that says nothing", env{"RUST_LOG": "vxlan_to_http"}, fourFlags, func(o *options) bool { return o.Reporting.LogLevel == "info" }},
 		{"a flag wins over its variable", env{"NETMIRROR_GAP_TIMEOUT": "5s"}, append(slices.Clone(fourFlags), "--gap-timeout=2s"), func(o *options) bool {
 			return o.Fidelity.GapTimeout == 2*time.Second
 		}},
@@ -66,6 +68,74 @@ func TestCalls(t *testing.T) {
 				t.Errorf("%+v", *o)
 			}
 		})
+	}
+}
+
+// TestConfigFile says which source of a setting wins.
+func TestConfigFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "netmirror.conf")
+	text := "[Capture]\niface = eth9\n\n[Selection]\nvni = 42\nvni = 43\nport = 8080\n[Target]\nto = host:80\nmax-retries = 4\n" +
+		"[Fidelity]\ngap-timeout = 2s\non-gap = splice\n[Reporting]\nready-drops = true\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o, err := parse(t, map[string]string{"NETMIRROR_ON_GAP": "reset", "NETMIRROR_GAP_TIMEOUT": "3s", "MAX_RETRIES": "7"},
+		"--config", path, "--gap-timeout=4s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Capture.Iface != "eth9" || !slices.Equal(o.Selection.VNI, []vni{42, 43}) || o.Selection.Port != 8080 || !o.Reporting.ReadyDrops {
+		t.Errorf("the file's settings are not in force: %+v", *o)
+	}
+	if o.Fidelity.OnGap != "reset" {
+		t.Error("a variable does not win over the file")
+	}
+	if o.Fidelity.GapTimeout != 4*time.Second {
+		t.Error("a flag does not win over its variable and the file")
+	}
+	if o.Target.MaxRetries != 7 {
+		t.Error("a variable of vxlan-to-http does not win over the file")
+	}
+	if o.Fidelity.MaxPendingPackets != 128 {
+		t.Error("what the file leaves out has not its default")
+	}
+}
+
+func TestWrongConfigFiles(t *testing.T) {
+	for text, want := range map[string]string{
+		"[Capture]\nifce = eth0\n":      ":2: unknown option: ifce",
+		"[Selection]\n\nport = 99999\n": ":3: port \"99999\"",
+		"[Captures]\niface = eth0\n":    "no such section: `Captures'",
+		"[Running]\nversion = true\n":   "unknown option",
+		"iface\n":                       "netmirror.conf:1",
+	} {
+		path := filepath.Join(t.TempDir(), "netmirror.conf")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parse(t, nil, "--config", path); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want one line with %q", text, err, want)
+		}
+	}
+	if _, err := parse(t, nil, "--config", "/nowhere/netmirror.conf"); err == nil || !strings.Contains(err.Error(), "/nowhere/netmirror.conf") {
+		t.Errorf("no such file: %v", err)
+	}
+}
+
+// TestCheckNeedsTheInterfaceAlone: all else can be found out.
+func TestCheckNeedsTheInterfaceAlone(t *testing.T) {
+	o, err := parse(t, nil, "check", "--iface", "eth9", "--time", "3s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.checking == nil || o.checking.Time != 3*time.Second {
+		t.Errorf("%+v", o.checking)
+	}
+	if _, err := parse(t, nil, "check"); err == nil || !strings.Contains(err.Error(), "--iface") {
+		t.Errorf("without an interface: %v", err)
+	}
+	if _, err := parse(t, nil, "check", "--iface=lo", "--to=nowhere"); err == nil || !strings.Contains(err.Error(), "HOST:PORT") {
+		t.Errorf("with a wrong target: %v", err)
 	}
 }
 

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/jessevdk/go-flags"
+)
+
+// errShown is returned where all that there was to do has been done: the help
+// or the version was printed.
+var errShown = errors.New("shown")
+
+// parseOptions reads the flags, or the four words of the call that netmirror
+// takes over from vxlan-to-http, the environment through getenv, and the file
+// that one of them names.
+func parseOptions(program string, args []string, getenv func(string) string, stdout io.Writer) (*options, error) {
+	c, err := parseCall(program, args, nil)
+	if err == nil && c.options.Run.Config != "" {
+		var file map[string][]string
+		if file, err = readConfig(c.options.Run.Config); err != nil {
+			return nil, err
+		}
+		c, err = parseCall(program, args, file)
+	}
+	var ferr *flags.Error
+	switch {
+	case errors.As(err, &ferr) && ferr.Type == flags.ErrHelp:
+		fmt.Fprintln(stdout, ferr.Message)
+		return nil, errShown
+	case err != nil:
+		return nil, fmt.Errorf("%s; see %s --help", plain(err), filepath.Base(program))
+	case c.options.Run.Version:
+		fmt.Fprintln(stdout, "netmirror", version())
+		return nil, errShown
+	case c.options.Run.ManPage:
+		c.parser.WriteManPage(stdout)
+		return nil, errShown
+	}
+	o := &c.options
+	if err := o.legacyEnvironment(c.parser, getenv); err != nil {
+		return nil, err
+	}
+	if len(c.words) > 0 {
+		if err := o.legacyCall(c.words, len(args)); err != nil {
+			return nil, err
+		}
+	}
+	return o, o.check()
+}
+
+// call is a command line that was read.
+type call struct {
+	options options
+	parser  *flags.Parser
+	words   []string // that are neither flags nor the command
+}
+
+// parseCall reads a command line and the environment; file has what the
+// configuration file has in place of the defaults, by flag.
+func parseCall(program string, args []string, file map[string][]string) (*call, error) {
+	c := new(call)
+	p := flags.NewNamedParser(filepath.Base(program), flags.HelpFlag|flags.PassDoubleDash)
+	c.parser = p
+	p.SubcommandsOptional = true
+	p.Usage = "--iface NAME --vni N --port PORT --to HOST:PORT [flags]\n  " +
+		p.Name + " check --iface NAME [flags]         (looks at the mirror, forwards nothing)\n  " +
+		p.Name + " INTERFACE VNI PORT HOST:PORT       (as vxlan-to-http is called)"
+	p.ShortDescription = "replays mirrored TCP connections against a shadow service"
+	p.LongDescription = "Receives packets that a cloud mirrors inside VXLAN, rebuilds one service's TCP connections from them, " +
+		"and plays each client's bytes, exactly, on a new connection to the shadow service."
+	if _, err := p.AddGroup("netmirror", "", &c.options); err != nil {
+		return nil, err
+	}
+	check := new(checkOptions)
+	if _, err := p.AddCommand("check", "test the set-up without forwarding anything",
+		"Looks at what the mirror brings for a while, tries the target, and says what is wrong and what to run. Only --iface is needed.", check); err != nil {
+		return nil, err
+	}
+	for flag, values := range file {
+		p.FindOptionByLongName(flag).Default = values
+	}
+	var err error
+	c.words, err = p.ParseArgs(args)
+	if p.Active != nil {
+		c.options.checking = check
+	}
+	return c, err
+}
+
+// readConfig reads a configuration file: the values in it by flag. A key may be
+// there more than once where its flag may.
+func readConfig(path string) (map[string][]string, error) {
+	var o options
+	p := flags.NewNamedParser("", flags.None)
+	if _, err := p.AddGroup("netmirror", "", &o); err != nil {
+		return nil, err
+	}
+	if err := flags.NewIniParser(p).ParseFile(path); err != nil {
+		text := strings.Replace(plain(err), "could not find option group", "no such section:", 1)
+		if !strings.Contains(text, path) {
+			text = path + ": " + text
+		}
+		return nil, fmt.Errorf("--config: %s", text)
+	}
+	values := make(map[string][]string)
+	for _, g := range p.Groups() {
+		for _, section := range g.Groups() {
+			for _, opt := range section.Options() {
+				if opt.IsSet() {
+					values[opt.LongName] = texts(opt.Value())
+				}
+			}
+		}
+	}
+	return values, nil
+}
+
+// texts is a flag's value as it is written, one text for each that was given.
+func texts(value any) []string {
+	v := reflect.ValueOf(value)
+	if v.Kind() != reflect.Slice {
+		return []string{fmt.Sprint(value)}
+	}
+	list := make([]string, v.Len())
+	for i := range list {
+		list[i] = fmt.Sprint(v.Index(i))
+	}
+	return list
+}
+
+// plain is a parser's error on one line, without the names of Go types.
+func plain(err error) string {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if head, rest, ok := strings.Cut(text, " (expected "); ok {
+		if _, tail, ok := strings.Cut(rest, "): "); ok {
+			return head + ": " + tail
+		}
+	}
+	return text
+}
+
+// legacyCall takes the call "INTERFACE VNI PORT HOST:PORT".
+func (o *options) legacyCall(words []string, nargs int) error {
+	if nargs != len(words) {
+		return fmt.Errorf("flags and the call with four words do not mix (%q is no flag); use either --iface, --vni, --port and --to, or INTERFACE VNI PORT HOST:PORT", words[0])
+	}
+	if len(words) != 4 {
+		return fmt.Errorf("%d words, need four: INTERFACE VNI PORT HOST:PORT", len(words))
+	}
+	o.Capture.Iface, o.Selection.VNI, o.Target.To = words[0], make([]vni, 1), words[3]
+	return cmp.Or(o.Selection.VNI[0].UnmarshalFlag(words[1]), o.Selection.Port.UnmarshalFlag(words[2]))
+}
+
+// legacyEnvironment reads the variables of vxlan-to-http for the settings that
+// neither a flag nor a variable of our own has set.
+func (o *options) legacyEnvironment(p *flags.Parser, getenv func(string) string) error {
+	for _, v := range []struct {
+		name, flag string
+		set        *int
+	}{
+		{"MAX_PENDING_PACKETS", "max-pending-packets", &o.Fidelity.MaxPendingPackets},
+		{"MAX_RETRIES", "max-retries", &o.Target.MaxRetries},
+		{"NUM_THREADS", "threads", &o.Run.Threads},
+	} {
+		text := getenv(v.name)
+		if opt := p.FindOptionByLongName(v.flag); text == "" || opt.IsSet() && !opt.IsSetDefault() {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return fmt.Errorf("environment variable %s is %q, need a number from 0", v.name, text)
+		}
+		*v.set = n
+	}
+	if opt := p.FindOptionByLongName("log-level"); opt.IsSetDefault() {
+		if level, ok := rustLogLevel(getenv("RUST_LOG")); ok {
+			o.Reporting.LogLevel = level
+		}
+	}
+	return nil
+}
+
+// rustLogLevel reads RUST_LOG: "level", or directives "module=level" divided by
+// commas, of which the one without a module, else the first, counts.
+func rustLogLevel(s string) (string, bool) {
+	found := ""
+	for d := range strings.SplitSeq(s, ",") {
+		module, level, ok := strings.Cut(strings.ToLower(strings.TrimSpace(d)), "=")
+		if !ok {
+			level = module
+		}
+		if _, known := logLevels[level]; known && (found == "" || !ok) {
+			found = level
+		}
+	}
+	return found, found != ""
+}
