@@ -52,6 +52,11 @@ type Config struct {
 	// Warn and Info. nil discards.
 	Logger *slog.Logger
 
+	// DialTime is told how long every attempt to connect for a stream took, and
+	// its error. It is called by any goroutine and must not wait. nil: nobody
+	// wants to know.
+	DialTime func(time.Duration, error)
+
 	// Dial replaces the dialer, for tests. What it returns has to be a
 	// *net.TCPConn. nil means a net.Dialer, which looks the name up at every
 	// dial and tries all of its addresses.
@@ -93,6 +98,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.Retries = max(c.Retries, 0)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.DialTime == nil {
+		c.DialTime = func(time.Duration, error) {}
 	}
 	if c.Dial == nil {
 		c.Dial = new(net.Dialer).DialContext

@@ -10,9 +10,12 @@ import (
 )
 
 // Check dials the target once and hangs up: nil where it answers. It is not
-// counted in Stats.
+// counted in Stats, but Health tells what it found.
 func (b *Bridge) Check(ctx context.Context) error {
 	c, err := b.dialOnce(ctx)
+	if ctx.Err() == nil {
+		b.outage.health.note(time.Now(), err)
+	}
 	if err != nil {
 		return fmt.Errorf("bridge: target %s does not answer: %w", b.cfg.Target, err)
 	}
@@ -25,8 +28,11 @@ func (b *Bridge) dial(ctx context.Context) (*net.TCPConn, error) {
 	delay := b.cfg.RetryDelay
 	for attempt := 0; ; attempt++ {
 		b.n.dials.Add(1)
+		begin := time.Now()
 		c, err := b.dialOnce(ctx)
+		b.cfg.DialTime(time.Since(begin), err)
 		if err == nil {
+			b.outage.health.note(time.Now(), nil)
 			b.outage.answered()
 			return c, nil
 		}
@@ -35,6 +41,7 @@ func (b *Bridge) dial(ctx context.Context) (*net.TCPConn, error) {
 			return nil, err
 		}
 		if attempt == b.cfg.Retries {
+			b.outage.health.note(time.Now(), err)
 			b.outage.refused(time.Now(), err)
 			return nil, err
 		}
@@ -74,6 +81,7 @@ const outagePeriod = time.Minute
 type outage struct {
 	log    *slog.Logger
 	target string
+	health health
 
 	mu      sync.Mutex // guards the fields below
 	down    bool       // a warning was logged and no answer since

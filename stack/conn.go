@@ -82,6 +82,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 // WaitReadable returns when Read would not wait, so that a reader needs no
 // buffer until there is something to put in it.
 func (c *Conn) WaitReadable() error {
+	c.passedOn()
 	for {
 		c.mu.Lock()
 		closed := c.closed

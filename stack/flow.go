@@ -68,6 +68,7 @@ type flow struct {
 	due      time.Time // parked: when to look for a start
 	seen     time.Time // last packet
 
+	watch   stopwatch
 	dirty   bool // in Stack.dirty
 	eager   bool // counted in Stack.eager
 	removed bool

@@ -60,6 +60,7 @@ func (s *Stack) splice(f *flow) {
 	s.counters.spliced++
 	s.counters.splicedBytes += uint64(missing)
 	f.shift += missing
+	f.watch.cancel()
 	f.windowEnd += missing
 	s.advance(f, to)
 	s.touch(f)

@@ -50,6 +50,12 @@ type Config struct {
 	// IdleTimeout is when a flow without a packet is reset (default 10 min).
 	IdleTimeout time.Duration
 
+	// Latency is told how long bytes were on their way: from their capture, as
+	// InjectAt was told, until the reader asks for the next after having read
+	// them. It is told of one at a time for each connection, by any goroutine,
+	// and must not wait. nil: not measured.
+	Latency func(time.Duration)
+
 	Logger *slog.Logger     // nil: none
 	Now    func() time.Time // nil: time.Now
 }
@@ -104,6 +110,7 @@ type Stack struct {
 	// lingering are the streams whose flow has ended before all was read.
 	lingering map[*Conn]struct{}
 	now       time.Time
+	captured  time.Time // when the batch at hand was
 	idleScan  time.Time
 	spare     []answer
 	stopping  bool
@@ -169,12 +176,16 @@ func (s *Stack) signal() {
 
 // Inject takes a batch of captured segments, in the order of their capture.
 // It reads them during the call only and waits for nobody.
-func (s *Stack) Inject(batch []Segment) {
+func (s *Stack) Inject(batch []Segment) { s.InjectAt(batch, s.cfg.Now()) }
+
+// InjectAt is Inject for a batch that was captured at a time that is of interest,
+// by the clock of Config.Now.
+func (s *Stack) InjectAt(batch []Segment, captured time.Time) {
 	if len(batch) == 0 {
 		return
 	}
 	s.mu.Lock()
-	s.now = s.cfg.Now()
+	s.now, s.captured = s.cfg.Now(), captured
 	s.collect()
 	for i := range batch {
 		s.segment(&batch[i])

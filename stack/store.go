@@ -86,6 +86,9 @@ func (s *Stack) store(f *flow, seg *segment) {
 		packets = s.fin(f, seg.end(), packets)
 	}
 	f.sentUpTo(end)
+	if stored > 0 {
+		s.timed(f, end)
+	}
 	if packets == 1 {
 		s.counters.dropped[DropDuplicate]++
 	}

@@ -11,11 +11,12 @@ import (
 // before each packet (struct tpacket3_hdr, include/uapi/linux/if_packet.h); the
 // values are in the host's byte order.
 const (
-	blockHeader   = int(unsafe.Offsetof(unix.TpacketBlockDesc{}.Hdr))
-	blockStatus   = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Block_status))
-	blockPackets  = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Num_pkts))
-	blockFirst    = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Offset_to_first_pkt))
-	blockDescSize = blockHeader + int(unsafe.Sizeof(unix.TpacketHdrV1{}))
+	blockHeader    = int(unsafe.Offsetof(unix.TpacketBlockDesc{}.Hdr))
+	blockStatus    = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Block_status))
+	blockPackets   = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Num_pkts))
+	blockFirst     = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Offset_to_first_pkt))
+	blockFirstTime = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Ts_first_pkt)) // seconds, nanoseconds
+	blockDescSize  = blockHeader + int(unsafe.Sizeof(unix.TpacketHdrV1{}))
 
 	packetNext    = int(unsafe.Offsetof(unix.Tpacket3Hdr{}.Next_offset))
 	packetSnaplen = int(unsafe.Offsetof(unix.Tpacket3Hdr{}.Snaplen))

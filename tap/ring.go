@@ -1,6 +1,7 @@
 package tap
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"sync"
@@ -118,6 +119,30 @@ func (r *Ring) Close() error {
 	return errors.Join(errs...)
 }
 
+// BatchTime is when the first packet of the batch that Next returned last was
+// captured, by the kernel's wall clock. It is called by the goroutine of Next.
+func (r *Ring) BatchTime() time.Time {
+	at := r.current*r.cfg.BlockBytes + blockFirstTime
+	return time.Unix(int64(binary.NativeEndian.Uint32(r.mem[at:])), int64(binary.NativeEndian.Uint32(r.mem[at+4:])))
+}
+
+// Backlog is how many blocks of the ring wait for the reader, or are in its
+// hands, and how many there are.
+func (r *Ring) Backlog() (waiting, blocks int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return 0, 0
+	}
+	blocks = r.cfg.RingBytes / r.cfg.BlockBytes
+	for i := range blocks {
+		if atomic.LoadUint32(r.statusOf(i))&unix.TP_STATUS_USER != 0 {
+			waiting++
+		}
+	}
+	return waiting, blocks
+}
+
 // take gives the current block if the kernel has handed it over, else nil.
 func (r *Ring) take() []byte {
 	if !r.ready() {
@@ -149,8 +174,10 @@ func (r *Ring) release() {
 
 // status is the word by which the current block changes hands: what is written
 // to the block before it is stored is seen by the side that loads it.
-func (r *Ring) status() *uint32 {
-	return (*uint32)(unsafe.Pointer(&r.mem[r.current*r.cfg.BlockBytes+blockStatus]))
+func (r *Ring) status() *uint32 { return r.statusOf(r.current) }
+
+func (r *Ring) statusOf(block int) *uint32 {
+	return (*uint32)(unsafe.Pointer(&r.mem[block*r.cfg.BlockBytes+blockStatus]))
 }
 
 // read gives the frames of a block, reassembled where need be.

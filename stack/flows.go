@@ -1,0 +1,81 @@
+package stack
+
+import (
+	"net/netip"
+	"time"
+)
+
+// FlowState is what a followed connection is doing.
+type FlowState string
+
+const (
+	// FlowSeeking: it is not known where a stream could begin; what came is kept
+	// for a moment.
+	FlowSeeking FlowState = "seeking"
+	// FlowOpening: the stream is about to be handed out.
+	FlowOpening FlowState = "opening"
+	// FlowOpen: all that came has been passed on, or the target is taking it.
+	FlowOpen FlowState = "open"
+	// FlowGap: a packet is missing and waited for.
+	FlowGap FlowState = "gap"
+	// FlowBacklog: more is waiting for the target than one read takes.
+	FlowBacklog FlowState = "backlog"
+)
+
+// FlowStates are all states.
+var FlowStates = []FlowState{FlowSeeking, FlowOpening, FlowOpen, FlowGap, FlowBacklog}
+
+// backlog is how much may wait for the target in passing.
+const backlog = 64 << 10
+
+// FlowInfo is what can be told of a connection that is followed.
+type FlowInfo struct {
+	VNI            uint32
+	Client, Server netip.AddrPort // as the mirror shows them
+	State          FlowState
+	PickedUp       bool      // its stream did not begin at a SYN
+	Received       uint64    // bytes in order, from the start of the stream
+	Held           uint64    // bytes that wait for a missing packet or for the target
+	Opened         time.Time // when it was first followed
+	LastPacket     time.Time
+}
+
+// Flows tells of every connection that is followed, in no order. It takes a
+// moment of the stack's time for each: ask seldom.
+func (s *Stack) Flows() []FlowInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]FlowInfo, 0, s.nflows)
+	for _, f := range s.flows {
+		for f := range f.chain() {
+			all = append(all, s.tell(f))
+		}
+	}
+	return all
+}
+
+func (s *Stack) tell(f *flow) FlowInfo {
+	unread := 0
+	if f.conn != nil {
+		unread = f.conn.unread()
+	}
+	i := FlowInfo{
+		VNI:    s.cfg.VNIs[f.key.network()],
+		Client: netip.AddrPortFrom(f.key.addr(&f.key.src), f.key.port),
+		Server: netip.AddrPortFrom(f.key.addr(&f.key.dst), s.cfg.Port),
+		State:  FlowOpen, PickedUp: f.picked,
+		Received: uint64(f.got), Held: uint64(f.q.bytes + unread),
+		Opened: f.opened, LastPacket: f.seen,
+	}
+	switch {
+	case f.state == parked:
+		i.State = FlowSeeking
+	case f.state != open || f.conn == nil:
+		i.State = FlowOpening
+	case f.holed():
+		i.State = FlowGap
+	case i.Held > backlog:
+		i.State = FlowBacklog
+	}
+	return i
+}
