@@ -40,7 +40,9 @@ func parseOptions(program string, args []string, getenv func(string) string, std
 		fmt.Fprintln(stdout, "netmirror", version())
 		return nil, errShown
 	case c.options.Run.ManPage:
-		c.parser.WriteManPage(stdout)
+		if err := manPage(stdout, c.parser, getenv("SOURCE_DATE_EPOCH")); err != nil {
+			return nil, err
+		}
 		return nil, errShown
 	}
 	o := &c.options

@@ -15,12 +15,14 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"syscall"
 
 	"netmirror/bridge"
 	"netmirror/check"
 	"netmirror/decap"
 	"netmirror/stack"
+	"netmirror/status"
 	"netmirror/tap"
 )
 
@@ -57,9 +59,15 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return 0
 }
 
-// version is what the build recorded: the module's version, or the revision
-// that it was built from.
+// release is the version that a package was built as; the linker sets it.
+var release string
+
+// version is what the build recorded: the package's or the module's version,
+// or the revision that it was built from.
 func version() string {
+	if release != "" {
+		return release + " " + runtime.Version()
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
@@ -80,30 +88,79 @@ const ringBlock = 128 << 10
 
 // mirror opens every stage, the capture last, and runs them until ctx ends.
 func mirror(ctx context.Context, o *options, stderr io.Writer) error {
-	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: logLevels[o.Reporting.LogLevel]}))
+	live := newLiveLine(&o.Reporting, stderr)
+	if live != nil {
+		stderr = live
+	}
+	logger := o.logger(stderr)
 	if o.Run.Threads > 0 {
 		runtime.GOMAXPROCS(o.Run.Threads)
 	}
-	vnis := o.vnis()
-	servicePort := uint16(o.Selection.Port)
-	decoder, err := decap.New(decap.Config{UDPPort: uint16(o.Capture.VXLANPort), VNIs: vnis, Port: servicePort})
+	settings := o.settings()
+	logSettings(logger, settings)
+	p := &pipeline{log: logger, live: live, memory: memory{total: int64(o.Budgets.TotalMiB) << 20}}
+	p.monitor = status.NewMonitor(status.Config{
+		Source:  status.Source{Snapshot: p.snapshot, Flows: p.flows},
+		Version: version(), Target: o.Target.To, Settings: settings, ReadyDrops: o.Reporting.ReadyDrops,
+	})
+	metrics := status.NewMetrics()
+	closeAll, err := p.open(o, metrics)
+	defer closeAll()
 	if err != nil {
 		return err
 	}
-	br, err := bridge.New(o.bridgeConfig(logger))
-	if err != nil {
-		return err
-	}
-	workers := o.workers()
-	heap := memory{total: int64(o.Budgets.TotalMiB) << 20}
-	heap.follow(0)
-	p := &pipeline{log: logger, decoder: decoder, bridge: br, memory: heap}
-	for range workers {
-		st, err := stack.New(o.stackConfig(vnis, heap.stackBytes(), workers))
+	if o.Reporting.HTTP != "" {
+		stop, err := p.serve(o, metrics)
 		if err != nil {
 			return err
 		}
-		defer st.Close()
+		defer stop()
+	}
+	logger.Info("capturing", "iface", o.Capture.Iface, "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
+	defer p.report()
+	return p.run(ctx, o.Reporting.StatsInterval, o.Run.ShutdownTimeout)
+}
+
+func (o *options) logger(stderr io.Writer) *slog.Logger {
+	h := &slog.HandlerOptions{Level: logLevels[o.Reporting.LogLevel]}
+	if o.Reporting.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(stderr, h))
+	}
+	return slog.New(slog.NewTextHandler(stderr, h))
+}
+
+// open opens the stages. What closeAll closes is open even where err is not nil.
+func (p *pipeline) open(o *options, metrics *status.Metrics) (closeAll func(), err error) {
+	var opened []io.Closer
+	closeAll = func() {
+		for _, c := range slices.Backward(opened) {
+			c.Close() // the program is at its end
+		}
+	}
+	vnis, servicePort := o.vnis(), uint16(o.Selection.Port)
+	if p.decoder, err = decap.New(decap.Config{UDPPort: uint16(o.Capture.VXLANPort), VNIs: vnis, Port: servicePort}); err != nil {
+		return closeAll, err
+	}
+	bc := o.bridgeConfig(p.log)
+	p.timed = o.Reporting.HTTP != ""
+	if p.timed {
+		bc.DialTime = metrics.DialTime
+	}
+	if p.bridge, err = bridge.New(bc); err != nil {
+		return closeAll, err
+	}
+	workers := o.workers()
+	p.memory.follow(0)
+	sc := o.stackConfig(vnis, p.memory.stackBytes(), workers)
+	if p.timed {
+		sc.Latency = metrics.Latency
+	}
+	for range workers {
+		st, err := stack.New(sc)
+		if err != nil {
+			return closeAll, err
+		}
+		opened = append(opened, st)
 		p.workers = append(p.workers, &worker{stack: st})
 	}
 	rings, err := tap.OpenGroup(tap.Config{
@@ -111,16 +168,32 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 		RingBytes: o.Capture.RingMiB << 20, BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
 		BusyPoll: o.Capture.BusyPoll,
 	}, workers)
-	if err != nil {
-		return err
-	}
 	for i, ring := range rings {
-		defer ring.Close()
+		opened = append(opened, ring)
 		p.workers[i].ring = ring
 	}
-	logger.Info("capturing", "iface", o.Capture.Iface, "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
-	defer p.report()
-	return p.run(ctx, o.Reporting.StatsInterval, o.Run.ShutdownTimeout)
+	return closeAll, err
+}
+
+// serve starts answering at --http. stop ends it.
+func (p *pipeline) serve(o *options, metrics *status.Metrics) (stop func(), err error) {
+	ln, err := status.Listen(o.Reporting.HTTP)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := p.monitor.Serve(ctx, ln, metrics.Handler(p.monitor), o.Reporting.Pprof); err != nil {
+			p.log.Error("the status page is gone; forwarding goes on", "err", err)
+		}
+	}()
+	p.log.Info("status page", "http", ln.Addr().String())
+	return func() {
+		cancel()
+		<-done
+	}, nil
 }
 
 func (o *options) vnis() []uint32 {

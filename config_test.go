@@ -1,0 +1,132 @@
+package main
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jessevdk/go-flags"
+)
+
+const packagedConfig = "deploy/package/netmirror.conf"
+
+// fileSettings are the flags that a configuration file may set, by section.name.
+func fileSettings(t *testing.T) map[string]*flags.Option {
+	t.Helper()
+	c, err := parseCall("netmirror", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[string]*flags.Option)
+	for _, g := range c.parser.Groups() {
+		for _, section := range g.Groups() {
+			for _, opt := range section.Options() {
+				if opt.Field().Tag.Get("no-ini") == "" {
+					found[section.ShortDescription+"."+opt.LongName] = opt
+				}
+			}
+		}
+	}
+	return found
+}
+
+// required are the settings that have no default, as a test fills them in.
+var required = map[string]string{"iface": "eth9", "vni": "42", "port": "8080", "to": "shadow.example:80"}
+
+// TestPackagedConfig: the file that a package installs names every setting,
+// in its section and with its default, as a comment, and nothing else.
+func TestPackagedConfig(t *testing.T) {
+	text, err := os.ReadFile(packagedConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fileSettings(t)
+	section := ""
+	documented := false // the line before was a sentence
+	for i, line := range strings.Split(string(text), "\n") {
+		switch {
+		case strings.HasPrefix(line, "["):
+			section = strings.Trim(line, "[]")
+		case strings.HasPrefix(line, "# ") || line == "#" || line == "":
+		case !strings.HasPrefix(line, "#"):
+			t.Errorf("line %d is in force: %s", i+1, line)
+		default:
+			name, value, ok := strings.Cut(line[1:], "=")
+			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+			opt := want[section+"."+name]
+			if !ok || opt == nil {
+				t.Errorf("line %d names no setting of [%s], or one twice: %s", i+1, section, line)
+				continue
+			}
+			delete(want, section+"."+name)
+			def := strings.Join(opt.Default, ",")
+			if _, isBool := opt.Value().(bool); isBool {
+				def = "false"
+			}
+			if value != def {
+				t.Errorf("line %d: the default is %q: %s", i+1, def, line)
+			}
+			if !documented {
+				t.Errorf("line %d: no word on what it is: %s", i+1, line)
+			}
+		}
+		documented = strings.HasPrefix(line, "# ")
+	}
+	if len(want) > 0 {
+		t.Errorf("it leaves out %q", slices.Sorted(maps.Keys(want)))
+	}
+}
+
+// TestPackagedConfigIsRead: as it is, it says that an interface is missing;
+// with the required lines filled in, and with all the others in force too, it
+// makes the same settings as flags do.
+func TestPackagedConfigIsRead(t *testing.T) {
+	text, err := os.ReadFile(packagedConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "netmirror.conf")
+	read := func(s string) (*options, error) {
+		if err := os.WriteFile(path, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return parse(t, nil, "--config", path)
+	}
+	if _, err := read(string(text)); err == nil || !strings.Contains(err.Error(), "--iface") {
+		t.Errorf("as installed: %v, want the missing interface", err)
+	}
+	filled := regexp.MustCompile(`(?m)^#([a-z]+) =$`).ReplaceAllStringFunc(string(text), func(line string) string {
+		name := strings.TrimSuffix(line[1:], " =")
+		if value, ok := required[name]; ok {
+			return name + " = " + value
+		}
+		return line
+	})
+	var args []string
+	for name, value := range required {
+		args = append(args, "--"+name+"="+value)
+	}
+	want, err := parse(t, nil, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Run.Config = path
+	for what, s := range map[string]string{
+		"filled in": filled,
+		"in force":  regexp.MustCompile(`(?m)^#([a-z])`).ReplaceAllString(filled, "$1"),
+	} {
+		got, err := read(s)
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+}
