@@ -70,7 +70,7 @@ type budgetOptions struct {
 }
 
 type reportOptions struct {
-	HTTP          string        `long:"http" env:"NETMIRROR_HTTP" value-name:"ADDRESS" description:"serve metrics, health, live flows and a status page on [HOST]:PORT, without HOST on the loopback addresses only, or on the unix socket /PATH"`
+	HTTP          string        `long:"http" env:"NETMIRROR_HTTP" value-name:"ADDRESS" description:"serve metrics, health, live flows and a status page on [HOST]:PORT, without HOST on 127.0.0.1 alone, or on the unix socket /PATH"`
 	Pprof         bool          `long:"http-pprof" env:"NETMIRROR_HTTP_PPROF" description:"serve Go's profiles under /debug/pprof too"`
 	ReadyDrops    bool          `long:"ready-drops" env:"NETMIRROR_READY_DROPS" description:"have /readyz answer 503 while the ring drops packets"`
 	StatsInterval time.Duration `long:"stats-interval" env:"NETMIRROR_STATS_INTERVAL" value-name:"TIME" default:"1m" description:"how often to log what happened so far; 0: only at exit"`

@@ -14,6 +14,7 @@ import (
 	"netmirror/bridge"
 	"netmirror/decap"
 	"netmirror/stack"
+	"netmirror/status"
 	"netmirror/tap"
 )
 
@@ -25,6 +26,9 @@ type pipeline struct {
 	bridge  *bridge.Bridge
 	counts  counts
 	memory  memory
+	monitor *status.Monitor
+	live    *liveLine // nil: none
+	timed   bool      // latencies are wanted
 }
 
 // worker is a ring and the stack of the connections that the ring is to have.
@@ -43,10 +47,12 @@ func (p *pipeline) run(ctx context.Context, interval, patience time.Duration) er
 	quiet, silence := context.WithCancel(sctx)
 	stopRings := context.AfterFunc(ctx, func() {
 		p.log.Info("stopping", "at_most", patience)
+		p.monitor.Enter(status.Draining)
 		p.workers[0].ring.Stop() // and all others with it
 		time.AfterFunc(patience, cut)
 	})
 	defer stopRings()
+	p.monitor.Enter(status.Capturing)
 	stages.Go(p.captureAll)
 	var bridging sync.WaitGroup
 	for _, w := range p.workers {
@@ -128,10 +134,21 @@ func (p *pipeline) capture(from int) error {
 			}
 			batches[to] = append(batches[to], stack.Segment(packet))
 		}
+		captured := p.captured(from)
 		for i, batch := range batches {
-			p.workers[i].stack.Inject(batch)
+			p.workers[i].stack.InjectAt(batch, captured)
 		}
 	}
+}
+
+// captured is when the batch at hand was, by the clock that is read in between,
+// where that matters.
+func (p *pipeline) captured(from int) time.Time {
+	now := time.Now()
+	if !p.timed {
+		return now
+	}
+	return now.Add(-max(now.Sub(p.workers[from].ring.BatchTime()), 0))
 }
 
 // owner is the worker that a packet's connection belongs to.

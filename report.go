@@ -8,6 +8,7 @@ import (
 
 	"netmirror/decap"
 	"netmirror/stack"
+	"netmirror/status"
 	"netmirror/tap"
 )
 
@@ -32,8 +33,33 @@ func (p *pipeline) ringStats() (sum tap.Stats) {
 	return sum
 }
 
-// reportEvery logs the figures at each interval, and what is wrong with the
-// mirror when it shows, until ctx ends.
+// snapshot is every figure of the moment.
+func (p *pipeline) snapshot() status.Snapshot {
+	s := status.Snapshot{
+		Time: time.Now(), Frames: p.counts.frames.Load(),
+		Ring: p.ringStats(), Stack: p.stackStats(), Bridge: p.bridge.Stats(), Target: p.bridge.Health(),
+	}
+	for r := range s.Decap {
+		s.Decap[r] = p.counts.reasons[r].Load()
+	}
+	for _, w := range p.workers {
+		waiting, blocks := w.ring.Backlog()
+		s.RingWaiting += waiting
+		s.RingBlocks += blocks
+	}
+	return s
+}
+
+// flows are the connections that are followed, of all workers.
+func (p *pipeline) flows() (all []stack.FlowInfo) {
+	for _, w := range p.workers {
+		all = append(all, w.stack.Flows()...)
+	}
+	return all
+}
+
+// reportEvery logs the figures at each interval, and what is wrong when it
+// shows, until ctx ends.
 func (p *pipeline) reportEvery(ctx context.Context, interval time.Duration) {
 	var due <-chan time.Time // never, where interval is 0
 	if interval > 0 {
@@ -43,47 +69,43 @@ func (p *pipeline) reportEvery(ctx context.Context, interval time.Duration) {
 	}
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
-	var cut truncation
+	before := p.look()
 	for {
 		select {
 		case <-ctx.Done():
+			if p.live != nil {
+				p.live.show("")
+			}
 			return
 		case <-due:
 			p.report()
-		case now := <-look.C:
-			st := p.stackStats()
-			p.memory.follow(st.Flows)
-			cut.look(p, &st, now)
+		case <-look.C:
+			now := p.look()
+			if p.live != nil {
+				p.live.show(rates(before, now))
+			}
+			before = now
 		}
 	}
 }
 
-// warnPeriod is the least time between two warnings of a kind.
-const warnPeriod = time.Minute
-
-// truncation warns of packets that the mirror has cut.
-type truncation struct {
-	warned uint64    // packets that were warned of
-	next   time.Time // no warning before
-}
-
-func (t *truncation) look(p *pipeline, st *stack.Stats, now time.Time) {
-	n := p.counts.reasons[decap.InnerTruncated].Load() + p.counts.reasons[decap.TCPTruncated].Load() +
-		st.Dropped[stack.DropTruncated]
-	if n == t.warned || now.Before(t.next) {
-		return
+// look does what is to be done once a second.
+func (p *pipeline) look() *status.Snapshot {
+	s, problems := p.monitor.Look()
+	p.memory.follow(s.Stack.Flows)
+	for _, found := range problems {
+		p.log.Warn(found.Text, "count", found.Count, "do", found.Remedy)
 	}
-	p.log.Warn("the mirror cuts packets, and the streams they are of are lost: keep the MTU of the mirrored hosts at 8947 or less "+
-		"(a network load balancer passes on 8500 bytes at most), and set no PacketLength on the mirror session", "packets", n-t.warned)
-	t.warned, t.next = n, now.Add(warnPeriod)
+	return s
 }
 
 // report logs one line: what came, what became of it, and what was dropped,
 // by reason. Reasons that nothing was dropped for are left out.
 func (p *pipeline) report() {
-	ring, st, br := p.ringStats(), p.stackStats(), p.bridge.Stats()
+	now := p.snapshot()
+	ring, st, br := &now.Ring, &now.Stack, &now.Bridge
 	attrs := []any{
-		"packets_received", p.counts.frames.Load(),
+		"packets_received", now.Frames,
 		"packets_forwarded", st.Used,
 		"packets_held", st.Held,
 		"kernel_drops", ring.Drops,
@@ -98,7 +120,7 @@ func (p *pipeline) report() {
 		attrs = some(attrs, "end_"+outcome, n)
 	}
 	for r := decap.OK + 1; r < decap.NumReasons; r++ {
-		attrs = some(attrs, "drop_"+r.String(), p.counts.reasons[r].Load())
+		attrs = some(attrs, "drop_"+r.String(), now.Decap[r])
 	}
 	for r := range tap.FragmentDrops {
 		attrs = some(attrs, "drop_fragment_"+r.String(), ring.FragmentsDropped[r])

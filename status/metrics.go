@@ -1,0 +1,235 @@
+package status
+
+import (
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"netmirror/decap"
+	"netmirror/stack"
+	"netmirror/tap"
+)
+
+// metric is a figure of the snapshot for Prometheus.
+type metric struct {
+	name, help string
+	gauge      bool
+	value      func(*Snapshot) float64                // one value
+	label      string                                 // or one for each value of a label
+	values     func(*Snapshot, func(string, float64)) // in a fixed order
+}
+
+func count(name, help string, value func(*Snapshot) uint64) metric {
+	return metric{name: name, help: help, value: func(s *Snapshot) float64 { return float64(value(s)) }}
+}
+
+func gauge(name, help string, value func(*Snapshot) float64) metric {
+	return metric{name: name, help: help, gauge: true, value: value}
+}
+
+func each(name, label, help string, values func(*Snapshot, func(string, float64))) metric {
+	return metric{name: name, help: help, label: label, values: values}
+}
+
+// metrics are all of them, but for the histograms and what Go's own collectors
+// tell. Every counter counts since the start.
+//
+//	tap_packets = decap_dropped_packets + stack_packets
+//	stack_packets = stack_forwarded_packets + stack_held_packets + stack_dropped_packets
+//	stack_bytes = bridge_written_bytes + stack_held_bytes + stack_dropped_bytes
+//	stack_streams = bridge_connections + bridge_streams_ended
+//
+// whenever nothing is being worked on.
+var metrics = []metric{
+	count("netmirror_tap_packets_total", "Frames that the capture handed over.",
+		func(s *Snapshot) uint64 { return s.Frames }),
+	count("netmirror_tap_ring_dropped_packets_total", "Packets that found the ring full, so that netmirror never saw them.",
+		func(s *Snapshot) uint64 { return s.Ring.Drops }),
+	count("netmirror_tap_cut_packets_total", "Frames that the ring had no room for in full.",
+		func(s *Snapshot) uint64 { return s.Ring.Cut }),
+	each("netmirror_tap_dropped_fragments_total", "reason", "Outer IP fragments that never became a packet.",
+		func(s *Snapshot, put func(string, float64)) {
+			for d := range tap.FragmentDrops {
+				put(d.String(), float64(s.Ring.FragmentsDropped[d]))
+			}
+		}),
+	gauge("netmirror_tap_ring_used_ratio", "Part of the ring that waits for netmirror, 0 to 1.", (*Snapshot).RingUse),
+	each("netmirror_decap_dropped_packets_total", "reason", "Packets that are not of the service, or cannot be read.",
+		func(s *Snapshot, put func(string, float64)) {
+			for r := decap.OK + 1; r < decap.NumReasons; r++ {
+				put(r.String(), float64(s.Decap[r]))
+			}
+		}),
+	count("netmirror_stack_packets_total", "TCP packets of the service, both directions.",
+		func(s *Snapshot) uint64 { return s.Stack.Packets }),
+	count("netmirror_stack_forwarded_packets_total", "Client packets whose bytes (or SYN, FIN, RST) went into a stream.",
+		func(s *Snapshot) uint64 { return s.Stack.Used }),
+	each("netmirror_stack_dropped_packets_total", "reason", "Packets that went into no stream.",
+		func(s *Snapshot, put func(string, float64)) {
+			for d := range stack.NumDrops {
+				put(d.String(), float64(s.Stack.Dropped[d]))
+			}
+		}),
+	gauge("netmirror_stack_held_packets", "Client packets that wait for a missing one or for the target.",
+		func(s *Snapshot) float64 { return float64(s.Stack.Held) }),
+	count("netmirror_stack_bytes_total", "The clients' payload as received, repeats included.",
+		func(s *Snapshot) uint64 { return s.Stack.Bytes }),
+	each("netmirror_stack_dropped_bytes_total", "reason", "Payload that went into no stream.",
+		func(s *Snapshot, put func(string, float64)) {
+			for d := range stack.NumDrops {
+				put(d.String(), float64(s.Stack.DroppedBytes[d]))
+			}
+		}),
+	gauge("netmirror_stack_held_bytes", "Payload that waits for a missing packet or for the target.",
+		func(s *Snapshot) float64 { return float64(s.Stack.BytesHeld) }),
+	gauge("netmirror_stack_flows", "Connections that are followed.",
+		func(s *Snapshot) float64 { return float64(s.Stack.Flows) }),
+	count("netmirror_stack_streams_total", "Streams opened.",
+		func(s *Snapshot) uint64 { return s.Stack.FlowsOpened }),
+	count("netmirror_stack_picked_up_streams_total", "Streams that did not begin at a SYN.",
+		func(s *Snapshot) uint64 { return s.Stack.PickedUp }),
+	count("netmirror_stack_spliced_holes_total", "With --on-gap splice: how often a stream was altered.",
+		func(s *Snapshot) uint64 { return s.Stack.Spliced }),
+	count("netmirror_stack_spliced_bytes_total", "With --on-gap splice: what is missing in the streams.",
+		func(s *Snapshot) uint64 { return s.Stack.SplicedBytes }),
+	count("netmirror_stack_forgotten_attempts_total", "Connection attempts forgotten to remember newer ones.",
+		func(s *Snapshot) uint64 { return s.Stack.HalfOpenLost }),
+	gauge("netmirror_bridge_connections", "Streams that have a connection to the target, or are getting one.",
+		func(s *Snapshot) float64 { return float64(s.Bridge.Open) }),
+	each("netmirror_bridge_streams_ended_total", "outcome", "Streams by how they ended.",
+		func(s *Snapshot, put func(string, float64)) {
+			for _, name := range outcomes(s) {
+				put(name, float64(s.Bridge.Outcomes[name]))
+			}
+		}),
+	count("netmirror_bridge_turned_away_streams_total", "Streams beyond --max-conns, which end as shed.",
+		func(s *Snapshot) uint64 { return s.Bridge.TurnedAway }),
+	count("netmirror_bridge_dials_total", "Attempts to connect to the target, retries included.",
+		func(s *Snapshot) uint64 { return s.Bridge.Dials }),
+	count("netmirror_bridge_dial_errors_total", "Attempts to connect that failed.",
+		func(s *Snapshot) uint64 { return s.Bridge.DialErrors }),
+	count("netmirror_bridge_written_bytes_total", "Bytes that the target's connections took.",
+		func(s *Snapshot) uint64 { return s.Bridge.BytesWritten }),
+	count("netmirror_bridge_discarded_bytes_total", "Bytes of the target's answers, thrown away.",
+		func(s *Snapshot) uint64 { return s.Bridge.BytesDiscarded }),
+	count("netmirror_bridge_target_closed_first_total", "Streams whose target closed its side before the client did.",
+		func(s *Snapshot) uint64 { return s.Bridge.ClosedFirst }),
+	gauge("netmirror_bridge_target_up", "1 where the target took the last connection, 0 where it did not or was not tried yet.",
+		func(s *Snapshot) float64 {
+			if s.Target.Answers {
+				return 1
+			}
+			return 0
+		}),
+}
+
+// Metrics is what Prometheus is given. Histograms are observed by the stages.
+type Metrics struct {
+	registry *prometheus.Registry
+	latency  prometheus.Histogram
+	dial     *prometheus.HistogramVec
+}
+
+// NewMetrics makes the histograms.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "netmirror_forwarding_latency_seconds",
+			Help:    "Time from the capture of a client's bytes until the target's connection has taken them, sampled: one at a time for each connection.",
+			Buckets: []float64{.0005, .001, .002, .003, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}),
+		dial: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "netmirror_bridge_dial_duration_seconds",
+			Help:    "Time that an attempt to connect to the target took.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 3, 10},
+		}, []string{"result"}),
+	}
+	m.registry.MustRegister(m.latency, m.dial,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, result := range []string{"ok", "error"} {
+		m.dial.WithLabelValues(result)
+	}
+	return m
+}
+
+// Latency takes a forwarding latency.
+func (m *Metrics) Latency(d time.Duration) { m.latency.Observe(d.Seconds()) }
+
+// DialTime takes how long an attempt to connect took.
+func (m *Metrics) DialTime(d time.Duration, err error) {
+	result := "ok"
+	if err != nil {
+		result = "error"
+	}
+	m.dial.WithLabelValues(result).Observe(d.Seconds())
+}
+
+// Handler serves the metrics of the histograms, the monitor and the Go runtime.
+func (m *Metrics) Handler(monitor *Monitor) http.Handler {
+	m.registry.MustRegister(newCollector(monitor))
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: answerWithin})
+}
+
+// collector is a prometheus.Collector of the snapshot.
+type collector struct {
+	monitor *Monitor
+	descs   []*prometheus.Desc // of metrics
+	info    *prometheus.Desc
+	ready   *prometheus.Desc
+}
+
+func newCollector(m *Monitor) *collector {
+	c := &collector{
+		monitor: m,
+		info:    prometheus.NewDesc("netmirror_build_info", "1; which netmirror runs.", []string{"version", "goversion"}, nil),
+		ready:   prometheus.NewDesc("netmirror_ready", "What /readyz says: 1 while netmirror captures.", nil, nil),
+	}
+	for _, f := range metrics {
+		var labels []string
+		if f.label != "" {
+			labels = []string{f.label}
+		}
+		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, labels, nil))
+	}
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		ch <- d
+	}
+	ch <- c.info
+	ch <- c.ready
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	s := c.monitor.cfg.Source.Snapshot()
+	for i, f := range metrics {
+		kind := prometheus.CounterValue
+		if f.gauge {
+			kind = prometheus.GaugeValue
+		}
+		if f.label == "" {
+			ch <- prometheus.MustNewConstMetric(c.descs[i], kind, f.value(&s))
+			continue
+		}
+		f.values(&s, func(label string, v float64) {
+			ch <- prometheus.MustNewConstMetric(c.descs[i], kind, v, label)
+		})
+	}
+	ready := 0.0
+	if ok, _ := c.monitor.Ready(); ok {
+		ready = 1
+	}
+	ch <- prometheus.MustNewConstMetric(c.ready, prometheus.GaugeValue, ready)
+	version, _, _ := strings.Cut(c.monitor.cfg.Version, " ")
+	ch <- prometheus.MustNewConstMetric(c.info, prometheus.GaugeValue, 1, version, runtime.Version())
+}

@@ -1,0 +1,249 @@
+package status
+
+import (
+	"time"
+
+	"netmirror/stack"
+)
+
+// Severity says what a problem costs.
+type Severity string
+
+const (
+	// Loss: something that a client sent has not reached the target, or not whole.
+	Loss Severity = "loss"
+	// Note: something is not as expected, and it may be as wanted.
+	Note Severity = "note"
+)
+
+// Problem is something that an operator may want to look after.
+type Problem struct {
+	ID       string   `json:"id"`
+	Severity Severity `json:"severity"`
+	Count    uint64   `json:"count"`  // since the start
+	Recent   uint64   `json:"recent"` // in the last minute
+	Last     int64    `json:"last"`   // when it was last seen to grow, Unix milliseconds
+	Text     string   `json:"text"`
+	Remedy   string   `json:"remedy"`
+}
+
+// rule is how a problem is recognised: its count grows.
+type rule struct {
+	id       string
+	severity Severity
+	logged   bool // the stage that has it says so in the log itself
+	count    func(*Snapshot) uint64
+	text     string // behind a number
+	remedy   string
+}
+
+func dropped(d stack.Drop) func(*Snapshot) uint64 {
+	return func(s *Snapshot) uint64 { return s.Stack.Dropped[d] }
+}
+
+func outcome(name string) func(*Snapshot) uint64 {
+	return func(s *Snapshot) uint64 { return s.Bridge.Outcomes[name] }
+}
+
+// rules are in the order of their weight. What they say is of the packets and
+// streams that they count, whose number stands before it.
+var rules = []rule{
+	{"ring_full", Loss, false, func(s *Snapshot) uint64 { return s.Ring.Drops },
+		"packets found the ring full, and what they carried is lost",
+		"give netmirror more processor time (fewer neighbours, more --workers), then a larger --ring-mib; or mirror fewer hosts to one netmirror"},
+	{"target_refused", Loss, true, outcome("target-refused"),
+		"streams were given up because the target took no connection",
+		"see that the service at --to runs and is reachable from here; netmirror check tries it"},
+	{"truncated", Loss, false, (*Snapshot).truncated,
+		"packets were cut by the mirror, and the streams that they are of are lost",
+		"keep the MTU of the mirrored hosts at 8947 or less (a network load balancer passes on 8500 bytes at most), and set no PacketLength on the mirror session"},
+	{"gap", Loss, false, outcome("gap"),
+		"streams were reset because the mirror has lost a packet of theirs",
+		"a mirror drops its packets first where a host or its network is busy: look at the mirrored host's bandwidth, and at the drops of this host's interface (ethtool -S)"},
+	{"target_slow", Loss, false, outcome("target-slow"),
+		"streams were reset because the target took nothing for too long",
+		"give the target more capacity, or raise --write-timeout"},
+	{"target_closed", Loss, false, func(s *Snapshot) uint64 { return s.Stack.Dropped[stack.DropTargetEnded] },
+		"packets went down with connections that the target closed before the client did",
+		"look into the target's log; its keep-alive limits should not be below those of the real service"},
+	{"max_conns", Loss, false, func(s *Snapshot) uint64 { return s.Bridge.TurnedAway },
+		"streams found as many connections to the target open as there may be",
+		"raise --max-conns"},
+	{"max_flows", Loss, false, dropped(stack.DropFlowLimit),
+		"packets were of connections beyond those that may be followed",
+		"raise --max-flows, and --total-mib by 20 KiB for each"},
+	{"total_budget", Loss, false, dropped(stack.DropTotalBudget),
+		"packets went down because all connections together held more than they may",
+		"raise --total-mib, or see why the target takes so little"},
+	{"flow_budget", Loss, false, dropped(stack.DropFlowBudget),
+		"packets went down because their connection held more than it may",
+		"raise --flow-kib, or see why the target takes so little"},
+	{"bad_checksum", Loss, false, dropped(stack.DropBadChecksum),
+		"packets were dropped for a wrong TCP checksum",
+		"where the mirrored host leaves checksums to its network card in a way that is not recognised, use --verify-checksums never"},
+	{"fragments", Loss, false, (*Snapshot).fragments,
+		"fragments of the mirror's packets never became whole",
+		"raise the MTU between the mirror and here, so that its packets need no fragments"},
+	{"cut", Loss, false, func(s *Snapshot) uint64 { return s.Ring.Cut },
+		"packets did not fit into the ring whole",
+		"turn off receive offload on the interface (ethtool -K NAME gro off)"},
+	{"idle", Loss, false, outcome("idle"),
+		"streams were reset because their client was silent for too long",
+		"raise --idle-timeout, if such connections are to be kept"},
+	{"broken", Note, false, (*Snapshot).broken,
+		"packets could not be read",
+		"find out what else is sent to the mirror's UDP port; the reasons are under drop_ in the log"},
+	{"mid_stream", Note, false, dropped(stack.DropMidStream),
+		"packets were of connections in which no stream could begin",
+		"nothing, where connections older than netmirror are not HTTP/1, or --midstream is off; else the mirror loses packets"},
+	{"half_open", Note, false, func(s *Snapshot) uint64 { return s.Stack.HalfOpenLost },
+		"connection attempts were forgotten to remember newer ones",
+		"expect this in a SYN flood; else raise --max-half-open"},
+}
+
+// nothingAfter is how long to wait for a first packet before saying so.
+const nothingAfter = 30 * time.Second
+
+// silence and onesided are problems that are there or not, and have no count.
+var silence = rule{id: "silence", severity: Note,
+	text: "no packet of the service has come so far",
+	remedy: "run netmirror check with the same flags: it tells which VNIs, ports and directions the mirror brings; " +
+		"UDP 4789 must be let in from the mirror's sources"}
+
+var onesided = rule{id: "one_direction", severity: Note,
+	text:   "no packet from the clients has come, only the server's answers",
+	remedy: "have the mirror session take both directions, or the one towards the service: netmirror forwards what clients send"}
+
+// watch finds problems by comparing figures over time. It is used by one
+// goroutine at a time.
+type watch struct {
+	begin time.Time
+	seen  map[string]*sighting
+}
+
+// sighting is what is known of one problem.
+type sighting struct {
+	problem Problem
+	logNext time.Time // not in the log before
+	logged  uint64    // count that was logged last
+	minute  window
+}
+
+// window is a count's past minute.
+type window struct {
+	at     [12]int64 // which span of 5 s
+	counts [12]uint64
+}
+
+const windowSpan = 5 * time.Second
+
+func (w *window) add(now time.Time, n uint64) {
+	span := now.UnixNano() / int64(windowSpan)
+	i := span % int64(len(w.at))
+	if w.at[i] != span {
+		w.at[i], w.counts[i] = span, 0
+	}
+	w.counts[i] += n
+}
+
+// since is the sum of the spans that begin after now-d.
+func (w *window) since(now time.Time, d time.Duration) (sum uint64) {
+	first := now.Add(-d).UnixNano()/int64(windowSpan) + 1
+	for i, at := range w.at {
+		if at >= first {
+			sum += w.counts[i]
+		}
+	}
+	return sum
+}
+
+func newWatch(begin time.Time) *watch {
+	return &watch{begin: begin, seen: make(map[string]*sighting)}
+}
+
+// logEvery is the least time between two lines about the same problem.
+const logEvery = time.Minute
+
+// look compares s with what was seen before and returns what is to be logged
+// now, with the numbers since the line before as Count.
+func (w *watch) look(s *Snapshot) (log []Problem) {
+	for i := range rules {
+		r := &rules[i]
+		if n := r.count(s); n > 0 {
+			log = w.sighted(r, n, s.Time, log)
+		}
+	}
+	w.condition(&silence, s.Time, s.Frames == 0 && s.Time.Sub(w.begin) >= nothingAfter, &log)
+	clients := s.Stack.Packets - s.Stack.Dropped[stack.DropReverse]
+	w.condition(&onesided, s.Time, clients == 0 && s.Stack.Packets > 0 && s.Time.Sub(w.begin) >= nothingAfter, &log)
+	return log
+}
+
+func (w *watch) sighted(r *rule, n uint64, now time.Time, log []Problem) []Problem {
+	at := w.seen[r.id]
+	if at == nil {
+		at = &sighting{problem: Problem{ID: r.id, Severity: r.severity, Text: r.text, Remedy: r.remedy}}
+		w.seen[r.id] = at
+	}
+	p := &at.problem
+	if n > p.Count {
+		at.minute.add(now, n-p.Count)
+		p.Count, p.Last = n, now.UnixMilli()
+	}
+	p.Recent = at.minute.since(now, time.Minute)
+	if r.logged || p.Count == at.logged || now.Before(at.logNext) {
+		return log
+	}
+	line := *p
+	line.Count -= at.logged
+	at.logged, at.logNext = p.Count, now.Add(logEvery)
+	return append(log, line)
+}
+
+// condition keeps a problem that is there or not.
+func (w *watch) condition(r *rule, now time.Time, there bool, log *[]Problem) {
+	at := w.seen[r.id]
+	if !there {
+		delete(w.seen, r.id)
+		return
+	}
+	if at == nil {
+		at = &sighting{}
+		w.seen[r.id] = at
+	}
+	at.problem = Problem{ID: r.id, Severity: r.severity, Text: r.text, Remedy: r.remedy, Last: now.UnixMilli()}
+	if !now.Before(at.logNext) {
+		at.logNext = now.Add(logEvery)
+		*log = append(*log, at.problem)
+	}
+}
+
+// problems are those that were seen, the weightiest first.
+func (w *watch) problems(now time.Time) []Problem {
+	all := make([]Problem, 0, len(w.seen))
+	for _, id := range order {
+		if at := w.seen[id]; at != nil {
+			p := at.problem
+			p.Recent = at.minute.since(now, time.Minute)
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// order is that of the problems when they are shown.
+var order = func() []string {
+	ids := []string{silence.id, onesided.id}
+	for _, r := range rules {
+		ids = append(ids, r.id)
+	}
+	return ids
+}()
+
+// recent is how much of a problem's count came in the last d, a minute at most.
+func (w *watch) recent(id string, now time.Time, d time.Duration) uint64 {
+	if at := w.seen[id]; at != nil {
+		return at.minute.since(now, d)
+	}
+	return 0
+}

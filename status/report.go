@@ -1,0 +1,94 @@
+package status
+
+import (
+	"cmp"
+	"net/http"
+	"time"
+)
+
+// report is /status.json.
+type report struct {
+	Version  string    `json:"version"`
+	Started  int64     `json:"started"` // Unix milliseconds, like every time here
+	Now      int64     `json:"now"`
+	Phase    Phase     `json:"phase"`
+	Ready    bool      `json:"ready"`
+	Why      string    `json:"why,omitempty"` // it is not ready
+	Problems []Problem `json:"problems"`      // the weightiest first
+	Target   target    `json:"target"`
+	Totals   totals    `json:"totals"`
+	Settings []Setting `json:"settings"`
+}
+
+// target is what is known of the target.
+type target struct {
+	Address     string `json:"address"`
+	State       string `json:"state"` // "unknown", "answers", "fails"
+	Since       int64  `json:"since,omitempty"`
+	Error       string `json:"error,omitempty"`
+	Connections int64  `json:"connections"`
+	Dials       uint64 `json:"dials"`
+	DialErrors  uint64 `json:"dial_errors"`
+}
+
+// totals are counts since the start and, from Flows on, figures of the moment.
+type totals struct {
+	Packets          uint64            `json:"packets"`
+	PacketsForwarded uint64            `json:"packets_forwarded"`
+	BytesReceived    uint64            `json:"bytes_received"`
+	BytesForwarded   uint64            `json:"bytes_forwarded"`
+	Streams          uint64            `json:"streams"`
+	PickedUp         uint64            `json:"picked_up"`
+	Ended            map[string]uint64 `json:"ended"` // streams by outcome, all of them
+	Lost             map[string]uint64 `json:"lost"`  // packets by reason; those that count nothing are left out
+
+	Flows       int    `json:"flows"`
+	PacketsHeld uint64 `json:"packets_held"`
+	BytesHeld   uint64 `json:"bytes_held"`
+	RingWaiting int    `json:"ring_waiting"` // blocks
+	RingBlocks  int    `json:"ring_blocks"`
+}
+
+func (m *Monitor) report() report {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now, s := time.Now(), &m.last
+	r := report{
+		Version: m.cfg.Version, Started: m.begin.UnixMilli(), Now: now.UnixMilli(),
+		Phase: m.phase, Problems: m.watch.problems(now), Settings: m.cfg.Settings,
+		Target: target{Address: m.cfg.Target, State: "unknown", Connections: s.Bridge.Open, Dials: s.Bridge.Dials, DialErrors: s.Bridge.DialErrors},
+		Totals: totals{
+			Packets: s.Frames, PacketsForwarded: s.Stack.Used,
+			BytesReceived: s.Stack.Bytes, BytesForwarded: s.Bridge.BytesWritten,
+			Streams: s.Stack.FlowsOpened, PickedUp: s.Stack.PickedUp, Ended: s.Bridge.Outcomes, Lost: lostPackets(s),
+			Flows: s.Stack.Flows, PacketsHeld: s.Stack.Held, BytesHeld: s.Stack.BytesHeld,
+			RingWaiting: s.RingWaiting, RingBlocks: s.RingBlocks,
+		},
+	}
+	r.Ready, r.Why = m.readyLocked(now)
+	if h := s.Target; h.Tried {
+		r.Target.State, r.Target.Since = "answers", h.Since.UnixMilli()
+		if !h.Answers {
+			r.Target.State, r.Target.Error = "fails", h.Err.Error()
+		}
+	}
+	return r
+}
+
+func (m *Monitor) serveReport(w http.ResponseWriter, _ *http.Request) { writeJSON(w, m.report()) }
+
+// serveHistory answers /history.json: the samples behind the time in since, or
+// all that there are.
+func (m *Monitor) serveHistory(w http.ResponseWriter, r *http.Request) {
+	since, err := number(cmp.Or(r.FormValue("since"), "0"))
+	if err != nil {
+		http.Error(w, "since: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	m.mu.Lock()
+	samples := m.history.since(since)
+	m.mu.Unlock()
+	writeJSON(w, map[string]any{
+		"started": m.begin.UnixMilli(), "interval": sampleEvery.Milliseconds(), "span": historySpan.Milliseconds(), "samples": samples,
+	})
+}

@@ -1,0 +1,83 @@
+// Package status tells an operator what netmirror is doing: Prometheus metrics,
+// health, the live connections, what is wrong and what to do about it, over HTTP
+// and for the log.
+//
+// It only looks: nothing that it serves changes anything, and however often it is
+// asked, the stages are asked once a second at most, but for metrics.
+package status
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"netmirror/bridge"
+	"netmirror/decap"
+	"netmirror/stack"
+	"netmirror/tap"
+)
+
+// Snapshot is every figure of netmirror at one moment, all workers together.
+type Snapshot struct {
+	Time time.Time
+
+	Frames uint64                   // handed over by the capture
+	Decap  [decap.NumReasons]uint64 // of them, those that went no further, by reason; OK is 0
+
+	Ring        tap.Stats
+	RingWaiting int // blocks of the ring that wait for netmirror, or are being read
+	RingBlocks  int // blocks that there are
+
+	Stack  stack.Stats
+	Bridge bridge.Stats
+	Target bridge.Health
+}
+
+// RingUse is the part of the ring that is occupied, 0 to 1.
+func (s *Snapshot) RingUse() float64 {
+	return float64(s.RingWaiting) / float64(max(s.RingBlocks, 1))
+}
+
+// truncated is how many packets the mirror has cut.
+func (s *Snapshot) truncated() uint64 {
+	return s.Decap[decap.InnerTruncated] + s.Decap[decap.TCPTruncated] + s.Stack.Dropped[stack.DropTruncated]
+}
+
+// broken is how many packets could not be read for another reason.
+func (s *Snapshot) broken() (n uint64) {
+	for r := range decap.NumReasons {
+		if r.Broken() && r != decap.InnerTruncated && r != decap.TCPTruncated {
+			n += s.Decap[r]
+		}
+	}
+	return n
+}
+
+// fragments is how many outer fragments never became a packet.
+func (s *Snapshot) fragments() (n uint64) {
+	for d, count := range s.Ring.FragmentsDropped {
+		if tap.FragmentDrop(d) != tap.DropDuplicate {
+			n += count
+		}
+	}
+	return n
+}
+
+// Setting is a flag and the value in force.
+type Setting struct {
+	Flag    string `json:"flag"`
+	Value   string `json:"value"`
+	Default bool   `json:"default"` // nobody has set it
+}
+
+// Phase is how far netmirror has got in its life.
+type Phase string
+
+const (
+	Starting  Phase = "starting"
+	Capturing Phase = "capturing"
+	Draining  Phase = "draining" // the capture has ended; what was captured is being delivered
+)
+
+// outcomes are the names of all ends that a stream can have, in order.
+func outcomes(s *Snapshot) []string { return slices.Sorted(maps.Keys(s.Bridge.Outcomes)) }
