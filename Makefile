@@ -4,13 +4,22 @@
 GOOS        ?= linux
 GOARCH      ?= $(shell go env GOARCH)
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+NFPM        ?= github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 BIN         := bin/netmirror
 
-.PHONY: build test demo bench deps lint unit property fuzz e2e clean
+.PHONY: build dist dist-check test demo bench deps lint unit property fuzz e2e clean
 
 ## build: a static binary for linux/GOARCH in bin/
 build:
 	CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -trimpath -ldflags='-s -w' -o $(BIN) .
+
+## dist: deb, rpm and .tar.gz for amd64 and arm64, and their SHA256SUMS, in dist/
+dist:
+	NFPM=$(NFPM) deploy/dist.sh
+
+## dist-check: whether two builds of HEAD that share nothing are the same, byte for byte
+dist-check:
+	NFPM=$(NFPM) deploy/dist-check.sh
 
 ## test: everything: vet, linter, race tests, random connections, fuzzing, end to end
 test: deps lint unit property fuzz e2e
@@ -51,4 +60,4 @@ e2e: build
 	NETMIRROR_BIN=$(CURDIR)/$(BIN) CGO_ENABLED=1 go test -race -timeout 10m ./e2e/...
 
 clean:
-	rm -rf bin
+	rm -rf bin dist
