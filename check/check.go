@@ -1,12 +1,17 @@
-// Package check looks at what a mirror brings to an interface, without
-// forwarding anything, and says in words whether netmirror would have work there,
-// and how to call it.
+// Package check looks at what a mirror brings to an interface, and says in words
+// whether netmirror would have work there, and how to call it.
+//
+// It forwards nothing and never sends a packet to anyone but the target, to which
+// it makes one connection that it closes at once. What it prints of captured
+// packets are numbers and addresses only, so that nothing in them reaches the
+// terminal.
 package check
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"io"
+	"net"
 	"time"
 )
 
@@ -18,14 +23,66 @@ type Config struct {
 	Port      uint16   // the service's TCP port; 0: not known yet
 	Target    string   // host:port of the shadow service; "": not known yet
 
-	DialTimeout time.Duration // for the target
-	Time        time.Duration // how long to look at the mirror's packets
+	DialTimeout time.Duration // for the target; 0 means 3 s
+	Time        time.Duration // how long to look at the mirror's packets; 0 means 10 s
 
 	Program string // what netmirror is called as, for the command to run
 }
 
-// Run writes what it finds to out while it finds it, and a verdict. ok says that
-// netmirror can be run like this. The error is one that kept it from looking.
+const (
+	defaultVXLANPort   = 4789 // RFC 7348, section 8
+	defaultDialTimeout = 3 * time.Second
+	defaultTime        = 10 * time.Second
+)
+
+func (c Config) withDefaults() Config {
+	c.VXLANPort = cmp.Or(c.VXLANPort, defaultVXLANPort)
+	c.DialTimeout = cmp.Or(c.DialTimeout, defaultDialTimeout)
+	c.Time = cmp.Or(c.Time, defaultTime)
+	c.Program = cmp.Or(c.Program, "netmirror")
+	return c
+}
+
+// Run writes what it finds to out while it finds it, and a verdict. It looks for
+// c.Time, or until ctx ends, which does not keep it from saying what it has.
+//
+// ok says that netmirror would have packets of clients to forward with these
+// settings, or, where some are not given, with the only ones that they can be; that
+// a target can make something of them, which it cannot of TLS; and that the
+// target, where one is given, answers. The error is one that kept it from looking
+// or from writing; that the set-up is wrong, the privilege missing for example, is
+// none.
 func Run(ctx context.Context, c Config, out io.Writer) (ok bool, err error) {
-	return false, errors.New("check: not there yet")
+	c = c.withDefaults()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := &report{out: out}
+	target := dial(ctx, c) // takes its time meanwhile
+	var chosen *choice
+	if ifi, fit := r.link(c.Interface); fit {
+		if chosen, err = mirror(ctx, r, c, ifi); err != nil {
+			return false, err
+		}
+	}
+	r.target(c, target, chosen)
+	r.verdict(c, chosen)
+	return r.first == "", r.err
+}
+
+// mirror looks at the interface's packets and says what they are. It gives the
+// service to forward, nil where none was found.
+func mirror(ctx context.Context, r *report, c Config, ifi *net.Interface) (*choice, error) {
+	s, err := look(ctx, r, c, ifi)
+	if s == nil || err != nil {
+		return nil, err
+	}
+	if !r.arrivals(c, s) {
+		return nil, nil
+	}
+	r.table(c, s)
+	chosen := r.choose(c, s)
+	if chosen != nil {
+		r.service(s, chosen)
+	}
+	return chosen, nil
 }

@@ -36,6 +36,7 @@ func testAccepted(t *testing.T, rows []accepted) {
 			if cap(got.IP) != len(got.IP) {
 				t.Errorf("IP has %d spare bytes: an append would overwrite the frame", cap(got.IP)-len(got.IP))
 			}
+			checkParts(t, row.frame, got, decap.OK)
 		})
 	}
 }
@@ -60,6 +61,7 @@ func testRefused(t *testing.T, rows []refused) {
 			if diff := cmp.Diff(untouched, p); diff != "" {
 				t.Errorf("a refused frame wrote the packet:\n%s", diff)
 			}
+			checkParts(t, row.frame, p, row.want)
 		})
 	}
 }

@@ -43,6 +43,7 @@ func checkInvariants(t *testing.T, d *decap.Decoder, frame []byte) {
 	if !bytes.Equal(before, frame) {
 		t.Fatalf("%v: the frame was changed", r)
 	}
+	checkParts(t, frame, p, r)
 	if r != decap.OK {
 		if r >= decap.NumReasons || p.IP != nil {
 			t.Fatalf("reason %d, packet %+v", r, p)

@@ -1,0 +1,176 @@
+package check
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// The other ports that a mirror is likely to come to by mistake.
+const (
+	linuxVXLANPort = 8472 // Linux's default, from before RFC 7348 (drivers/net/vxlan, vxlan_port)
+	genevePort     = 6081 // RFC 8926, section 3.3; AWS' Gateway Load Balancer
+)
+
+// place is an interface, by the kernel's number, and a UDP port.
+type place struct {
+	link int
+	port uint16
+}
+
+const (
+	// drainInterval is how often what came is counted; what does not fit the
+	// socket's buffer in between is not, so that a busy overlay network on such a
+	// port costs next to nothing.
+	drainInterval = 20 * time.Millisecond
+	// snapBytes holds an IP header and the UDP ports.
+	snapBytes = 64
+	udpHeader = 8
+)
+
+// beside counts what comes to the usual ports of tunnels on all interfaces, but
+// for the mirror's port on the interface that is looked at. Unlike a tap it holds
+// no port, which on these may be another program's, and leaves the interfaces as
+// they are, not promiscuous.
+type beside struct {
+	fd   int
+	seen map[place]uint64
+	quit chan struct{} // closed by end
+	done chan struct{} // closed when counting has ended
+}
+
+// listenBeside starts to count. link and port are those that are left out.
+func listenBeside(link int, port uint16) (*beside, error) {
+	// SOCK_DGRAM takes the link's header off, whatever it is (packet(7)).
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := startBeside(fd, link, port); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	b := &beside{fd: fd, seen: make(map[place]uint64), quit: make(chan struct{}), done: make(chan struct{})}
+	go b.count()
+	return b, nil
+}
+
+func startBeside(fd, link int, port uint16) error {
+	raw, err := bpf.Assemble(besideFilter(link, port))
+	if err != nil {
+		return err
+	}
+	filter := make([]unix.SockFilter, len(raw))
+	for i, in := range raw {
+		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+		&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}); err != nil {
+		return err
+	}
+	var proto [2]byte // in network byte order
+	binary.BigEndian.PutUint16(proto[:], unix.ETH_P_ALL)
+	return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: binary.NativeEndian.Uint16(proto[:])})
+}
+
+// count drains the socket now and then, until end.
+func (b *beside) count() {
+	defer close(b.done)
+	tick := time.NewTicker(drainInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-b.quit:
+			b.drain()
+			return
+		case <-tick.C:
+			b.drain()
+		}
+	}
+}
+
+// maxDrain bounds what one drain counts, where packets come as fast as they are
+// counted.
+const maxDrain = 4096
+
+func (b *beside) drain() {
+	var packet [snapBytes]byte
+	for range maxDrain {
+		n, from, err := unix.Recvfrom(b.fd, packet[:], 0)
+		if errors.Is(err, unix.EINTR) || errors.Is(err, unix.ENETDOWN) {
+			continue
+		}
+		if err != nil {
+			return // there is none
+		}
+		if at, ok := from.(*unix.SockaddrLinklayer); ok {
+			if port, ok := udpPort(packet[:n]); ok {
+				b.seen[place{at.Ifindex, port}]++
+			}
+		}
+	}
+}
+
+// udpPort gives the destination port of an IP packet that passed the filter.
+func udpPort(ip []byte) (port uint16, ok bool) {
+	if len(ip) == 0 {
+		return 0, false
+	}
+	off := 40 // behind IPv6 (RFC 8200, section 3)
+	if ip[0]>>4 == versionIPv4 {
+		off = int(ip[0]&0x0f) * 4
+	}
+	if len(ip) < off+4 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint16(ip[off+2:]), true
+}
+
+// end stops counting and gives what came.
+func (b *beside) end() map[place]uint64 {
+	close(b.quit)
+	<-b.done
+	unix.Close(b.fd)
+	return b.seen
+}
+
+// besideFilter takes received UDP packets to one of the ports, over IPv4 or over
+// IPv6 without extension headers. It is no matter if one is missed.
+func besideFilter(link int, port uint16) []bpf.Instruction {
+	drop := bpf.RetConstant{Val: 0}
+	require := func(v uint32) []bpf.Instruction {
+		return []bpf.Instruction{bpf.JumpIf{Cond: bpf.JumpEqual, Val: v, SkipTrue: 1}, drop}
+	}
+	v4 := slices.Concat(
+		[]bpf.Instruction{bpf.LoadAbsolute{Off: 9, Size: 1}}, require(unix.IPPROTO_UDP),
+		[]bpf.Instruction{
+			bpf.LoadAbsolute{Off: 6, Size: 2},
+			bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 0x1fff, SkipFalse: 1}, drop, // a later fragment has no port
+			bpf.LoadMemShift{Off: 0}, bpf.LoadIndirect{Off: 2, Size: 2},
+		})
+	v6 := slices.Concat(require(unix.ETH_P_IPV6),
+		[]bpf.Instruction{bpf.LoadAbsolute{Off: 6, Size: 1}}, require(unix.IPPROTO_UDP),
+		[]bpf.Instruction{bpf.LoadAbsolute{Off: 40 + 2, Size: 2}})
+	v4 = append(v4, bpf.Jump{Skip: uint32(len(v6))})
+	return slices.Concat(
+		[]bpf.Instruction{
+			bpf.LoadExtension{Num: bpf.ExtType}, // what the host sends itself is none of the mirror's
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.PACKET_OUTGOING, SkipFalse: 1}, drop,
+			bpf.LoadExtension{Num: bpf.ExtProto},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.ETH_P_IP, SkipFalse: uint8(len(v4))},
+		}, v4, v6,
+		[]bpf.Instruction{
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: linuxVXLANPort, SkipTrue: 4},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: genevePort, SkipTrue: 3},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: defaultVXLANPort, SkipTrue: 2},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(port), SkipTrue: 1}, drop,
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(port), SkipTrue: 3},
+			bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(link), SkipTrue: 1}, drop,
+			bpf.RetConstant{Val: snapBytes},
+		})
+}

@@ -1,0 +1,119 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// choice is the service to forward.
+type choice struct {
+	vnis []uint32
+	port uint16
+	service
+}
+
+// choose finds the service that was given, or the only one that it can be. Where
+// there is none it says why, and gives nil.
+func (r *report) choose(c Config, s *seen) *choice {
+	ids := s.matching(c.VNIs, c.Port)
+	switch {
+	case len(ids) == 0:
+		r.absent(c, s)
+		return nil
+	case len(c.VNIs) > 0 && c.Port != 0:
+		return s.choice(c.VNIs, ids)
+	case len(ids) > 1 || s.services.forgotten > 0:
+		c.VNIs, c.Port = []uint32{ids[0].vni}, ids[0].port
+		r.fault(fmt.Sprintf("choose the service of the table that is to be forwarded, the busiest for example: %s", c.command("check")),
+			"service: several were seen, and which one to forward was not given")
+		return nil
+	}
+	return s.choice([]uint32{ids[0].vni}, ids)
+}
+
+// matching gives the services that were seen of the VNIs and the port, the busiest
+// first; none of the VNIs, or port 0, stand for any.
+func (s *seen) matching(vnis []uint32, port uint16) []serviceID {
+	var ids []serviceID
+	for id, v := range s.services.entries {
+		if (len(vnis) == 0 || slices.Contains(vnis, id.vni)) && (port == 0 || id.port == port) && v.packets() > 0 {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b serviceID) int {
+		return cmp.Or(byPackets(s.services.entries[a], s.services.entries[b]), cmp.Compare(a.vni, b.vni), cmp.Compare(a.port, b.port))
+	})
+	return ids
+}
+
+// choice puts the services of one port together.
+func (s *seen) choice(vnis []uint32, ids []serviceID) *choice {
+	ch := &choice{vnis: vnis, port: ids[0].port}
+	for _, id := range ids {
+		ch.merge(s.services.entries[id])
+	}
+	return ch
+}
+
+// absent tells that the service that was given was not seen, and what to give
+// instead.
+func (r *report) absent(c Config, s *seen) {
+	present := false
+	for _, vni := range c.VNIs {
+		present = present || s.vnis.entries[vni] != nil
+	}
+	switch {
+	case len(c.VNIs) > 0 && !present:
+		seen := s.networks()
+		r.fault(remedyVNI(seen, s.matching(nil, c.Port)), "service: no packets of VNI %s; seen: %s", numbers(c.VNIs), listVNIs(seen))
+	case c.Port != 0:
+		ids := s.matching(c.VNIs, 0)
+		of := ""
+		if len(c.VNIs) > 0 {
+			of = " of VNI " + numbers(c.VNIs)
+		}
+		r.fault(remedyPort(ids), "service: no packets%s of TCP port %d; seen: %s", of, c.Port, s.listPorts(ids))
+	default:
+		r.fault("have the mirror's filter let the service's TCP through", "service: no TCP packets of VNI %s", numbers(c.VNIs))
+	}
+}
+
+func remedyVNI(seen []vniCount, of []serviceID) string {
+	if len(seen) == 1 {
+		return fmt.Sprintf("use --vni %d", seen[0].vni)
+	}
+	if len(of) == 1 {
+		return fmt.Sprintf("use --vni %d, which has that port", of[0].vni)
+	}
+	return "use the VNI that the mirror session has, one of these, with --vni"
+}
+
+func remedyPort(ids []serviceID) string {
+	ports := make(map[uint16]bool)
+	for _, id := range ids {
+		ports[id.port] = true
+	}
+	if len(ports) == 1 {
+		return fmt.Sprintf("use --port %d", ids[0].port)
+	}
+	return "use the port that the mirrored clients connect to, which is not that of a load balancer in front of them, with --port; or have the mirror's filter let it through"
+}
+
+// vniCount is a VNI and how many packets it had.
+type vniCount struct {
+	vni     uint32
+	packets uint64
+}
+
+// networks gives the VNIs that were seen, the busiest first.
+func (s *seen) networks() []vniCount {
+	var seen []vniCount
+	for vni, n := range s.vnis.entries {
+		seen = append(seen, vniCount{vni, n.packets})
+	}
+	slices.SortFunc(seen, func(a, b vniCount) int {
+		return cmp.Or(cmp.Compare(b.packets, a.packets), cmp.Compare(a.vni, b.vni))
+	})
+	return seen
+}

@@ -1,0 +1,77 @@
+package check
+
+import "fmt"
+
+// service tells what the chosen service's packets are good for.
+func (r *report) service(s *seen, ch *choice) {
+	name := fmt.Sprintf("service: VNI %s, port %d", numbers(ch.vnis), ch.port)
+	if ch.client.packets == 0 {
+		r.fault("mirror the other direction too, the packets that go to port "+fmt.Sprint(ch.port),
+			"%s: only the servers' side is mirrored, so that there is nothing to forward", name)
+		return
+	}
+	r.ok("%s: %s of clients in %s, %d of them new", name,
+		count(ch.client.packets, "packet"), count(ch.conns, "connection"), ch.opened)
+	if ch.server.packets == 0 {
+		r.ok("%s: only the clients' side is mirrored, which is enough", name)
+	}
+	if !r.data(name, ch) {
+		return
+	}
+	r.wholeness(s, name, ch)
+	r.language(name, ch)
+	// A packet that is mirrored twice is half of what came.
+	if ch.repeats*4 >= ch.packets() {
+		r.note("%s: %d of %d packets came twice, as where both ends of a connection are mirrored; netmirror takes one of each",
+			name, ch.repeats, ch.packets())
+	}
+}
+
+// data tells whether the clients sent some. It is false where nothing could be
+// forwarded.
+func (r *report) data(name string, ch *choice) bool {
+	switch {
+	case ch.client.payload == 0 && ch.opened == 0:
+		r.fault("look for longer, with --time, or while the service has something to do",
+			"%s: the clients sent nothing but acknowledgements", name)
+		return false
+	case ch.client.payload == 0:
+		r.note("%s: the clients opened connections and sent nothing", name)
+	case ch.opened == 0:
+		r.note("%s: no new connection was seen; one that is older than netmirror is forwarded from its next HTTP/1 request on, or not at all", name)
+	}
+	return true
+}
+
+// wholeness tells what the mirror cut of the clients' packets.
+func (r *report) wholeness(s *seen, name string, ch *choice) {
+	cut, payload := ch.client.cut, ch.client.payload
+	if cut == 0 {
+		return
+	}
+	const format = "%s: of the clients' %s with data %d are truncated, to %d bytes of IP at most; they are lost, and their streams reset"
+	if cut*2 >= payload {
+		r.fault(s.uncut(), format, name, count(payload, "packet"), cut, ch.client.cutAt)
+		return
+	}
+	r.note(format+": %s", name, count(payload, "packet"), cut, ch.client.cutAt, s.uncut())
+}
+
+// language tells what the clients speak.
+func (r *report) language(name string, ch *choice) {
+	spoken := ch.spoken()
+	of := fmt.Sprintf("in %d of the %s in which clients sent data", ch.speaks[spoken], count(ch.talked(), "connection"))
+	switch spoken {
+	case http1:
+		r.ok("%s: HTTP/1 %s", name, of)
+	case http2:
+		r.ok("%s: HTTP/2 %s; it is forwarded from a connection's beginning only", name, of)
+	case tls:
+		r.fault("mirror behind the TLS termination, between it and the service, where the clients' requests are in the clear",
+			"%s: TLS %s; the shadow service has not agreed on its keys, and cannot decrypt it", name, of)
+	default:
+		if ch.talked() > 0 {
+			r.note("%s: neither HTTP nor TLS, as far as seen; it is forwarded from a connection's beginning until it loses a packet", name)
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package check
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+)
+
+// maxFlows is how many connections are told apart before they are added to their
+// services and forgotten. 65536 of them take some 20 MiB.
+const maxFlows = 1 << 16
+
+// flowKey is a mirrored connection, whichever direction a packet has.
+type flowKey struct {
+	vni  uint32
+	ends [2]netip.AddrPort // the lower one first
+}
+
+// keyOf gives a segment's connection, and which of its ends has sent it.
+func keyOf(vni uint32, s *segment) (k flowKey, from int) {
+	if s.src.Compare(s.dst) > 0 {
+		return flowKey{vni, [2]netip.AddrPort{s.dst, s.src}}, 1
+	}
+	return flowKey{vni, [2]netip.AddrPort{s.src, s.dst}}, 0
+}
+
+// flow is what was seen of a connection.
+type flow struct {
+	sides   [2]side // by the end that sent
+	server  serverEnd
+	opened  bool      // its SYN was seen, or the answer
+	repeats uint32    // packets that one of the last few was equal to
+	recent  [4]uint64 // prints of the last packets
+	next    uint8     // the oldest of recent
+}
+
+// side is what one end of a connection sent.
+type side struct {
+	packets, payload uint32 // payload: packets that have some, or had
+	cut              uint32 // packets that the mirror cut
+	cutAt            uint16 // the longest that was left of one, bytes of IP
+	speech           speech
+}
+
+// serverEnd says which end of a flow a SYN or its answer has shown to be the
+// server's.
+type serverEnd uint8
+
+const (
+	unshown serverEnd = iota
+	firstEnd
+	secondEnd
+)
+
+// flows is the connections that were seen since they were last added to their
+// services.
+type flows struct {
+	port  uint16 // that the service is said to have, or 0
+	byKey map[flowKey]*flow
+	into  *top[serviceID, service]
+	folds int // how often they were added to their services
+}
+
+func newFlows(port uint16, into *top[serviceID, service]) *flows {
+	return &flows{port: port, byKey: make(map[flowKey]*flow), into: into}
+}
+
+// add takes a segment in.
+func (t *flows) add(vni uint32, s segment) {
+	k, from := keyOf(vni, &s)
+	f := t.byKey[k]
+	if f == nil {
+		if len(t.byKey) >= maxFlows {
+			t.fold()
+		}
+		f = new(flow)
+		t.byKey[k] = f
+	}
+	f.add(from, &s)
+}
+
+// fold adds the connections to their services and forgets them.
+func (t *flows) fold() {
+	t.folds++
+	use := t.usage()
+	for k, f := range t.byKey {
+		at := use.serverOf(k, f)
+		t.into.at(serviceID{k.vni, k.ends[at].Port()}).add(f, at, k.ends[at])
+	}
+	clear(t.byKey)
+}
+
+// add takes a segment in that one end has sent.
+func (f *flow) add(from int, s *segment) {
+	if s.syn && f.server == unshown {
+		f.opened = true
+		f.server = firstEnd
+		if (from == 0) != s.ack { // the client's SYN, or the server's answer, as RFC 9293, section 3.5
+			f.server = secondEnd
+		}
+	}
+	if slices.Contains(f.recent[:], s.print) {
+		f.repeats++
+	}
+	f.recent[f.next] = s.print
+	f.next = (f.next + 1) % uint8(len(f.recent))
+
+	d := &f.sides[from]
+	d.packets++
+	if s.cut {
+		d.cut++
+		d.cutAt = max(d.cutAt, uint16(min(s.size, 0xffff)))
+	}
+	if len(s.payload) > 0 || s.cut {
+		d.payload++
+		if d.speech == unknown {
+			d.speech = speechOf(s.payload)
+		}
+	}
+}
+
+// usage is what tells the server's end of a connection whose SYN was not seen.
+type usage struct {
+	port   uint16               // as in flows
+	served map[serviceID]uint64 // connections in which a SYN showed the port to be the server's
+	used   map[serviceID]uint64 // connections that have the port at either end
+}
+
+func (t *flows) usage() usage {
+	u := usage{t.port, make(map[serviceID]uint64), make(map[serviceID]uint64)}
+	for id, s := range t.into.entries {
+		u.served[id] = s.opened
+	}
+	for k, f := range t.byKey {
+		for _, end := range k.ends {
+			u.used[serviceID{k.vni, end.Port()}]++
+		}
+		if f.server != unshown {
+			u.served[serviceID{k.vni, k.ends[f.server-firstEnd].Port()}]++
+		}
+	}
+	return u
+}
+
+// serverOf says which end of a connection is the server's: what its SYN shows,
+// else the port that is said to be the service's, a port that other connections
+// show to be a server's, the one that more connections share, the lower one.
+func (u usage) serverOf(k flowKey, f *flow) int {
+	if f.server != unshown {
+		return int(f.server - firstEnd)
+	}
+	a, b := k.ends[0].Port(), k.ends[1].Port()
+	ka, kb := serviceID{k.vni, a}, serviceID{k.vni, b}
+	isGiven := func(p uint16) int {
+		if p == u.port {
+			return 1
+		}
+		return 0
+	}
+	if cmp.Or(
+		cmp.Compare(isGiven(a), isGiven(b)), cmp.Compare(u.served[ka], u.served[kb]),
+		cmp.Compare(u.used[ka], u.used[kb]), cmp.Compare(b, a),
+	) < 0 {
+		return 1
+	}
+	return 0
+}

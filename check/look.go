@@ -1,0 +1,134 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"netmirror/decap"
+	"netmirror/tap"
+)
+
+const (
+	ringBytes  = 16 << 20
+	blockBytes = 128 << 10
+)
+
+// look captures on the interface for the time given. It gives nil where that is
+// not allowed, which it has then said.
+func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, error) {
+	ring, err := tap.Open(tap.Config{Interface: ifi.Name, Port: c.VXLANPort, RingBytes: ringBytes, BlockBytes: blockBytes})
+	if errors.Is(err, tap.ErrPermission) {
+		r.fault("run as root, or: "+setcap(c), "capture: not allowed, which takes CAP_NET_RAW")
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer ring.Close()
+	r.ok("capture: allowed, CAP_NET_RAW is there")
+	beside, err := listenBeside(ifi.Index, c.VXLANPort)
+	if err != nil {
+		return nil, fmt.Errorf("check: listening beside the mirror's port: %w", err)
+	}
+	r.say("looking at UDP port %d on %s for %v ...", c.VXLANPort, ifi.Name, c.Time)
+	s, err := watch(ctx, ring, c)
+	s.mtu, s.beside = ifi.MTU, beside.end()
+	if errors.Is(err, tap.ErrInterfaceGone) {
+		r.fault("start again when "+ifi.Name+" is back", "interface %s: it was removed meanwhile", ifi.Name)
+		return s, nil
+	}
+	return s, err
+}
+
+// watch takes the ring's packets in until the time is over, or ctx.
+func watch(ctx context.Context, ring *tap.Ring, c Config) (*seen, error) {
+	timer := time.AfterFunc(c.Time, ring.Stop)
+	defer timer.Stop()
+	unhook := context.AfterFunc(ctx, ring.Stop)
+	defer unhook()
+	s := newSeen(c)
+	start := time.Now()
+	var err error
+	for err == nil {
+		var frames [][]byte
+		frames, err = ring.Next()
+		for _, frame := range frames {
+			s.add(frame)
+		}
+	}
+	s.took = time.Since(start)
+	s.capture = ring.Stats()
+	s.flows.fold()
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return s, err
+}
+
+// seen is what a look at the mirror gave. What of it depends on the packets is
+// bounded.
+type seen struct {
+	port     uint16 // of the mirror
+	mtu      int    // of the interface, bytes
+	took     time.Duration
+	frames   uint64 // that came to the mirror's port
+	reasons  [decap.NumReasons]uint64
+	cutAt    int // of packets that were cut within their headers, the longest, in bytes of IP
+	vnis     *top[uint32, network]
+	flows    *flows
+	services *top[serviceID, service]
+	capture  tap.Stats
+	beside   map[place]uint64
+}
+
+// network is what was seen of a VNI.
+type network struct{ packets, tcp uint64 }
+
+func newSeen(c Config) *seen {
+	s := &seen{
+		port: c.VXLANPort,
+		vnis: newTop[uint32](func(n *network) uint64 { return n.packets }),
+		services: newTop[serviceID](func(s *service) uint64 {
+			return s.client.packets + s.server.packets
+		}),
+	}
+	for _, vni := range c.VNIs {
+		s.vnis.pin(vni)
+		if c.Port != 0 {
+			s.services.pin(serviceID{vni, c.Port})
+		}
+	}
+	s.flows = newFlows(c.Port, s.services)
+	return s
+}
+
+// add takes a captured frame in.
+func (s *seen) add(frame []byte) {
+	s.frames++
+	vni, mirrored, reason := decap.Outer(frame, s.port)
+	if reason != decap.OK {
+		s.reasons[reason]++
+		return
+	}
+	n := s.vnis.at(vni)
+	n.packets++
+	var p decap.Packet
+	reason = decap.Inner(mirrored, &p)
+	s.reasons[reason]++
+	switch reason {
+	case decap.OK:
+		n.tcp++
+		s.flows.add(vni, readSegment(&p))
+	case decap.InnerTruncated, decap.TCPTruncated:
+		s.cutAt = max(s.cutAt, len(mirrored)-ethernetHeader)
+	}
+}
+
+// cut is how many packets the mirror cut within their headers.
+func (s *seen) cut() uint64 {
+	return s.reasons[decap.InnerTruncated] + s.reasons[decap.TCPTruncated] + s.reasons[decap.VXLANTruncated]
+}

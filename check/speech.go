@@ -1,0 +1,67 @@
+package check
+
+import "bytes"
+
+// speech is what a payload shows its sender to speak.
+type speech uint8
+
+const (
+	unknown speech = iota
+	http1
+	http2
+	tls
+	speeches // how many there are
+)
+
+// String names it for the reader.
+func (s speech) String() string {
+	return [...]string{"-", "HTTP/1", "HTTP/2", "TLS"}[s]
+}
+
+// speechOf looks at the start of a client's segment.
+func speechOf(b []byte) speech {
+	switch {
+	case isTLS(b):
+		return tls
+	case bytes.HasPrefix(b, []byte("PRI * HTTP/2.0")): // RFC 9113, section 3.4
+		return http2
+	case isRequest(b):
+		return http1
+	}
+	return unknown
+}
+
+// isTLS looks for a record's header (RFC 8446, section 5.1): that of a ClientHello
+// at the start of a connection, of other records later in it.
+func isTLS(b []byte) bool {
+	const (
+		changeCipherSpec, applicationData = 20, 23
+		maxRecord                         = 1<<14 + 2048 // TLS 1.2's (RFC 5246, section 6.2.3)
+	)
+	if len(b) < 5 || b[0] < changeCipherSpec || b[0] > applicationData || b[1] != 3 || b[2] > 4 {
+		return false
+	}
+	length := int(b[3])<<8 | int(b[4])
+	return length > 0 && length <= maxRecord
+}
+
+// maxMethod is longer than any registered method (IANA http-methods), bytes.
+const maxMethod = 20
+
+// isRequest looks for an HTTP/1 request line (RFC 9112, section 3), which may go
+// on in the next segment.
+func isRequest(b []byte) bool {
+	n := bytes.IndexByte(b[:min(len(b), maxMethod+1)], ' ')
+	if n < 1 || bytes.ContainsFunc(b[:n], noMethod) {
+		return false
+	}
+	line, _, whole := bytes.Cut(b[n+1:], []byte("\n"))
+	target, version, ended := bytes.Cut(line, []byte(" "))
+	if whole && (!ended || !bytes.HasPrefix(version, []byte("HTTP/1."))) {
+		return false
+	}
+	return bytes.HasPrefix(target, []byte("/")) || string(target) == "*" ||
+		bytes.Contains(target, []byte("://")) || string(b[:n]) == "CONNECT"
+}
+
+func noMethod(c rune) bool { return (c < 'A' || c > 'Z') && c != '-' }

@@ -1,0 +1,85 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+)
+
+// tableRows is how many services are shown; the chosen ones are shown beside
+// them.
+const tableRows = 10
+
+// row is a line of the table.
+type row struct {
+	vni     uint32
+	port    string
+	packets uint64
+	service *service // nil: packets that are not TCP
+	chosen  bool
+}
+
+const rowFormat = "%8s  %5s  %10s  %11s  %-12s  %11s  %s"
+
+// table shows what came, by service.
+func (r *report) table(c Config, s *seen) {
+	rows := s.rows(c)
+	r.say(rowFormat, "VNI", "port", "packets", "connections", "directions", "new of them", "speaks")
+	var others, packets uint64
+	for i, row := range rows {
+		if i >= tableRows && !row.chosen {
+			others++
+			packets += row.packets
+			continue
+		}
+		r.row(row, s.flows.folds > 1)
+	}
+	others += s.services.forgotten
+	packets += s.services.lost
+	if others > 0 {
+		about := ""
+		if s.services.forgotten > 0 {
+			about = "some "
+		}
+		r.say("and %s%s, with %s", about, count(others, "other"), count(packets, "packet"))
+	}
+}
+
+// row shows one service. about says that a connection may be counted twice.
+func (r *report) row(w row, about bool) {
+	vni, packets := strconv.FormatUint(uint64(w.vni), 10), strconv.FormatUint(w.packets, 10)
+	if w.service == nil {
+		r.say(rowFormat, vni, w.port, packets, "-", "-", "-", "not TCP")
+		return
+	}
+	number := func(n uint64) string {
+		if about && n > 1 {
+			return "~" + strconv.FormatUint(n, 10)
+		}
+		return strconv.FormatUint(n, 10)
+	}
+	r.say(rowFormat, vni, w.port, packets, number(w.service.conns), w.service.directions(),
+		number(w.service.opened), w.service.spoken())
+}
+
+// rows gives the table's, the busiest first.
+func (s *seen) rows(c Config) []row {
+	var rows []row
+	for id, v := range s.services.entries {
+		rows = append(rows, row{id.vni, strconv.Itoa(int(id.port)), v.packets(), v, c.wants(id)})
+	}
+	for vni, n := range s.vnis.entries {
+		if rest := n.packets - n.tcp; rest > 0 {
+			rows = append(rows, row{vni, "-", rest, nil, false})
+		}
+	}
+	slices.SortFunc(rows, func(a, b row) int {
+		return cmp.Or(cmp.Compare(b.packets, a.packets), cmp.Compare(a.vni, b.vni), cmp.Compare(a.port, b.port))
+	})
+	return rows
+}
+
+// wants says whether a service is the one that was given, in full.
+func (c Config) wants(id serviceID) bool {
+	return id.port == c.Port && slices.Contains(c.VNIs, id.vni)
+}

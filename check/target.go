@@ -1,0 +1,90 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// answer is what came of a connection to the target.
+type answer struct {
+	from netip.AddrPort
+	took time.Duration
+	err  error
+}
+
+// dial begins to connect to the target, if there is one, as netmirror does for
+// each stream, and hangs up. The channel gives the one answer.
+func dial(ctx context.Context, c Config) <-chan answer {
+	if c.Target == "" {
+		return nil
+	}
+	result := make(chan answer, 1)
+	go func() {
+		start := time.Now()
+		d := net.Dialer{Timeout: c.DialTimeout}
+		conn, err := d.DialContext(ctx, "tcp", c.Target)
+		a := answer{took: time.Since(start), err: err}
+		if err == nil {
+			if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+				a.from = tcp.AddrPort()
+			}
+			conn.Close()
+		}
+		result <- a
+	}()
+	return result
+}
+
+// target tells whether the target answers. ch is the service that is forwarded
+// to it, or nil.
+func (r *report) target(c Config, result <-chan answer, ch *choice) {
+	if result == nil {
+		r.note("target: none was given with --to, and none tried")
+		return
+	}
+	a := <-result
+	if a.err != nil {
+		r.noTarget(c, a)
+		return
+	}
+	at := netip.AddrPortFrom(a.from.Addr().Unmap(), a.from.Port())
+	if ch != nil && slices.Contains(ch.servers, at) {
+		r.fault("give the shadow service with --to", "target %s: it is %v, a server of the mirrored service: production would get everything twice, and the copies be mirrored too", c.Target, at)
+		return
+	}
+	r.ok("target %s: %v answers, after %v", c.Target, at, a.took.Round(10*time.Microsecond))
+}
+
+// noTarget tells why the target does not answer.
+func (r *report) noTarget(c Config, a answer) {
+	var dns *net.DNSError
+	switch {
+	case errors.Is(a.err, context.Canceled):
+		r.fault("let the check come to its end", "target %s: did not answer in the %v until the end", c.Target, a.took.Round(time.Millisecond))
+	case errors.As(a.err, &dns):
+		r.fault("mend the name in --to, or this host's name resolution (/etc/resolv.conf, /etc/hosts)",
+			"target %s: its name does not resolve: %v", c.Target, a.err)
+	case errors.Is(a.err, unix.ECONNREFUSED):
+		r.fault("start the shadow service, or mend the port in --to", "target %s: nothing listens there (%v)", c.Target, a.err)
+	case isTimeout(a.err):
+		r.fault("let this host reach the target: its address in --to, security groups and firewalls between",
+			"target %s: no answer within %v", c.Target, c.DialTimeout)
+	case errors.Is(a.err, unix.ENETUNREACH), errors.Is(a.err, unix.EHOSTUNREACH):
+		r.fault("give this host a route to the target, or mend the address in --to", "target %s: no way there (%v)", c.Target, a.err)
+	default:
+		r.fault("mend --to", "target %s: %v", c.Target, a.err)
+	}
+}
+
+// isTimeout says whether the time was up, or the kernel's patience with a peer
+// that does not answer.
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}

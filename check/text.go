@@ -1,0 +1,93 @@
+package check
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// listed is how many of a kind are named in a line.
+const listed = 5
+
+// list joins texts, but no more than a line can have.
+func list[T any](all []T, text func(T) string) string {
+	var texts []string
+	for i, v := range all {
+		if i == listed {
+			texts = append(texts, fmt.Sprintf("and %d others", len(all)-listed))
+			break
+		}
+		texts = append(texts, text(v))
+	}
+	if len(texts) == 0 {
+		return "none"
+	}
+	return strings.Join(texts, ", ")
+}
+
+func listVNIs(seen []vniCount) string {
+	return list(seen, func(n vniCount) string { return fmt.Sprintf("%d (%s)", n.vni, count(n.packets, "packet")) })
+}
+
+func (s *seen) listPorts(ids []serviceID) string {
+	return list(ids, func(id serviceID) string {
+		return fmt.Sprintf("%d (VNI %d, %s)", id.port, id.vni, count(s.services.entries[id].packets(), "packet"))
+	})
+}
+
+func numbers(vnis []uint32) string {
+	return list(vnis, func(vni uint32) string { return strconv.FormatUint(uint64(vni), 10) })
+}
+
+// count gives a number with its noun, of which the plural has an s.
+func count(n uint64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.FormatUint(n, 10) + " " + noun + "s"
+}
+
+// command is a call of netmirror with what is known, for a shell.
+func (c Config) command(words ...string) string {
+	args := append([]string{c.Program}, words...)
+	args = append(args, "--iface", c.Interface)
+	if c.VXLANPort != defaultVXLANPort {
+		args = append(args, "--vxlan-port", strconv.Itoa(int(c.VXLANPort)))
+	}
+	for _, vni := range c.VNIs {
+		args = append(args, "--vni", strconv.FormatUint(uint64(vni), 10))
+	}
+	if c.Port != 0 {
+		args = append(args, "--port", strconv.Itoa(int(c.Port)))
+	}
+	if c.Target != "" {
+		args = append(args, "--to", c.Target)
+	}
+	for i, arg := range args {
+		args[i] = quote(arg)
+	}
+	return strings.Join(args, " ")
+}
+
+// quote gives a word as a shell takes it.
+func quote(word string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/@%+,="
+	if word != "" && strings.Trim(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// setcap is the command that gives this program the capabilities for a capture.
+func setcap(c Config) string {
+	path, err := os.Executable()
+	if err != nil {
+		path = c.Program
+	}
+	capabilities := "cap_net_raw"
+	if c.VXLANPort < 1024 {
+		capabilities += ",cap_net_bind_service"
+	}
+	return fmt.Sprintf("sudo setcap %s+ep %s", capabilities, quote(path))
+}

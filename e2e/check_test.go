@@ -1,0 +1,262 @@
+package e2e
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"golang.org/x/sys/unix"
+
+	"netmirror/e2e/lab"
+)
+
+// check runs "netmirror check" on the mirror link, and load while it looks. Both
+// of its outputs are in what it said.
+func (s *scene) check(t *testing.T, load func(), args ...string) (status int, said string) {
+	t.Helper()
+	return s.checkIn(t, s.Mon, load, append([]string{"--iface", lab.MirrorLink}, args...)...)
+}
+
+// checkIn is check in a namespace, with its interface in args. Without load it
+// looks to its end.
+func (s *scene) checkIn(t *testing.T, n *lab.Namespace, load func(), args ...string) (status int, said string) {
+	t.Helper()
+	args = append([]string{"-c", `exec "$@" >&2`, "sh", netmirrorPath, "check"}, args...)
+	p := startCommand(t, n, exec.Command("sh", args...))
+	if _, _, err := p.await(s.ctx, 0, "looking at"); err != nil {
+		t.Fatalf("%v; it said\n%s", err, p.tail(30))
+	}
+	if load != nil {
+		load()
+		p.terminate(t) // which ends the look, not the program
+	}
+	select {
+	case <-p.done:
+	case <-s.ctx.Done():
+		t.Fatal(s.ctx.Err())
+	}
+	return p.cmd.ProcessState.ExitCode(), strings.Join(p.logged(), "\n")
+}
+
+// checkSays checks an exit status and texts that have to be there.
+func checkSays(t *testing.T, status, want int, said string, texts ...string) {
+	t.Helper()
+	if status != want {
+		t.Errorf("exit status %d, want %d", status, want)
+	}
+	for _, text := range texts {
+		if !strings.Contains(said, text) {
+			t.Errorf("it does not say %q", text)
+		}
+	}
+	if t.Failed() {
+		t.Logf("it said\n%s", said)
+	}
+}
+
+// requests makes some connections with requests on them.
+func (s *scene) requests(t *testing.T) func() {
+	return func() {
+		t.Helper()
+		if err := connections(20, 4, 3, 4<<10)(s.ctx, s.client); err != nil {
+			t.Fatalf("lab: %v", err)
+		}
+	}
+}
+
+// given is the flags of the service that the lab mirrors.
+var given = []string{"--vni", "42", "--port", "8080"}
+
+func TestCheckOfARightSetUp(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		opts lab.Options
+		args []string
+		says []string
+	}{
+		{"all given", lab.Options{}, given, []string{"only the clients' side is mirrored, which is enough"}},
+		{"VNI and port to be found out", lab.Options{}, nil, nil},
+		{"both directions", lab.Options{BothDirections: true}, given, []string{" both "}},
+		{"mirrored over IPv6", lab.Options{OuterIPv6: true}, given, nil},
+		{"inner IPv6", lab.Options{InnerIPv6: true}, given, nil},
+		{"in a VLAN", lab.Options{VLAN: 100}, given, nil},
+		{"in fragments", lab.Options{MirrorMTU: 1500}, given, []string{"fragments came"}},
+		{"every packet twice", lab.Options{Twice: true}, given, []string{"packets came twice"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := setServices(t, tt.opts, nil)
+			to := s.Shadow(shadowPort).String()
+			mtu := tt.opts.MirrorMTU
+			if mtu == 0 {
+				mtu = 9000
+			}
+			status, said := s.check(t, s.requests(t), append([]string{"--to", to}, tt.args...)...)
+			checkSays(t, status, 0, said, append(tt.says,
+				fmt.Sprintf("interface mirror0: up, Ethernet, MTU %d\n", mtu),
+				fmt.Sprintf("mirrored packets of %d bytes and less come whole (%d where", mtu-54, mtu-74),
+				"in 20 connections, 20 of them new",
+				"HTTP/1 in 20 of the 20 connections",
+				to+" answers",
+				"verdict: netmirror has something to forward. Run:",
+				netmirrorPath+" --iface mirror0 --vni 42 --port 8080 --to "+to,
+			)...)
+		})
+	}
+}
+
+func TestCheckWithoutATarget(t *testing.T) {
+	s := setOrigin(t, lab.Options{})
+	status, said := s.check(t, s.requests(t))
+	checkSays(t, status, 0, said, "target: none was given", netmirrorPath+" --iface mirror0 --vni 42 --port 8080 --to HOST:PORT")
+}
+
+func TestCheckOfAWrongSetUp(t *testing.T) {
+	s := setServices(t, lab.Options{}, nil)
+	tap := s.Tap()
+	at := func(port uint16) func() {
+		return func() {
+			conn, err := s.Srv.DialUDP(netip.AddrPortFrom(tap.Addr(), port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			craftOn(t, conn, s.Origin(servicePort), 1).syn() // a second packet might be refused
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+		load func()
+		says []string
+	}{
+		{"wrong VNI", []string{"--vni", "7", "--port", "8080"}, s.requests(t),
+			[]string{"no packets of VNI 7; seen: 42 (", "verdict: not yet; first, use --vni 42"}},
+		{"wrong port", []string{"--vni", "42", "--port", "80"}, s.requests(t),
+			[]string{"no packets of VNI 42 of TCP port 80; seen: 8080 (VNI 42, ", "first, use --port 8080"}},
+		{"two services", nil, func() { s.requests(t)(); s.craftService(t, 443).open() },
+			[]string{"several were seen", "check --iface mirror0 --vni 42 --port 8080"}},
+		{"truncated", given, func() {
+			c := s.craft(t, 1)
+			c.open()
+			c.sendCut(body(1, 1000), 54)
+		}, []string{"of the clients' 1 packet with data 1 are truncated, to 986 bytes", "first, have the mirror send whole packets: no PacketLength", "8946 or less (8947"}},
+		{"TLS", given, func() {
+			c := s.craft(t, 1)
+			c.open()
+			c.send(append([]byte{0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3}, make([]byte, 194)...), rightSum)
+		}, []string{"TLS in 1 of the 1 connection in", "first, mirror behind the TLS termination"}},
+		{"the servers' side only", given, func() {
+			c := s.craftService(t, servicePort)
+			c.src, c.dst = c.dst, c.src
+			c.send([]byte("HTTP/1.1 200 OK\r\n\r\n"), rightSum)
+		}, []string{"servers only", "only the servers' side is mirrored", "first, mirror the other direction too, the packets that go to port 8080"}},
+		{"other port, Linux's", given, at(8472),
+			[]string{"nothing came to UDP port 4789 on mirror0", "1 packet came to UDP port 8472 on mirror0", "first, look there: " + netmirrorPath + " check --iface mirror0 --vxlan-port 8472 --vni 42"}},
+		{"GENEVE", given, at(6081), []string{"1 packet came to UDP port 6081 on mirror0 (GENEVE, which is not supported)", "first, have the mirror send VXLAN"}},
+		{"other interface", append([]string{"--iface", lab.ShadowLink}, given...), s.requests(t),
+			[]string{"nothing came to UDP port 4789 on shadow0", "packets came to UDP port 4789 on mirror0", "first, look there: " + netmirrorPath + " check --iface mirror0 --vni 42"}},
+		{"not VXLAN", given, func() {
+			if _, err := s.dialTap(t).Write([]byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"none of which is VXLAN (1 vxlan_no_vni)"}},
+		{"dead target", append([]string{"--to", s.Shadow(shadowPort + 1).String()}, given...), s.requests(t),
+			[]string{"nothing listens there", "first, start the shadow service"}},
+		{"target without a name", append([]string{"--to", "nosuch.invalid:80"}, given...), s.requests(t),
+			[]string{"its name does not resolve", "first, mend the name in --to"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, said := s.check(t, tt.load, tt.args...)
+			checkSays(t, status, 1, said, tt.says...)
+		})
+	}
+}
+
+// craftService returns a crafted client of another port.
+func (s *scene) craftService(t *testing.T, port uint16) *crafted {
+	return craftOn(t, s.dialTap(t), s.Origin(port), 1)
+}
+
+func TestCheckWhereNothingArrives(t *testing.T) {
+	s := setOrigin(t, lab.Options{})
+	start := time.Now()
+	status, said := s.checkIn(t, s.Dst, nil, "--iface", lab.ShadowLink, "--time", "1s")
+	if d := time.Since(start); d < time.Second {
+		t.Errorf("it looked for %v, want 1 s", d)
+	}
+	checkSays(t, status, 1, said, "nothing came to UDP port 4789 on shadow0 in 1.", "on any other interface that is up either (lo)",
+		"first, let UDP port 4789 in from the mirrored hosts (security group)")
+}
+
+// A service that is its own target would be fed its own requests, again and
+// again.
+func TestCheckOfATargetThatIsProduction(t *testing.T) {
+	s := setOrigin(t, lab.Options{})
+	shadow, err := s.Dst.Serve(s.Shadow(servicePort), lab.Swallow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(shadow.Close)
+	to := s.Shadow(servicePort)
+	status, said := s.check(t, func() {
+		c := craftOn(t, s.dialTap(t), to, 1)
+		c.open()
+		c.send([]byte(lab.GetHeader(1)), rightSum)
+	}, append([]string{"--to", to.String()}, given...)...)
+	checkSays(t, status, 1, said, "a server of the mirrored service", "first, give the shadow service with --to")
+}
+
+func TestCheckBesideANetmirror(t *testing.T) {
+	s := set(t, lab.Options{}, nil)
+	status, said := s.check(t, s.requests(t), given...)
+	checkSays(t, status, 0, said, "in 20 connections, 20 of them new")
+	s.compare(t)
+}
+
+func TestCheckSendsNothingToTheMirror(t *testing.T) {
+	s := setServices(t, lab.Options{BothDirections: true}, nil)
+	var sniffer *lab.Sniffer
+	status, said := s.check(t, func() {
+		var err error
+		if sniffer, err = s.Mon.Sniff(lab.MirrorLink, lab.Outgoing); err != nil {
+			t.Fatal(err)
+		}
+		s.requests(t)()
+		// Behind the check's end the kernel may answer again.
+		if err := sniffer.Close(); err != nil {
+			t.Error(err)
+		}
+	}, append([]string{"--to", s.Shadow(shadowPort).String()}, given...)...)
+	checkSays(t, status, 0, said)
+	for _, packet := range sniffer.Packets() {
+		if !neighbourly(packet) {
+			t.Fatalf("sent: %v", gopacket.NewPacket(packet, layers.LayerTypeEthernet, gopacket.Default))
+		}
+	}
+	if r := s.shadow.Records(); len(r) != 1 || r[0].Len != 0 {
+		t.Errorf("the target got %v, want one empty connection", r)
+	}
+}
+
+func TestCheckWithoutInterfaceOrPrivilege(t *testing.T) {
+	status, stdout, stderr := call(t, here, "check", "--iface", "nosuch0")
+	checkSays(t, status, 1, stdout, "FAULT interface: there is no nosuch0; up are: ", "verdict: not yet; first, give the interface")
+	if stderr != "" {
+		t.Errorf("on standard error: %q", stderr)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to give up CAP_NET_RAW")
+	}
+	status, stdout, stderr = call(t, without(unix.CAP_NET_RAW), "check", "--iface", "lo", "--to", "127.0.0.1:1")
+	checkSays(t, status, 1, stdout, "interface lo: up, loopback", "FAULT capture: not allowed, which takes CAP_NET_RAW",
+		"FAULT target 127.0.0.1:1: nothing listens there", "verdict: not yet; first, run as root, or: sudo setcap cap_net_raw+ep "+netmirrorPath)
+	if stderr != "" {
+		t.Errorf("on standard error: %q", stderr)
+	}
+}
