@@ -63,22 +63,22 @@ func rates(before, now *status.Snapshot) string {
 	seconds := max(now.Time.Sub(before.Time), time.Millisecond).Seconds()
 	rate := func(a, b uint64) float64 { return float64(b-a) / seconds }
 	lost, cut := now.Lost()
-	return fmt.Sprintf("%s packets/s  in %sbit/s  out %sbit/s  flows %d  to target %d  waiting %sB  lost %d packets, %d streams",
-		short(rate(before.Frames, now.Frames)),
-		short(8*rate(before.Stack.Bytes, now.Stack.Bytes)), short(8*rate(before.Bridge.BytesWritten, now.Bridge.BytesWritten)),
-		now.Stack.Flows, now.Bridge.Open, short(float64(now.Stack.BytesHeld)), lost, cut)
+	return fmt.Sprintf("%s  in %s  out %s  flows %d  to target %d  waiting %s  lost %d packets, %d streams",
+		short(rate(before.Frames, now.Frames), "packets/s"),
+		short(8*rate(before.Stack.Bytes, now.Stack.Bytes), "bit/s"), short(8*rate(before.Bridge.BytesWritten, now.Bridge.BytesWritten), "bit/s"),
+		now.Stack.Flows, now.Bridge.Open, short(float64(now.Stack.BytesHeld), "B"), lost, cut)
 }
 
-// short is a number with three digits or so and a decimal prefix.
-func short(n float64) string {
-	for _, prefix := range []string{"", "k", "M", "G"} {
-		if n < 999.5 {
-			if prefix == "" || n >= 99.5 {
-				return fmt.Sprintf("%.0f %s", n, prefix)
-			}
-			return fmt.Sprintf("%.1f %s", n, prefix)
-		}
+// short is an amount with three digits or so and a decimal prefix.
+func short(n float64, unit string) string {
+	prefixes := []string{"", "k", "M", "G", "T"}
+	i := 0
+	for ; n >= 999.5 && i < len(prefixes)-1; i++ {
 		n /= 1000
 	}
-	return fmt.Sprintf("%.0f T", n)
+	digits := 0
+	if i > 0 && n < 99.5 {
+		digits = 1
+	}
+	return fmt.Sprintf("%.*f %s%s", digits, n, prefixes[i], unit)
 }

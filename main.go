@@ -97,7 +97,6 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 		runtime.GOMAXPROCS(o.Run.Threads)
 	}
 	settings := o.settings()
-	logSettings(logger, settings)
 	p := &pipeline{log: logger, live: live, memory: memory{total: int64(o.Budgets.TotalMiB) << 20}}
 	p.monitor = status.NewMonitor(status.Config{
 		Source:  status.Source{Snapshot: p.snapshot, Flows: p.flows},
@@ -116,6 +115,7 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 		}
 		defer stop()
 	}
+	logSettings(logger, settings)
 	logger.Info("capturing", "iface", o.Capture.Iface, "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
 	defer p.report()
 	return p.run(ctx, o.Reporting.StatsInterval, o.Run.ShutdownTimeout)

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"slices"
 	"time"
 
 	"netmirror/stack"
@@ -31,7 +32,7 @@ type Problem struct {
 type rule struct {
 	id       string
 	severity Severity
-	logged   bool // the stage that has it says so in the log itself
+	because  []string // others that it may come of: while they grow, the log leaves it out
 	count    func(*Snapshot) uint64
 	text     string // behind a number
 	remedy   string
@@ -48,55 +49,56 @@ func outcome(name string) func(*Snapshot) uint64 {
 // rules are in the order of their weight. What they say is of the packets and
 // streams that they count, whose number stands before it.
 var rules = []rule{
-	{"ring_full", Loss, false, func(s *Snapshot) uint64 { return s.Ring.Drops },
+	{"ring_full", Loss, nil, func(s *Snapshot) uint64 { return s.Ring.Drops },
 		"packets found the ring full, and what they carried is lost",
 		"give netmirror more processor time (fewer neighbours, more --workers), then a larger --ring-mib; or mirror fewer hosts to one netmirror"},
-	{"target_refused", Loss, true, outcome("target-refused"),
+	{"target_refused", Loss, []string{"target_refused"}, // which bridge logs itself
+		outcome("target-refused"),
 		"streams were given up because the target took no connection",
 		"see that the service at --to runs and is reachable from here; netmirror check tries it"},
-	{"truncated", Loss, false, (*Snapshot).truncated,
+	{"truncated", Loss, nil, (*Snapshot).truncated,
 		"packets were cut by the mirror, and the streams that they are of are lost",
 		"keep the MTU of the mirrored hosts at 8947 or less (a network load balancer passes on 8500 bytes at most), and set no PacketLength on the mirror session"},
-	{"gap", Loss, false, outcome("gap"),
+	{"gap", Loss, []string{"ring_full", "truncated"}, outcome("gap"),
 		"streams were reset because the mirror has lost a packet of theirs",
 		"a mirror drops its packets first where a host or its network is busy: look at the mirrored host's bandwidth, and at the drops of this host's interface (ethtool -S)"},
-	{"target_slow", Loss, false, outcome("target-slow"),
+	{"target_slow", Loss, nil, outcome("target-slow"),
 		"streams were reset because the target took nothing for too long",
 		"give the target more capacity, or raise --write-timeout"},
-	{"target_closed", Loss, false, func(s *Snapshot) uint64 { return s.Stack.Dropped[stack.DropTargetEnded] },
+	{"target_closed", Loss, nil, func(s *Snapshot) uint64 { return s.Stack.Dropped[stack.DropTargetEnded] },
 		"packets went down with connections that the target closed before the client did",
 		"look into the target's log; its keep-alive limits should not be below those of the real service"},
-	{"max_conns", Loss, false, func(s *Snapshot) uint64 { return s.Bridge.TurnedAway },
+	{"max_conns", Loss, nil, func(s *Snapshot) uint64 { return s.Bridge.TurnedAway },
 		"streams found as many connections to the target open as there may be",
 		"raise --max-conns"},
-	{"max_flows", Loss, false, dropped(stack.DropFlowLimit),
+	{"max_flows", Loss, nil, dropped(stack.DropFlowLimit),
 		"packets were of connections beyond those that may be followed",
 		"raise --max-flows, and --total-mib by 20 KiB for each"},
-	{"total_budget", Loss, false, dropped(stack.DropTotalBudget),
+	{"total_budget", Loss, nil, dropped(stack.DropTotalBudget),
 		"packets went down because all connections together held more than they may",
 		"raise --total-mib, or see why the target takes so little"},
-	{"flow_budget", Loss, false, dropped(stack.DropFlowBudget),
+	{"flow_budget", Loss, nil, dropped(stack.DropFlowBudget),
 		"packets went down because their connection held more than it may",
 		"raise --flow-kib, or see why the target takes so little"},
-	{"bad_checksum", Loss, false, dropped(stack.DropBadChecksum),
+	{"bad_checksum", Loss, nil, dropped(stack.DropBadChecksum),
 		"packets were dropped for a wrong TCP checksum",
 		"where the mirrored host leaves checksums to its network card in a way that is not recognised, use --verify-checksums never"},
-	{"fragments", Loss, false, (*Snapshot).fragments,
+	{"fragments", Loss, nil, (*Snapshot).fragments,
 		"fragments of the mirror's packets never became whole",
 		"raise the MTU between the mirror and here, so that its packets need no fragments"},
-	{"cut", Loss, false, func(s *Snapshot) uint64 { return s.Ring.Cut },
+	{"cut", Loss, nil, func(s *Snapshot) uint64 { return s.Ring.Cut },
 		"packets did not fit into the ring whole",
 		"turn off receive offload on the interface (ethtool -K NAME gro off)"},
-	{"idle", Loss, false, outcome("idle"),
+	{"idle", Loss, nil, outcome("idle"),
 		"streams were reset because their client was silent for too long",
 		"raise --idle-timeout, if such connections are to be kept"},
-	{"broken", Note, false, (*Snapshot).broken,
+	{"broken", Note, nil, (*Snapshot).broken,
 		"packets could not be read",
 		"find out what else is sent to the mirror's UDP port; the reasons are under drop_ in the log"},
-	{"mid_stream", Note, false, dropped(stack.DropMidStream),
+	{"mid_stream", Note, nil, dropped(stack.DropMidStream),
 		"packets were of connections in which no stream could begin",
 		"nothing, where connections older than netmirror are not HTTP/1, or --midstream is off; else the mirror loses packets"},
-	{"half_open", Note, false, func(s *Snapshot) uint64 { return s.Stack.HalfOpenLost },
+	{"half_open", Note, nil, func(s *Snapshot) uint64 { return s.Stack.HalfOpenLost },
 		"connection attempts were forgotten to remember newer ones",
 		"expect this in a SYN flood; else raise --max-half-open"},
 }
@@ -191,13 +193,21 @@ func (w *watch) sighted(r *rule, n uint64, now time.Time, log []Problem) []Probl
 		p.Count, p.Last = n, now.UnixMilli()
 	}
 	p.Recent = at.minute.since(now, time.Minute)
-	if r.logged || p.Count == at.logged || now.Before(at.logNext) {
+	if w.explained(r, now) {
+		at.logged = p.Count
+	}
+	if p.Count == at.logged || now.Before(at.logNext) {
 		return log
 	}
 	line := *p
 	line.Count -= at.logged
 	at.logged, at.logNext = p.Count, now.Add(logEvery)
 	return append(log, line)
+}
+
+// explained reports whether r comes of something that is told already.
+func (w *watch) explained(r *rule, now time.Time) bool {
+	return slices.ContainsFunc(r.because, func(id string) bool { return w.recent(id, now, time.Minute) > 0 })
 }
 
 // condition keeps a problem that is there or not.

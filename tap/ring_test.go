@@ -80,6 +80,42 @@ func TestStopDrains(t *testing.T) {
 	}
 }
 
+// The ring tells when a batch was captured, and what is still in it.
+func TestBacklogAndBatchTime(t *testing.T) {
+	l := newLab(t, 1500)
+	r, fd := l.open(t, Config{BlockBytes: 17 * 4096, RingBytes: 4 * 17 * 4096}), l.sender(t)
+	if waiting, blocks := r.Backlog(); waiting != 0 || blocks != 4 {
+		t.Errorf("empty: %d of %d blocks", waiting, blocks)
+	}
+	before := time.Now()
+	send(t, fd, mirrored(t, []byte("first")))
+	if _, err := r.Next(); err != nil {
+		t.Fatal(err)
+	}
+	after := time.Now()
+	// The kernel's clock is read a little coarser than Go's.
+	if at := r.BatchTime(); at.Before(before.Add(-10*time.Millisecond)) || at.After(after) {
+		t.Errorf("captured at %v, want between %v and %v", at, before, after)
+	}
+	if waiting, _ := r.Backlog(); waiting != 1 {
+		t.Errorf("%d blocks wait while one is being read", waiting)
+	}
+	for waiting := 0; waiting < 4; waiting, _ = r.Backlog() {
+		send(t, fd, mirrored(t, make([]byte, 1000)))
+	}
+	r.Stop()
+	drainAll(t, r)
+	if waiting, _ := r.Backlog(); waiting != 0 {
+		t.Errorf("%d blocks wait when all is read", waiting)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if waiting, blocks := r.Backlog(); waiting != 0 || blocks != 0 {
+		t.Errorf("closed: %d of %d blocks", waiting, blocks)
+	}
+}
+
 func TestStopWakesNext(t *testing.T) {
 	l := newLab(t, 1500)
 	r := l.open(t, Config{})

@@ -1,0 +1,209 @@
+package status
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"netmirror/bridge"
+	"netmirror/stack"
+)
+
+// figures makes snapshots at given seconds of a run.
+type figures struct {
+	begin time.Time
+	s     Snapshot
+}
+
+func newFigures() *figures {
+	f := &figures{begin: time.Unix(1_700_000_000, 0)}
+	f.s.Frames, f.s.Stack.Packets = 1, 1
+	f.s.Bridge.Outcomes = map[string]uint64{}
+	return f
+}
+
+func (f *figures) at(second float64) *Snapshot {
+	s := f.s
+	s.Time = f.begin.Add(time.Duration(second * float64(time.Second)))
+	return &s
+}
+
+// texts are the IDs of problems, each with its count.
+func ids(all []Problem) string {
+	var words []string
+	for _, p := range all {
+		words = append(words, p.ID)
+	}
+	return strings.Join(words, " ")
+}
+
+func TestAProblemIsLoggedOnceAMinute(t *testing.T) {
+	f := newFigures()
+	w := newWatch(f.begin)
+	if log := w.look(f.at(0)); len(log) != 0 {
+		t.Fatalf("nothing is wrong, but %v is logged", log)
+	}
+	var counts []uint64
+	for second := 1; second <= 130; second++ {
+		f.s.Ring.Drops += 10
+		for _, p := range w.look(f.at(float64(second))) {
+			if p.ID != "ring_full" || p.Severity != Loss || !strings.Contains(p.Remedy, "--ring-mib") {
+				t.Errorf("%+v", p)
+			}
+			counts = append(counts, p.Count)
+		}
+	}
+	// At second 1, 61 and 121: what came since the line before.
+	if len(counts) != 3 || counts[0] != 10 || counts[1] != 600 || counts[2] != 600 {
+		t.Errorf("lines with counts %v, want 10, 600 and 600", counts)
+	}
+	all := w.problems(f.at(130).Time)
+	if len(all) != 1 || all[0].Count != 1300 || all[0].Recent < 550 || all[0].Recent > 600 || all[0].Last != f.at(130).Time.UnixMilli() {
+		t.Errorf("%+v", all)
+	}
+	// An hour later it is history, but not forgotten.
+	w.look(f.at(3600))
+	if all = w.problems(f.at(3600).Time); len(all) != 1 || all[0].Count != 1300 || all[0].Recent != 0 {
+		t.Errorf("an hour later: %+v", all)
+	}
+}
+
+// A remedy for lost packets is of no use where they were lost here, or cut.
+func TestWhatComesOfAnotherProblemIsNotLogged(t *testing.T) {
+	f := newFigures()
+	w := newWatch(f.begin)
+	f.s.Stack.Dropped[stack.DropTruncated] = 5
+	f.s.Bridge.Outcomes["gap"] = 5
+	if log := w.look(f.at(1)); ids(log) != "truncated" {
+		t.Errorf("logged %q, want truncated", ids(log))
+	}
+	if log := w.look(f.at(100)); ids(log) != "" {
+		t.Errorf("logged %q later, though nothing grew", ids(log))
+	}
+	f.s.Bridge.Outcomes["gap"] = 8
+	if log := w.look(f.at(101)); ids(log) != "gap" || log[0].Count != 3 {
+		t.Errorf("logged %+v, want a gap of 3", log)
+	}
+	if all := w.problems(f.at(101).Time); ids(all) != "truncated gap" {
+		t.Errorf("shown: %q", ids(all))
+	}
+}
+
+// The bridge says itself that the target is out.
+func TestRefusalsAreShownAndNotLogged(t *testing.T) {
+	f := newFigures()
+	w := newWatch(f.begin)
+	f.s.Bridge.Outcomes["target-refused"] = 3
+	for _, second := range []float64{1, 2, 70, 200} {
+		if log := w.look(f.at(second)); len(log) != 0 {
+			t.Errorf("logged %v", log)
+		}
+	}
+	if all := w.problems(f.at(200).Time); ids(all) != "target_refused" {
+		t.Errorf("shown: %q", ids(all))
+	}
+}
+
+func TestSilenceAndOneDirection(t *testing.T) {
+	f := newFigures()
+	f.s.Frames, f.s.Stack.Packets = 0, 0
+	w := newWatch(f.begin)
+	if log := w.look(f.at(29)); len(log) != 0 {
+		t.Errorf("after 29 s: %v", log)
+	}
+	if log := w.look(f.at(31)); ids(log) != "silence" || !strings.Contains(log[0].Remedy, "netmirror check") {
+		t.Errorf("after 31 s: %+v", log)
+	}
+	if log := w.look(f.at(32)); len(log) != 0 {
+		t.Errorf("again after 32 s: %v", log)
+	}
+	f.s.Frames, f.s.Stack.Packets = 7, 7
+	f.s.Stack.Dropped[stack.DropReverse] = 7
+	if log := w.look(f.at(33)); ids(log) != "one_direction" {
+		t.Errorf("with answers alone: %+v", log)
+	}
+	f.s.Stack.Packets = 8
+	if log := w.look(f.at(34)); len(log) != 0 || ids(w.problems(f.at(34).Time)) != "" {
+		t.Errorf("with a client's packet: %v, %v", log, w.problems(f.at(34).Time))
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	f := newFigures()
+	now := time.Now()
+	for _, tc := range []struct {
+		name  string
+		phase Phase
+		drops bool // --ready-drops
+		lost  uint64
+		ago   time.Duration // since they were lost
+		why   string        // "": ready
+	}{
+		{"before the capture", Starting, false, 0, 0, "starting"},
+		{"capturing", Capturing, false, 0, 0, ""},
+		{"capturing, with drops that do not matter", Capturing, false, 9, 0, ""},
+		{"capturing, with drops that do", Capturing, true, 9, 0, "dropped"},
+		{"capturing, with drops long ago", Capturing, true, 9, 20 * time.Second, ""},
+		{"capturing, without drops", Capturing, true, 0, 0, ""},
+		{"at the end", Draining, false, 0, 0, "draining"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m := NewMonitor(Config{ReadyDrops: tc.drops, Source: Source{Snapshot: func() Snapshot {
+				s := f.s
+				s.Time, s.Ring.Drops = now.Add(-tc.ago), tc.lost
+				return s
+			}}})
+			m.Enter(tc.phase)
+			m.Look()
+			ok, why := m.Ready()
+			if ok != (tc.why == "") || !strings.Contains(why, tc.why) {
+				t.Errorf("ready %v, %q", ok, why)
+			}
+		})
+	}
+}
+
+func TestHistoryGoesBackAQuarterOfAnHour(t *testing.T) {
+	f := newFigures()
+	var h history
+	for second := range 2000 {
+		f.s.Frames = uint64(second)
+		h.add(f.at(float64(second)))
+	}
+	all := h.since(0)
+	if len(all) != 450 || all[449].Packets != 1998 || all[0].Packets != 1100 {
+		t.Errorf("%d samples, from %d to %d", len(all), all[0].Packets, all[len(all)-1].Packets)
+	}
+	if late := h.since(all[440].T); len(late) != 9 || late[0].T != all[441].T {
+		t.Errorf("%d samples behind the 441st", len(late))
+	}
+	if none := h.since(all[449].T); none == nil || len(none) != 0 {
+		t.Errorf("behind the last: %v", none)
+	}
+}
+
+// What was nobody's loss is not shown as one.
+func TestWhatCountsAsLost(t *testing.T) {
+	s := Snapshot{Bridge: bridge.Stats{Outcomes: map[string]uint64{"complete": 1, "client-reset": 1, "gap": 2, "target-slow": 0}}}
+	for d := range stack.NumDrops {
+		s.Stack.Dropped[d] = 1
+	}
+	s.Ring.Drops = 4
+	lost := lostPackets(&s)
+	for _, reason := range []string{"no_payload", "reverse", "duplicate", "flow_over", "shutdown"} {
+		if lost[reason] != 0 {
+			t.Errorf("%s counts as lost", reason)
+		}
+	}
+	for _, reason := range []string{"gap", "truncated", "mid_stream", "target_ended", "flow_limit", "bad_checksum"} {
+		if lost[reason] != 1 {
+			t.Errorf("%s does not count as lost", reason)
+		}
+	}
+	if lost["ring_full"] != 4 {
+		t.Error("what the ring dropped does not count as lost")
+	}
+	if cut := cutStreams(&s); len(cut) != 1 || cut["gap"] != 2 {
+		t.Errorf("cut: %v, want 2 by a gap", cut)
+	}
+}
