@@ -45,6 +45,10 @@ type FlowInfo struct {
 func (s *Stack) Flows() []FlowInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// What gVisor has said so far is acted upon when there is something to do.
+	s.now = s.cfg.Now()
+	s.collect()
+	s.pumpDirty()
 	all := make([]FlowInfo, 0, s.nflows)
 	for _, f := range s.flows {
 		for f := range f.chain() {

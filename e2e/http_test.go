@@ -1,0 +1,339 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"netmirror/e2e/lab"
+)
+
+// statusPage asks a netmirror that serves at a unix socket, which no network
+// namespace keeps the test from.
+type statusPage struct {
+	t      testing.TB
+	ctx    context.Context
+	socket string
+	client *http.Client
+}
+
+// withStatus starts a scene whose netmirror serves its status.
+func withStatus(t testing.TB, opts lab.Options, shadow lab.Handler, args ...string) (*scene, *statusPage) {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "http.sock")
+	s := set(t, opts, shadow, append([]string{"--http", socket}, args...)...)
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+	return s, &statusPage{t, s.ctx, socket, &http.Client{Transport: transport}}
+}
+
+func (p *statusPage) get(path string) (int, string) {
+	p.t.Helper()
+	r, err := http.NewRequestWithContext(p.ctx, http.MethodGet, "http://netmirror"+path, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	res, err := p.client.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return res.StatusCode, string(b)
+}
+
+// metrics are the samples of /metrics by their names with labels.
+func (p *statusPage) metrics() map[string]float64 {
+	p.t.Helper()
+	_, text := p.get("/metrics")
+	all := make(map[string]float64)
+	lines := bufio.NewScanner(strings.NewReader(text))
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		if v, err := strconv.ParseFloat(value, 64); err == nil && name != "#" {
+			all[name] = v
+		}
+	}
+	return all
+}
+
+// sum adds up the samples of a metric over its labels.
+func sum(metrics map[string]float64, name string) (sum float64) {
+	for key, v := range metrics {
+		if key == name || strings.HasPrefix(key, name+"{") {
+			sum += v
+		}
+	}
+	return sum
+}
+
+// The metrics tell what the mirror carried, and every packet and byte of it is
+// accounted for.
+func TestMetricsAddUp(t *testing.T) {
+	s, page := withStatus(t, lab.Options{LossEvery: 50, BothDirections: true}, nil)
+	const conns, requests, size = 10, 30, 3000
+	if err := connections(conns, conns, requests, size)(s.ctx, s.client); err != nil {
+		t.Fatal(err)
+	}
+	var m map[string]float64
+	for {
+		// A connection whose FIN was lost stays open; all else comes to rest.
+		before := m
+		m = page.metrics()
+		if before != nil && sum(m, "netmirror_tap_packets_total") == sum(before, "netmirror_tap_packets_total") &&
+			m["netmirror_stack_held_bytes"] == 0 && m["netmirror_stack_held_packets"] == 0 {
+			break
+		}
+		if s.ctx.Err() != nil {
+			t.Fatalf("it does not come to rest: %v", m)
+		}
+	}
+	for _, id := range []struct {
+		whole string
+		parts []string
+	}{
+		{"netmirror_tap_packets_total", []string{"netmirror_decap_dropped_packets_total", "netmirror_stack_packets_total"}},
+		{"netmirror_stack_packets_total", []string{"netmirror_stack_forwarded_packets_total", "netmirror_stack_held_packets", "netmirror_stack_dropped_packets_total"}},
+		{"netmirror_stack_bytes_total", []string{"netmirror_bridge_written_bytes_total", "netmirror_stack_held_bytes", "netmirror_stack_dropped_bytes_total"}},
+		{"netmirror_stack_streams_total", []string{"netmirror_bridge_connections", "netmirror_bridge_streams_ended_total"}},
+	} {
+		var parts float64
+		for _, p := range id.parts {
+			parts += sum(m, p)
+		}
+		if whole := sum(m, id.whole); whole != parts || whole == 0 {
+			t.Errorf("%s is %v, but %v add up to %v", id.whole, whole, id.parts, parts)
+		}
+	}
+	if got := m["netmirror_bridge_written_bytes_total"]; got != float64(s.shadow.Received()) {
+		t.Errorf("%v bytes are said to have been written, the target got %d", got, s.shadow.Received())
+	}
+	if n := m[`netmirror_bridge_streams_ended_total{outcome="gap"}`]; n == 0 {
+		t.Error("every 50th packet was lost, and no stream by it")
+	}
+	if n := m["netmirror_forwarding_latency_seconds_count"]; n < conns {
+		t.Errorf("%v latencies were measured on %d connections", n, conns)
+	}
+	if n, dials := m[`netmirror_bridge_dial_duration_seconds_count{result="ok"}`], m["netmirror_bridge_dials_total"]; n != dials || n < conns {
+		t.Errorf("%v dials were timed, of %v", n, dials)
+	}
+	if m["netmirror_ready"] != 1 || m["netmirror_bridge_target_up"] != 1 {
+		t.Error("not ready, or no target")
+	}
+}
+
+// What a live connection is said to be is what the lab made it.
+func TestLiveFlows(t *testing.T) {
+	s, page := withStatus(t, lab.Options{}, nil)
+	err := s.client.With(s.ctx, func(c *lab.Stream) error {
+		if err := c.Post(1, 5000); err != nil {
+			return err
+		}
+		size := int64(len(lab.PostHeader(1, 5000)) + 5000)
+		if err := s.shadow.WaitReceived(s.ctx, size); err != nil {
+			return err
+		}
+		client := c.Sent(lab.EOF).Client.String()
+		_, body := page.get("/flows?client=" + client)
+		var got struct {
+			Total, Matched int
+			Flows          []struct {
+				VNI                   int
+				Client, Server, State string
+				Bytes, Held           int64
+			}
+		}
+		if err := json.Unmarshal([]byte(body), &got); err != nil {
+			return err
+		}
+		if got.Total != 1 || got.Matched != 1 {
+			return fmt.Errorf("%s", body)
+		}
+		if f := got.Flows[0]; f.VNI != 42 || f.Client != client || f.Server != s.Origin(servicePort).String() || f.State != "open" || f.Bytes != size || f.Held != 0 {
+			return fmt.Errorf("%+v, want %d bytes of %s", f, size, client)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if code, _ := page.get("/healthz"); code != http.StatusOK {
+		t.Errorf("/healthz: %d", code)
+	}
+	if code, _ := page.get("/debug/pprof/"); code != http.StatusNotFound {
+		t.Errorf("profiles without --http-pprof: %d", code)
+	}
+	s.compare(t)
+	if _, err := os.Lstat(page.socket); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket outlives netmirror: %v", err)
+	}
+}
+
+// A load balancer is told to look elsewhere as soon as the capture ends, while
+// what was captured is still on its way.
+func TestNotReadyWhileDraining(t *testing.T) {
+	open := make(chan struct{})
+	s, page := withStatus(t, lab.Options{}, gate(open))
+	if code, body := page.get("/readyz"); code != http.StatusOK {
+		t.Fatalf("/readyz while capturing: %d %s", code, body)
+	}
+	sniffer, err := s.Mon.Sniff(lab.MirrorLink, lab.Incoming)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sniffer.Close()
+	const conns = 16
+	if err := connections(conns, conns, 1, 1<<20)(s.ctx, s.client); err != nil {
+		t.Fatal(err)
+	}
+	if err := sniffer.Wait(s.ctx, fins(conns)); err != nil {
+		t.Fatal(err)
+	}
+	s.netmirror.terminate(t)
+	if _, _, err := s.netmirror.await(s.ctx, 0, "msg=stopping"); err != nil {
+		t.Fatal(err)
+	}
+	for code := http.StatusOK; code != http.StatusServiceUnavailable; {
+		var body string
+		if code, body = page.get("/readyz"); code != http.StatusOK && !strings.Contains(body, "draining") {
+			t.Fatalf("/readyz while draining: %d %s", code, body)
+		}
+	}
+	if code, _ := page.get("/healthz"); code != http.StatusOK {
+		t.Errorf("/healthz while draining: %d", code)
+	}
+	close(open)
+	s.compare(t)
+}
+
+// A port that is taken is said so before anything is captured, in one line.
+func TestHTTPAddressThatIsTaken(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	code, _, stderr := call(t, here, "--iface", "lo", "--vni", "1", "--port", "80", "--to", "127.0.0.1:9", "--http", ln.Addr().String())
+	if code != 1 || !strings.Contains(stderr, "port is taken") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("status %d, %q", code, stderr)
+	}
+}
+
+// On a terminal a line of rates stays below the log, and goes at the end.
+func TestLiveLineOnATerminal(t *testing.T) {
+	master, slave, err := pty()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	cmd := exec.CommandContext(deadline(t), netmirrorPath, "--iface", "lo", "--vni", "1", "--port", "80", "--to", "127.0.0.1:9")
+	cmd.Env, cmd.Stderr = append(environment(), "TERM=xterm"), slave
+	err = cmd.Start()
+	slave.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	var screen strings.Builder
+	shown := make(chan struct{})
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		b := make([]byte, 4096)
+		for told := false; ; {
+			n, err := master.Read(b)
+			if err != nil { // EIO: the terminal's last process has ended
+				return
+			}
+			screen.Write(b[:n])
+			if !told && strings.Contains(screen.String(), "packets/s") {
+				told = true
+				close(shown)
+			}
+		}
+	}()
+	select {
+	case <-shown:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("no live line within 20 s: %q", screen.String())
+	}
+	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	<-over
+	text := screen.String()
+	if !strings.Contains(text, "flows 0  to target 0") {
+		t.Errorf("%q", text)
+	}
+	// What is left on the screen is what stands behind each line's last clearing.
+	for line := range strings.Lines(text) {
+		if i := strings.LastIndex(line, "\x1b[K"); i >= 0 && strings.Contains(line[i:], "packets/s") {
+			t.Errorf("a line stays: %q", line)
+		}
+	}
+}
+
+// pty makes a terminal of 200 columns (pts(4)).
+func pty() (master, slave *os.File, err error) {
+	master, err = os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 200})
+	}
+	if err == nil {
+		slave, err = os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0)
+	}
+	if err != nil {
+		master.Close()
+		return nil, nil, err
+	}
+	return master, slave, nil
+}
+
+// JSON lines are what a log collector reads.
+func TestLogAsJSON(t *testing.T) {
+	s := setServices(t, lab.Options{}, nil)
+	s.startNetmirror(t, "--log-format", "json")
+	if _, _, err := s.netmirror.await(s.ctx, 0, `"msg":"capturing"`); err != nil {
+		t.Fatal(err)
+	}
+	s.netmirror.stop(t)
+	for _, line := range s.netmirror.logged() {
+		var got struct{ Time, Level, Msg string }
+		if err := json.Unmarshal([]byte(line), &got); err != nil || got.Msg == "" || got.Level == "" || got.Time == "" {
+			t.Errorf("%v: %s", err, line)
+		}
+	}
+	line, _, err := s.netmirror.await(s.ctx, 0, `"msg":"settings"`)
+	if err != nil || !strings.Contains(line, `"gap_timeout":"1s"`) || !strings.Contains(line, `"vni":"42"`) {
+		t.Errorf("the settings in force: %v %s", err, line)
+	}
+}
