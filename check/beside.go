@@ -3,7 +3,6 @@ package check
 import (
 	"encoding/binary"
 	"errors"
-	"slices"
 	"time"
 
 	"golang.org/x/net/bpf"
@@ -29,7 +28,6 @@ const (
 	drainInterval = 20 * time.Millisecond
 	// snapBytes holds an IP header and the UDP ports.
 	snapBytes = 64
-	udpHeader = 8
 )
 
 // beside counts what comes to the usual ports of tunnels on all interfaces, but
@@ -136,41 +134,4 @@ func (b *beside) end() map[place]uint64 {
 	<-b.done
 	unix.Close(b.fd)
 	return b.seen
-}
-
-// besideFilter takes received UDP packets to one of the ports, over IPv4 or over
-// IPv6 without extension headers. It is no matter if one is missed.
-func besideFilter(link int, port uint16) []bpf.Instruction {
-	drop := bpf.RetConstant{Val: 0}
-	require := func(v uint32) []bpf.Instruction {
-		return []bpf.Instruction{bpf.JumpIf{Cond: bpf.JumpEqual, Val: v, SkipTrue: 1}, drop}
-	}
-	v4 := slices.Concat(
-		[]bpf.Instruction{bpf.LoadAbsolute{Off: 9, Size: 1}}, require(unix.IPPROTO_UDP),
-		[]bpf.Instruction{
-			bpf.LoadAbsolute{Off: 6, Size: 2},
-			bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 0x1fff, SkipFalse: 1}, drop, // a later fragment has no port
-			bpf.LoadMemShift{Off: 0}, bpf.LoadIndirect{Off: 2, Size: 2},
-		})
-	v6 := slices.Concat(require(unix.ETH_P_IPV6),
-		[]bpf.Instruction{bpf.LoadAbsolute{Off: 6, Size: 1}}, require(unix.IPPROTO_UDP),
-		[]bpf.Instruction{bpf.LoadAbsolute{Off: 40 + 2, Size: 2}})
-	v4 = append(v4, bpf.Jump{Skip: uint32(len(v6))})
-	return slices.Concat(
-		[]bpf.Instruction{
-			bpf.LoadExtension{Num: bpf.ExtType}, // what the host sends itself is none of the mirror's
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.PACKET_OUTGOING, SkipFalse: 1}, drop,
-			bpf.LoadExtension{Num: bpf.ExtProto},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.ETH_P_IP, SkipFalse: uint8(len(v4))},
-		}, v4, v6,
-		[]bpf.Instruction{
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: linuxVXLANPort, SkipTrue: 4},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: genevePort, SkipTrue: 3},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: defaultVXLANPort, SkipTrue: 2},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(port), SkipTrue: 1}, drop,
-			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(port), SkipTrue: 3},
-			bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
-			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(link), SkipTrue: 1}, drop,
-			bpf.RetConstant{Val: snapBytes},
-		})
 }

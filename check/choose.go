@@ -13,8 +13,9 @@ type choice struct {
 	service
 }
 
-// choose finds the service that was given, or the only one that it can be. Where
-// there is none it says why, and gives nil.
+// choose finds the service that was given, or the only one that it can be: the
+// only one that was seen, or whose clients sent data. Where there is none it says
+// why, and gives nil.
 func (r *report) choose(c Config, s *seen) *choice {
 	ids := s.matching(c.VNIs, c.Port)
 	switch {
@@ -22,14 +23,40 @@ func (r *report) choose(c Config, s *seen) *choice {
 		r.absent(c, s)
 		return nil
 	case len(c.VNIs) > 0 && c.Port != 0:
+		r.missing(c, ids)
 		return s.choice(c.VNIs, ids)
-	case len(ids) > 1 || s.services.forgotten > 0:
-		c.VNIs, c.Port = []uint32{ids[0].vni}, ids[0].port
-		r.fault(fmt.Sprintf("choose the service of the table that is to be forwarded, the busiest for example: %s", c.command("check")),
-			"service: several were seen, and which one to forward was not given")
-		return nil
 	}
-	return s.choice([]uint32{ids[0].vni}, ids)
+	if talking := s.talking(ids); len(talking) > 0 {
+		ids = talking
+	}
+	if len(ids) == 1 && s.services.forgotten == 0 {
+		return s.choice([]uint32{ids[0].vni}, ids)
+	}
+	c.VNIs, c.Port = []uint32{ids[0].vni}, ids[0].port
+	r.fault("choose the one of the table that is to be forwarded, the busiest for example: "+c.command("check"),
+		"service: several were seen, and which one to forward was not given")
+	return nil
+}
+
+// talking leaves out the services whose clients sent no data: strangers knock at
+// many ports.
+func (s *seen) talking(ids []serviceID) []serviceID {
+	return slices.DeleteFunc(slices.Clone(ids), func(id serviceID) bool {
+		return s.services.entries[id].client.payload == 0
+	})
+}
+
+// missing notes which of the VNIs that were given had no packets of the service.
+func (r *report) missing(c Config, ids []serviceID) {
+	var vnis []uint32
+	for _, vni := range c.VNIs {
+		if !slices.Contains(ids, serviceID{vni, c.Port}) {
+			vnis = append(vnis, vni)
+		}
+	}
+	if len(vnis) > 0 {
+		r.note("service: no packets of TCP port %d in VNI %s", c.Port, numbers(vnis))
+	}
 }
 
 // matching gives the services that were seen of the VNIs and the port, the busiest

@@ -49,12 +49,13 @@ func (r *report) wholeness(s *seen, name string, ch *choice) {
 	if cut == 0 {
 		return
 	}
-	const format = "%s: of the clients' %s with data %d are truncated, to %d bytes of IP at most; they are lost, and their streams reset"
+	text := fmt.Sprintf("%s: truncated: %d of %s with data from clients, to %d bytes of IP at most; such a packet is lost, and its stream reset",
+		name, cut, count(payload, "packet"), ch.client.cutAt)
 	if cut*2 >= payload {
-		r.fault(s.uncut(), format, name, count(payload, "packet"), cut, ch.client.cutAt)
+		r.fault(s.uncut(), "%s", text)
 		return
 	}
-	r.note(format+": %s", name, count(payload, "packet"), cut, ch.client.cutAt, s.uncut())
+	r.note("%s; %s", text, s.uncut())
 }
 
 // language tells what the clients speak.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"netmirror/decap"
@@ -18,11 +19,11 @@ const (
 )
 
 // look captures on the interface for the time given. It gives nil where that is
-// not allowed, which it has then said.
+// not allowed, or the interface went before anything came; it has then said so.
 func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, error) {
 	ring, err := tap.Open(tap.Config{Interface: ifi.Name, Port: c.VXLANPort, RingBytes: ringBytes, BlockBytes: blockBytes})
 	if errors.Is(err, tap.ErrPermission) {
-		r.fault("run as root, or: "+setcap(c), "capture: not allowed, which takes CAP_NET_RAW")
+		r.fault("run as root, or: "+setcap(c), "capture: not allowed, which takes %s", strings.ToUpper(capabilities(c)))
 		return nil, nil
 	}
 	if err != nil {
@@ -39,6 +40,9 @@ func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, 
 	s.mtu, s.beside = ifi.MTU, beside.end()
 	if errors.Is(err, tap.ErrInterfaceGone) {
 		r.fault("start again when "+ifi.Name+" is back", "interface %s: it was removed meanwhile", ifi.Name)
+		if s.frames == 0 {
+			return nil, nil
+		}
 		return s, nil
 	}
 	return s, err

@@ -79,15 +79,19 @@ func quote(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// setcap is the command that gives this program the capabilities for a capture.
+// setcap is the command that gives this program what a capture takes.
 func setcap(c Config) string {
 	path, err := os.Executable()
 	if err != nil {
 		path = c.Program
 	}
-	capabilities := "cap_net_raw"
+	return fmt.Sprintf("sudo setcap %s+ep %s", capabilities(c), quote(path))
+}
+
+// capabilities are those that a capture takes.
+func capabilities(c Config) string {
 	if c.VXLANPort < 1024 {
-		capabilities += ",cap_net_bind_service"
+		return "cap_net_raw,cap_net_bind_service"
 	}
-	return fmt.Sprintf("sudo setcap %s+ep %s", capabilities, quote(path))
+	return "cap_net_raw"
 }

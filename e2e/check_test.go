@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -139,13 +140,16 @@ func TestCheckOfAWrongSetUp(t *testing.T) {
 			[]string{"no packets of VNI 7; seen: 42 (", "verdict: not yet; first, use --vni 42"}},
 		{"wrong port", []string{"--vni", "42", "--port", "80"}, s.requests(t),
 			[]string{"no packets of VNI 42 of TCP port 80; seen: 8080 (VNI 42, ", "first, use --port 8080"}},
-		{"two services", nil, func() { s.requests(t)(); s.craftService(t, 443).open() },
+		{"two services", nil, func() {
+			s.requests(t)()
+			s.craftService(t, 443).send([]byte("hello"), rightSum)
+		},
 			[]string{"several were seen", "check --iface mirror0 --vni 42 --port 8080"}},
 		{"truncated", given, func() {
 			c := s.craft(t, 1)
 			c.open()
 			c.sendCut(body(1, 1000), 54)
-		}, []string{"of the clients' 1 packet with data 1 are truncated, to 986 bytes", "first, have the mirror send whole packets: no PacketLength", "8946 or less (8947"}},
+		}, []string{"truncated: 1 of 1 packet with data from clients, to 986 bytes", "first, have the mirror send whole packets: no PacketLength", "8946 or less (8947"}},
 		{"TLS", given, func() {
 			c := s.craft(t, 1)
 			c.open()
@@ -181,6 +185,12 @@ func TestCheckOfAWrongSetUp(t *testing.T) {
 // craftService returns a crafted client of another port.
 func (s *scene) craftService(t *testing.T, port uint16) *crafted {
 	return craftOn(t, s.dialTap(t), s.Origin(port), 1)
+}
+
+func TestCheckOfAnotherInterfaceOverIPv6(t *testing.T) {
+	s := setOrigin(t, lab.Options{OuterIPv6: true})
+	status, said := s.check(t, s.requests(t), "--iface", lab.ShadowLink)
+	checkSays(t, status, 1, said, "came to UDP port 4789 on mirror0", "first, look there: "+netmirrorPath+" check --iface mirror0")
 }
 
 func TestCheckWhereNothingArrives(t *testing.T) {
@@ -242,6 +252,19 @@ func TestCheckSendsNothingToTheMirror(t *testing.T) {
 	if r := s.shadow.Records(); len(r) != 1 || r[0].Len != 0 {
 		t.Errorf("the target got %v, want one empty connection", r)
 	}
+}
+
+func TestCheckOfAnInterfaceThatIsDown(t *testing.T) {
+	n, err := lab.NewNamespace("empty")
+	if errors.Is(err, lab.ErrPrivilege) && os.Getenv("CI") == "" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	status, stdout, _ := call(t, n.Do, "check", "--iface", "lo")
+	checkSays(t, status, 1, stdout, "FAULT interface lo: it is down", "verdict: not yet; first, sudo ip link set dev lo up")
 }
 
 func TestCheckWithoutInterfaceOrPrivilege(t *testing.T) {

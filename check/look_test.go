@@ -1,0 +1,145 @@
+package check
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+// conversation is a connection of a client with a service that is mirrored in both
+// directions.
+func conversation(vni uint32, client, server, request string) []packet {
+	return []packet{
+		{vni: vni, src: client, dst: server, flags: "S", id: 1},
+		{vni: vni, src: server, dst: client, flags: "SA", id: 2},
+		{vni: vni, src: client, dst: server, flags: "A", seq: 1, id: 3},
+		{vni: vni, src: client, dst: server, flags: "A", seq: 1, id: 4, payload: request},
+		{vni: vni, src: server, dst: client, flags: "A", seq: 1, id: 5, payload: "HTTP/1.1 200 OK\r\n\r\n"},
+	}
+}
+
+func TestWhatIsToldOfAMirror(t *testing.T) {
+	packets := append(conversation(7, "10.0.0.1:50001", "10.0.0.9:8080", get), conversation(7, "10.0.0.2:50002", "10.0.0.9:8080", get)...)
+	packets = append(packets, packet{vni: 9, src: "10.0.0.3:50003", dst: "10.0.0.9:22", flags: "A", payload: "x"})
+	c := testConfig([]uint32{7}, 8080)
+	s := seeing(t, c, packets...)
+	s.add(encap(t, 9, []byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 6, 0, 1})) // ARP
+	got, _ := told(t, c, s)
+	want := `ok    mirror: 12 packets in 2.0s, 6.0/s
+           VNI   port     packets  connections  directions    new of them  speaks
+             7   8080          10            2  both                    2  HTTP/1
+             9      -           1            -  -                       -  not TCP
+             9     22           1            1  clients only            0  -
+ok    service: VNI 7, port 8080: 6 packets of clients in 2 connections, 2 of them new
+ok    service: VNI 7, port 8080: HTTP/1 in 2 of the 2 connections in which clients sent data
+
+      verdict: netmirror has something to forward. Run:
+        netmirror --iface eth0 --vni 7 --port 8080 --to HOST:PORT
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatIsToldOfAService(t *testing.T) {
+	const client, server = "10.0.0.1:50001", "10.0.0.9:8080"
+	ask := func(payload string) []packet { return conversation(7, client, server, payload) }
+	ours := testConfig([]uint32{7}, 8080)
+	for _, tt := range []struct {
+		name    string
+		config  Config
+		packets []packet
+		says    string
+		first   string // the beginning of the first remedy; "" where there is to be no fault
+	}{
+		{"found out", testConfig(nil, 0), ask(get), "netmirror --iface eth0 --vni 7 --port 8080 --to HOST:PORT", ""},
+		{"found out beside a stranger's knock", testConfig(nil, 0), append(ask(get), packet{vni: 7, src: client, dst: "10.0.0.9:22", flags: "S"}),
+			"netmirror --iface eth0 --vni 7 --port 8080 --to HOST:PORT", ""},
+		{"two services", testConfig(nil, 0), append(ask(get), conversation(8, client, server, get)...),
+			"several were seen", "choose the one of the table that is to be forwarded, the busiest for example: netmirror check --iface eth0 --vni 7 --port 8080"},
+		{"two services, the VNI given", testConfig([]uint32{8}, 0), append(ask(get), conversation(8, client, server, get)...),
+			"netmirror --iface eth0 --vni 8 --port 8080 --to HOST:PORT", ""},
+		{"wrong VNI", testConfig([]uint32{42}, 8080), ask(get), "no packets of VNI 42; seen: 7 (5 packets)", "use --vni 7"},
+		{"wrong VNI, two there", testConfig([]uint32{42}, 8080), append(ask(get), conversation(8, client, "10.0.0.9:80", get)...),
+			"no packets of VNI 42; seen: 7 (5 packets), 8 (5 packets)", "use --vni 7, which has that port"},
+		{"one of two VNIs", testConfig([]uint32{7, 42}, 8080), ask(get), "note  service: no packets of TCP port 8080 in VNI 42", ""},
+		{"wrong port", testConfig([]uint32{7}, 80), ask(get), "no packets of VNI 7 of TCP port 80; seen: 8080 (VNI 7, 5 packets)", "use --port 8080"},
+		{"wrong port, VNI not given", testConfig(nil, 80), ask(get), "no packets of TCP port 80; seen: 8080 (VNI 7, 5 packets)", "use --port 8080"},
+		{"servers' side only", ours, []packet{{vni: 7, src: server, dst: client, flags: "A", payload: "HTTP/1.1 200 OK\r\n"}},
+			"only the servers' side is mirrored", "mirror the other direction too, the packets that go to port 8080"},
+		{"clients' side only", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", payload: get}},
+			"only the clients' side is mirrored, which is enough", ""},
+		{"older than the look", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", payload: get}}, "no new connection was seen", ""},
+		{"nothing said", ours, []packet{{vni: 7, src: client, dst: server, flags: "A"}}, "nothing but acknowledgements", "look for longer, with --time"},
+		{"opened, nothing said", ours, []packet{{vni: 7, src: client, dst: server, flags: "S"}}, "opened connections and sent nothing", ""},
+		{"HTTP/2", ours, ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "HTTP/2 in 1 of the 1 connection", ""},
+		{"TLS", ours, ask("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), "TLS in 1 of the 1 connection", "mirror behind the TLS termination"},
+		{"something else", ours, ask("\x00\x01\x02"), "neither HTTP nor TLS", ""},
+		{"truncated", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", payload: get, cut: 5}},
+			"truncated: 1 of 1 packet with data from clients, to 62 bytes", "have the mirror send whole packets: no PacketLength at the mirror session, and an MTU of the mirrored hosts of 8947 or less"},
+		{"few truncated", ours, append(append(ask(get), ask(get)...), packet{vni: 7, src: client, dst: server, flags: "A", seq: 900, payload: get, cut: 5}),
+			"note  service: VNI 7, port 8080: truncated: 1 of 3 packets with data", ""},
+		{"truncated in the header", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", cut: 12}},
+			"cut within their headers, to 34 bytes of IP at most (1 tcp_truncated)", "have the mirror send whole packets"},
+		{"twice", ours, twice(ask(get)), "5 of 10 packets came twice", ""},
+		{"over IPv6", testConfig(nil, 0), conversation(7, "[fd00::1]:50001", "[fd00::9]:8080", get), "--vni 7 --port 8080", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, first := told(t, tt.config, seeing(t, tt.config, tt.packets...))
+			if !strings.Contains(got, tt.says) {
+				t.Errorf("it does not say %q", tt.says)
+			}
+			if tt.first == "" && first != "" || !strings.HasPrefix(first, tt.first) {
+				t.Errorf("the first remedy is %q, want %q", first, tt.first)
+			}
+			if t.Failed() {
+				t.Logf("it said\n%s", got)
+			}
+		})
+	}
+}
+
+func twice(packets []packet) (all []packet) {
+	for _, p := range packets {
+		all = append(all, p, p)
+	}
+	return all
+}
+
+// A retransmission is no copy that the mirror made.
+func TestRepeats(t *testing.T) {
+	const client, server = "10.0.0.1:50001", "10.0.0.9:8080"
+	c := testConfig([]uint32{7}, 8080)
+	s := seeing(t, c,
+		packet{vni: 7, src: client, dst: server, flags: "A", id: 10, payload: get},
+		packet{vni: 7, src: client, dst: server, flags: "A", id: 11, payload: get},
+		packet{vni: 7, src: client, dst: server, flags: "A", id: 12, seq: 27, payload: get},
+		packet{vni: 7, src: client, dst: server, flags: "A", id: 11, payload: get},
+	)
+	if n := s.services.entries[serviceID{7, 8080}].repeats; n != 1 {
+		t.Errorf("%d packets are a copy, want 1", n)
+	}
+}
+
+// What a packet carries never reaches the terminal.
+func FuzzReport(f *testing.F) {
+	for _, p := range conversation(7, "10.0.0.1:50001", "10.0.0.9:8080", "GET /\x1b[2J HTTP/1.1\r\n") {
+		f.Add(p.frame(f))
+	}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		for _, c := range []Config{testConfig(nil, 0), testConfig([]uint32{7}, 8080)} {
+			s := seeing(t, c)
+			s.add(frame)
+			s.flows.fold()
+			got, _ := told(t, c, s)
+			for _, b := range []byte(got) {
+				if b != '\n' && (b < ' ' || b > '~') {
+					t.Fatalf("it writes byte %#x: %q", b, got)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,101 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestTargetThatAnswers(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	to := ln.Addr().String()
+	for _, tt := range []struct {
+		name   string
+		choice *choice
+		says   string
+		faulty bool
+	}{
+		{"a shadow service", nil, "ok    target " + to + ": " + to + " answers, after ", false},
+		{"production itself", &choice{service: service{servers: []netip.AddrPort{netip.MustParseAddrPort(to)}}},
+			"FAULT target " + to + ": it is " + to + ", a server of the mirrored service", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out strings.Builder
+			r := &report{out: &out}
+			c := Config{Target: to}.withDefaults()
+			r.target(c, dial(t.Context(), c), tt.choice)
+			if !strings.HasPrefix(out.String(), tt.says) || (r.first != "") != tt.faulty {
+				t.Errorf("it says %q, and first %q; want %q", out.String(), r.first, tt.says)
+			}
+		})
+	}
+}
+
+func TestTargetThatDoesNotAnswer(t *testing.T) {
+	timeout := &net.OpError{Op: "dial", Net: "tcp", Err: context.DeadlineExceeded}
+	for _, tt := range []struct {
+		name        string
+		err         error
+		says, first string
+	}{
+		{"refused", &net.OpError{Op: "dial", Err: unix.ECONNREFUSED}, "nothing listens there", "start the shadow service"},
+		{"silent", timeout, "no answer within 3s", "let this host reach the target"},
+		{"the kernel's patience", &net.OpError{Op: "dial", Err: unix.ETIMEDOUT}, "no answer within 3s", "let this host reach the target"},
+		{"no route", &net.OpError{Op: "dial", Err: unix.EHOSTUNREACH}, "no way there", "give this host a route"},
+		{"no name", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "shadow", IsNotFound: true}}, "its name does not resolve", "mend the name"},
+		{"a name server that is silent", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "i/o timeout", Name: "shadow", IsTimeout: true}}, "its name does not resolve", "mend the name"},
+		{"interrupted", fmt.Errorf("dial: %w", context.Canceled), "did not answer in the 1s", "let the check come to its end"},
+		{"something else", unix.EACCES, "permission denied", "mend --to"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out strings.Builder
+			r := &report{out: &out}
+			result := make(chan answer, 1)
+			result <- answer{took: time.Second, err: tt.err}
+			r.target(Config{Target: "shadow:80"}.withDefaults(), result, nil)
+			if got := out.String(); !strings.Contains(got, tt.says) || !strings.HasPrefix(got, "FAULT target shadow:80: ") {
+				t.Errorf("it says %q, want %q", got, tt.says)
+			}
+			if !strings.HasPrefix(r.first, tt.first) {
+				t.Errorf("the remedy is %q, want %q", r.first, tt.first)
+			}
+		})
+	}
+}
+
+func TestCommand(t *testing.T) {
+	c := Config{Interface: "eth 0", VXLANPort: 8472, VNIs: []uint32{7, 0}, Port: 80, Target: "[fd00::1]:80", Program: "/opt/net mirror"}
+	want := `'/opt/net mirror' check --iface 'eth 0' --vxlan-port 8472 --vni 7 --vni 0 --port 80 --to '[fd00::1]:80'`
+	if got := c.command("check"); got != want {
+		t.Errorf("command is %s, want %s", got, want)
+	}
+	if got, want := quote("it's"), `'it'\''s'`; got != want {
+		t.Errorf("quoted: %s, want %s", got, want)
+	}
+}
+
+// A writer that fails ends nothing, but is told of.
+func TestReportThatCannotBeWritten(t *testing.T) {
+	r := &report{out: broken{}}
+	r.ok("a")
+	r.note("b")
+	if r.err != errBroken {
+		t.Errorf("the error is %v, want %v", r.err, errBroken)
+	}
+}
+
+type broken struct{}
+
+var errBroken = fmt.Errorf("broken")
+
+func (broken) Write([]byte) (int, error) { return 0, errBroken }
