@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -58,7 +59,11 @@ func (r *report) target(c Config, result <-chan answer, ch *choice) {
 		r.fault("give the shadow service with --to", "target %s: it is %v, a server of the mirrored service: production would get everything twice, and the copies be mirrored too", c.Target, at)
 		return
 	}
-	r.ok("target %s: %v answers, after %v", c.Target, at, a.took.Round(10*time.Microsecond))
+	as := "" // what a name stands for
+	if at.String() != c.Target {
+		as = fmt.Sprintf(", as %v", at)
+	}
+	r.ok("target %s: answers after %v%s", c.Target, a.took.Round(10*time.Microsecond), as)
 }
 
 // noTarget tells why the target does not answer.

@@ -103,7 +103,7 @@ func TestCheckOfARightSetUp(t *testing.T) {
 				fmt.Sprintf("mirrored packets of %d bytes and less come whole (%d where", mtu-54, mtu-74),
 				"in 20 connections, 20 of them new",
 				"HTTP/1 in 20 of the 20 connections",
-				to+" answers",
+				"target "+to+": answers after ",
 				"verdict: netmirror has something to forward. Run:",
 				netmirrorPath+" --iface mirror0 --vni 42 --port 8080 --to "+to,
 			)...)
