@@ -85,27 +85,8 @@ func sum(metrics map[string]float64, name string) (sum float64) {
 	return sum
 }
 
-// The metrics tell what the mirror carried, and every packet and byte of it is
-// accounted for.
-func TestMetricsAddUp(t *testing.T) {
-	s, page := withStatus(t, lab.Options{LossEvery: 50, BothDirections: true}, nil)
-	const conns, requests, size = 10, 30, 3000
-	if err := connections(conns, conns, requests, size)(s.ctx, s.client); err != nil {
-		t.Fatal(err)
-	}
-	var m map[string]float64
-	for {
-		// A connection whose FIN was lost stays open; all else comes to rest.
-		before := m
-		m = page.metrics()
-		if before != nil && sum(m, "netmirror_tap_packets_total") == sum(before, "netmirror_tap_packets_total") &&
-			m["netmirror_stack_held_bytes"] == 0 && m["netmirror_stack_held_packets"] == 0 {
-			break
-		}
-		if s.ctx.Err() != nil {
-			t.Fatalf("it does not come to rest: %v", m)
-		}
-	}
+// unbalanced are the sums that are not what their parts add up to.
+func unbalanced(m map[string]float64) (wrong []string) {
 	for _, id := range []struct {
 		whole string
 		parts []string
@@ -120,14 +101,36 @@ func TestMetricsAddUp(t *testing.T) {
 			parts += sum(m, p)
 		}
 		if whole := sum(m, id.whole); whole != parts || whole == 0 {
-			t.Errorf("%s is %v, but %v add up to %v", id.whole, whole, id.parts, parts)
+			wrong = append(wrong, fmt.Sprintf("%s is %v, but %v add up to %v", id.whole, whole, id.parts, parts))
 		}
 	}
-	if got := m["netmirror_bridge_written_bytes_total"]; got != float64(s.shadow.Received()) {
-		t.Errorf("%v bytes are said to have been written, the target got %d", got, s.shadow.Received())
+	return wrong
+}
+
+// The metrics tell what the mirror carried, and every packet and byte of it is
+// accounted for.
+func TestMetricsAddUp(t *testing.T) {
+	s, page := withStatus(t, lab.Options{LossEvery: 50, BothDirections: true}, nil)
+	const conns, requests, size = 10, 30, 3000
+	if err := connections(conns, conns, requests, size)(s.ctx, s.client); err != nil {
+		t.Fatal(err)
 	}
-	if n := m[`netmirror_bridge_streams_ended_total{outcome="gap"}`]; n == 0 {
-		t.Error("every 50th packet was lost, and no stream by it")
+	var m map[string]float64
+	for wrong := []string{""}; len(wrong) > 0; {
+		if s.ctx.Err() != nil {
+			t.Fatalf("it does not come to add up: %v in %v", wrong, m)
+		}
+		m = page.metrics()
+		wrong = unbalanced(m)
+		if got := m["netmirror_bridge_written_bytes_total"]; got != float64(s.shadow.Received()) || got == 0 {
+			wrong = append(wrong, fmt.Sprintf("%v bytes are said to have been written, the target got %d", got, s.shadow.Received()))
+		}
+		if m[`netmirror_bridge_streams_ended_total{outcome="gap"}`] == 0 {
+			wrong = append(wrong, "every 50th packet was lost, and no stream by it")
+		}
+		if held := m["netmirror_stack_held_packets"]; held != 0 {
+			wrong = append(wrong, fmt.Sprintf("%v packets are held", held))
+		}
 	}
 	if n := m["netmirror_forwarding_latency_seconds_count"]; n < conns {
 		t.Errorf("%v latencies were measured on %d connections", n, conns)

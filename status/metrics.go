@@ -211,7 +211,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	s := c.monitor.cfg.Source.Snapshot()
+	s := c.monitor.snapshot()
 	for i, f := range metrics {
 		kind := prometheus.CounterValue
 		if f.gauge {

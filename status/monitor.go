@@ -36,6 +36,9 @@ type Monitor struct {
 	watch   *watch
 	history history
 
+	freshMu sync.Mutex // guards fresh; held while it is taken
+	fresh   Snapshot   // for the metrics
+
 	flowsMu sync.Mutex // guards the fields below; held while the flows are fetched
 	flowsAt time.Time
 	flows   []stack.FlowInfo // is not changed any more once it is here
@@ -64,6 +67,19 @@ func (m *Monitor) Look() (*Snapshot, []Problem) {
 	m.last = s
 	m.history.add(&s)
 	return &s, m.watch.look(&s)
+}
+
+// freshFor is for how long a snapshot will do for the metrics, so that whoever asks
+// for them over and over takes little of the stages' time.
+const freshFor = 100 * time.Millisecond
+
+func (m *Monitor) snapshot() Snapshot {
+	m.freshMu.Lock()
+	defer m.freshMu.Unlock()
+	if time.Since(m.fresh.Time) >= freshFor {
+		m.fresh = m.cfg.Source.Snapshot()
+	}
+	return m.fresh
 }
 
 // readyDropsFor is how long netmirror is not ready after the ring dropped.

@@ -3,7 +3,7 @@
 // and for the log.
 //
 // It only looks: nothing that it serves changes anything, and however often it is
-// asked, the stages are asked once a second at most, but for metrics.
+// asked, it asks the stages ten times a second at most.
 package status
 
 import (
