@@ -7,7 +7,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM        ?= github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 BIN         := bin/netmirror
 
-.PHONY: build dist dist-check test demo bench deps lint unit property fuzz e2e clean
+.PHONY: build dist dist-check image test demo bench deps lint unit property fuzz e2e packages clean
 
 ## build: a static binary for linux/GOARCH in bin/
 build:
@@ -21,8 +21,12 @@ dist:
 dist-check:
 	NFPM=$(NFPM) deploy/dist-check.sh
 
-## test: everything: vet, linter, race tests, random connections, fuzzing, end to end
-test: deps lint unit property fuzz e2e
+## image: a container image of this clone, netmirror:latest; needs Docker with BuildKit
+image:
+	DOCKER_BUILDKIT=1 docker build -f deploy/docker/Dockerfile --build-arg VERSION="$$(deploy/dist.sh version)" -t netmirror .
+
+## test: everything: vet, linter, race tests, random connections, fuzzing, end to end, packages
+test: deps lint unit property fuzz e2e packages
 
 ## demo: a service, its mirror and a shadow of it, live, in namespaces of their own
 demo: build
@@ -58,6 +62,14 @@ fuzz:
 
 e2e: build
 	NETMIRROR_BIN=$(CURDIR)/$(BIN) CGO_ENABLED=1 go test -race -timeout 10m ./e2e/...
+
+# The packages are built, installed, started, asked, upgraded and purged.
+packages:
+	NFPM=$(NFPM) go test -timeout 10m ./deploy/...
+
+## screenshots: the pictures of the status page in docs/, of made-up figures; needs chromium
+screenshots:
+	NETMIRROR_SCREENSHOTS=$(CURDIR)/docs go test -count=1 -run '^TestScreenshots$$' ./status
 
 clean:
 	rm -rf bin dist

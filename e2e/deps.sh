@@ -8,6 +8,10 @@ need gcc "gcc libc6-dev"
 need nginx nginx-light
 need curl curl
 need nft nftables
+need chromium chromium
+# to install the packages on
+need systemctl systemd
+need rpm rpm
 [ -z "$missing" ] && exit 0
 if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" != 0 ]; then
 	echo "make test needs:$missing. Install them, or run it as root on Debian, where it installs them itself." >&2

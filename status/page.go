@@ -1,15 +1,56 @@
 package status
 
 import (
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"net/http"
+	"strings"
 )
 
-//go:embed page/page.html
-var pageHTML []byte
+// The parts of the status page, which is one document when it is served: whoever
+// looks at it may reach nothing but netmirror.
+var (
+	//go:embed page/page.html
+	pageHTML string
+	//go:embed page/page.css
+	pageCSS string
+	//go:embed page/page.js
+	pageJS string
+	//go:embed page/uplot/uPlot.iife.min.js
+	plotJS string
+	//go:embed page/uplot/uPlot.min.css
+	plotCSS string
+	//go:embed page/uplot/LICENSE
+	plotLicense string
+)
+
+// pageDocument is the status page, and pagePolicy what it may do: run its own
+// script and style, and ask where it came from.
+var pageDocument, pagePolicy = assemble()
+
+func assemble() (document []byte, policy string) {
+	style := plotCSS + "\n" + pageCSS
+	// uPlot's licence wants to be in every copy of it.
+	script := "/*\n" + plotLicense + "*/\n" + plotJS + "\n" + pageJS
+	document = []byte(strings.NewReplacer("{{style}}", style, "{{script}}", script).Replace(pageHTML))
+	return document, strings.Join([]string{
+		"default-src 'none'", "script-src " + hashSource(script), "style-src " + hashSource(style),
+		"connect-src 'self'", "img-src data:", // the icon, which the script makes
+		"frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'",
+		"require-trusted-types-for 'script'", // nothing becomes markup, even by mistake
+	}, "; ")
+}
+
+// hashSource is the CSP source of an inline block (CSP level 3, section 2.3.1).
+func hashSource(block string) string {
+	sum := sha256.Sum256([]byte(block))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
 
 // page serves the status page.
 var page = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(pageHTML) // what fails is the connection
+	w.Header().Set("Content-Security-Policy", pagePolicy)
+	_, _ = w.Write(pageDocument) // what fails is the connection
 })
