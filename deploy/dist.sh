@@ -72,7 +72,7 @@ for arch in $ARCHS; do
 			name=netmirror-$VERSION-linux-$arch
 			mkdir "$STAGE/$name"
 			cp "$STAGE/netmirror" "$stage/netmirror.1" deploy/systemd/netmirror.service deploy/package/netmirror.conf \
-				deploy/completion/netmirror.bash deploy/completion/_netmirror README.md LICENSE "$STAGE/$name/"
+				deploy/completion/netmirror.bash deploy/completion/_netmirror docs/install.md README.md LICENSE "$STAGE/$name/"
 			chmod -R a+rX,u+w,go-w "$STAGE/$name"
 			tar -C "$STAGE" --sort=name --format=ustar --owner=0 --group=0 --numeric-owner \
 				--mtime="@$SOURCE_DATE_EPOCH" -cf - "$name" | gzip -9n >"$dist/$name.tar.gz"
