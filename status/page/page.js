@@ -132,8 +132,8 @@
 	const known = {
 		report: null, // the last /status.json
 		answered: Date.now(), // when it came, by this browser's clock
-		down: "", // why netmirror does not answer; "": it does
-		tries: 0, // in vain, in a row
+		tries: 0, // to ask it, in vain, in a row
+		down: "", // what is known of why
 	};
 	let paused = false;
 
@@ -169,11 +169,12 @@
 		const n = of(p.now) - of(p.last);
 		return n < 0 ? null : (1000 * n) / (p.now.t - p.last.t);
 	};
-	// grown is what the counts of a map have grown by in the last so many ms.
+	// grown is what the counts of a map have grown by in the last so many ms of this
+	// run.
 	function grown(of, ms) {
 		let sum = 0;
 		for (const { now, last, t } of points()) {
-			if (!last || t <= since() - ms) continue;
+			if (!last || t <= since() - ms || now.run !== past.runs.at(-1)) continue;
 			for (const [k, n] of Object.entries(of(now))) sum += Math.max(0, n - (of(last)[k] ?? 0));
 		}
 		return sum;
@@ -191,8 +192,8 @@
 	const isNow = (p) => p.recent > 0 || p.count === 0; // what has no count is there or not
 	function verdict() {
 		const r = known.report;
-		if (known.down) {
-			return { level: "down", title: "Not answering", text: `netmirror has not answered since ${clock(known.answered)}; trying again.` };
+		if (known.tries) {
+			return { level: "down", title: "Not answering", text: `netmirror has not answered since ${clock(known.answered)}${known.down}; trying again.` };
 		}
 		if (r.phase !== "capturing") {
 			return { level: "warn", title: r.phase === "draining" ? "Stopping" : "Starting", text: sentence(r.why ?? "") };
@@ -212,7 +213,8 @@
 		const silent = silentSince();
 		if (silent) return { level: "warn", title: "No packets", text: `No packet has come since ${clock(silent)}.` };
 		const notes = r.problems.filter((p) => p.severity === "note" && isNow(p));
-		if (notes.length) return { level: "warn", title: "Capturing, with a note", text: sentence(notes[0].text) };
+		if (notes.some((p) => p.count === 0)) return { level: "warn", title: "Something is missing", text: sentence(notes.find((p) => p.count === 0).text) };
+		if (notes.length) return { level: "note", title: "Capturing, with a note", text: sentence(notes[0].text) };
 		const target = r.target.state === "answers" ? "the target answers" : "the target has not been tried yet";
 		if (r.problems.some((p) => p.severity === "loss")) {
 			return { level: "note", title: "Nothing is being lost now", text: `netmirror captures, ${target}. What was lost before is listed below.` };
@@ -253,8 +255,8 @@
 		const losses = r.problems.filter((p) => p.severity === "loss");
 		const now = losses.some(isNow);
 		const sum = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
-		const cut = Object.fromEntries(Object.entries(r.totals.ended).filter(([name]) => !WHOLE.has(name)));
-		const of = (packets, streams) => `${plural(packets, "packet")}, ${plural(streams, "stream")}`;
+		const cut = Object.fromEntries(Object.entries(r.totals.ended ?? {}).filter(([name]) => !WHOLE.has(name)));
+		const of = (packets, streams) => (packets || streams ? `${plural(packets, "packet")}, ${plural(streams, "stream")}` : "nothing");
 		const word = now ? "Losing" : losses.length ? "None in the last minute" : "None";
 		showCard("card-loss", now ? "bad" : losses.length ? "note" : "ok", word,
 			`last minute: ${of(grown((s) => s.lost, 60000), grown((s) => s.cut, 60000))}`, `since the start: ${of(sum(r.totals.lost), sum(cut))}`);
@@ -294,7 +296,7 @@
 		{ title: "Payload", unit: "bit/s", lines: [["received", rate((s) => 8 * s.bytes_received)], ["forwarded", rate((s) => 8 * s.bytes_forwarded)]] },
 		{ title: "New streams", unit: "/s", lines: [["begun", rate((s) => s.streams)]] },
 		{ title: "Open", unit: "", lines: [["connections followed", gauge((s) => s.flows)], ["to the target", gauge((s) => s.connections)]] },
-		{ title: "Waiting", unit: "B", lines: [["for a missing packet or the target", gauge((s) => s.held)]] },
+		{ title: "Waiting", unit: "B", lines: [["payload held", gauge((s) => s.held)]] },
 		{ title: "Ring", unit: "%", most: 100, lines: [["in use", gauge((s) => 100 * s.ring)]] },
 		{ title: "Packets lost", unit: "/s", of: (s) => s.lost },
 		{ title: "Streams cut", unit: "/s", of: (s) => s.cut },
@@ -334,14 +336,21 @@
 			$("charts").append(chart.figure);
 		}
 	}
+	// shownRange is 15 minutes, or what there is of them; in seconds.
+	function shownRange() {
+		const to = since();
+		const from = Math.min(past.samples[0]?.t ?? to, to - 60000);
+		return [from / 1000, to / 1000];
+	}
 	function drawCharts(anew = false) {
 		const all = points();
-		const to = since() / 1000;
+		const range = shownRange();
+		put($("charts-span"), `the last ${plural(Math.ceil((range[1] - range[0]) / 60), "minute")}, every ${past.interval / 1000} s`);
 		for (const chart of CHARTS) {
 			const lines = linesOf(chart, all);
 			chart.values = lines.map(([, of]) => all.map(of));
 			chart.x = all.map((p) => p.t / 1000);
-			chart.range = [to - past.span / 1000, to];
+			chart.range = range;
 			const names = lines.map(([name]) => name);
 			if (anew || !chart.u || String(names) !== String(chart.names)) build(chart, names);
 			chart.u.setData([chart.x, ...stacked(chart)]);
@@ -370,15 +379,15 @@
 	function plotOptions(chart, series) {
 		const [text, line] = [colour("muted"), colour("line")];
 		const axis = { stroke: text, font: "11px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { show: false } };
-		const hours = (ts) => ts.map((t) => new Date(1000 * t).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }));
+		const hours = (ts, step) => ts.map((t) => new Date(1000 * t).toLocaleTimeString("en-GB").slice(0, step < 60 ? 8 : 5));
 		return {
-			width: chart.plot.clientWidth, height: chart.plot.clientHeight, padding: [8, 12, 0, 0],
+			width: chart.plot.clientWidth, height: chart.plot.clientHeight, padding: [8, 24, 0, 0],
 			legend: { show: false },
 			cursor: { sync: { key: cursors.key, setSeries: false }, drag: { x: false, y: false }, y: false, points: { size: 6 } },
 			series: [{}, ...series],
 			scales: { x: { time: true, range: () => chart.range }, y: { range: (_, __, most) => [0, chart.most ?? Math.max(1.1 * most, 1)] } },
 			axes: [
-				{ ...axis, size: 24, gap: 4, space: 64, incrs: [60, 120, 180, 300, 900], values: (_, ts) => hours(ts) },
+				{ ...axis, size: 24, gap: 4, space: 64, incrs: [10, 30, 60, 120, 180, 300, 900], values: (_, ts, __, ___, step) => hours(ts, step) },
 				{ ...axis, size: 54, gap: 4, space: 32, values: (_, ns) => ns.map((n) => short(n) + (chart.unit === "%" ? " %" : "")) },
 			],
 			hooks: { draw: [markRuns], setCursor: [() => showLegend(chart)] },
@@ -391,7 +400,9 @@
 		ctx.strokeStyle = ctx.fillStyle = colour("warn");
 		ctx.lineWidth = devicePixelRatio;
 		ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+		ctx.textAlign = "left";
 		ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+		let free = -Infinity; // where the next word has room
 		for (const run of past.runs) {
 			const x = Math.round(u.valToPos(run / 1000, "x", true));
 			if (x < bbox.left || x > bbox.left + bbox.width) continue;
@@ -399,9 +410,11 @@
 			ctx.moveTo(x, bbox.top);
 			ctx.lineTo(x, bbox.top + bbox.height);
 			ctx.stroke();
-			const late = x > bbox.left + bbox.width / 2;
-			ctx.textAlign = late ? "right" : "left";
-			ctx.fillText("started", x + (late ? -4 : 4) * devicePixelRatio, bbox.top + 10 * devicePixelRatio);
+			const word = 4 * devicePixelRatio + ctx.measureText("started").width;
+			const at = x + word > bbox.left + bbox.width ? x - word : x + 4 * devicePixelRatio;
+			if (at < free) continue;
+			ctx.fillText("started", at, bbox.top + 10 * devicePixelRatio);
+			free = at + word;
 		}
 		ctx.restore();
 	}
@@ -558,12 +571,14 @@
 	function showTotals(r) {
 		put($("totals-since"), `since ${clock(r.started)}`);
 		showSums(r);
-		const known = Object.keys(OUTCOMES).filter((name) => name in r.totals.ended);
-		const further = Object.keys(r.totals.ended).filter((name) => !(name in OUTCOMES));
-		showCounts("outcomes", [...known, ...further].map((name) => [name, OUTCOMES[name] ?? "", whole(r.totals.ended[name])]));
+		const ended = r.totals.ended ?? {}; // null in netmirror's first second
+		const known = Object.keys(OUTCOMES).filter((name) => name in ended);
+		const further = Object.keys(ended).filter((name) => !(name in OUTCOMES));
+		showCounts("outcomes", [...known, ...further].map((name) => [name, OUTCOMES[name] ?? "", whole(ended[name])]));
 		const lost = Object.entries(r.totals.lost).sort((a, b) => b[1] - a[1]);
 		showCounts("lost", lost.map(([name, n]) => [name, LOSSES[name] ?? "could not be read", whole(n)]));
 		$("lost-none").hidden = lost.length > 0;
+		$("lost").parentNode.hidden = lost.length === 0;
 	}
 	function showSettings(r) {
 		for (const [id, byDefault] of [["settings-set", false], ["settings-default", true]]) {
@@ -581,7 +596,7 @@
 		try {
 			const answer = await fetch(path, { signal: abort.signal, cache: "no-store" });
 			if (!answer.ok) {
-				throw Object.assign(new Error(`it answered ${answer.status}`), { status: answer.status, text: await answer.text() });
+				throw Object.assign(new Error(path), { status: answer.status, text: await answer.text() });
 			}
 			return await answer.json();
 		} finally {
@@ -592,19 +607,20 @@
 		try {
 			const [report, history] = await Promise.all([ask("status.json"), paused ? null : ask("history.json?since=" + since())]);
 			if (history) remember(history);
+			if (report.now < since() - past.span) past.samples = []; // its clock was set back: what is new is older
 			Object.assign(known, { report, answered: Date.now(), down: "", tries: 0 });
-			if (!paused && (flows.inView || flows.offset)) await askFlows();
+			if (!paused && flows.inView) await askFlows();
 		} catch (err) {
-			known.down = err.message || "no answer";
+			known.down = err.status ? ` (it answered ${err.status})` : "";
 			known.tries++;
 		}
 		show();
 	}
 	function show() {
-		document.body.classList.toggle("stale", known.down !== "");
+		document.body.classList.toggle("stale", known.tries > 0);
 		showVerdict();
 		const r = known.report;
-		if (!r || known.down) return;
+		if (known.tries) return;
 		put($("identity"), `forwarding to ${r.target.address} · running for ${duration(r.now - r.started)}`);
 		put($("version"), `netmirror ${r.version}.`);
 		showCards(r);
@@ -636,10 +652,17 @@
 		if (document.hidden) return 15000; // the title goes on telling
 		return known.tries ? Math.min(500 * 2 ** known.tries, 5000) : past.interval;
 	}
+	// confess says that the page is at fault, and not netmirror.
+	function confess(err) {
+		console.error(err);
+		setLevel($("verdict"), "down");
+		put($("headline"), "This page has failed");
+		put($("summary"), `${err.message}. See status.json and metrics, below.`);
+	}
 	async function run() {
 		for (;;) {
 			hurried = false;
-			await poll();
+			await poll().catch(confess);
 			if (!hurried) await pause(delay());
 		}
 	}

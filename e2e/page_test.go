@@ -1,0 +1,265 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"netmirror/e2e/lab"
+)
+
+const pageAddress = "http://127.0.0.1:9090/"
+
+// pageArgs have netmirror serve the page, and give up soon on a target.
+var pageArgs = []string{"--http", ":9090", "--dial-timeout", "200ms", "--max-retries", "0"}
+
+// What the page says, as JavaScript.
+const (
+	headline   = `document.getElementById("headline").textContent`
+	firstValue = `document.querySelector("[aria-labelledby=chart-packets] .legend b").textContent`
+	picture    = `document.querySelector("[aria-labelledby=chart-packets] canvas").toDataURL()`
+	moving     = `parseFloat(` + firstValue + `) > 0`
+)
+
+// One browser looks at one netmirror through good times and bad ones; it loads
+// the page once.
+func TestStatusPage(t *testing.T) {
+	s := set(t, lab.Options{}, nil, pageArgs...)
+	b := s.browse(t)
+	busy := startBusy(t, s, busy{conns: 4, perSecond: 200, size: 2 << 10})
+	b.do(prefer("light"), chromedp.EmulateViewport(1280, 900), chromedp.Navigate(pageAddress))
+	b.run(`window.loadedOnce = true`)
+
+	checkCalm(t, b)
+	checkFlows(t, s, b)
+	checkKeyboard(t, b)
+	checkNarrow(t, b)
+	checkColours(t, b)
+	checkDeadTarget(t, s, b)
+	checkRestart(t, s, b)
+	busy()
+
+	if !evaluate[bool](b, `window.loadedOnce === true`) {
+		t.Error("the page was loaded again")
+	}
+	requests, complaints := b.noticed()
+	for _, url := range requests {
+		if !strings.HasPrefix(url, pageAddress) && !strings.HasPrefix(url, "data:") {
+			t.Errorf("asked for %s", url)
+		}
+	}
+	for _, text := range complaints {
+		t.Errorf("the browser says: %s", text)
+	}
+	checkPolicy(t, b)
+}
+
+// checkCalm checks what is said while all is well, and that the charts move.
+func checkCalm(t *testing.T, b *browser) {
+	t.Helper()
+	b.await(headline + ` === "All is well"`)
+	if title := evaluate[string](b, `document.title`); title != "✓ netmirror: all is well" {
+		t.Errorf("title %q", title)
+	}
+	b.await(moving)
+	before, _ := json.Marshal(evaluate[string](b, picture))
+	b.await(picture + ` !== ` + string(before))
+	b.await(`document.querySelectorAll("#outcomes tr").length >= 12 && document.querySelectorAll("#settings-set div").length >= 5`)
+	if n := evaluate[int](b, `document.querySelectorAll("#problems li").length`); n != 0 {
+		t.Errorf("%d problems are shown while there are none", n)
+	}
+}
+
+// checkFlows checks the table against a connection that the test makes.
+func checkFlows(t *testing.T, s *scene, b *browser) {
+	t.Helper()
+	const rows = `[...document.querySelectorAll("#flow-rows th")].map((th) => th.textContent)`
+	const filter = `((value) => { const f = document.getElementById("filter-client"); f.value = value; f.dispatchEvent(new Event("input", {bubbles: true})) })`
+	client, err := s.client.Open(s.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.Get(1); err != nil {
+		t.Fatal(err)
+	}
+	mine := client.LocalAddr().String()
+	b.run(`document.getElementById("flows").scrollIntoView()`)
+	b.await(fmt.Sprintf(`%s.length === 5 && %s.includes(%q)`, rows, rows, mine))
+	b.run(fmt.Sprintf(`%s(%q)`, filter, mine))
+	b.await(fmt.Sprintf(`%s.join() === %q`, rows, mine))
+	b.run(filter + `("nonsense")`)
+	b.await(`document.getElementById("filter-error").textContent.includes("need an address") && document.getElementById("filter-client").ariaInvalid === "true"`)
+	b.run(filter + `("")`)
+	b.await(fmt.Sprintf(`%s.length === 5 && document.getElementById("filter-error").textContent === ""`, rows))
+
+	// The silent one comes first, where it is asked for by the keyboard.
+	b.run(`document.querySelector("[data-sort=idle] button").focus()`)
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.await(fmt.Sprintf(`document.querySelector("[data-sort=idle]").ariaSort === "descending" && !document.querySelector("[data-sort=age]").ariaSort && %s[0] === %q`, rows, mine))
+}
+
+// checkKeyboard goes through the page by Tab alone.
+func checkKeyboard(t *testing.T, b *browser) {
+	t.Helper()
+	const focused = `(() => { const a = document.activeElement, s = getComputedStyle(a), r = a.getBoundingClientRect();
+		const name = a.id || a.ariaLabel || a.textContent.trim();
+		return name + (s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 && r.width > 1 && r.top < innerHeight && r.bottom > 0 ? "" : ", not to be seen") })()`
+	b.run(`scrollTo(0, 0); document.querySelector(".skip").focus()`)
+	var got []string
+	for range 20 {
+		got = append(got, evaluate[string](b, focused))
+		b.do(chromedp.KeyEvent(kb.Tab))
+	}
+	want := []string{
+		"Skip to the content", "Charts", "Connections", "Totals", "Settings", "pause", "The charts in figures",
+		"filter-state", "filter-client", "filter-vni", "Table of the connections", "Waiting", "Received", "Silent for", "Followed for",
+		"What the states mean", "status.json", "metrics", "readyz",
+	}
+	got = got[:len(want)]
+	if g, w := strings.Join(got, " | "), strings.Join(want, " | "); g != w {
+		t.Errorf("Tab goes to\n%s, want\n%s", g, w)
+	}
+}
+
+// checkNarrow checks that a phone need not scroll sideways, and WCAG's narrowest.
+func checkNarrow(t *testing.T, b *browser) {
+	t.Helper()
+	b.run(`document.querySelectorAll("details").forEach((d) => { d.open = true })`)
+	for _, width := range []int64{360, 320} {
+		b.do(chromedp.EmulateViewport(width, 740))
+		b.await(fmt.Sprintf(`innerWidth === %d && document.querySelector("canvas").getBoundingClientRect().right <= %d`, width, width))
+		if w := evaluate[int64](b, `document.documentElement.scrollWidth`); w > width {
+			t.Errorf("at a width of %d the page is %d wide", width, w)
+		}
+	}
+	b.do(chromedp.EmulateViewport(1280, 900))
+}
+
+// unreadable are texts with less contrast than WCAG AA asks for (1.4.3), as the
+// browser computes their colours.
+const unreadable = `(() => {
+	const rgb = (c) => (c.match(/[\d.]+/g) || []).map(Number);
+	const light = (c) => { const [r, g, b] = rgb(c).map((v) => (v /= 255, v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)); return 0.2126 * r + 0.7152 * g + 0.0722 * b };
+	const behind = (e) => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (rgb(c)[3] !== 0) return c } return "rgb(255, 255, 255)" };
+	const found = [];
+	for (const e of document.querySelectorAll("body *")) {
+		if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility() || e.closest("script, :disabled, .skip, .unseen")) continue;
+		const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
+		const ratio = (a + 0.05) / (b + 0.05);
+		if (ratio < 4.5) found.push(e.tagName + " " + e.className + " " + e.textContent.slice(0, 30) + ": " + ratio.toFixed(2));
+	}
+	return found;
+})()`
+
+// checkColours checks that the page and its charts follow the scheme, and are
+// readable in both.
+func checkColours(t *testing.T, b *browser) {
+	t.Helper()
+	// The colour of a line of a chart, and not of the text or the grid.
+	const look = `[getComputedStyle(document.body).backgroundColor, (() => {
+		const c = document.querySelector("[aria-labelledby=chart-ring] canvas"), copy = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+		copy.drawImage(c, 0, 0);
+		const d = copy.getImageData(0, 0, copy.canvas.width, copy.canvas.height).data;
+		for (let i = 0; i < d.length; i += 4) if (d[i + 3] === 255 && d[i + 2] > d[i] + 100) return d.slice(i, i + 3).join();
+		return "" })()].join(" ")`
+	looks := make(map[string]bool)
+	for _, scheme := range []string{"light", "dark"} {
+		b.do(prefer(scheme))
+		b.await(fmt.Sprintf(`matchMedia("(prefers-color-scheme: %s)").matches`, scheme))
+		looks[evaluate[string](b, look)] = true
+		for _, text := range evaluate[[]string](b, unreadable) {
+			t.Errorf("%s: too little contrast: %s", scheme, text)
+		}
+	}
+	if len(looks) != 2 || strings.HasSuffix(fmt.Sprint(looks), " ") {
+		t.Errorf("light and dark look like %v", looks)
+	}
+	b.do(prefer("light"))
+}
+
+// checkDeadTarget has the target take no connection for a moment.
+func checkDeadTarget(t *testing.T, s *scene, b *browser) {
+	t.Helper()
+	const problem = `document.querySelector("[data-key=target_refused]")`
+	const card = `document.querySelector("#card-target .word").textContent`
+	if err := s.Dst.RefuseNew(shadowPort); err != nil {
+		t.Fatal(err)
+	}
+	if err := gets(3, 1)(s.ctx, s.client); err != nil {
+		t.Fatal(err)
+	}
+	b.await(problem + ` && ` + headline + ` === "The target does not answer"`)
+	b.await(`document.title.startsWith("● netmirror")`)
+	b.await(card + ` === "Does not answer"`)
+	text := evaluate[string](b, problem+`.innerText`)
+	for _, part := range []string{"Loss", "streams were given up because the target took no connection", "in the last minute", "Remedy: see that the service at --to runs"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("of the dead target it is said %q, without %q", text, part)
+		}
+	}
+	b.await(`document.querySelector("[aria-labelledby=chart-streams-cut] .legend").textContent.includes("target-refused")`)
+	if err := s.Dst.AdmitNew(); err != nil {
+		t.Fatal(err)
+	}
+	if err := gets(1, 1)(s.ctx, s.client); err != nil {
+		t.Fatal(err)
+	}
+	b.await(card + ` === "Answers" && ` + headline + ` === "Losing packets"`)
+}
+
+// checkRestart ends netmirror and starts another one.
+func checkRestart(t *testing.T, s *scene, b *browser) {
+	t.Helper()
+	s.netmirror.stop(t)
+	b.await(headline + ` === "Not answering" && document.getElementById("summary").textContent.startsWith("netmirror has not answered since ")`)
+	if !evaluate[bool](b, `document.body.classList.contains("stale") && document.title.startsWith("○") && `+moving) {
+		t.Error("what was there before is not kept, or not as such")
+	}
+	for _, text := range evaluate[[]string](b, unreadable) {
+		t.Errorf("stale: too little contrast: %s", text)
+	}
+	s.startNetmirror(t, pageArgs...)
+	s.netmirror.capturing(s.ctx)
+	b.await(headline + ` === "All is well" && !document.body.classList.contains("stale")`)
+	b.await(`document.querySelector("[data-key^=restart-]").textContent.includes("netmirror was restarted at")`)
+	if evaluate[bool](b, `!!document.querySelector("[data-key=target_refused]")`) {
+		t.Error("the new netmirror has a problem of the old one")
+	}
+	b.await(moving)
+}
+
+// checkPolicy checks that the browser stops what is not the page's own. It comes
+// last, for the browser complains.
+func checkPolicy(t *testing.T, b *browser) {
+	t.Helper()
+	for what, expression := range map[string]string{
+		"asked another place": `fetch("http://127.0.0.1:9/").then(() => false, () => false)`,
+		"made markup":         `(() => { try { document.body.innerHTML = "<b>x</b>"; return true } catch { return false } })()`,
+		"ran a script":        `(() => { const s = document.createElement("script"); try { s.text = "window.ran = 1" } catch {}; document.body.append(s); return window.ran === 1 })()`,
+	} {
+		if evaluate[bool](b, `Promise.resolve(`+expression+`)`) {
+			t.Errorf("it could have %s", what)
+		}
+	}
+	if _, complaints := b.noticed(); !strings.Contains(strings.Join(complaints, "\n"), "Content Security Policy") {
+		t.Errorf("the policy is not in force: %q", complaints)
+	}
+}
+
+// A packet that the mirror loses is told of with its remedy.
+func TestStatusPageTellsOfTheMirrorsLoss(t *testing.T) {
+	s := set(t, lab.Options{LossEvery: 97}, nil, pageArgs...)
+	b := s.browse(t)
+	startBusy(t, s, busy{conns: 4, perSecond: 400, size: 2 << 10})
+	b.do(chromedp.Navigate(pageAddress))
+	b.await(headline + ` === "Losing packets" && document.title === "● netmirror: losing packets"`)
+	b.await(`document.querySelector("[data-key=gap] .what").textContent.endsWith("streams were reset because the mirror has lost a packet of theirs")`)
+	b.await(`document.querySelector("[data-key=gap] .remedy").textContent.includes("look at the mirrored host's bandwidth")`)
+	b.await(`document.querySelector("[aria-labelledby=chart-streams-cut] .legend").textContent.includes("gap")`)
+	b.await(`document.querySelector("[aria-labelledby=chart-packets-lost] .swatch.area")`)
+}
