@@ -63,7 +63,7 @@ type fidelityOptions struct {
 type budgetOptions struct {
 	MaxFlows    int           `long:"max-flows" env:"NETMIRROR_MAX_FLOWS" value-name:"N" default:"20000" description:"connections followed at a time; further ones are not forwarded"`
 	MaxHalfOpen int           `long:"max-half-open" env:"NETMIRROR_MAX_HALF_OPEN" value-name:"N" default:"65536" description:"connection attempts and ended connections remembered; the oldest are forgotten"`
-	FlowKiB     int           `long:"flow-kib" env:"NETMIRROR_FLOW_KIB" value-name:"KIB" default:"4096" description:"memory for one connection's packets that cannot be delivered yet"`
+	FlowKiB     int           `long:"flow-kib" env:"NETMIRROR_FLOW_KIB" value-name:"KIB" default:"16384" description:"memory for one connection's packets that cannot be delivered yet"`
 	TotalMiB    int           `long:"total-mib" env:"NETMIRROR_TOTAL_MIB" value-name:"MIB" default:"512" description:"memory for all connections together, the ring aside; those that hold most are given up"`
 	MaxConns    int           `long:"max-conns" env:"NETMIRROR_MAX_CONNS" value-name:"N" default:"20000" description:"connections to the target open at a time"`
 	IdleTimeout time.Duration `long:"idle-timeout" env:"NETMIRROR_IDLE_TIMEOUT" value-name:"TIME" default:"10m" description:"how long a connection may be silent before it is given up"`

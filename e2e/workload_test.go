@@ -72,7 +72,7 @@ func TestWorkloads(t *testing.T) {
 		{"2000 short connections, 50 at a time", gets(2000, 50), nil},
 		{"64 connections at once with 1 MB each", connections(64, 64, 1, 1<<20), nil},
 		// Where both cores are taken from netmirror for a moment, this one flow
-		// needs more room than its default 4 MiB, which is 60 ms at this rate.
+		// needs more room than its default 16 MiB, which is a quarter of a second at this rate.
 		{"one stream of 256 MB", connections(1, 1, 1, 256<<20), []string{"--flow-kib", "32768"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
