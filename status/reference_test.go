@@ -50,8 +50,8 @@ What ` + "`--http`" + ` serves at ` + "`/metrics`" + `. This page is made from t
     go test ./status -run TestReference -update
 
 Every counter counts since the start. There is no label for a client, a flow or a host: the number of series does not depend on the traffic.
-[deploy/prometheus](../deploy/prometheus/netmirror.rules.yml) has alerts, [deploy/grafana](../deploy/grafana/netmirror.json) a dashboard,
-[troubleshooting.md](troubleshooting.md) what to do.
+[deploy/prometheus](../deploy/prometheus/netmirror.rules.yml) has alerts, [deploy/grafana](../deploy/grafana/netmirror.json) a dashboard
+(to be imported under Dashboards), [troubleshooting.md](troubleshooting.md) what to do.
 
     scrape_configs:
       - job_name: netmirror
