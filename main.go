@@ -97,7 +97,7 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 		runtime.GOMAXPROCS(o.Run.Threads)
 	}
 	settings := o.settings()
-	p := &pipeline{log: logger, live: live, memory: memory{total: int64(o.Budgets.TotalMiB) << 20}}
+	p := &pipeline{log: logger, live: live, cores: newProcessors(), memory: memory{total: int64(o.Budgets.TotalMiB) << 20}}
 	p.monitor = status.NewMonitor(status.Config{
 		Source:  status.Source{Snapshot: p.snapshot, Flows: p.flows},
 		Version: version(), Target: o.Target.To, Settings: settings, ReadyDrops: o.Reporting.ReadyDrops,

@@ -26,6 +26,7 @@ type pipeline struct {
 	bridge  *bridge.Bridge
 	counts  counts
 	memory  memory
+	cores   *processors
 	monitor *status.Monitor
 	live    *liveLine // nil: none
 	timed   bool      // latencies are wanted
@@ -110,8 +111,10 @@ func (p *pipeline) captureAll() error {
 func (p *pipeline) capture(from int) error {
 	var packet decap.Packet
 	batches := make([][]stack.Segment, len(p.workers))
+	ring := p.workers[from].ring
+	var load load
 	for {
-		frames, err := p.workers[from].ring.Next()
+		frames, err := ring.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -122,7 +125,9 @@ func (p *pipeline) capture(from int) error {
 			batches[i] = batches[i][:0]
 		}
 		p.counts.frames.Add(uint64(len(frames)))
+		bytes := 0
 		for _, frame := range frames {
+			bytes += len(frame)
 			reason := p.decoder.Decode(frame, &packet)
 			if reason != decap.OK {
 				p.counts.reasons[reason].Add(1)
@@ -134,21 +139,16 @@ func (p *pipeline) capture(from int) error {
 			}
 			batches[to] = append(batches[to], stack.Segment(packet))
 		}
-		captured := p.captured(from)
+		now := time.Now()
+		captured := now
+		if p.timed { // by the clock that is read in between
+			captured = now.Add(-max(now.Sub(ring.BatchTime()), 0))
+		}
 		for i, batch := range batches {
 			p.workers[i].stack.InjectAt(batch, captured)
 		}
+		p.cores.batch(&load, bytes, ring.More(), now)
 	}
-}
-
-// captured is when the batch at hand was, by the clock that is read in between,
-// where that matters.
-func (p *pipeline) captured(from int) time.Time {
-	now := time.Now()
-	if !p.timed {
-		return now
-	}
-	return now.Add(-max(now.Sub(p.workers[from].ring.BatchTime()), 0))
 }
 
 // owner is the worker that a packet's connection belongs to.

@@ -93,6 +93,7 @@ func (p *pipeline) reportEvery(ctx context.Context, interval time.Duration) {
 func (p *pipeline) look() *status.Snapshot {
 	s, problems := p.monitor.Look()
 	p.memory.follow(s.Stack.Flows)
+	p.cores.look(s.Time)
 	for _, found := range problems {
 		p.log.Warn(found.Text, "count", found.Count, "do", found.Remedy)
 	}

@@ -99,5 +99,8 @@ func (s *scene) excused(b *testing.B, lost int) books {
 	if lost > 0 && why == 0 {
 		b.Errorf("%d are lost, and nothing says why: %v", lost, figures)
 	}
+	if lost > 0 {
+		b.Logf("lost %d: %v", lost, figures)
+	}
 	return figures
 }

@@ -7,8 +7,11 @@ const (
 	// bounds how long an acknowledged packet is kept, and how exact the time
 	// limits are.
 	tick = 10 * time.Millisecond
-	// idleTick is how often idle flows are looked for.
+	// idleTick is how long the goroutine sleeps while nothing happens.
 	idleTick = time.Second
+	// maxIdleScan is how often idle flows are looked for at least: all flows are
+	// gone through for it.
+	maxIdleScan = 10 * time.Second
 	// openTimeout is when a handshake with gVisor is taken for failed.
 	openTimeout = 5 * time.Second
 	// minBackoff and maxBackoff are the first and the last pause before what
@@ -54,7 +57,7 @@ func (s *Stack) service() {
 		}
 	}
 	s.pumpDirty()
-	if s.now.Sub(s.idleScan) >= idleTick {
+	if s.now.Sub(s.idleScan) >= min(max(s.cfg.IdleTimeout/64, idleTick), maxIdleScan) {
 		s.idleScan = s.now
 		s.endIdle()
 	}

@@ -89,12 +89,10 @@ func (s *Stack) Stats() Stats {
 	for e := range numEnds {
 		st.FlowsEnded[e.Outcome()] = c.ended[e]
 	}
-	for _, f := range s.flows {
-		for f := range f.chain() {
-			for i := f.q.head; i < len(f.q.buf); i++ {
-				st.Held += uint64(f.q.buf[i].packets)
-				st.BytesHeld += uint64(f.q.buf[i].n)
-			}
+	for _, f := range s.active { // a flow that holds something is busy
+		for i := f.q.head; i < len(f.q.buf); i++ {
+			st.Held += uint64(f.q.buf[i].packets)
+			st.BytesHeld += uint64(f.q.buf[i].n)
 		}
 	}
 	return st

@@ -126,6 +126,13 @@ func (r *Ring) BatchTime() time.Time {
 	return time.Unix(int64(binary.NativeEndian.Uint32(r.mem[at:])), int64(binary.NativeEndian.Uint32(r.mem[at+4:])))
 }
 
+// More says whether another batch is waiting already. It is called by the goroutine
+// of Next.
+func (r *Ring) More() bool {
+	next := (r.current + 1) % (r.cfg.RingBytes / r.cfg.BlockBytes)
+	return atomic.LoadUint32(r.statusOf(next))&unix.TP_STATUS_USER != 0
+}
+
 // Backlog is how many blocks of the ring wait for the reader, or are in its
 // hands, and how many there are.
 func (r *Ring) Backlog() (waiting, blocks int) {

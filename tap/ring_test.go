@@ -97,11 +97,14 @@ func TestBacklogAndBatchTime(t *testing.T) {
 	if at := r.BatchTime(); at.Before(before.Add(-10*time.Millisecond)) || at.After(after) {
 		t.Errorf("captured at %v, want between %v and %v", at, before, after)
 	}
-	if waiting, _ := r.Backlog(); waiting != 1 {
-		t.Errorf("%d blocks wait while one is being read", waiting)
+	if waiting, _ := r.Backlog(); waiting != 1 || r.More() {
+		t.Errorf("%d blocks wait while the only one is being read", waiting)
 	}
 	for waiting := 0; waiting < 4; waiting, _ = r.Backlog() {
 		send(t, fd, mirrored(t, make([]byte, 1000)))
+	}
+	if !r.More() {
+		t.Error("a full ring has no more")
 	}
 	r.Stop()
 	drainAll(t, r)
