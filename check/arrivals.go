@@ -51,7 +51,7 @@ func (s *seen) rate() string {
 
 // uncut is the remedy for packets that the mirror has cut.
 func (s *seen) uncut() string {
-	return fmt.Sprintf("have the mirror send whole packets: no PacketLength at the mirror session, and an MTU of the mirrored hosts of %d or less (8947 for a target of 9001; a network load balancer passes on 8500 bytes at most)",
+	return fmt.Sprintf("have the mirror send whole packets: no PacketLength at the mirror session, and an MTU of the mirrored hosts of %d or less (8947 for a target of 9001, 8486 behind a network load balancer)",
 		s.mtu-overheadIPv4)
 }
 
