@@ -3,7 +3,9 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -37,9 +39,11 @@ func TestStatusPage(t *testing.T) {
 	checkCalm(t, b)
 	checkFlows(t, s, b)
 	checkKeyboard(t, b)
+	checkPause(t, b)
 	checkNarrow(t, b)
 	checkColours(t, b)
 	checkDeadTarget(t, s, b)
+	checkHang(t, s, b)
 	checkRestart(t, s, b)
 	busy()
 
@@ -126,6 +130,24 @@ func checkKeyboard(t *testing.T, b *browser) {
 	}
 }
 
+// checkPause checks that the figures can be held still, while the state goes on.
+func checkPause(t *testing.T, b *browser) {
+	t.Helper()
+	b.run(`document.getElementById("pause").focus()`)
+	b.do(chromedp.KeyEvent(" "))
+	// Behind the answer that was under way.
+	const figures = `document.getElementById("sums").textContent + ` + picture
+	const asked = `performance.getEntriesByType("resource").filter((r) => r.name.endsWith("/status.json")).length`
+	b.run(`window.held = null; performance.clearResourceTimings()`)
+	b.await(asked + ` > 0 && (window.held ??= ` + figures + `)`)
+	b.await(asked + ` > 2`)
+	if !evaluate[bool](b, figures+` === window.held && document.getElementById("pause").ariaPressed === "true"`) {
+		t.Error("the figures move while they are to be still")
+	}
+	b.do(chromedp.KeyEvent(" "))
+	b.await(figures + ` !== window.held`)
+}
+
 // checkNarrow checks that a phone need not scroll sideways, and WCAG's narrowest.
 func checkNarrow(t *testing.T, b *browser) {
 	t.Helper()
@@ -160,24 +182,22 @@ const unreadable = `(() => {
 // readable in both.
 func checkColours(t *testing.T, b *browser) {
 	t.Helper()
-	// The colour of a line of a chart, and not of the text or the grid.
-	const look = `[getComputedStyle(document.body).backgroundColor, (() => {
+	// The colour of the line of a chart, which is the bluest in it.
+	const line = `(() => {
 		const c = document.querySelector("[aria-labelledby=chart-ring] canvas"), copy = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 		copy.drawImage(c, 0, 0);
 		const d = copy.getImageData(0, 0, copy.canvas.width, copy.canvas.height).data;
 		for (let i = 0; i < d.length; i += 4) if (d[i + 3] === 255 && d[i + 2] > d[i] + 100) return d.slice(i, i + 3).join();
-		return "" })()].join(" ")`
-	looks := make(map[string]bool)
+		return "none" })()`
+	const back = `getComputedStyle(document.body).backgroundColor`
+	lastLine, lastBack := "", ""
 	for _, scheme := range []string{"light", "dark"} {
 		b.do(prefer(scheme))
-		b.await(fmt.Sprintf(`matchMedia("(prefers-color-scheme: %s)").matches`, scheme))
-		looks[evaluate[string](b, look)] = true
+		b.await(fmt.Sprintf(`![%q, "none"].includes(%s) && %s !== %q`, lastLine, line, back, lastBack))
+		lastLine, lastBack = evaluate[string](b, line), evaluate[string](b, back)
 		for _, text := range evaluate[[]string](b, unreadable) {
 			t.Errorf("%s: too little contrast: %s", scheme, text)
 		}
-	}
-	if len(looks) != 2 || strings.HasSuffix(fmt.Sprint(looks), " ") {
-		t.Errorf("light and dark look like %v", looks)
 	}
 	b.do(prefer("light"))
 }
@@ -212,6 +232,19 @@ func checkDeadTarget(t *testing.T, s *scene, b *browser) {
 	b.await(card + ` === "Answers" && ` + headline + ` === "Losing packets"`)
 }
 
+// checkHang has netmirror do nothing for as long as it takes to be noticed.
+func checkHang(t *testing.T, s *scene, b *browser) {
+	t.Helper()
+	if err := s.netmirror.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	b.await(headline + ` === "Not answering"`)
+	if err := s.netmirror.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	b.await(headline + ` !== "Not answering" && !document.querySelector("[data-key^=restart-]") && ` + moving)
+}
+
 // checkRestart ends netmirror and starts another one.
 func checkRestart(t *testing.T, s *scene, b *browser) {
 	t.Helper()
@@ -226,11 +259,23 @@ func checkRestart(t *testing.T, s *scene, b *browser) {
 	s.startNetmirror(t, pageArgs...)
 	s.netmirror.capturing(s.ctx)
 	b.await(headline + ` === "All is well" && !document.body.classList.contains("stale")`)
-	b.await(`document.querySelector("[data-key^=restart-]").textContent.includes("netmirror was restarted at")`)
+	b.await(`document.querySelector("[data-key^=restart-]").textContent.includes("Restart of netmirror at")`)
 	if evaluate[bool](b, `!!document.querySelector("[data-key=target_refused]")`) {
 		t.Error("the new netmirror has a problem of the old one")
 	}
 	b.await(moving)
+	// Under the mouse, from left to right, are values, a hole, and values again.
+	const hover = `(() => {
+		const over = document.querySelector("[aria-labelledby=chart-payload] .u-over"), box = over.getBoundingClientRect(), seen = [];
+		for (let x = 1; x < box.width; x++) {
+			over.dispatchEvent(new MouseEvent("mousemove", { clientX: box.left + x, clientY: box.top + 9, bubbles: true }));
+			seen.push(` + firstValue + `);
+		}
+		over.dispatchEvent(new MouseEvent("mouseleave"));
+		return seen.filter((v, i) => v !== seen[i - 1]).join(" ") })()`
+	if values := evaluate[string](b, hover); !regexp.MustCompile(`[1-9].*/s –( –)* [1-9]`).MatchString(values) || strings.Contains(values, "-") {
+		t.Errorf("the chart of packets has %s", values)
+	}
 }
 
 // checkPolicy checks that the browser stops what is not the page's own. It comes

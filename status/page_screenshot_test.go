@@ -145,7 +145,7 @@ func TestScreenshots(t *testing.T) {
 		file, scheme  string
 		width, height int64
 	}{
-		{"status-page.png", "light", 1600, 1180},
+		{"status-page.png", "light", 1600, 1140},
 		{"status-page-dark.png", "dark", 360, 1500},
 	} {
 		picture, err := takePicture(ctx, srv.URL, shot.scheme, shot.width, shot.height)

@@ -137,18 +137,19 @@
 	};
 	let paused = false;
 
-	// past is the history: samples of every run that was seen, oldest first.
+	// past is the history: samples of every run of netmirror in its span, oldest
+	// first, and when the runs began; seen are those whose beginning this page saw.
 	const past = { samples: [], runs: [], interval: 2000, span: 15 * 60 * 1000 };
 
 	const since = () => past.samples.at(-1)?.t ?? 0;
 	function remember(history) {
 		past.interval = history.interval;
 		past.span = history.span;
-		if (past.runs.at(-1) !== history.started) past.runs.push(history.started);
+		if (past.runs.at(-1)?.at !== history.started) past.runs.push({ at: history.started, seen: past.runs.length > 0 });
 		for (const s of history.samples) past.samples.push({ ...s, run: history.started });
 		const oldest = since() - past.span;
 		past.samples = past.samples.filter((s) => s.t >= oldest);
-		past.runs = past.runs.filter((t, i) => t >= oldest || i === past.runs.length - 1);
+		past.runs = past.runs.filter((run, i) => run.at >= oldest || i === past.runs.length - 1);
 	}
 	// points are the samples, each with the one before it, of which rates are made.
 	// Where samples are missing, or another process began to count, is a point without
@@ -174,7 +175,7 @@
 	function grown(of, ms) {
 		let sum = 0;
 		for (const { now, last, t } of points()) {
-			if (!last || t <= since() - ms || now.run !== past.runs.at(-1)) continue;
+			if (!last || t <= since() - ms || now.run !== past.runs.at(-1).at) continue;
 			for (const [k, n] of Object.entries(of(now))) sum += Math.max(0, n - (of(last)[k] ?? 0));
 		}
 		return sum;
@@ -182,12 +183,15 @@
 
 	// --- What wants attention ---
 
-	const SILENT = 30000; // without a packet, behind which that is worth a word
-	// silentSince is when the last packet came, if that is long ago.
-	function silentSince() {
-		const all = points();
-		const i = all.findLastIndex((p) => p.last && p.now.packets > p.last.packets);
-		return i >= 0 && since() - all[i].t >= SILENT ? all[i].t : 0;
+	const SILENT = 60000; // without a packet, behind which that is worth a word
+	// silence says that no packet has come for long, if so.
+	function silence() {
+		const all = points().filter((p) => p.last && p.now.run === past.runs.at(-1).at);
+		if (!all.length) return "";
+		const i = all.findLastIndex((p) => p.now.packets > p.last.packets);
+		const ms = since() - (i < 0 ? all[0].last.t : all[i].t);
+		if (ms < SILENT) return "";
+		return i < 0 ? `No packet has come in the last ${plural(Math.floor(ms / 60000), "minute")}.` : `No packet has come since ${clock(all[i].t)}.`;
 	}
 	const isNow = (p) => p.recent > 0 || p.count === 0; // what has no count is there or not
 	function verdict() {
@@ -210,10 +214,10 @@
 	}
 	// calm is the verdict where nothing is being lost.
 	function calm(r) {
-		const silent = silentSince();
-		if (silent) return { level: "warn", title: "No packets", text: `No packet has come since ${clock(silent)}.` };
 		const notes = r.problems.filter((p) => p.severity === "note" && isNow(p));
 		if (notes.some((p) => p.count === 0)) return { level: "warn", title: "Something is missing", text: sentence(notes.find((p) => p.count === 0).text) };
+		const silent = silence();
+		if (silent) return { level: "warn", title: "No packets", text: silent };
 		if (notes.length) return { level: "note", title: "Capturing, with a note", text: sentence(notes[0].text) };
 		const target = r.target.state === "answers" ? "the target answers" : "the target has not been tried yet";
 		if (r.problems.some((p) => p.severity === "loss")) {
@@ -270,8 +274,8 @@
 	// problems are those that go on first, and the restarts that were seen.
 	function problems(r) {
 		const rank = (p) => (isNow(p) ? (p.severity === "loss" ? 0 : 1) : 2);
-		const restarts = past.runs.slice(1).map((at) => ({
-			id: "restart-" + at, severity: "restart", text: `netmirror was restarted at ${clock(at)}; counts begin anew`, remedy: "",
+		const restarts = past.runs.filter((run) => run.seen && run.at >= since() - past.span).map(({ at }) => ({
+			id: "restart-" + at, severity: "note", recent: 1, text: `restart of netmirror at ${clock(at)}: it counts anew`, remedy: "",
 		}));
 		return [...r.problems].sort((a, b) => rank(a) - rank(b)).concat(restarts);
 	}
@@ -280,13 +284,12 @@
 		return el("li", "problem", tag, el("p", "what"), el("p", "times"), el("p", "remedy"));
 	}
 	function fillProblem(node, p) {
-		const [level, tag] = !isNow(p) || p.severity === "restart" ? ["note", p.severity === "restart" ? "Note" : "Earlier"]
-			: p.severity === "loss" ? ["bad", "Loss"] : ["warn", "Note"];
+		const [level, tag] = !isNow(p) ? ["down", "Earlier"] : p.severity === "loss" ? ["bad", "Loss"] : [p.count === 0 ? "warn" : "note", "Note"];
 		setLevel(node, level);
 		put(node.querySelector(".tag span"), tag);
-		put(node.querySelector(".what"), (p.count ? whole(p.count) + " " : "") + p.text);
+		put(node.querySelector(".what"), p.count ? `${whole(p.count)} ${p.text}` : sentence(p.text));
 		put(node.querySelector(".remedy"), p.remedy && "Remedy: " + p.remedy);
-		put(node.querySelector(".times"), p.count ? `${whole(p.recent)} in the last minute,\nlast at ${clock(p.last)}` : "");
+		put(node.querySelector(".times"), p.count ? `${p.recent ? whole(p.recent) + " in the last minute,\n" : ""}last at ${clock(p.last)}` : "");
 	}
 
 	// --- Charts ---
@@ -307,13 +310,16 @@
 	const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 
 	// linesOf are a chart's lines; those of a chart of reasons are the reasons that
-	// grew in its time, the seventh and further ones together.
+	// grew in its time, the seventh and further ones together. A reason keeps its
+	// place, and so its colour, while others come.
 	function linesOf(chart, all) {
 		if (chart.lines) return chart.lines;
+		const grew = new Set();
 		for (const { now, last } of all) {
-			if (last) for (const [k, n] of Object.entries(chart.of(now))) if (n > (chart.of(last)[k] ?? 0)) chart.seen.add(k);
+			if (last) for (const [k, n] of Object.entries(chart.of(now))) if (n > (chart.of(last)[k] ?? 0)) grew.add(k);
 		}
-		const names = [...chart.seen];
+		const names = [...new Set([...chart.reasons.filter((k) => grew.has(k)), ...grew])];
+		chart.reasons = names;
 		const of = (name) => rate((s) => chart.of(s)[name] ?? 0);
 		const lines = names.slice(0, AREAS).map((name) => [name, of(name)]);
 		const rest = names.slice(AREAS).map(of);
@@ -322,7 +328,7 @@
 	}
 	function setUpCharts() {
 		for (const chart of CHARTS) {
-			chart.seen = new Set();
+			chart.reasons = [];
 			const title = el("h3", "", chart.title);
 			title.id = "chart-" + chart.title.toLowerCase().replace(/ /g, "-");
 			chart.when = el("span", "", "now");
@@ -404,7 +410,7 @@
 		ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
 		let free = -Infinity; // where the next word has room
 		for (const run of past.runs) {
-			const x = Math.round(u.valToPos(run / 1000, "x", true));
+			const x = Math.round(u.valToPos(run.at / 1000, "x", true));
 			if (x < bbox.left || x > bbox.left + bbox.width) continue;
 			ctx.beginPath();
 			ctx.moveTo(x, bbox.top);
@@ -423,10 +429,11 @@
 	function showLegend(chart) {
 		if (!chart.u) return;
 		const at = chart.u.cursor.idx ?? chart.x.length - 1;
-		put(chart.when, chart.u.cursor.idx == null ? "now" : clock(1000 * chart.x[at]));
+		const now = chart.u.cursor.idx == null && !known.tries && known.report.now - since() < 3 * past.interval;
+		put(chart.when, now ? "now" : clock(1000 * chart.x[at]));
 		const items = chart.names.map((name, i) => [name, i]);
 		if (!items.length) items.push(["none in this time", -1]);
-		sync(chart.legend, items, ([name]) => name, makeLegend(chart), (node, [name, i]) => {
+		sync(chart.legend, items, ([name, i]) => i + name, makeLegend(chart), (node, [name, i]) => {
 			if (i >= 0) put(node.querySelector("b"), valueText(chart, chart.values[i][at]));
 		});
 	}
@@ -572,9 +579,9 @@
 		put($("totals-since"), `since ${clock(r.started)}`);
 		showSums(r);
 		const ended = r.totals.ended ?? {}; // null in netmirror's first second
-		const known = Object.keys(OUTCOMES).filter((name) => name in ended);
+		const named = Object.keys(OUTCOMES).filter((name) => name in ended);
 		const further = Object.keys(ended).filter((name) => !(name in OUTCOMES));
-		showCounts("outcomes", [...known, ...further].map((name) => [name, OUTCOMES[name] ?? "", whole(ended[name])]));
+		showCounts("outcomes", [...named, ...further].map((name) => [name, OUTCOMES[name] ?? "", whole(ended[name])]));
 		const lost = Object.entries(r.totals.lost).sort((a, b) => b[1] - a[1]);
 		showCounts("lost", lost.map(([name, n]) => [name, LOSSES[name] ?? "could not be read", whole(n)]));
 		$("lost-none").hidden = lost.length > 0;
@@ -603,11 +610,17 @@
 			clearTimeout(timer);
 		}
 	}
+	// forget is for a clock that was set back, whose new samples are older than those
+	// that there are.
+	function forget() {
+		past.samples = [];
+		hurry();
+	}
 	async function poll() {
 		try {
 			const [report, history] = await Promise.all([ask("status.json"), paused ? null : ask("history.json?since=" + since())]);
 			if (history) remember(history);
-			if (report.now < since() - past.span) past.samples = []; // its clock was set back: what is new is older
+			if (report.now < since() - past.interval) forget();
 			Object.assign(known, { report, answered: Date.now(), down: "", tries: 0 });
 			if (!paused && flows.inView) await askFlows();
 		} catch (err) {
@@ -620,7 +633,7 @@
 		document.body.classList.toggle("stale", known.tries > 0);
 		showVerdict();
 		const r = known.report;
-		if (known.tries) return;
+		if (known.tries) return CHARTS.forEach(showLegend);
 		put($("identity"), `forwarding to ${r.target.address} · running for ${duration(r.now - r.started)}`);
 		put($("version"), `netmirror ${r.version}.`);
 		showCards(r);
@@ -639,7 +652,7 @@
 		hurried = true;
 		wake();
 	}
-	function pause(ms) {
+	function sleep(ms) {
 		return new Promise((done) => {
 			const timer = setTimeout(done, ms);
 			wake = () => {
@@ -663,7 +676,7 @@
 		for (;;) {
 			hurried = false;
 			await poll().catch(confess);
-			if (!hurried) await pause(delay());
+			if (!hurried) await sleep(delay());
 		}
 	}
 
