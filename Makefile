@@ -7,7 +7,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM        ?= github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 BIN         := bin/netmirror
 
-.PHONY: build dist dist-check image test demo bench deps lint unit property fuzz e2e packages clean
+.PHONY: build dist dist-check image test demo bench deps lint unit property fuzz e2e packages screenshots clean
 
 ## build: a static binary for linux/GOARCH in bin/
 build:
