@@ -146,6 +146,7 @@ func TestMetricsAddUp(t *testing.T) {
 // What a live connection is said to be is what the lab made it.
 func TestLiveFlows(t *testing.T) {
 	s, page := withStatus(t, lab.Options{}, nil)
+	begin := time.Now()
 	err := s.client.With(s.ctx, func(c *lab.Stream) error {
 		if err := c.Post(1, 5000); err != nil {
 			return err
@@ -177,6 +178,10 @@ func TestLiveFlows(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+	m := page.metrics()
+	if n, took := m["netmirror_forwarding_latency_seconds_count"], m["netmirror_forwarding_latency_seconds_sum"]; n == 0 || took <= 0 || took > n*time.Since(begin).Seconds() {
+		t.Errorf("%v latencies of %v s in all are told, %v after the connection began", n, took, time.Since(begin))
 	}
 	if code, _ := page.get("/healthz"); code != http.StatusOK {
 		t.Errorf("/healthz: %d", code)

@@ -2,6 +2,7 @@ package tap
 
 import (
 	"encoding/binary"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -11,14 +12,15 @@ import (
 // before each packet (struct tpacket3_hdr, include/uapi/linux/if_packet.h); the
 // values are in the host's byte order.
 const (
-	blockHeader    = int(unsafe.Offsetof(unix.TpacketBlockDesc{}.Hdr))
-	blockStatus    = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Block_status))
-	blockPackets   = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Num_pkts))
-	blockFirst     = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Offset_to_first_pkt))
-	blockFirstTime = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Ts_first_pkt)) // seconds, nanoseconds
-	blockDescSize  = blockHeader + int(unsafe.Sizeof(unix.TpacketHdrV1{}))
+	blockHeader   = int(unsafe.Offsetof(unix.TpacketBlockDesc{}.Hdr))
+	blockStatus   = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Block_status))
+	blockPackets  = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Num_pkts))
+	blockFirst    = blockHeader + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Offset_to_first_pkt))
+	blockDescSize = blockHeader + int(unsafe.Sizeof(unix.TpacketHdrV1{}))
 
 	packetNext    = int(unsafe.Offsetof(unix.Tpacket3Hdr{}.Next_offset))
+	packetSec     = int(unsafe.Offsetof(unix.Tpacket3Hdr{}.Sec))
+	packetNsec    = int(unsafe.Offsetof(unix.Tpacket3Hdr{}.Nsec))
 	packetSnaplen = int(unsafe.Offsetof(unix.Tpacket3Hdr{}.Snaplen))
 	packetLen     = int(unsafe.Offsetof(unix.Tpacket3Hdr{}.Len))
 	packetMAC     = int(unsafe.Offsetof(unix.Tpacket3Hdr{}.Mac))
@@ -44,6 +46,15 @@ func walk(block []byte) walker {
 	w := walker{left: binary.NativeEndian.Uint32(block[blockPackets:])}
 	w.advance(block, binary.NativeEndian.Uint32(block[blockFirst:]), blockDescSize)
 	return w
+}
+
+// time is when the next packet was captured, by the wall clock; zero where there
+// is none.
+func (w *walker) time() time.Time {
+	if w.left == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(binary.NativeEndian.Uint32(w.rest[packetSec:])), int64(binary.NativeEndian.Uint32(w.rest[packetNsec:])))
 }
 
 // next gives the next frame, which aliases the block; false after the last.

@@ -1,7 +1,6 @@
 package tap
 
 import (
-	"encoding/binary"
 	"errors"
 	"os"
 	"sync"
@@ -28,6 +27,7 @@ type Ring struct {
 	held       bool // current is in the reader's hands
 	frames     [][]byte
 	fragments  *reassembler
+	batchTime  time.Time
 	taken      uint64 // packets in the blocks read so far
 	blocks     uint64 // blocks read so far
 	linkDown   bool
@@ -121,10 +121,7 @@ func (r *Ring) Close() error {
 
 // BatchTime is when the first packet of the batch that Next returned last was
 // captured, by the kernel's wall clock. It is called by the goroutine of Next.
-func (r *Ring) BatchTime() time.Time {
-	at := r.current*r.cfg.BlockBytes + blockFirstTime
-	return time.Unix(int64(binary.NativeEndian.Uint32(r.mem[at:])), int64(binary.NativeEndian.Uint32(r.mem[at+4:])))
-}
+func (r *Ring) BatchTime() time.Time { return r.batchTime }
 
 // More says whether another batch is waiting already. It is called by the goroutine
 // of Next.
@@ -193,6 +190,7 @@ func (r *Ring) read(block []byte) [][]byte {
 	r.fragments.begin()
 	w := walk(block)
 	r.taken += uint64(w.left)
+	r.batchTime = w.time()
 	for frame, ok := w.next(); ok; frame, ok = w.next() {
 		if !unfragmented(frame) {
 			if frame = r.fragments.add(frame); frame == nil {
