@@ -23,7 +23,8 @@ const (
 func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, error) {
 	ring, err := tap.Open(tap.Config{Interface: ifi.Name, Port: c.VXLANPort, RingBytes: ringBytes, BlockBytes: blockBytes})
 	if errors.Is(err, tap.ErrPermission) {
-		r.fault("run as root, or: "+setcap(c), "capture: not allowed, which takes %s", strings.ToUpper(capabilities(c)))
+		needed := capabilities(c)
+		r.fault(tap.Grant(needed...), "capture: not allowed, which takes %s", strings.Join(needed, " and "))
 		return nil, nil
 	}
 	if err != nil {

@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 )
@@ -79,19 +78,10 @@ func quote(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// setcap is the command that gives this program what a capture takes.
-func setcap(c Config) string {
-	path, err := os.Executable()
-	if err != nil {
-		path = c.Program
-	}
-	return fmt.Sprintf("sudo setcap %s+ep %s", capabilities(c), quote(path))
-}
-
 // capabilities are those that a capture takes.
-func capabilities(c Config) string {
+func capabilities(c Config) []string {
 	if c.VXLANPort < 1024 {
-		return "cap_net_raw,cap_net_bind_service"
+		return []string{"CAP_NET_RAW", "CAP_NET_BIND_SERVICE"}
 	}
-	return "cap_net_raw"
+	return []string{"CAP_NET_RAW"}
 }

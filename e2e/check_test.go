@@ -278,7 +278,7 @@ func TestCheckWithoutInterfaceOrPrivilege(t *testing.T) {
 	}
 	status, stdout, stderr = call(t, without(unix.CAP_NET_RAW), "check", "--iface", "lo", "--to", "127.0.0.1:1")
 	checkSays(t, status, 1, stdout, "interface lo: up, loopback", "FAULT capture: not allowed, which takes CAP_NET_RAW",
-		"FAULT target 127.0.0.1:1: nothing listens there", "verdict: not yet; first, run as root, or: sudo setcap cap_net_raw+ep "+netmirrorPath)
+		"FAULT target 127.0.0.1:1: nothing listens there", "verdict: not yet; first, root lacks it here, so have the container, unit or user namespace grant it (docker run --cap-add NET_RAW;")
 	if stderr != "" {
 		t.Errorf("on standard error: %q", stderr)
 	}

@@ -64,16 +64,29 @@ func checkLinkType(fd int, name string) error {
 // captureError says what the refusal of a packet socket means.
 func captureError(err error) error {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("%w to capture, which takes CAP_NET_RAW: run as root, or: %s", ErrPermission, setcap("cap_net_raw"))
+		return fmt.Errorf("%w to capture, which takes CAP_NET_RAW: %s", ErrPermission, Grant("CAP_NET_RAW"))
 	}
 	return fmt.Errorf("tap: opening a packet socket: %w", err)
 }
 
-// setcap is the command that gives this program capabilities.
-func setcap(capabilities string) string {
+// Grant says what to do, in the imperative, to give this program capabilities
+// that the kernel has just found missing.
+func Grant(capabilities ...string) string { return grant(os.Geteuid(), capabilities) }
+
+// grant is Grant for a user. Root lacks a capability only where something has
+// taken it away, which neither sudo nor the file's capabilities bring back.
+func grant(user int, capabilities []string) string {
+	if user == 0 {
+		docker := ""
+		for _, name := range capabilities {
+			docker += " --cap-add " + strings.TrimPrefix(name, "CAP_")
+		}
+		return fmt.Sprintf("root lacks it here, so have the container, unit or user namespace grant it (docker run%s; AmbientCapabilities=%s; a user namespace needs a network namespace of its own)",
+			docker, strings.Join(capabilities, " "))
+	}
 	path, err := os.Executable()
 	if err != nil {
 		path = os.Args[0]
 	}
-	return fmt.Sprintf("sudo setcap %s+ep %s", capabilities, path)
+	return fmt.Sprintf("run as root, or: sudo setcap %s+ep %s", strings.ToLower(strings.Join(capabilities, ",")), path)
 }

@@ -33,8 +33,8 @@ func hold(port uint16) (holder, error) {
 		case errors.Is(err, unix.EADDRINUSE), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EADDRNOTAVAIL):
 		case errors.Is(err, unix.EACCES):
 			h.close()
-			return nil, fmt.Errorf("%w to hold UDP port %d: run as root, or: %s",
-				ErrPermission, port, setcap("cap_net_raw,cap_net_bind_service"))
+			return nil, fmt.Errorf("%w to hold UDP port %d, which takes CAP_NET_BIND_SERVICE: %s",
+				ErrPermission, port, Grant("CAP_NET_RAW", "CAP_NET_BIND_SERVICE"))
 		default:
 			h.close()
 			return nil, fmt.Errorf("tap: holding UDP port %d: %w", port, err)
