@@ -49,6 +49,9 @@ func parseOptions(program string, args []string, getenv func(string) string, std
 	if err := o.legacyEnvironment(c.parser, getenv); err != nil {
 		return nil, err
 	}
+	if len(c.words) > 0 && o.checking != nil {
+		return nil, fmt.Errorf("check takes no words; give the interface as --iface %s", cmp.Or(o.Capture.Iface, c.words[0]))
+	}
 	if len(c.words) > 0 {
 		if err := o.legacyCall(c.words, len(args)); err != nil {
 			return nil, err

@@ -157,6 +157,8 @@ func TestWrongCalls(t *testing.T) {
 		{"a target with a bad port", []string{"lo", "1", "80", "a:http"}, "65535"},
 		{"three words", []string{"lo", "1", "80"}, "four"},
 		{"flags and words", append([]string{"lo", "1", "80", "a:1"}, "--stats-interval=1s"), "do not mix"},
+		{"a word behind check", []string{"check", "lo"}, "check takes no words; give the interface as --iface lo"},
+		{"words and flags behind check", []string{"check", "lo", "42", "--port=80"}, "check takes no words; give the interface as --iface lo"},
 		{"an unknown flag", append([]string{"--foo"}, fourFlags...), "foo"},
 		{"a time without a unit", append([]string{"--gap-timeout=1"}, fourFlags...), "unit"},
 		{"a negative number", append([]string{"--max-retries=-1"}, fourFlags...), "max-retries"},
