@@ -20,6 +20,7 @@ func (r *report) service(s *seen, ch *choice) {
 	}
 	r.wholeness(s, name, ch)
 	r.language(name, ch)
+	r.beginning(name, ch)
 	// A packet that is mirrored twice is half of what came.
 	if ch.repeats*4 >= ch.packets() {
 		r.note("%s: %d of %d packets came twice, as where both ends of a connection are mirrored; netmirror takes one of each",
@@ -37,7 +38,7 @@ func (r *report) data(name string, ch *choice) bool {
 		return false
 	case ch.client.payload == 0:
 		r.note("%s: the clients opened connections and sent nothing", name)
-	case ch.opened == 0:
+	case ch.opened == 0 && ch.speaks[http1] > 0:
 		r.note("%s: no new connection was seen; one that is older than netmirror is forwarded from its next HTTP/1 request on, or not at all", name)
 	}
 	return true
@@ -56,6 +57,16 @@ func (r *report) wholeness(s *seen, name string, ch *choice) {
 		return
 	}
 	r.note("%s; %s", text, s.uncut())
+}
+
+// beginning tells that no stream can begin: netmirror begins one with its
+// connection or, as --midstream is by default, at an HTTP/1 request. A connection
+// that is opened and carries nothing, as a port scanner's, is no beginning.
+func (r *report) beginning(name string, ch *choice) {
+	if ch.client.payload > 0 && ch.begun == 0 && ch.speaks[http1] == 0 {
+		r.fault("look for longer with --time 1m, or have the clients connect anew",
+			"%s: no stream can begin: neither the start of a connection that carries data was seen, nor an HTTP/1 request in an older one", name)
+	}
 }
 
 // language tells what the clients speak.

@@ -73,6 +73,18 @@ func TestWhatIsToldOfAService(t *testing.T) {
 		{"clients' side only", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", payload: get}},
 			"only the clients' side is mirrored, which is enough", ""},
 		{"older than the look", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", payload: get}}, "no new connection was seen", ""},
+		{"older than the look, and not HTTP/1", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", payload: "\x00\x01\x02"}},
+			"no stream can begin", "look for longer with --time 1m, or have the clients connect anew"},
+		{"the same beside a stranger's knock", ours, []packet{
+			{vni: 7, src: client, dst: server, flags: "A", payload: "\x00\x01\x02"},
+			{vni: 7, src: "10.0.0.3:50003", dst: server, flags: "S"}},
+			"no stream can begin", "look for longer with --time 1m"},
+		{"the same beside an HTTP/1 request", ours, []packet{
+			{vni: 7, src: client, dst: server, flags: "A", payload: "\x00\x01\x02"},
+			{vni: 7, src: "10.0.0.3:50003", dst: server, flags: "A", payload: get}},
+			"no new connection was seen", ""},
+		{"TLS, older than the look", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", payload: "\x17\x03\x03\x00\x02ab"}},
+			"TLS in 1 of the 1", "mirror behind the TLS termination"},
 		{"nothing said", ours, []packet{{vni: 7, src: client, dst: server, flags: "A"}}, "nothing but acknowledgements", "look for longer, with --time"},
 		{"opened, nothing said", ours, []packet{{vni: 7, src: client, dst: server, flags: "S"}}, "opened connections and sent nothing", ""},
 		{"HTTP/2", ours, ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "HTTP/2 in 1 of the 1 connection", ""},

@@ -18,6 +18,7 @@ type serviceID struct {
 // service is what was seen of a service's connections.
 type service struct {
 	conns, opened  uint64 // opened: those whose SYN was seen, or the answer
+	begun          uint64 // of opened, those in which the client had payload
 	client, server half
 	repeats        uint64           // packets that are a copy of another
 	speaks         [speeches]uint64 // connections in which a client had payload, by what it spoke
@@ -42,6 +43,9 @@ func (s *service) add(f *flow, at int, server netip.AddrPort) {
 	s.repeats += uint64(f.repeats)
 	if client.payload > 0 {
 		s.speaks[client.speech]++
+		if f.opened {
+			s.begun++
+		}
 	}
 	s.remember(server)
 }
@@ -65,6 +69,7 @@ func (s *service) remember(server netip.AddrPort) {
 func (s *service) merge(o *service) {
 	s.conns += o.conns
 	s.opened += o.opened
+	s.begun += o.begun
 	s.client.merge(o.client)
 	s.server.merge(o.server)
 	s.repeats += o.repeats

@@ -155,6 +155,9 @@ func TestCheckOfAWrongSetUp(t *testing.T) {
 			c.open()
 			c.send(append([]byte{0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3}, make([]byte, 194)...), rightSum)
 		}, []string{"TLS in 1 of the 1 connection in", "first, mirror behind the TLS termination"}},
+		{"older connections, not HTTP/1", given, func() {
+			s.craft(t, 1).send([]byte("hello"), rightSum)
+		}, []string{"no stream can begin", "first, look for longer with --time 1m, or have the clients connect anew"}},
 		{"the servers' side only", given, func() {
 			c := s.craftService(t, servicePort)
 			c.src, c.dst = c.dst, c.src
