@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"reflect"
 	"strconv"
 	"strings"
 
@@ -22,7 +21,7 @@ var errShown = errors.New("shown")
 // that one of them names.
 func parseOptions(program string, args []string, getenv func(string) string, stdout io.Writer) (*options, error) {
 	c, err := parseCall(program, args, nil)
-	if err == nil && c.options.Run.Config != "" {
+	if err == nil && c.options.Run.Config != "" && !c.options.Run.Version && !c.options.Run.ManPage {
 		var file map[string][]string
 		if file, err = readConfig(c.options.Run.Config); err != nil {
 			return nil, err
@@ -97,47 +96,6 @@ func parseCall(program string, args []string, file map[string][]string) (*call, 
 		c.options.checking = check
 	}
 	return c, err
-}
-
-// readConfig reads a configuration file: the values in it by flag. A key may be
-// there more than once where its flag may.
-func readConfig(path string) (map[string][]string, error) {
-	var o options
-	p := flags.NewNamedParser("", flags.None)
-	if _, err := p.AddGroup("netmirror", "", &o); err != nil {
-		return nil, err
-	}
-	if err := flags.NewIniParser(p).ParseFile(path); err != nil {
-		text := strings.Replace(plain(err), "could not find option group", "no such section:", 1)
-		if !strings.Contains(text, path) {
-			text = path + ": " + text
-		}
-		return nil, fmt.Errorf("--config: %s", text)
-	}
-	values := make(map[string][]string)
-	for _, g := range p.Groups() {
-		for _, section := range g.Groups() {
-			for _, opt := range section.Options() {
-				if opt.IsSet() {
-					values[opt.LongName] = texts(opt.Value())
-				}
-			}
-		}
-	}
-	return values, nil
-}
-
-// texts is a flag's value as it is written, one text for each that was given.
-func texts(value any) []string {
-	v := reflect.ValueOf(value)
-	if v.Kind() != reflect.Slice {
-		return []string{fmt.Sprint(value)}
-	}
-	list := make([]string, v.Len())
-	for i := range list {
-		list[i] = fmt.Sprint(v.Index(i))
-	}
-	return list
 }
 
 // plain is a parser's error on one line, without the names of Go types.

@@ -2,63 +2,12 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
-	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"netmirror/status"
 )
 
-// liveLine keeps one line at the bottom of a terminal, below what is written
-// through it.
-type liveLine struct {
-	terminal *os.File
-
-	mu   sync.Mutex // guards line, and the order of what is written
-	line string     // on the screen now, "" for none
-}
-
-// newLiveLine gives nil where there is no place for one.
-func newLiveLine(o *reportOptions, stderr io.Writer) *liveLine {
-	f, ok := stderr.(*os.File)
-	if !ok || o.Live == "off" || o.LogFormat != "text" || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) {
-		return nil
-	}
-	return &liveLine{terminal: f}
-}
-
-// clearLine goes to the line's start and clears it (ECMA-48, EL).
-const clearLine = "\r\x1b[K"
-
-// Write writes lines of a log.
-func (l *liveLine) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.line == "" {
-		return l.terminal.Write(p)
-	}
-	_, err := fmt.Fprint(l.terminal, clearLine, string(p), l.line)
-	return len(p), err
-}
-
-// show replaces the line; "" takes it away.
-func (l *liveLine) show(line string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if width, _, err := term.GetSize(int(l.terminal.Fd())); err == nil && len(line) > width-1 {
-		line = line[:max(width-1, 0)]
-	}
-	if line == "" && l.line == "" {
-		return
-	}
-	l.line = line
-	fmt.Fprint(l.terminal, clearLine, line)
-}
-
-// rates is what the line says of the time between two snapshots.
+// rates is what the live line says of the time between two snapshots.
 func rates(before, now *status.Snapshot) string {
 	seconds := max(now.Time.Sub(before.Time), time.Millisecond).Seconds()
 	rate := func(a, b uint64) float64 { return float64(b-a) / seconds }

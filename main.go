@@ -27,6 +27,10 @@ import (
 )
 
 func main() {
+	// go-flags ends a program that finds this variable, wherever it comes from.
+	if os.Getenv("NETMIRROR_COMPLETION") == "" {
+		os.Unsetenv("GO_FLAGS_COMPLETION")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()
@@ -88,18 +92,17 @@ const ringBlock = 128 << 10
 
 // mirror opens every stage, the capture last, and runs them until ctx ends.
 func mirror(ctx context.Context, o *options, stderr io.Writer) error {
-	live := newLiveLine(&o.Reporting, stderr)
-	if live != nil {
-		stderr = live
-	}
-	logger := o.logger(stderr)
+	out := newOutput(stderr, &o.Reporting)
+	defer out.close()
+	logger := o.logger(out)
 	if o.Run.Threads > 0 {
 		runtime.GOMAXPROCS(o.Run.Threads)
 	}
 	settings := o.settings()
-	p := &pipeline{log: logger, live: live, cores: newProcessors(), memory: memory{total: int64(o.Budgets.TotalMiB) << 20}}
+	p := &pipeline{log: logger, out: out, cores: newProcessors(o.Capture.BusyPoll > 0), memory: memory{total: int64(o.Budgets.TotalMiB) << 20}}
 	p.monitor = status.NewMonitor(status.Config{
 		Source:  status.Source{Snapshot: p.snapshot, Flows: p.flows},
+		Log:     logger,
 		Version: version(), Target: o.Target.To, Settings: settings, ReadyDrops: o.Reporting.ReadyDrops,
 	})
 	metrics := status.NewMetrics()

@@ -74,7 +74,7 @@ func TestCalls(t *testing.T) {
 // TestConfigFile says which source of a setting wins.
 func TestConfigFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "netmirror.conf")
-	text := "[Capture]\niface = eth9\n\n[Selection]\nvni = 42\nvni = 43\nport = 8080\n[Target]\nto = host:80\nmax-retries = 4\n" +
+	text := "\xef\xbb\xbf[Capture]\r\niface = eth9\r\n\n[Selection]\nvni = 42\nvni = 43\nport = 8080\n[Target]\nto = host:80\nmax-retries = 4\n" +
 		"[Fidelity]\ngap-timeout = 2s\non-gap = splice\n[Reporting]\nready-drops = true\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -108,6 +108,8 @@ func TestWrongConfigFiles(t *testing.T) {
 		"[Captures]\niface = eth0\n":    "no such section: `Captures'",
 		"[Running]\nversion = true\n":   "unknown option",
 		"iface\n":                       "netmirror.conf:1",
+		"[Reporting]\nhttp-pprof =\n":   ":2: no value",
+		strings.Repeat("#\n", 1<<20):    "too long",
 	} {
 		path := filepath.Join(t.TempDir(), "netmirror.conf")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -116,6 +118,12 @@ func TestWrongConfigFiles(t *testing.T) {
 		if _, err := parse(t, nil, "--config", path); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v, want one line with %q", text, err, want)
 		}
+	}
+	if _, err := parse(t, nil, "--config", t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no file") {
+		t.Errorf("a directory: %v", err)
+	}
+	if _, err := parse(t, nil, "--config", "/nowhere/netmirror.conf", "--version"); err != errShown {
+		t.Errorf("--version with a file that is missing: %v", err)
 	}
 	if _, err := parse(t, nil, "--config", "/nowhere/netmirror.conf"); err == nil || !strings.Contains(err.Error(), "/nowhere/netmirror.conf") {
 		t.Errorf("no such file: %v", err)

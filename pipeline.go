@@ -28,8 +28,8 @@ type pipeline struct {
 	memory  memory
 	cores   *processors
 	monitor *status.Monitor
-	live    *liveLine // nil: none
-	timed   bool      // latencies are wanted
+	out     *output // of log
+	timed   bool    // latencies are wanted
 }
 
 // worker is a ring and the stack of the connections that the ring is to have.
@@ -47,10 +47,10 @@ func (p *pipeline) run(ctx context.Context, interval, patience time.Duration) er
 	defer cut()
 	quiet, silence := context.WithCancel(sctx)
 	stopRings := context.AfterFunc(ctx, func() {
-		p.log.Info("stopping", "at_most", patience)
 		p.monitor.Enter(status.Draining)
 		p.workers[0].ring.Stop() // and all others with it
 		time.AfterFunc(patience, cut)
+		p.log.Info("stopping", "at_most", patience)
 	})
 	defer stopRings()
 	p.monitor.Enter(status.Capturing)
@@ -69,18 +69,39 @@ func (p *pipeline) run(ctx context.Context, interval, patience time.Duration) er
 		return nil
 	})
 	stages.Go(func() error {
-		p.checkTarget(quiet)
+		p.watchTarget(quiet)
+		return nil
+	})
+	stages.Go(func() error {
 		p.reportEvery(quiet, interval)
 		return nil
 	})
 	return stages.Wait()
 }
 
-// checkTarget says so where the target cannot be reached at the start: it may
-// come up later, but it may as well be a typing mistake.
-func (p *pipeline) checkTarget(ctx context.Context) {
+// targetEvery is how often a target that does not answer is tried while no stream
+// tries it.
+const targetEvery = 15 * time.Second
+
+// watchTarget says so where the target cannot be reached at the start: it may
+// come up later, but it may as well be a typing mistake. From then on a target that
+// did not answer is tried again now and then, so that what is known of it does not
+// stay wrong on a quiet service.
+func (p *pipeline) watchTarget(ctx context.Context) {
 	if err := p.bridge.Check(ctx); err != nil && ctx.Err() == nil {
 		p.log.Warn("target does not answer; its streams are given up until it does", "err", err)
+	}
+	again := time.NewTicker(targetEvery)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-again.C:
+			if h := p.bridge.Health(); !h.Answers && now.Sub(h.Last) >= targetEvery/2 {
+				_ = p.bridge.Check(ctx) // Health has what came of it
+			}
+		}
 	}
 }
 

@@ -14,8 +14,10 @@ const (
 	// busyStreak is how many batches in a row may leave another one waiting.
 	busyStreak = 4
 	// quietAfter is how long there must have been neither before one processor will
-	// do.
+	// do. Each time that this has to be undone within a minute it doubles, up to
+	// maxQuiet.
 	quietAfter = 5 * time.Second
+	maxQuiet   = 5 * time.Minute
 )
 
 // processors has the process run on one core while that is enough. Go wakes an idle
@@ -23,18 +25,26 @@ const (
 // second, where each batch is a hand of packets, the waking costs more than the
 // work.
 type processors struct {
-	all int       // how many there may be
-	set func(int) // runtime.GOMAXPROCS
+	all   int       // how many there may be
+	fixed bool      // all are in use for good
+	set   func(int) // runtime.GOMAXPROCS
 
-	busy atomic.Int64 // when there was last too much for one, Unix nanoseconds
+	begin time.Time
+	busy  atomic.Int64 // when there was last too much for one, since begin
 
-	mu  sync.Mutex  // guards changes of one
 	one atomic.Bool // only one is in use
+
+	mu    sync.Mutex // guards changes of one, and the fields below
+	quiet time.Duration
+	since time.Duration // when one was chosen, since begin
 }
 
-// newProcessors has all that the runtime has, until the first look.
-func newProcessors() *processors {
-	return &processors{all: runtime.GOMAXPROCS(0), set: func(n int) { runtime.GOMAXPROCS(n) }}
+// newProcessors has all that the runtime has, until the first look. A capture that
+// polls (--busy-poll) needs one for itself.
+func newProcessors(polls bool) *processors {
+	p := &processors{fixed: polls, all: runtime.GOMAXPROCS(0), set: func(n int) { runtime.GOMAXPROCS(n) }, begin: time.Now()}
+	p.busy.Store(-int64(quietAfter))
+	return p
 }
 
 // load is what one capture loop has to do.
@@ -50,24 +60,38 @@ func (p *processors) batch(l *load, bytes int, more bool, now time.Time) {
 	if bytes < busyBytes && l.streak < busyStreak {
 		return
 	}
-	p.busy.Store(now.UnixNano())
+	p.busy.Store(int64(now.Sub(p.begin)))
 	if p.one.Load() {
-		p.use(p.all)
+		p.useAll(now)
 	}
 }
 
 // look takes all processors but one away after a time that one would have done
 // for.
 func (p *processors) look(now time.Time) {
-	if p.all > 1 && !p.one.Load() && now.Sub(time.Unix(0, p.busy.Load())) >= quietAfter {
-		p.use(1)
+	if p.fixed || p.all == 1 || p.one.Load() {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.quiet = max(p.quiet, quietAfter)
+	if at := now.Sub(p.begin); at-time.Duration(p.busy.Load()) >= p.quiet {
+		p.since = at
+		p.one.Store(true)
+		p.set(1)
 	}
 }
 
-func (p *processors) use(n int) {
+func (p *processors) useAll(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.one.Swap(n == 1) != (n == 1) {
-		p.set(n)
+	if !p.one.Swap(false) {
+		return
 	}
+	if now.Sub(p.begin)-p.since < time.Minute {
+		p.quiet = min(2*p.quiet, maxQuiet)
+	} else {
+		p.quiet = quietAfter
+	}
+	p.set(p.all)
 }

@@ -9,8 +9,7 @@ import (
 func TestOneProcessorWhileItIsEnough(t *testing.T) {
 	begin := time.Unix(1_700_000_000, 0)
 	var set []int
-	p := &processors{all: 8, set: func(n int) { set = append(set, n) }}
-	p.busy.Store(begin.UnixNano())
+	p := &processors{all: 8, set: func(n int) { set = append(set, n) }, begin: begin}
 	at := func(seconds float64) time.Time { return begin.Add(time.Duration(seconds * float64(time.Second))) }
 	want := func(what string, n ...int) {
 		t.Helper()
@@ -31,15 +30,24 @@ func TestOneProcessorWhileItIsEnough(t *testing.T) {
 	p.batch(&l, busyBytes, false, at(7))
 	want("a large batch", 1, 8)
 	p.batch(&l, busyBytes, false, at(8))
-	p.look(at(12.9))
-	want("a further one", 1, 8)
-	p.look(at(13))
-	want("5 s later", 1, 8, 1)
+	p.look(at(17.9))
+	want("one was too few soon after: 10 s now", 1, 8)
+	p.look(at(18))
+	want("10 s later", 1, 8, 1)
 	for range busyStreak {
-		p.batch(&l, 100, true, at(14))
+		p.batch(&l, 100, true, at(19))
 	}
 	want("batches that pile up", 1, 8, 1, 8)
-	single := &processors{all: 1, set: func(int) { t.Error("with --threads 1 there is nothing to change") }}
-	single.look(at(100))
-	single.batch(&l, busyBytes, true, at(101))
+	p.look(at(38.9))
+	want("again too few: 20 s now", 1, 8, 1, 8)
+	p.look(at(39))
+	want("after it", 1, 8, 1, 8, 1)
+	p.batch(&l, busyBytes, false, at(100))
+	p.look(at(105))
+	want("after more than a minute with one, 5 s will do again", 1, 8, 1, 8, 1, 8, 1)
+	for name, fixed := range map[string]*processors{"--threads 1": {all: 1}, "--busy-poll": {all: 8, fixed: true}} {
+		fixed.set, fixed.begin = func(int) { t.Errorf("with %s there is nothing to change", name) }, begin
+		fixed.look(at(100))
+		fixed.batch(&l, busyBytes, true, at(101))
+	}
 }

@@ -46,6 +46,7 @@ func (p *pipeline) snapshot() status.Snapshot {
 		waiting, blocks := w.ring.Backlog()
 		s.RingWaiting += waiting
 		s.RingBlocks += blocks
+		s.LinkDown = s.LinkDown || w.ring.LinkDown()
 	}
 	return s
 }
@@ -73,17 +74,13 @@ func (p *pipeline) reportEvery(ctx context.Context, interval time.Duration) {
 	for {
 		select {
 		case <-ctx.Done():
-			if p.live != nil {
-				p.live.show("")
-			}
+			p.out.show("")
 			return
 		case <-due:
 			p.report()
 		case <-look.C:
 			now := p.look()
-			if p.live != nil {
-				p.live.show(rates(before, now))
-			}
+			p.out.show(rates(before, now))
 			before = now
 		}
 	}
@@ -94,6 +91,9 @@ func (p *pipeline) look() *status.Snapshot {
 	s, problems := p.monitor.Look()
 	p.memory.follow(s.Stack.Flows)
 	p.cores.look(s.Time)
+	if n := p.out.lostLines(); n > 0 {
+		p.log.Warn("lines of the log are lost, as nobody took them", "count", n)
+	}
 	for _, found := range problems {
 		p.log.Warn(found.Text, "count", found.Count, "do", found.Remedy)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -52,13 +51,6 @@ func TestLogFormats(t *testing.T) {
 	(&options{Reporting: reportOptions{LogLevel: "off", LogFormat: "text"}}).logger(&out).Log(t.Context(), slog.LevelError, "x")
 	if out.Len() != 0 {
 		t.Errorf("off: %q", out.String())
-	}
-}
-
-// Nothing but a terminal gets a line that is drawn over.
-func TestNoLiveLineInAFile(t *testing.T) {
-	if l := newLiveLine(&reportOptions{Live: "auto", LogFormat: "text"}, io.Discard); l != nil {
-		t.Error("a writer that is no file has one")
 	}
 }
 

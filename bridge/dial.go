@@ -19,6 +19,7 @@ func (b *Bridge) Check(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("bridge: target %s does not answer: %w", b.cfg.Target, err)
 	}
+	b.outage.answered()
 	return c.Close()
 }
 

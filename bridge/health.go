@@ -10,6 +10,7 @@ type Health struct {
 	Tried   bool      // there has been an attempt to connect whose end is known
 	Answers bool      // the last one succeeded
 	Since   time.Time // when that began to be so
+	Last    time.Time // when the last one ended
 	Err     error     // of the last attempt, where it failed
 }
 
@@ -26,7 +27,7 @@ func (k *health) note(now time.Time, err error) {
 	if !k.h.Tried || k.h.Answers != (err == nil) {
 		k.h.Since = now
 	}
-	k.h.Tried, k.h.Answers, k.h.Err = true, err == nil, err
+	k.h.Tried, k.h.Answers, k.h.Err, k.h.Last = true, err == nil, err, now
 }
 
 // Health tells whether the target took the last connection. A stream that is

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"netmirror/e2e/lab"
@@ -36,10 +37,29 @@ func withStatus(t testing.TB, opts lab.Options, shadow lab.Handler, args ...stri
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "http.sock")
 	s := set(t, opts, shadow, append([]string{"--http", socket}, args...)...)
+	return s, newStatusPage(t, s.ctx, socket)
+}
+
+func newStatusPage(t testing.TB, ctx context.Context, socket string) *statusPage {
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
-	return s, &statusPage{t, s.ctx, socket, &http.Client{Transport: transport}}
+	return &statusPage{t, ctx, socket, &http.Client{Transport: transport}}
+}
+
+// awaitSocket returns when somebody serves the page.
+func (p *statusPage) awaitSocket() {
+	p.t.Helper()
+	for {
+		c, err := net.Dial("unix", p.socket)
+		if err == nil {
+			c.Close()
+			return
+		}
+		if p.ctx.Err() != nil {
+			p.t.Fatal(err)
+		}
+	}
 }
 
 func (p *statusPage) get(path string) (int, string) {
@@ -232,6 +252,41 @@ func TestNotReadyWhileDraining(t *testing.T) {
 	s.compare(t)
 }
 
+// An interface that is down captures nothing, and a load balancer is told.
+func TestNotReadyWhileTheInterfaceIsDown(t *testing.T) {
+	s, page := withStatus(t, lab.Options{}, nil)
+	set := func(change func(netlink.Link) error) {
+		t.Helper()
+		if err := s.Mon.Do(func() error {
+			link, err := netlink.LinkByName(lab.MirrorLink)
+			if err != nil {
+				return err
+			}
+			return change(link)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await := func(want int, text string) {
+		t.Helper()
+		for {
+			code, body := page.get("/readyz") // which ctx ends
+			if code == want && strings.Contains(body, text) {
+				return
+			}
+		}
+	}
+	await(http.StatusOK, "capturing")
+	set(netlink.LinkSetDown)
+	await(http.StatusServiceUnavailable, "interface is down")
+	if m := page.metrics(); m["netmirror_tap_link_downs_total"] != 1 {
+		t.Errorf("the interface went down %v times", m["netmirror_tap_link_downs_total"])
+	}
+	set(netlink.LinkSetUp)
+	await(http.StatusOK, "capturing")
+	s.netmirror.stop(t)
+}
+
 // A port that is taken is said so before anything is captured, in one line.
 func TestHTTPAddressThatIsTaken(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -300,6 +355,48 @@ func TestLiveLineOnATerminal(t *testing.T) {
 		if i := strings.LastIndex(line, "\x1b[K"); i >= 0 && strings.Contains(line[i:], "packets/s") {
 			t.Errorf("a line stays: %q", line)
 		}
+	}
+}
+
+// A terminal that is held (Ctrl-S) holds neither the capture nor the end.
+func TestHeldTerminalHoldsNothing(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "http.sock")
+	master, slave, err := pty()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer slave.Close()
+	ctx := deadline(t)
+	cmd := exec.CommandContext(ctx, netmirrorPath, "--iface", "lo", "--vni", "1", "--port", "80", "--to", "127.0.0.1:9",
+		"--http", socket, "--stats-interval", "1ms", "--shutdown-timeout", "1s")
+	cmd.Env, cmd.Stderr = append(environment(), "TERM=xterm"), slave
+	if err := unix.IoctlSetInt(int(slave.Fd()), unix.TCXONC, unix.TCOOFF); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	defer cmd.Process.Kill()
+	page := newStatusPage(t, ctx, socket)
+	page.awaitSocket()
+	// What is done once a second goes on.
+	for samples := 0; samples < 3; {
+		_, body := page.get("/history.json")
+		samples = strings.Count(body, `"t":`)
+	}
+	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(15 * time.Second):
+		t.Fatal("it does not end")
 	}
 }
 

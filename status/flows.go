@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"netmirror/stack"
 )
@@ -42,7 +43,7 @@ type flowPage struct {
 // query is which flows are asked for.
 type query struct {
 	limit, offset int
-	sort          func(a, b stack.FlowInfo) int
+	sort          string          // one of sorts
 	state         stack.FlowState // "": any
 	vni           int64           // -1: any
 	client        netip.Prefix    // zero: any
@@ -50,11 +51,39 @@ type query struct {
 }
 
 // sorts are the orders that flows can be asked for in.
-var sorts = map[string]func(a, b stack.FlowInfo) int{
-	"age":   func(a, b stack.FlowInfo) int { return a.Opened.Compare(b.Opened) },
-	"held":  func(a, b stack.FlowInfo) int { return cmp.Compare(b.Held, a.Held) },
-	"bytes": func(a, b stack.FlowInfo) int { return cmp.Compare(b.Received, a.Received) },
-	"idle":  func(a, b stack.FlowInfo) int { return a.LastPacket.Compare(b.LastPacket) },
+var sorts = map[string]func(a, b *stack.FlowInfo) int{
+	"age":   func(a, b *stack.FlowInfo) int { return a.Opened.Compare(b.Opened) },
+	"held":  func(a, b *stack.FlowInfo) int { return cmp.Compare(b.Held, a.Held) },
+	"bytes": func(a, b *stack.FlowInfo) int { return cmp.Compare(b.Received, a.Received) },
+	"idle":  func(a, b *stack.FlowInfo) int { return a.LastPacket.Compare(b.LastPacket) },
+}
+
+// listing is the connections of a moment, in each order that was asked for.
+type listing struct {
+	at     time.Time
+	all    []stack.FlowInfo
+	sorted map[string][]*stack.FlowInfo // of all
+}
+
+// liveFlows are the connections of at most a second ago, in the order of sort, and
+// how old that is. The list is not changed any more. Whoever asks over and over
+// costs one listing, and one sorting of each kind, a second.
+func (m *Monitor) liveFlows(sort string) (at time.Time, flows []*stack.FlowInfo) {
+	m.flowsMu.Lock()
+	defer m.flowsMu.Unlock()
+	l := &m.flows
+	if now := time.Now(); l.sorted == nil || now.Sub(l.at) >= time.Second {
+		*l = listing{now, m.cfg.Source.Flows(), make(map[string][]*stack.FlowInfo)}
+	}
+	flows, ok := l.sorted[sort]
+	if !ok {
+		for i := range l.all {
+			flows = append(flows, &l.all[i])
+		}
+		slices.SortFunc(flows, func(a, b *stack.FlowInfo) int { return cmp.Or(sorts[sort](a, b), a.Opened.Compare(b.Opened)) })
+		l.sorted[sort] = flows
+	}
+	return l.at, flows
 }
 
 // number reads one from 0 on.
@@ -69,7 +98,7 @@ func number(text string) (int64, error) {
 // parseQuery reads the parameters; the error says which one is wrong, and what it
 // may be.
 func parseQuery(v url.Values) (q query, err error) {
-	q = query{limit: defaultLimit, vni: -1, sort: sorts["age"]}
+	q = query{limit: defaultLimit, vni: -1, sort: "age"}
 	for name, values := range v {
 		text := values[0]
 		var n int64
@@ -85,7 +114,7 @@ func parseQuery(v url.Values) (q query, err error) {
 		case "vni":
 			q.vni, err = number(text)
 		case "sort":
-			if q.sort = sorts[text]; q.sort == nil {
+			if q.sort = text; sorts[text] == nil {
 				err = errors.New("need age, bytes, held or idle")
 			}
 		case "state":
@@ -138,17 +167,16 @@ func (m *Monitor) serveFlows(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	at, all := m.liveFlows()
-	var found []stack.FlowInfo
-	for i := range all {
-		if q.wants(&all[i]) {
-			found = append(found, all[i])
+	at, all := m.liveFlows(q.sort)
+	page := flowPage{Total: len(all), Offset: q.offset, Flows: []flow{}}
+	for _, f := range all {
+		if !q.wants(f) {
+			continue
 		}
-	}
-	slices.SortStableFunc(found, q.sort)
-	page := flowPage{Total: len(all), Matched: len(found), Offset: q.offset, Flows: []flow{}}
-	from := min(q.offset, len(found))
-	for _, f := range found[from:min(from+q.limit, len(found))] {
+		page.Matched++
+		if page.Matched <= q.offset || len(page.Flows) == q.limit {
+			continue
+		}
 		page.Flows = append(page.Flows, flow{
 			VNI: f.VNI, Client: f.Client.String(), Server: f.Server.String(), State: string(f.State), PickedUp: f.PickedUp,
 			Bytes: f.Received, Held: f.Held, Age: at.Sub(f.Opened).Milliseconds(), LastPacket: at.Sub(f.LastPacket).Milliseconds(),

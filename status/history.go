@@ -42,9 +42,9 @@ var harmless = map[stack.Drop]bool{
 var whole = map[string]bool{"complete": true, "client-reset": true, "server-reset": true, "shutdown": true}
 
 // sample is what the history keeps of a snapshot.
-func sample(s *Snapshot) Sample {
+func sample(s *Snapshot, t timeline) Sample {
 	return Sample{
-		T: s.Time.UnixMilli(), Packets: s.Frames,
+		T: t.milli(s.Time), Packets: s.Frames,
 		BytesReceived: s.Stack.Bytes, BytesForwarded: s.Bridge.BytesWritten,
 		Streams: s.Stack.FlowsOpened, Flows: s.Stack.Flows, Connections: s.Bridge.Open,
 		Held: s.Stack.BytesHeld, Ring: s.RingUse(),
@@ -102,7 +102,7 @@ type history struct {
 	next    time.Time
 }
 
-func (h *history) add(s *Snapshot) {
+func (h *history) add(s *Snapshot, t timeline) {
 	if s.Time.Before(h.next) {
 		return
 	}
@@ -110,7 +110,7 @@ func (h *history) add(s *Snapshot) {
 	if limit := int(historySpan / sampleEvery); len(h.samples) >= limit {
 		h.samples = h.samples[:copy(h.samples, h.samples[len(h.samples)-limit+1:])]
 	}
-	h.samples = append(h.samples, sample(s))
+	h.samples = append(h.samples, sample(s, t))
 }
 
 // since are the samples behind a time in Unix milliseconds, copied.

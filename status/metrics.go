@@ -58,6 +58,15 @@ var metrics = []metric{
 				put(d.String(), float64(s.Ring.FragmentsDropped[d]))
 			}
 		}),
+	gauge("netmirror_tap_link_up", "1 while the interface is up.",
+		func(s *Snapshot) float64 {
+			if s.LinkDown {
+				return 0
+			}
+			return 1
+		}),
+	count("netmirror_tap_link_downs_total", "How often the interface went down.",
+		func(s *Snapshot) uint64 { return s.Ring.LinkDowns }),
 	gauge("netmirror_tap_ring_used_ratio", "Part of the ring that waits for netmirror, 0 to 1.", (*Snapshot).RingUse),
 	each("netmirror_decap_dropped_packets_total", "reason", "Packets that are not of the service, or cannot be read.",
 		func(s *Snapshot, put func(string, float64)) {

@@ -1,7 +1,7 @@
 package status
 
 import (
-	"slices"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -18,7 +18,8 @@ type Source struct {
 type Config struct {
 	Source   Source
 	Version  string
-	Target   string // as it is shown
+	Log      *slog.Logger // nil: none
+	Target   string       // as it is shown
 	Settings []Setting
 	// ReadyDrops has Ready be false for 10 s after the ring has dropped a packet.
 	ReadyDrops bool
@@ -27,8 +28,8 @@ type Config struct {
 // Monitor keeps what is known of a running netmirror. Look has to be called about
 // once a second; everything else may be called from any goroutine.
 type Monitor struct {
-	cfg   Config
-	begin time.Time
+	cfg Config
+	timeline
 
 	mu      sync.Mutex // guards the fields below
 	phase   Phase
@@ -39,15 +40,17 @@ type Monitor struct {
 	freshMu sync.Mutex // guards fresh; held while it is taken
 	fresh   Snapshot   // for the metrics
 
-	flowsMu sync.Mutex // guards the fields below; held while the flows are fetched
-	flowsAt time.Time
-	flows   []stack.FlowInfo // is not changed any more once it is here
+	flowsMu sync.Mutex // guards flows; held while they are fetched and sorted
+	flows   listing
 }
 
 // NewMonitor starts with the phase Starting.
 func NewMonitor(c Config) *Monitor {
 	now := time.Now()
-	return &Monitor{cfg: c, begin: now, phase: Starting, watch: newWatch(now), last: Snapshot{Time: now}}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Monitor{cfg: c, timeline: timeline{now}, phase: Starting, watch: newWatch(now), last: Snapshot{Time: now}}
 }
 
 // Enter says that a new phase has begun.
@@ -65,7 +68,7 @@ func (m *Monitor) Look() (*Snapshot, []Problem) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.last = s
-	m.history.add(&s)
+	m.history.add(&s, m.timeline)
 	return &s, m.watch.look(&s)
 }
 
@@ -98,19 +101,10 @@ func (m *Monitor) readyLocked(now time.Time) (ok bool, why string) {
 		return false, "starting: not capturing yet"
 	case m.phase == Draining:
 		return false, "draining: the capture has ended, what was captured is being delivered"
+	case m.last.LinkDown:
+		return false, "the interface is down"
 	case m.cfg.ReadyDrops && m.watch.recent("ring_full", now, readyDropsFor) > 0:
 		return false, "the ring has dropped packets in the last 10 s"
 	}
 	return true, ""
-}
-
-// liveFlows are the live connections of at most a second ago, oldest first.
-func (m *Monitor) liveFlows() (at time.Time, flows []stack.FlowInfo) {
-	m.flowsMu.Lock()
-	defer m.flowsMu.Unlock()
-	if now := time.Now(); m.flows == nil || now.Sub(m.flowsAt) >= time.Second {
-		m.flows, m.flowsAt = m.cfg.Source.Flows(), now
-		slices.SortFunc(m.flows, func(a, b stack.FlowInfo) int { return a.Opened.Compare(b.Opened) })
-	}
-	return m.flowsAt, m.flows
 }

@@ -106,22 +106,42 @@ var rules = []rule{
 // nothingAfter is how long to wait for a first packet before saying so.
 const nothingAfter = 30 * time.Second
 
-// silence and onesided are problems that are there or not, and have no count.
+// silence and those that follow are problems that are there or not, and have no count.
 var silence = rule{id: "silence", severity: Note,
 	text: "no packet of the service has come so far",
 	remedy: "run netmirror check with the same flags: it tells which VNIs, ports and directions the mirror brings; " +
-		"UDP 4789 must be let in from the mirror's sources"}
+		"the mirror's UDP port (--vxlan-port) must be let in from its sources"}
 
 var onesided = rule{id: "one_direction", severity: Note,
 	text:   "no packet from the clients has come, only the server's answers",
 	remedy: "have the mirror session take both directions, or the one towards the service: netmirror forwards what clients send"}
 
+var linkDown = rule{id: "link_down", severity: Loss,
+	text:   "the interface is down, and nothing can be captured",
+	remedy: "see why, or run: ip link set dev NAME up; the capture goes on by itself"}
+
 // watch finds problems by comparing figures over time. It is used by one
 // goroutine at a time.
 type watch struct {
-	begin time.Time
-	seen  map[string]*sighting
+	timeline
+	seen map[string]*sighting
+
+	// Of both directions in the last minute: packets, and payload of clients.
+	clients, servers, payload growth
 }
+
+// growth is how much a counter grew in the last minute.
+type growth struct {
+	last uint64
+	window
+}
+
+func (g *growth) see(now time.Duration, n uint64) {
+	g.add(now, n-min(g.last, n))
+	g.last = n
+}
+
+func (g *growth) minute(now time.Duration) uint64 { return g.since(now, time.Minute) }
 
 // sighting is what is known of one problem.
 type sighting struct {
@@ -139,8 +159,10 @@ type window struct {
 
 const windowSpan = 5 * time.Second
 
-func (w *window) add(now time.Time, n uint64) {
-	span := now.UnixNano() / int64(windowSpan)
+// add counts n at a time since the beginning, which the clock of the wall has no
+// part in.
+func (w *window) add(now time.Duration, n uint64) {
+	span := int64(max(now, 0) / windowSpan)
 	i := span % int64(len(w.at))
 	if w.at[i] != span {
 		w.at[i], w.counts[i] = span, 0
@@ -149,8 +171,11 @@ func (w *window) add(now time.Time, n uint64) {
 }
 
 // since is the sum of the spans that begin after now-d.
-func (w *window) since(now time.Time, d time.Duration) (sum uint64) {
-	first := now.Add(-d).UnixNano()/int64(windowSpan) + 1
+func (w *window) since(now, d time.Duration) (sum uint64) {
+	first := int64(0)
+	if now >= d {
+		first = int64((now-d)/windowSpan) + 1
+	}
 	for i, at := range w.at {
 		if at >= first {
 			sum += w.counts[i]
@@ -160,7 +185,7 @@ func (w *window) since(now time.Time, d time.Duration) (sum uint64) {
 }
 
 func newWatch(begin time.Time) *watch {
-	return &watch{begin: begin, seen: make(map[string]*sighting)}
+	return &watch{timeline: timeline{begin}, seen: make(map[string]*sighting)}
 }
 
 // logEvery is the least time between two lines about the same problem.
@@ -175,10 +200,22 @@ func (w *watch) look(s *Snapshot) (log []Problem) {
 			log = w.sighted(r, n, s.Time, log)
 		}
 	}
-	w.condition(&silence, s.Time, s.Frames == 0 && s.Time.Sub(w.begin) >= nothingAfter, &log)
-	clients := s.Stack.Packets - s.Stack.Dropped[stack.DropReverse]
-	w.condition(&onesided, s.Time, clients == 0 && s.Stack.Packets > 0 && s.Time.Sub(w.begin) >= nothingAfter, &log)
+	w.condition(&silence, s.Time, s.Frames == 0 && w.since(s.Time) >= nothingAfter, &log)
+	w.condition(&linkDown, s.Time, s.LinkDown, &log)
+	w.condition(&onesided, s.Time, w.serversAlone(s), &log)
 	return log
+}
+
+// serversAlone reports whether the packets of the last minute are the servers', but
+// for what scanners and the like send. Where a connection is only kept alive, each of
+// the server's packets has an answer.
+func (w *watch) serversAlone(s *Snapshot) bool {
+	now := w.since(s.Time)
+	servers := s.Stack.Dropped[stack.DropReverse]
+	w.servers.see(now, servers)
+	w.clients.see(now, s.Stack.Packets-servers)
+	w.payload.see(now, s.Stack.Bytes)
+	return now >= nothingAfter && w.payload.minute(now) == 0 && w.servers.minute(now) > 10*max(w.clients.minute(now), 1)
 }
 
 func (w *watch) sighted(r *rule, n uint64, now time.Time, log []Problem) []Problem {
@@ -189,10 +226,10 @@ func (w *watch) sighted(r *rule, n uint64, now time.Time, log []Problem) []Probl
 	}
 	p := &at.problem
 	if n > p.Count {
-		at.minute.add(now, n-p.Count)
-		p.Count, p.Last = n, now.UnixMilli()
+		at.minute.add(w.since(now), n-p.Count)
+		p.Count, p.Last = n, w.milli(now)
 	}
-	p.Recent = at.minute.since(now, time.Minute)
+	p.Recent = at.minute.since(w.since(now), time.Minute)
 	if w.explained(r, now) {
 		at.logged = p.Count
 	}
@@ -221,7 +258,7 @@ func (w *watch) condition(r *rule, now time.Time, there bool, log *[]Problem) {
 		at = &sighting{}
 		w.seen[r.id] = at
 	}
-	at.problem = Problem{ID: r.id, Severity: r.severity, Text: r.text, Remedy: r.remedy, Last: now.UnixMilli()}
+	at.problem = Problem{ID: r.id, Severity: r.severity, Text: r.text, Remedy: r.remedy, Last: w.milli(now)}
 	if !now.Before(at.logNext) {
 		at.logNext = now.Add(logEvery)
 		*log = append(*log, at.problem)
@@ -234,7 +271,7 @@ func (w *watch) problems(now time.Time) []Problem {
 	for _, id := range order {
 		if at := w.seen[id]; at != nil {
 			p := at.problem
-			p.Recent = at.minute.since(now, time.Minute)
+			p.Recent = at.minute.since(w.since(now), time.Minute)
 			all = append(all, p)
 		}
 	}
@@ -243,7 +280,7 @@ func (w *watch) problems(now time.Time) []Problem {
 
 // order is that of the problems when they are shown.
 var order = func() []string {
-	ids := []string{silence.id, onesided.id}
+	ids := []string{linkDown.id, silence.id, onesided.id}
 	for _, r := range rules {
 		ids = append(ids, r.id)
 	}
@@ -253,7 +290,7 @@ var order = func() []string {
 // recent is how much of a problem's count came in the last d, a minute at most.
 func (w *watch) recent(id string, now time.Time, d time.Duration) uint64 {
 	if at := w.seen[id]; at != nil {
-		return at.minute.since(now, d)
+		return at.minute.since(w.since(now), d)
 	}
 	return 0
 }

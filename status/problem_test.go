@@ -117,16 +117,43 @@ func TestSilenceAndOneDirection(t *testing.T) {
 	if log := w.look(f.at(32)); len(log) != 0 {
 		t.Errorf("again after 32 s: %v", log)
 	}
-	f.s.Frames, f.s.Stack.Packets = 7, 7
-	f.s.Stack.Dropped[stack.DropReverse] = 7
+	// 80 answers, and the SYN of a scanner.
+	f.s.Frames, f.s.Stack.Packets = 81, 81
+	f.s.Stack.Dropped[stack.DropReverse] = 80
 	if log := w.look(f.at(33)); ids(log) != "one_direction" {
 		t.Errorf("with answers alone: %+v", log)
 	}
-	f.s.Stack.Packets = 8
+	f.s.Stack.Packets, f.s.Stack.Bytes = 82, 100
 	if log := w.look(f.at(34)); len(log) != 0 || ids(w.problems(f.at(34).Time)) != "" {
-		t.Errorf("with a client's packet: %v, %v", log, w.problems(f.at(34).Time))
+		t.Errorf("with a request: %v, %v", log, w.problems(f.at(34).Time))
+	}
+	// An hour later connections are kept alive: a probe of the server's, an answer.
+	f.s.Stack.Packets, f.s.Stack.Dropped[stack.DropReverse] = 182, 130
+	if log := w.look(f.at(3600)); len(log) != 0 {
+		t.Errorf("with keep-alive probes: %v", log)
 	}
 }
+
+func TestWhatIsRecent(t *testing.T) {
+	begin := time.Now()
+	w := newWatch(begin)
+	var h history
+	f := newFigures()
+	for second := range 20 {
+		f.s.Time, f.s.Ring.Drops = begin.Add(time.Duration(second)*time.Second), uint64(min(second, 5))
+		w.look(&f.s)
+		h.add(&f.s, w.timeline)
+	}
+	if n := w.recent("ring_full", f.s.Time, 5*time.Second); n != 0 {
+		t.Errorf("%d drops in the last 5 s, which were 14 s ago", n)
+	}
+	if n := len(h.since(w.milli(begin.Add(9 * time.Second)))); n != 5 {
+		t.Errorf("%d samples in the last 10 s, want 5", n)
+	}
+}
+
+// linkIsDown marks a case of TestReadiness.
+const linkIsDown = 12345
 
 func TestReadiness(t *testing.T) {
 	f := newFigures()
@@ -145,14 +172,17 @@ func TestReadiness(t *testing.T) {
 		{"capturing, with drops that do", Capturing, true, 9, 0, "dropped"},
 		{"capturing, with drops long ago", Capturing, true, 9, 20 * time.Second, ""},
 		{"capturing, without drops", Capturing, true, 0, 0, ""},
+		{"with the interface down", Capturing, false, linkIsDown, 0, "interface is down"},
 		{"at the end", Draining, false, 0, 0, "draining"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := NewMonitor(Config{ReadyDrops: tc.drops, Source: Source{Snapshot: func() Snapshot {
 				s := f.s
-				s.Time, s.Ring.Drops = now.Add(-tc.ago), tc.lost
+				s.Time, s.Ring.Drops, s.LinkDown = now.Add(-tc.ago), tc.lost, tc.lost == linkIsDown
 				return s
 			}}})
+			m.begin = now.Add(-time.Hour)
+			m.watch.begin = m.begin
 			m.Enter(tc.phase)
 			m.Look()
 			ok, why := m.Ready()
@@ -168,7 +198,7 @@ func TestHistoryGoesBackAQuarterOfAnHour(t *testing.T) {
 	var h history
 	for second := range 2000 {
 		f.s.Frames = uint64(second)
-		h.add(f.at(float64(second)))
+		h.add(f.at(float64(second)), timeline{f.begin})
 	}
 	all := h.since(0)
 	if len(all) != 450 || all[449].Packets != 1998 || all[0].Packets != 1100 {

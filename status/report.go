@@ -54,7 +54,7 @@ func (m *Monitor) report() report {
 	defer m.mu.Unlock()
 	now, s := time.Now(), &m.last
 	r := report{
-		Version: m.cfg.Version, Started: m.begin.UnixMilli(), Now: now.UnixMilli(),
+		Version: m.cfg.Version, Started: m.begin.UnixMilli(), Now: m.milli(now),
 		Phase: m.phase, Problems: m.watch.problems(now), Settings: m.cfg.Settings,
 		Target: target{Address: m.cfg.Target, State: "unknown", Connections: s.Bridge.Open, Dials: s.Bridge.Dials, DialErrors: s.Bridge.DialErrors},
 		Totals: totals{
@@ -67,7 +67,7 @@ func (m *Monitor) report() report {
 	}
 	r.Ready, r.Why = m.readyLocked(now)
 	if h := s.Target; h.Tried {
-		r.Target.State, r.Target.Since = "answers", h.Since.UnixMilli()
+		r.Target.State, r.Target.Since = "answers", m.milli(h.Since)
 		if !h.Answers {
 			r.Target.State, r.Target.Error = "fails", h.Err.Error()
 		}

@@ -6,21 +6,28 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
-	"golang.org/x/net/netutil"
+	"golang.org/x/time/rate"
 )
 
 const (
-	maxClients   = 64               // connections at a time; further ones wait
+	maxClients   = 64               // connections at a time
 	answerWithin = 10 * time.Second // for a whole answer
+
+	// perSecond bounds the requests that are answered, health aside: each costs
+	// up to some milliseconds, which are the capture's. A page asks two a second.
+	perSecond = 100
 )
 
 // Listen opens the address of --http: [HOST]:PORT, without HOST on the IPv4
@@ -38,24 +45,31 @@ func Listen(address string) (net.Listener, error) {
 		host = "127.0.0.1"
 	}
 	ln, err := net.Listen("tcp", net.JoinHostPort(host, port))
-	if errors.Is(err, syscall.EADDRINUSE) {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("--http %s: the port is taken; choose another one (ss -ltnp shows whose it is)", address)
-	}
-	if err != nil {
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("--http %s: no permission for this port; choose one from 1024 on", address)
+	case err != nil:
 		return nil, fmt.Errorf("--http %s: %w", address, err)
 	}
 	return ln, nil
 }
 
+// listenUnix makes a socket in the file system. One that is there already is
+// replaced only where it is certain that nobody listens at it.
 func listenUnix(path string) (net.Listener, error) {
 	ln, err := net.Listen("unix", path)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		if info, serr := os.Lstat(path); serr != nil || info.Mode().Type() != fs.ModeSocket {
 			return nil, fmt.Errorf("--http %s: there is a file that is no socket", path)
 		}
-		if c, derr := net.Dial("unix", path); derr == nil {
+		c, derr := net.Dial("unix", path)
+		if derr == nil {
 			c.Close()
-			return nil, fmt.Errorf("--http %s: another process serves this socket", path)
+		}
+		if !errors.Is(derr, syscall.ECONNREFUSED) {
+			return nil, fmt.Errorf("--http %s: another process serves this socket; choose another path", path)
 		}
 		if err = os.Remove(path); err == nil {
 			ln, err = net.Listen("unix", path)
@@ -64,7 +78,28 @@ func listenUnix(path string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--http %s: %w", path, err)
 	}
-	return ln, nil
+	own := &unixListener{UnixListener: ln.(*net.UnixListener), path: path}
+	own.SetUnlinkOnClose(false)
+	if own.file, err = os.Lstat(path); err != nil {
+		ln.Close()
+		return nil, fmt.Errorf("--http %s: %w", path, err)
+	}
+	return own, nil
+}
+
+// unixListener removes its socket when it is closed, unless another one has taken
+// its place.
+type unixListener struct {
+	*net.UnixListener
+	path string
+	file fs.FileInfo
+}
+
+func (l *unixListener) Close() error {
+	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.file) {
+		os.Remove(l.path)
+	}
+	return l.UnixListener.Close()
 }
 
 // Serve answers on ln, which it owns, until ctx ends; then it finishes the answers
@@ -73,6 +108,8 @@ func listenUnix(path string) (net.Listener, error) {
 func (m *Monitor) Serve(ctx context.Context, ln net.Listener, metrics http.Handler, profiles bool) error {
 	srv := &http.Server{
 		Handler:           guard(ln.Addr(), m.routes(metrics, profiles)),
+		ConnState:         (&crowd{limit: maxClients, all: make(map[net.Conn]doing)}).changed,
+		ErrorLog:          log.New(&seldom{log: m.cfg.Log}, "", 0),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: answerWithin, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 8 << 10,
 	}
@@ -85,7 +122,7 @@ func (m *Monitor) Serve(ctx context.Context, ln net.Listener, metrics http.Handl
 			srv.Close()
 		}
 	})
-	err := srv.Serve(netutil.LimitListener(ln, maxClients))
+	err := srv.Serve(ln)
 	if stop() {
 		return fmt.Errorf("--http: %w", err)
 	}
@@ -95,13 +132,15 @@ func (m *Monitor) Serve(ctx context.Context, ln net.Listener, metrics http.Handl
 
 func (m *Monitor) routes(metrics http.Handler, profiles bool) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", metrics)
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	mux.HandleFunc("/readyz", m.serveReady)
-	mux.HandleFunc("/status.json", m.serveReport)
-	mux.HandleFunc("/history.json", m.serveHistory)
-	mux.HandleFunc("/flows", m.serveFlows)
-	mux.Handle("/{$}", page)
+	limit := rate.NewLimiter(perSecond, 2*perSecond)
+	for path, h := range map[string]http.Handler{
+		"/metrics": metrics, "/status.json": http.HandlerFunc(m.serveReport), "/history.json": http.HandlerFunc(m.serveHistory),
+		"/flows": http.HandlerFunc(m.serveFlows), "/{$}": page,
+	} {
+		mux.Handle(path, limited(limit, h))
+	}
 	if profiles {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)
 		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
@@ -110,6 +149,37 @@ func (m *Monitor) routes(metrics http.Handler, profiles bool) http.Handler {
 		mux.HandleFunc("/debug/pprof/trace", unhurried(pprof.Trace))
 	}
 	return mux
+}
+
+// limited answers 429 to what is beyond the limit.
+func limited(limit *rate.Limiter, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !limit.Allow() {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "too many requests; ask less often", http.StatusTooManyRequests)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// seldom is where the server's own messages go, one a minute: they tell of
+// clients, or of a lack of descriptors.
+type seldom struct {
+	log *slog.Logger
+
+	mu   sync.Mutex // guards next
+	next time.Time
+}
+
+func (s *seldom) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); !now.Before(s.next) {
+		s.next = now.Add(logEvery)
+		s.log.Warn("the status page has trouble", "err", strings.TrimSpace(string(p)))
+	}
+	return len(p), nil
 }
 
 func (m *Monitor) serveReady(w http.ResponseWriter, _ *http.Request) {
@@ -151,8 +221,12 @@ func guard(addr net.Addr, next http.Handler) http.Handler {
 	})
 }
 
-// ownName reports whether a request's Host is localhost or an address.
+// ownName reports whether a request's Host is localhost or an address, or there is
+// none, as HTTP/1.0 allows: a browser always sends one.
 func ownName(host string) bool {
+	if host == "" {
+		return true
+	}
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}

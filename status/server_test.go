@@ -1,10 +1,14 @@
 package status
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -229,6 +233,33 @@ func TestUnixSocketThatWasLeft(t *testing.T) {
 	if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "no socket") {
 		t.Errorf("in place of a file: %v", err)
 	}
+	// One of another kind, as /dev/log is.
+	other, err := net.ListenPacket("unixgram", path+"2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := Listen(path + "2"); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("in place of a datagram socket: %v", err)
+	}
+	if _, err := os.Lstat(path + "2"); err != nil {
+		t.Errorf("the other socket is gone: %v", err)
+	}
+	// One that has taken this one's place meanwhile.
+	mine, err := Listen(path + "3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(path + "3")
+	theirs, err := Listen(path + "3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine.Close()
+	if _, err := os.Lstat(path + "3"); err != nil {
+		t.Errorf("closing removed another's socket: %v", err)
+	}
+	theirs.Close()
 	if b, _ := os.ReadFile(path); string(b) != "precious" {
 		t.Error("a file was removed for the socket")
 	}
@@ -347,29 +378,100 @@ func TestStatusAndHistory(t *testing.T) {
 	}
 }
 
-// Connections beyond the limit wait; none is left hanging for good, and none of
-// them costs a goroutine of its own.
-func TestTooManyClientsWait(t *testing.T) {
-	s := serve(t, ":0", false)
-	transport := s.client.Transport.(*http.Transport)
-	var idle []net.Conn
-	for range maxClients {
-		c, err := transport.DialContext(t.Context(), "", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		idle = append(idle, c)
+// dial makes a connection that says nothing yet.
+func (s *served) dial() net.Conn {
+	s.t.Helper()
+	c, err := s.client.Transport.(*http.Transport).DialContext(s.t.Context(), "", "")
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	answered := make(chan int)
-	go func() {
-		code, _ := s.get("/healthz")
-		answered <- code
-	}()
-	idle[0].Close()
-	if code := <-answered; code != 200 {
+	s.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// Connections that are kept open, whether they have asked something or not, keep
+// nobody out.
+func TestIdleClientsKeepNobodyOut(t *testing.T) {
+	s := serve(t, ":0", false)
+	for i := range 3 * maxClients {
+		c := s.dial()
+		if i%2 == 0 {
+			continue
+		}
+		fmt.Fprint(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
+			t.Fatalf("connection %d: %q, %v", i, line, err)
+		}
+	}
+	if code, _ := s.get("/healthz"); code != 200 {
 		t.Error(code)
 	}
-	for _, c := range idle {
-		c.Close()
+}
+
+func TestWhoMakesRoom(t *testing.T) {
+	conns := make([]net.Conn, 5)
+	for i := range conns {
+		var other net.Conn
+		conns[i], other = net.Pipe()
+		defer other.Close()
+	}
+	closed := func(c net.Conn) bool {
+		c.SetReadDeadline(time.Now())
+		_, err := c.Read(make([]byte, 1))
+		return errors.Is(err, io.ErrClosedPipe)
+	}
+	c := &crowd{limit: 3, all: make(map[net.Conn]doing)}
+	c.changed(conns[0], http.StateNew)
+	c.changed(conns[1], http.StateActive)
+	c.changed(conns[2], http.StateIdle)
+	c.changed(conns[3], http.StateNew)
+	if !closed(conns[2]) || len(c.all) != 3 {
+		t.Error("an idle one goes first")
+	}
+	c.changed(conns[2], http.StateClosed)
+	c.changed(conns[4], http.StateNew)
+	if !closed(conns[0]) || closed(conns[1]) || closed(conns[3]) || closed(conns[4]) {
+		t.Error("then the one that has asked nothing for the longest time")
+	}
+}
+
+func TestTooManyRequests(t *testing.T) {
+	s := serve(t, ":0", false)
+	refused := 0
+	for range 4 * perSecond {
+		if code, _ := s.get("/history.json"); code == http.StatusTooManyRequests {
+			refused++
+		} else if code != 200 {
+			t.Fatal(code)
+		}
+	}
+	if refused == 0 {
+		t.Error("none of them was refused")
+	}
+	for range 4 * perSecond {
+		if code, _ := s.get("/healthz"); code != 200 {
+			t.Fatal("a health check was refused")
+		}
+	}
+}
+
+// HTTP/1.0, as simple health checks speak it, has no Host.
+func TestWithoutHost(t *testing.T) {
+	c := serve(t, ":0", false).dial()
+	fmt.Fprint(c, "GET /healthz HTTP/1.0\r\n\r\n")
+	if b, err := io.ReadAll(c); err != nil || !strings.Contains(string(b), "200 OK") {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// The server's own messages come through the log, one a minute.
+func TestTroubleIsToldSeldom(t *testing.T) {
+	var out bytes.Buffer
+	w := &seldom{log: slog.New(slog.NewTextHandler(&out, nil))}
+	for range 100 {
+		fmt.Fprintln(w, "http: Accept error: too many open files")
+	}
+	if n := strings.Count(out.String(), "level=WARN"); n != 1 || !strings.Contains(out.String(), "too many open files") {
+		t.Errorf("%d lines: %s", n, out.String())
 	}
 }

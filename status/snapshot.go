@@ -28,6 +28,8 @@ type Snapshot struct {
 	RingWaiting int // blocks of the ring that wait for netmirror, or are being read
 	RingBlocks  int // blocks that there are
 
+	LinkDown bool
+
 	Stack  stack.Stats
 	Bridge bridge.Stats
 	Target bridge.Health
@@ -62,6 +64,14 @@ func (s *Snapshot) fragments() (n uint64) {
 	}
 	return n
 }
+
+// timeline gives times in Unix milliseconds that a step of the wall's clock does not
+// move: charts and windows of time go on.
+type timeline struct{ begin time.Time }
+
+func (t timeline) since(at time.Time) time.Duration { return at.Sub(t.begin) }
+
+func (t timeline) milli(at time.Time) int64 { return t.begin.UnixMilli() + t.since(at).Milliseconds() }
 
 // Setting is a flag and the value in force.
 type Setting struct {

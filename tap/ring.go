@@ -28,14 +28,14 @@ type Ring struct {
 	frames     [][]byte
 	fragments  *reassembler
 	batchTime  time.Time
-	taken      uint64 // packets in the blocks read so far
-	blocks     uint64 // blocks read so far
-	linkDown   bool
+	taken      uint64             // packets in the blocks read so far
+	blocks     uint64             // blocks read so far
 	awake      func(uintptr) bool // r.awakened, made once
 	sleepErr   error              // what awakened found
 	gone       error              // the interface is; ends the capture
 	drainUntil time.Time          // set by the first wait for the last block
 
+	linkDown atomic.Bool // set by Next
 	stopping atomic.Bool
 	stopErr  error // written before stopping is set
 
@@ -146,6 +146,9 @@ func (r *Ring) Backlog() (waiting, blocks int) {
 	}
 	return waiting, blocks
 }
+
+// LinkDown says whether the interface is down.
+func (r *Ring) LinkDown() bool { return r.linkDown.Load() }
 
 // take gives the current block if the kernel has handed it over, else nil.
 func (r *Ring) take() []byte {

@@ -32,13 +32,13 @@ func (r *Ring) wait() error {
 		return nil
 	}
 	var until time.Time
-	if r.linkDown {
+	if r.linkDown.Load() {
 		until = time.Now().Add(downInterval)
 	}
 	if err := r.sleep(until); err != nil {
 		return err
 	}
-	if r.linkDown {
+	if r.linkDown.Load() {
 		return r.checkLink()
 	}
 	return nil
@@ -118,10 +118,10 @@ func (r *Ring) awakened(uintptr) bool {
 	if r.ready() {
 		return true
 	}
-	down := r.linkDown
+	down := r.linkDown.Load()
 	r.sleepErr = r.socketError()
 	// After Stop the time alone ends the wait for the last block.
-	return r.sleepErr != nil || r.linkDown != down || r.stopping.Load() && r.drainUntil.IsZero()
+	return r.sleepErr != nil || r.linkDown.Load() != down || r.stopping.Load() && r.drainUntil.IsZero()
 }
 
 // socketError takes the error off the socket. That the interface went down is
@@ -132,7 +132,7 @@ func (r *Ring) socketError() error {
 	case nil:
 		return nil
 	case unix.ENETDOWN:
-		r.linkDown = true
+		r.linkDown.Store(true)
 		r.countLinkDown()
 		return nil
 	}
@@ -184,6 +184,6 @@ func (r *Ring) checkLink() error {
 		r.gone = gone
 		return nil
 	}
-	r.linkDown = ifr.Uint16()&unix.IFF_UP == 0
+	r.linkDown.Store(ifr.Uint16()&unix.IFF_UP == 0)
 	return nil
 }

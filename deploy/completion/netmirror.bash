@@ -1,5 +1,5 @@
 # bash completion for netmirror(1). The flags and the command are the
-# program's own: it names them where GO_FLAGS_COMPLETION is set.
+# program's own: it names them where both variables are set.
 _netmirror() {
 	local cur=${COMP_WORDS[COMP_CWORD]} flag=${COMP_WORDS[COMP_CWORD-1]} words
 	# Of --flag=value readline makes three words.
@@ -21,7 +21,7 @@ _netmirror() {
 		;;
 	esac
 	if [[ -z $words ]]; then
-		words=$(GO_FLAGS_COMPLETION=1 "${COMP_WORDS[0]}" "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+		words=$(NETMIRROR_COMPLETION=1 GO_FLAGS_COMPLETION=1 "${COMP_WORDS[0]}" "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 } && complete -F _netmirror netmirror

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/jessevdk/go-flags"
+)
+
+// readConfig reads a configuration file: the values in it by flag. A key may be
+// there more than once where its flag may.
+func readConfig(path string) (map[string][]string, error) {
+	var o options
+	p := flags.NewNamedParser("", flags.None)
+	if _, err := p.AddGroup("netmirror", "", &o); err != nil {
+		return nil, err
+	}
+	text, err := readSmall(path)
+	if err != nil {
+		return nil, fmt.Errorf("--config: %w", err)
+	}
+	if n := valueless(text, p); n > 0 {
+		return nil, fmt.Errorf("--config: %s:%d: no value; leave the line out for the default", path, n)
+	}
+	if err := flags.NewIniParser(p).Parse(bytes.NewReader(text)); err != nil {
+		text := strings.Replace(plain(err), "could not find option group", "no such section:", 1)
+		if !strings.HasPrefix(text, ":") { // a line number
+			text = ": " + text
+		}
+		return nil, fmt.Errorf("--config: %s%s", path, text)
+	}
+	values := make(map[string][]string)
+	for _, g := range p.Groups() {
+		for _, section := range g.Groups() {
+			for _, opt := range section.Options() {
+				if opt.IsSet() {
+					values[opt.LongName] = texts(opt.Value())
+				}
+			}
+		}
+	}
+	return values, nil
+}
+
+// maxConfig is more than a file of settings needs, in bytes.
+const maxConfig = 1 << 20
+
+// readSmall reads an ordinary file, without the mark that some editors put before
+// UTF-8.
+func readSmall(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err == nil && len(text) > maxConfig {
+		err = errors.New(path + " is too long for a file of settings")
+	}
+	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), err
+}
+
+// valueless is the number of the first line that has a key and no value though its
+// flag is on or off, which the parser would take for on; 0: none.
+func valueless(text []byte, p *flags.Parser) int {
+	n := 0
+	for line := range bytes.Lines(text) {
+		n++
+		key, value, _ := strings.Cut(string(line), "=")
+		if strings.TrimSpace(value) != "" {
+			continue
+		}
+		if opt := p.FindOptionByLongName(strings.TrimSpace(key)); opt != nil && opt.Field().Type.Kind() == reflect.Bool {
+			return n
+		}
+	}
+	return 0
+}
+
+// texts is a flag's value as it is written, one text for each that was given.
+func texts(value any) []string {
+	v := reflect.ValueOf(value)
+	if v.Kind() != reflect.Slice {
+		return []string{fmt.Sprint(value)}
+	}
+	list := make([]string, v.Len())
+	for i := range list {
+		list[i] = fmt.Sprint(v.Index(i))
+	}
+	return list
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// output takes the log, and the live line below it, to where they are shown. It
+// never waits for that: a terminal that is held, or a pager that nobody scrolls,
+// must stop nothing else.
+type output struct {
+	w    io.Writer
+	live bool // w is a terminal that has a live line
+	done chan struct{}
+
+	mu     sync.Mutex // guards the fields below
+	some   sync.Cond  // there may be something to write, or it is the end
+	queue  []byte     // lines that were not written yet
+	lost   uint64     // lines that found no room, and were not told of
+	line   string     // the live line as it should be
+	shown  string     // as it is on the screen
+	closed bool
+}
+
+const (
+	// maxQueue bounds the lines that wait, in bytes.
+	maxQueue = 1 << 20
+	// flushWithin is how long the end waits for the last lines to be taken.
+	flushWithin = time.Second
+	// clearLine goes to the line's start and clears it (ECMA-48, EL).
+	clearLine = "\r\x1b[K"
+)
+
+// newOutput starts writing to w; close ends it.
+func newOutput(w io.Writer, o *reportOptions) *output {
+	out := &output{w: w, done: make(chan struct{})}
+	f, ok := w.(*os.File)
+	out.live = ok && o.Live != "off" && o.LogFormat == "text" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+	out.some.L = &out.mu
+	go out.run()
+	return out
+}
+
+// Write takes one line of the log. It never fails.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.queue)+len(p) > maxQueue {
+		o.lost++
+	} else {
+		o.queue = append(o.queue, p...)
+		o.some.Signal()
+	}
+	return len(p), nil
+}
+
+// lostLines is how many lines found no room since it was asked last.
+func (o *output) lostLines() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := o.lost
+	o.lost = 0
+	return n
+}
+
+// show replaces the live line, where there is one; "" takes it away.
+func (o *output) show(line string) {
+	if !o.live {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.line = line
+	o.some.Signal()
+}
+
+// close writes what is left, as long as somebody takes it.
+func (o *output) close() {
+	o.mu.Lock()
+	o.closed, o.line = true, ""
+	o.some.Signal()
+	o.mu.Unlock()
+	select {
+	case <-o.done:
+	case <-time.After(flushWithin):
+	}
+}
+
+func (o *output) run() {
+	defer close(o.done)
+	for {
+		piece, ok := o.next()
+		if !ok {
+			return
+		}
+		// There is nobody to tell of an error.
+		_, _ = o.w.Write(piece)
+	}
+}
+
+// next waits for something to write. It is false at the end.
+func (o *output) next() (piece []byte, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.queue) == 0 && o.line == o.shown {
+		if o.closed {
+			return nil, false
+		}
+		o.some.Wait()
+	}
+	if o.shown != "" {
+		piece = append(piece, clearLine...)
+	}
+	piece = append(piece, o.queue...)
+	o.queue = o.queue[:0]
+	o.shown = o.line
+	return append(piece, o.fit(o.line)...), true
+}
+
+// fit is the part of a line that the terminal has room for.
+func (o *output) fit(line string) string {
+	if line == "" {
+		return ""
+	}
+	width, _, err := term.GetSize(int(o.w.(*os.File).Fd()))
+	if err == nil && width > 0 && len(line) > width-1 {
+		line = line[:width-1]
+	}
+	return line
+}

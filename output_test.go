@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// held is a terminal that takes nothing until it is let go.
+type held struct {
+	let chan struct{}
+
+	mu  sync.Mutex // guards got
+	got bytes.Buffer
+}
+
+func (h *held) Write(p []byte) (int, error) {
+	<-h.let
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.got.Write(p)
+}
+
+func TestAHeldTerminalHoldsNothing(t *testing.T) {
+	h := &held{let: make(chan struct{})}
+	out := newOutput(h, &reportOptions{Live: "auto", LogFormat: "text"})
+	line := strings.Repeat("x", 1023) + "\n"
+	const n = 3000 // of which at most a full queue is being written and another one waits
+	for range n {
+		io.WriteString(out, line)
+	}
+	lost := out.lostLines()
+	if lost < n-2*maxQueue/1024 || lost >= n-maxQueue/1024 {
+		t.Errorf("%d of %d lines found no room", lost, n)
+	}
+	if again := out.lostLines(); again != 0 {
+		t.Errorf("%d are told of twice", again)
+	}
+	begin := time.Now()
+	out.close()
+	if took := time.Since(begin); took < flushWithin || took > 10*flushWithin {
+		t.Errorf("the end waited for %v", took)
+	}
+	close(h.let)
+	<-out.done
+	if got := strings.Count(h.got.String(), line); got != n-int(lost) {
+		t.Errorf("%d lines were written in the end, want %d", got, n-int(lost))
+	}
+}
+
+// Nothing but a terminal gets a line that is drawn over.
+func TestNoLiveLineInAFile(t *testing.T) {
+	f, err := os.Create(t.TempDir() + "/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	out := newOutput(f, &reportOptions{Live: "auto", LogFormat: "text"})
+	out.show("100 packets/s")
+	io.WriteString(out, "a line\n")
+	out.show("200 packets/s")
+	out.close()
+	if b, _ := os.ReadFile(f.Name()); string(b) != "a line\n" {
+		t.Errorf("%q", b)
+	}
+}
