@@ -5,15 +5,8 @@ import "fmt"
 // service tells what the chosen service's packets are good for.
 func (r *report) service(s *seen, ch *choice) {
 	name := fmt.Sprintf("service: VNI %s, port %d", numbers(ch.vnis), ch.port)
-	if ch.client.packets == 0 {
-		r.fault("mirror the other direction too, the packets that go to port "+fmt.Sprint(ch.port),
-			"%s: only the servers' side is mirrored, so that there is nothing to forward", name)
+	if !r.sides(name, ch) {
 		return
-	}
-	r.ok("%s: %s of clients in %s, %d of them new", name,
-		count(ch.client.packets, "packet"), count(ch.conns, "connection"), ch.opened)
-	if ch.server.packets == 0 {
-		r.ok("%s: only the clients' side is mirrored, which is enough", name)
 	}
 	if !r.data(name, ch) {
 		return

@@ -20,6 +20,7 @@ type service struct {
 	conns, opened  uint64 // opened: those whose SYN was seen, or the answer
 	begun          uint64 // of opened, those in which the client had payload
 	client, server half
+	flowing        flowing
 	repeats        uint64           // packets that are a copy of another
 	speaks         [speeches]uint64 // connections in which a client had payload, by what it spoke
 	servers        []netip.AddrPort // some of them, in order
@@ -40,6 +41,7 @@ func (s *service) add(f *flow, at int, server netip.AddrPort) {
 	client := &f.sides[1-at]
 	s.client.add(client)
 	s.server.add(&f.sides[at])
+	s.flowing.add(client, &f.sides[at])
 	s.repeats += uint64(f.repeats)
 	if client.payload > 0 {
 		s.speaks[client.speech]++
@@ -72,6 +74,7 @@ func (s *service) merge(o *service) {
 	s.begun += o.begun
 	s.client.merge(o.client)
 	s.server.merge(o.server)
+	s.flowing.merge(o.flowing)
 	s.repeats += o.repeats
 	for i, n := range o.speaks {
 		s.speaks[i] += n
@@ -89,17 +92,6 @@ func (h *half) merge(o half) {
 }
 
 func (s *service) packets() uint64 { return s.client.packets + s.server.packets }
-
-// directions says which of them the mirror carries.
-func (s *service) directions() string {
-	switch {
-	case s.server.packets == 0:
-		return "clients only"
-	case s.client.packets == 0:
-		return "servers only"
-	}
-	return "both"
-}
 
 // spoken is what most of the clients speak, of those that could be told.
 func (s *service) spoken() (most speech) {

@@ -163,6 +163,15 @@ func TestCheckOfAWrongSetUp(t *testing.T) {
 			c.src, c.dst = c.dst, c.src
 			c.send([]byte("HTTP/1.1 200 OK\r\n\r\n"), rightSum)
 		}, []string{"servers only", "only the servers' side is mirrored", "first, mirror the other direction too, the packets that go to port 8080"}},
+		{"the servers' side only, and a port scanner", given, func() {
+			conn := s.dialTap(t)
+			for n := range uint32(20) {
+				c := craftOn(t, conn, s.Origin(servicePort), n)
+				c.src, c.dst = c.dst, c.src
+				c.send([]byte("HTTP/1.1 200 OK\r\n\r\n"), rightSum)
+			}
+			craftOn(t, conn, s.Origin(servicePort), 99).syn()
+		}, []string{"servers only", "only the servers' side is mirrored", "no client's packet in 20 of the 20 connections"}},
 		{"other port, Linux's", given, at(8472),
 			[]string{"nothing came to UDP port 4789 on mirror0", "1 packet came to UDP port 8472 on mirror0", "first, look there: " + netmirrorPath + " check --iface mirror0 --vxlan-port 8472 --vni 42"}},
 		{"GENEVE", given, at(6081), []string{"1 packet came to UDP port 6081 on mirror0 (GENEVE, which is not supported)", "first, have the mirror send VXLAN"}},
