@@ -15,15 +15,10 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"syscall"
 
-	"netmirror/bridge"
 	"netmirror/check"
-	"netmirror/decap"
-	"netmirror/stack"
 	"netmirror/status"
-	"netmirror/tap"
 )
 
 func main() {
@@ -31,6 +26,8 @@ func main() {
 	if os.Getenv("NETMIRROR_COMPLETION") == "" {
 		os.Unsetenv("GO_FLAGS_COMPLETION")
 	}
+	// Whoever reads the log may go; that is no reason to end.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()
@@ -85,11 +82,6 @@ func version() string {
 	return info.Main.Version + revision + " " + runtime.Version()
 }
 
-// ringBlock is the unit of the ring. A block is handed over, however little is
-// in it, when --ring-wait has passed, so that many small ones bridge a longer
-// absence of the reader than few big ones.
-const ringBlock = 128 << 10
-
 // mirror opens every stage, the capture last, and runs them until ctx ends.
 func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	out := newOutput(stderr, &o.Reporting)
@@ -130,112 +122,4 @@ func (o *options) logger(stderr io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(stderr, h))
 	}
 	return slog.New(slog.NewTextHandler(stderr, h))
-}
-
-// open opens the stages. What closeAll closes is open even where err is not nil.
-func (p *pipeline) open(o *options, metrics *status.Metrics) (closeAll func(), err error) {
-	var opened []io.Closer
-	closeAll = func() {
-		for _, c := range slices.Backward(opened) {
-			c.Close() // the program is at its end
-		}
-	}
-	vnis, servicePort := o.vnis(), uint16(o.Selection.Port)
-	if p.decoder, err = decap.New(decap.Config{UDPPort: uint16(o.Capture.VXLANPort), VNIs: vnis, Port: servicePort}); err != nil {
-		return closeAll, err
-	}
-	bc := o.bridgeConfig(p.log)
-	p.timed = o.Reporting.HTTP != ""
-	if p.timed {
-		bc.DialTime = metrics.DialTime
-	}
-	if p.bridge, err = bridge.New(bc); err != nil {
-		return closeAll, err
-	}
-	workers := o.workers()
-	p.memory.follow(0)
-	sc := o.stackConfig(vnis, p.memory.stackBytes(), workers)
-	if p.timed {
-		sc.Latency = metrics.Latency
-	}
-	for range workers {
-		st, err := stack.New(sc)
-		if err != nil {
-			return closeAll, err
-		}
-		opened = append(opened, st)
-		p.workers = append(p.workers, &worker{stack: st})
-	}
-	rings, err := tap.OpenGroup(tap.Config{
-		Interface: o.Capture.Iface, Port: uint16(o.Capture.VXLANPort), VNIs: vnis, InnerPort: servicePort,
-		RingBytes: o.Capture.RingMiB << 20, BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
-		BusyPoll: o.Capture.BusyPoll,
-	}, workers)
-	for i, ring := range rings {
-		opened = append(opened, ring)
-		p.workers[i].ring = ring
-	}
-	return closeAll, err
-}
-
-// serve starts answering at --http. stop ends it.
-func (p *pipeline) serve(o *options, metrics *status.Metrics) (stop func(), err error) {
-	ln, err := status.Listen(o.Reporting.HTTP)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := p.monitor.Serve(ctx, ln, metrics.Handler(p.monitor), o.Reporting.Pprof); err != nil {
-			p.log.Error("the status page is gone; forwarding goes on", "err", err)
-		}
-	}()
-	p.log.Info("status page", "http", ln.Addr().String())
-	return func() {
-		cancel()
-		<-done
-	}, nil
-}
-
-func (o *options) vnis() []uint32 {
-	vnis := make([]uint32, len(o.Selection.VNI))
-	for i, v := range o.Selection.VNI {
-		vnis[i] = uint32(v)
-	}
-	return vnis
-}
-
-func (o *options) checkConfig(program string) check.Config {
-	return check.Config{
-		Interface: o.Capture.Iface, VXLANPort: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), Port: uint16(o.Selection.Port),
-		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Time: o.checking.Time, Program: program,
-	}
-}
-
-func (o *options) bridgeConfig(logger *slog.Logger) bridge.Config {
-	retries := o.Target.MaxRetries
-	if retries == 0 {
-		retries = -1 // to bridge, 0 is the default
-	}
-	return bridge.Config{
-		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Retries: retries,
-		WriteTimeout: o.Target.WriteTimeout, LingerTimeout: o.Target.LingerTimeout,
-		MaxConns: o.Budgets.MaxConns, Logger: logger,
-	}
-}
-
-// stackConfig is that of one of n stacks, among which the budgets are divided.
-func (o *options) stackConfig(vnis []uint32, bytes, n int) stack.Config {
-	share := func(all int) int { return (all + n - 1) / n }
-	return stack.Config{
-		Port: uint16(o.Selection.Port), VNIs: vnis,
-		MaxFlows: share(o.Budgets.MaxFlows), MaxStubs: share(o.Budgets.MaxHalfOpen),
-		FlowBytes: o.Budgets.FlowKiB << 10, TotalBytes: share(bytes),
-		OnGap: onGaps[o.Fidelity.OnGap], Midstream: midstreams[o.Fidelity.Midstream],
-		Checksums:  checksums[o.Fidelity.VerifyChecksums],
-		MaxPending: o.Fidelity.MaxPendingPackets, GapTimeout: o.Fidelity.GapTimeout,
-		IdleTimeout: o.Budgets.IdleTimeout,
-	}
 }
