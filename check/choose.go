@@ -30,19 +30,32 @@ func (r *report) choose(c Config, s *seen) *choice {
 		ids = talking
 	}
 	if len(ids) == 1 && s.services.forgotten == 0 {
-		return s.choice([]uint32{ids[0].vni}, ids)
+		return r.only(s, ids[0])
 	}
-	c.VNIs, c.Port = []uint32{ids[0].vni}, ids[0].port
-	r.fault("choose the one of the table that is to be forwarded, the busiest for example: "+c.command("check"),
-		"service: several were seen, and which one to forward was not given")
+	r.several(c, s, ids)
 	return nil
+}
+
+// several tells that there is more than one service to forward.
+func (r *report) several(c Config, s *seen, ids []serviceID) {
+	remedy := "choose the one of the table that is to be forwarded"
+	guesses := s.guesses(ids)
+	for _, id := range ids {
+		if !slices.Contains(guesses, id) {
+			c.VNIs, c.Port = []uint32{id.vni}, id.port
+			remedy += ", the busiest for example: " + c.command("check")
+			break
+		}
+	}
+	r.fault(remedy, "service: several were seen, and which one to forward was not given")
 }
 
 // talking leaves out the services whose clients sent no data: strangers knock at
 // many ports.
 func (s *seen) talking(ids []serviceID) []serviceID {
 	return slices.DeleteFunc(slices.Clone(ids), func(id serviceID) bool {
-		return s.services.entries[id].client.payload == 0
+		v := s.services.entries[id]
+		return v.client.payload == 0 && !(v.guess() && v.server.payload > 0)
 	})
 }
 
@@ -100,7 +113,7 @@ func (r *report) absent(c Config, s *seen) {
 		if len(c.VNIs) > 0 {
 			of = " of VNI " + numbers(c.VNIs)
 		}
-		r.fault(remedyPort(ids), "service: no packets%s of TCP port %d; seen: %s", of, c.Port, s.listPorts(ids))
+		r.fault(s.remedyPort(ids), "service: no packets%s of TCP port %d; seen: %s", of, c.Port, s.listPorts(ids))
 	default:
 		r.fault("have the mirror's filter let the service's TCP through", "service: no TCP packets of VNI %s", numbers(c.VNIs))
 	}
@@ -116,7 +129,10 @@ func remedyVNI(seen []vniCount, of []serviceID) string {
 	return "use the VNI that the mirror session has, one of these, with --vni"
 }
 
-func remedyPort(ids []serviceID) string {
+func (s *seen) remedyPort(ids []serviceID) string {
+	if len(ids) == 1 && len(s.guesses(ids)) == 1 {
+		return remedyGuess(ids[0], s.services.entries[ids[0]])
+	}
 	ports := make(map[uint16]bool)
 	for _, id := range ids {
 		ports[id.port] = true

@@ -39,14 +39,7 @@ type side struct {
 	cut              uint32 // packets that the mirror cut
 	cutAt            uint16 // the longest that was left of one, bytes of IP
 	speech           speech
-}
-
-// asks is 1 for a side that speaks as only a client does, else 0.
-func (d *side) asks() int {
-	if d.speech == http1 || d.speech == http2 {
-		return 1
-	}
-	return 0
+	role             int8 // as in roleOf, of the first payload that showed one
 }
 
 // serverEnd says which end of a flow a SYN or its answer has shown to be the
@@ -91,8 +84,13 @@ func (t *flows) fold() {
 	t.folds++
 	use := t.usage()
 	for k, f := range t.byKey {
-		at := use.serverOf(k, f)
-		t.into.at(serviceID{k.vni, k.ends[at].Port()}).add(f, at, k.ends[at])
+		at, sure := use.serverOf(k, f)
+		v := t.into.at(serviceID{k.vni, k.ends[at].Port()})
+		v.add(f, at, k.ends[at])
+		if !sure {
+			v.guessed++
+			v.other = k.ends[1-at].Port()
+		}
 	}
 	clear(t.byKey)
 }
@@ -122,6 +120,9 @@ func (f *flow) add(from int, s *segment) {
 		d.payload++
 		if d.speech == unknown {
 			d.speech = speechOf(s.payload)
+		}
+		if d.role == 0 {
+			d.role = roleOf(s.payload)
 		}
 	}
 }

@@ -28,25 +28,38 @@ func (t *flows) usage() usage {
 // serverOf says which end of a connection is the server's: what its SYN shows,
 // else the port that is said to be the service's, a port that other connections
 // show to be a server's, the one that is asked, the one that more connections
-// share, the lower one.
-func (u usage) serverOf(k flowKey, f *flow) int {
+// share, one below 1024 where the other is one that clients are given. Where none
+// of these tells, it is the lower one, of which it is not sure.
+func (u usage) serverOf(k flowKey, f *flow) (end int, sure bool) {
 	if f.server != unshown {
-		return int(f.server - firstEnd)
+		return int(f.server - firstEnd), true
 	}
 	a, b := k.ends[0].Port(), k.ends[1].Port()
 	ka, kb := serviceID{k.vni, a}, serviceID{k.vni, b}
-	isGiven := func(p uint16) int {
-		if p == u.port {
-			return 1
-		}
-		return 0
+	shown := cmp.Or(
+		compareBool(a == u.port, b == u.port), cmp.Compare(u.served[ka], u.served[kb]),
+		cmp.Compare(f.sides[1].role, f.sides[0].role),
+		cmp.Compare(u.used[ka], u.used[kb]),
+		compareBool(a < wellKnown && b >= givenOut, b < wellKnown && a >= givenOut),
+	)
+	if cmp.Or(shown, cmp.Compare(b, a)) < 0 {
+		end = 1
 	}
-	if cmp.Or(
-		cmp.Compare(isGiven(a), isGiven(b)), cmp.Compare(u.served[ka], u.served[kb]),
-		cmp.Compare(f.sides[1].asks(), f.sides[0].asks()),
-		cmp.Compare(u.used[ka], u.used[kb]), cmp.Compare(b, a),
-	) < 0 {
+	return end, shown != 0 || a == b
+}
+
+const (
+	wellKnown = 1024  // RFC 6335, section 6: the system ports end here
+	givenOut  = 32768 // Linux's ip_local_port_range begins here, and those of others above it
+)
+
+// compareBool has true be more than false.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
 		return 1
 	}
-	return 0
+	return -1
 }

@@ -24,6 +24,8 @@ type service struct {
 	repeats        uint64           // packets that are a copy of another
 	speaks         [speeches]uint64 // connections in which a client had payload, by what it spoke
 	servers        []netip.AddrPort // some of them, in order
+	guessed        uint64           // connections that nothing but the lower port made this service's
+	other          uint16           // the port at the other end of one of guessed
 }
 
 // half is what all the clients, or all the servers, sent.
@@ -76,6 +78,8 @@ func (s *service) merge(o *service) {
 	s.server.merge(o.server)
 	s.flowing.merge(o.flowing)
 	s.repeats += o.repeats
+	s.guessed += o.guessed
+	s.other = cmp.Or(s.other, o.other)
 	for i, n := range o.speaks {
 		s.speaks[i] += n
 	}

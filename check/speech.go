@@ -23,12 +23,42 @@ func speechOf(b []byte) speech {
 	switch {
 	case isTLS(b):
 		return tls
-	case bytes.HasPrefix(b, []byte("PRI * HTTP/2.0")): // RFC 9113, section 3.4
+	case isHTTP2(b):
 		return http2
 	case isRequest(b):
 		return http1
 	}
 	return unknown
+}
+
+// Who sends what only the one or the other does.
+const (
+	asks    int8 = 1
+	answers int8 = -1
+)
+
+// roleOf says whether a segment shows its sender to be the client, or the server,
+// of HTTP; 0 where it shows neither.
+func roleOf(b []byte) int8 {
+	switch {
+	case isRequest(b), bytes.HasPrefix(b, []byte("PRI * HTTP/2.0")):
+		return asks
+	case bytes.HasPrefix(b, []byte("HTTP/1.")):
+		return answers
+	case !isHTTP2(b):
+		return 0
+	}
+	for len(b) > 0 {
+		f, rest, ok := cutFrame(b)
+		if !ok {
+			return 0
+		}
+		if role := f.role(); role != 0 {
+			return role
+		}
+		b = rest
+	}
+	return 0
 }
 
 // isTLS looks for a record's header (RFC 8446, section 5.1): that of a ClientHello

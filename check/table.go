@@ -19,12 +19,13 @@ type row struct {
 	chosen  bool
 }
 
-const rowFormat = "%8s  %5s  %10s  %11s  %-12s  %11s  %s"
+// Behind a port there is a place for the mark of a guess.
+const rowFormat = "%8s  %5s%1s %10s  %11s  %-12s  %11s  %s"
 
 // table shows what came, by service.
 func (r *report) table(c Config, s *seen) {
 	rows := s.rows(c)
-	r.say(rowFormat, "VNI", "port", "packets", "connections", "directions", "new of them", "speaks")
+	r.say(rowFormat, "VNI", "port", "", "packets", "connections", "directions", "new of them", "speaks")
 	var others, packets uint64
 	for i, row := range rows {
 		if i >= tableRows && !row.chosen {
@@ -43,13 +44,14 @@ func (r *report) table(c Config, s *seen) {
 		}
 		r.say("and %s%s, with %s", about, count(others, "other"), count(packets, "packet"))
 	}
+	r.guesses(s)
 }
 
 // row shows one service. about says that a connection may be counted twice.
 func (r *report) row(w row, about bool) {
 	vni, packets := strconv.FormatUint(uint64(w.vni), 10), strconv.FormatUint(w.packets, 10)
 	if w.service == nil {
-		r.say(rowFormat, vni, w.port, packets, "-", "-", "-", "not TCP")
+		r.say(rowFormat, vni, w.port, "", packets, "-", "-", "-", "not TCP")
 		return
 	}
 	number := func(n uint64) string {
@@ -58,7 +60,11 @@ func (r *report) row(w row, about bool) {
 		}
 		return strconv.FormatUint(n, 10)
 	}
-	r.say(rowFormat, vni, w.port, packets, number(w.service.conns), w.service.directions(),
+	mark := ""
+	if w.service.guess() {
+		mark = "?"
+	}
+	r.say(rowFormat, vni, w.port, mark, packets, number(w.service.conns), w.service.directions(),
 		number(w.service.opened), w.service.spoken())
 }
 

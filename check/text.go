@@ -31,7 +31,8 @@ func listVNIs(seen []vniCount) string {
 
 func (s *seen) listPorts(ids []serviceID) string {
 	return list(ids, func(id serviceID) string {
-		return fmt.Sprintf("%d (VNI %d, %s)", id.port, id.vni, count(s.services.entries[id].packets(), "packet"))
+		v := s.services.entries[id]
+		return fmt.Sprintf("%s (VNI %d, %s)", v.ports(id.port), id.vni, count(v.packets(), "packet"))
 	})
 }
 

@@ -172,6 +172,13 @@ func TestCheckOfAWrongSetUp(t *testing.T) {
 			}
 			craftOn(t, conn, s.Origin(servicePort), 99).syn()
 		}, []string{"servers only", "only the servers' side is mirrored", "no client's packet in 20 of the 20 connections"}},
+		{"an old connection whose server cannot be told", nil, func() {
+			c := s.craftService(t, 50051)
+			c.src = netip.AddrPortFrom(c.src.Addr(), 41234)
+			c.send([]byte("hello"), rightSum)
+			c.src, c.dst = c.dst, c.src
+			c.send([]byte("hello"), rightSum)
+		}, []string{"41234?", "port 41234 or 50051: which end is the server is a guess", "first, give the port that the clients connect to: --port 41234 or --port 50051"}},
 		{"other port, Linux's", given, at(8472),
 			[]string{"nothing came to UDP port 4789 on mirror0", "1 packet came to UDP port 8472 on mirror0", "first, look there: " + netmirrorPath + " check --iface mirror0 --vxlan-port 8472 --vni 42"}},
 		{"GENEVE", given, at(6081), []string{"1 packet came to UDP port 6081 on mirror0 (GENEVE, which is not supported)", "first, have the mirror send VXLAN"}},
