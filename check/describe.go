@@ -12,6 +12,7 @@ func (r *report) service(s *seen, ch *choice) {
 		return
 	}
 	r.wholeness(s, name, ch)
+	r.gaps(s, name, ch)
 	r.language(name, ch)
 	r.beginning(name, ch)
 	// A packet that is mirrored twice is half of what came.

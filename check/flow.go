@@ -3,10 +3,12 @@ package check
 import (
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // maxFlows is how many connections are told apart before they are added to their
-// services and forgotten. 65536 of them take some 20 MiB.
+// services and forgotten. 65536 of them take some 20 MiB, and as much again for each
+// end where a mirror loses packets of all.
 const maxFlows = 1 << 16
 
 // flowKey is a mirrored connection, whichever direction a packet has.
@@ -39,7 +41,9 @@ type side struct {
 	cut              uint32 // packets that the mirror cut
 	cutAt            uint16 // the longest that was left of one, bytes of IP
 	speech           speech
-	role             int8 // as in roleOf, of the first payload that showed one
+	role             int8   // as in roleOf, of the first payload that showed one
+	bytes            uint64 // of payload, with what was cut
+	sequence         sequence
 }
 
 // serverEnd says which end of a flow a SYN or its answer has shown to be the
@@ -58,7 +62,8 @@ type flows struct {
 	port  uint16 // that the service is said to have, or 0
 	byKey map[flowKey]*flow
 	into  *top[serviceID, service]
-	folds int // how often they were added to their services
+	folds int           // how often they were added to their services
+	now   time.Duration // of the look
 }
 
 func newFlows(port uint16, into *top[serviceID, service]) *flows {
@@ -76,7 +81,7 @@ func (t *flows) add(vni uint32, s segment) {
 		f = new(flow)
 		t.byKey[k] = f
 	}
-	f.add(from, &s)
+	f.add(from, &s, t.now)
 }
 
 // fold adds the connections to their services and forgets them.
@@ -86,7 +91,7 @@ func (t *flows) fold() {
 	for k, f := range t.byKey {
 		at, sure := use.serverOf(k, f)
 		v := t.into.at(serviceID{k.vni, k.ends[at].Port()})
-		v.add(f, at, k.ends[at])
+		v.add(f, at, k.ends[at], t.now)
 		if !sure {
 			v.guessed++
 			v.other = k.ends[1-at].Port()
@@ -95,8 +100,8 @@ func (t *flows) fold() {
 	clear(t.byKey)
 }
 
-// add takes a segment in that one end has sent.
-func (f *flow) add(from int, s *segment) {
+// add takes a segment in that one end has sent, at a time of the look.
+func (f *flow) add(from int, s *segment, now time.Duration) {
 	if s.syn && f.server == unshown {
 		f.opened = true
 		f.server = firstEnd
@@ -104,14 +109,20 @@ func (f *flow) add(from int, s *segment) {
 			f.server = secondEnd
 		}
 	}
-	if slices.Contains(f.recent[:], s.print) {
+	copied := slices.Contains(f.recent[:], s.print)
+	if copied {
 		f.repeats++
 	}
 	f.recent[f.next] = s.print
 	f.next = (f.next + 1) % uint8(len(f.recent))
 
-	d := &f.sides[from]
+	f.sides[from].add(s)
+	f.sides[from].sequence.add(s, now, copied)
+}
+
+func (d *side) add(s *segment) {
 	d.packets++
+	d.bytes += uint64(s.length)
 	if s.cut {
 		d.cut++
 		d.cutAt = max(d.cutAt, uint16(min(s.size, 0xffff)))

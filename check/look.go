@@ -61,6 +61,7 @@ func watch(ctx context.Context, ring *tap.Ring, c Config) (*seen, error) {
 	for err == nil {
 		var frames [][]byte
 		frames, err = ring.Next()
+		s.flows.now = time.Since(start)
 		for _, frame := range frames {
 			s.add(frame)
 		}
@@ -78,6 +79,7 @@ func watch(ctx context.Context, ring *tap.Ring, c Config) (*seen, error) {
 // bounded.
 type seen struct {
 	port     uint16 // of the mirror
+	link     string // the interface
 	mtu      int    // of the interface, bytes
 	took     time.Duration
 	frames   uint64 // that came to the mirror's port
@@ -95,7 +97,7 @@ type network struct{ packets, tcp uint64 }
 
 func newSeen(c Config) *seen {
 	s := &seen{
-		port: c.VXLANPort,
+		port: c.VXLANPort, link: c.Interface,
 		vnis: newTop[uint32](func(n *network) uint64 { return n.packets }),
 		services: newTop[serviceID](func(s *service) uint64 {
 			return s.client.packets + s.server.packets

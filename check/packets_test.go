@@ -16,7 +16,7 @@ import (
 type packet struct {
 	vni      uint32
 	src, dst string // address:port
-	flags    string // S, A
+	flags    string // S, A, F, R
 	seq      uint32
 	id       uint16 // IPv4's identification
 	payload  string
@@ -30,6 +30,7 @@ func (p packet) frame(tb testing.TB) []byte {
 	tcp := &layers.TCP{
 		SrcPort: layers.TCPPort(src.Port()), DstPort: layers.TCPPort(dst.Port()), Seq: p.seq, Window: 512,
 		SYN: strings.Contains(p.flags, "S"), ACK: strings.Contains(p.flags, "A"),
+		FIN: strings.Contains(p.flags, "F"), RST: strings.Contains(p.flags, "R"),
 	}
 	eth := &layers.Ethernet{SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}, EthernetType: layers.EthernetTypeIPv4}
 	var inner []byte
@@ -78,8 +79,9 @@ func seeing(tb testing.TB, c Config, packets ...packet) *seen {
 	for _, p := range packets {
 		s.add(p.frame(tb))
 	}
-	s.flows.fold()
 	s.took, s.mtu = 2*time.Second, 9001
+	s.flows.now = s.took
+	s.flows.fold()
 	return s
 }
 

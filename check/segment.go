@@ -14,7 +14,9 @@ const (
 
 // TCP's control bits (RFC 9293, section 3.1).
 const (
+	flagFIN = 0x01
 	flagSYN = 0x02
+	flagRST = 0x04
 	flagACK = 0x10
 )
 
@@ -22,9 +24,13 @@ const (
 type segment struct {
 	src, dst netip.AddrPort
 	syn, ack bool
+	rst      bool
 	payload  []byte // what is there of it; aliases the frame
 	cut      bool   // by the mirror
 	size     int    // what is there of the IP packet, bytes
+	seq      uint32 // sequence number
+	length   uint32 // of the payload, bytes, with what was cut
+	numbers  uint32 // that it takes: a byte, a SYN and a FIN have one each
 	print    uint64 // the same in two copies of a packet, and hardly in two packets
 }
 
@@ -33,7 +39,15 @@ func readSegment(p *decap.Packet) segment {
 	ip, tcp := p.IP, p.IP[p.TCP:]
 	s := segment{
 		syn: tcp[13]&flagSYN != 0, ack: tcp[13]&flagACK != 0,
-		payload: tcp[tcp[12]>>4*4:], cut: p.Truncated, size: len(ip),
+		rst:     tcp[13]&flagRST != 0,
+		payload: tcp[tcp[12]>>4*4:], cut: p.Truncated, size: len(ip), seq: binary.BigEndian.Uint32(tcp[4:]),
+	}
+	s.length = uint32(len(s.payload) + cutOff(ip))
+	s.numbers = s.length
+	for _, flag := range []byte{flagSYN, flagFIN} {
+		if tcp[13]&flag != 0 {
+			s.numbers++
+		}
 	}
 	var src, dst netip.Addr
 	if ip[0]>>4 == versionIPv4 {
@@ -53,4 +67,13 @@ func readSegment(p *decap.Packet) segment {
 		s.print ^= s.print >> 32
 	}
 	return s
+}
+
+// cutOff is how many bytes an IP packet lacks of the length that it says it has.
+func cutOff(ip []byte) int {
+	own := int(binary.BigEndian.Uint16(ip[2:]))
+	if ip[0]>>4 != versionIPv4 {
+		own = 40 + int(binary.BigEndian.Uint16(ip[4:])) // RFC 8200, section 3
+	}
+	return max(own-len(ip), 0) // a super-frame of over 64 KiB says 0
 }

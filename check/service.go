@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // maxServers is how many addresses of a service's servers are remembered.
@@ -21,6 +22,7 @@ type service struct {
 	begun          uint64 // of opened, those in which the client had payload
 	client, server half
 	flowing        flowing
+	gaps           gaps
 	repeats        uint64           // packets that are a copy of another
 	speaks         [speeches]uint64 // connections in which a client had payload, by what it spoke
 	servers        []netip.AddrPort // some of them, in order
@@ -34,8 +36,8 @@ type half struct {
 	cutAt                 int
 }
 
-// add takes in a connection whose server is the end at.
-func (s *service) add(f *flow, at int, server netip.AddrPort) {
+// add takes in a connection whose server is the end at, at a time of the look.
+func (s *service) add(f *flow, at int, server netip.AddrPort, now time.Duration) {
 	s.conns++
 	if f.opened {
 		s.opened++
@@ -44,6 +46,7 @@ func (s *service) add(f *flow, at int, server netip.AddrPort) {
 	s.client.add(client)
 	s.server.add(&f.sides[at])
 	s.flowing.add(client, &f.sides[at])
+	s.gaps.add(client, now)
 	s.repeats += uint64(f.repeats)
 	if client.payload > 0 {
 		s.speaks[client.speech]++
@@ -77,6 +80,7 @@ func (s *service) merge(o *service) {
 	s.client.merge(o.client)
 	s.server.merge(o.server)
 	s.flowing.merge(o.flowing)
+	s.gaps.merge(o.gaps)
 	s.repeats += o.repeats
 	s.guessed += o.guessed
 	s.other = cmp.Or(s.other, o.other)

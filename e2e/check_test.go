@@ -111,6 +111,32 @@ func TestCheckOfARightSetUp(t *testing.T) {
 	}
 }
 
+// What a mirror loses is told, and what it brings late is no loss.
+func TestCheckOfAMirrorThatLoses(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		opts   lab.Options
+		status int
+		says   []string
+	}{
+		{"every second packet", lab.Options{LossPermille: 500}, 1, []string{"FAULT service: VNI 42, port 8080: packets are missing in ", "verdict: not yet; first, find where packets are lost"}},
+		{"none, but some are late", lab.Options{LatePermille: 50}, 0, nil},
+		{"none, of super-frames in both directions", lab.Options{Offloads: true, BothDirections: true}, 0, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := setOrigin(t, tt.opts)
+			status, said := s.check(t, func() {
+				s.requests(t)()
+				time.Sleep(200 * time.Millisecond) // what is missing may yet come for a while
+			}, given...)
+			checkSays(t, status, tt.status, said, tt.says...)
+			if tt.says == nil && strings.Contains(said, "missing") {
+				t.Errorf("it said\n%s", said)
+			}
+		})
+	}
+}
+
 func TestCheckWithoutATarget(t *testing.T) {
 	s := setOrigin(t, lab.Options{})
 	status, said := s.check(t, s.requests(t))

@@ -1,0 +1,81 @@
+package check
+
+import (
+	"fmt"
+	"time"
+
+	"netmirror/tap"
+)
+
+// gaps is what of the clients' data never came, though later data did.
+type gaps struct {
+	sending uint64 // connections in which clients sent data
+	with    uint64 // of these, those that lack some
+	packets uint64 // with data, that came
+	lacking uint64 // packets that the holes are of, estimated
+}
+
+// add takes in what a client sent, at a time of the look.
+func (g *gaps) add(client *side, now time.Duration) {
+	holes, bytes := client.sequence.missing(now)
+	if client.payload == 0 && holes == 0 {
+		return
+	}
+	g.sending++
+	g.packets += uint64(client.payload)
+	if holes == 0 {
+		return
+	}
+	g.with++
+	packets := uint64(holes) // at least; of a larger hole as many as fit in
+	if client.bytes > 0 {
+		packets = max(packets, bytes*uint64(client.payload)/client.bytes)
+	}
+	g.lacking += packets
+}
+
+func (g *gaps) merge(o gaps) {
+	g.sending += o.sending
+	g.with += o.with
+	g.packets += o.packets
+	g.lacking += o.lacking
+}
+
+// less leaves out what as many packets may account for as this program has lost
+// itself: one packet is in one connection.
+func (g gaps) less(own uint64) gaps {
+	g.with -= min(g.with, own)
+	g.lacking -= min(g.lacking, own)
+	return g
+}
+
+// The shares of connections from which losses are told of, and are a fault. A few
+// packets in a hundred thousand are none, though they may be of every connection.
+const (
+	worthANote  = 0.01
+	worthAFault = 0.20
+	fewPackets  = 0.01
+)
+
+// gaps tells what of the clients' packets the mirror has lost.
+func (r *report) gaps(s *seen, name string, ch *choice) {
+	own := s.capture.Drops + s.capture.FragmentsDropped[tap.DropBudget]
+	g := ch.gaps.less(own)
+	if g.with == 0 {
+		return
+	}
+	connections := float64(g.with) / float64(g.sending)
+	packets := float64(g.lacking) / float64(g.lacking+g.packets)
+	text := fmt.Sprintf("%s: packets are missing in %d of the %s in which clients sent data, some %d of %d with data (%.2g %%); such a stream is reset",
+		name, g.with, count(g.sending, "connection"), g.lacking, g.lacking+g.packets, packets*100)
+	if own > 0 {
+		text += "; those that came too fast to be looked at are not counted in"
+	}
+	remedy := fmt.Sprintf("find where packets are lost: the mirror's source when it is busy, or this host's interface (ip -s link show dev %s; ethtool -S %s); see docs/troubleshooting.md, \"Gaps\"", s.link, s.link)
+	switch {
+	case connections >= worthAFault && packets >= fewPackets:
+		r.fault(remedy, "%s", text)
+	case connections >= worthANote:
+		r.note("%s", text)
+	}
+}
