@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"netmirror/e2e/lab"
@@ -28,15 +29,28 @@ func (s *scene) check(t *testing.T, load func(), args ...string) (status int, sa
 // looks to its end.
 func (s *scene) checkIn(t *testing.T, n *lab.Namespace, load func(), args ...string) (status int, said string) {
 	t.Helper()
+	p := s.startCheck(t, n, args...)
+	if load != nil {
+		load()
+		p.terminate(t) // which ends the look, not the program
+	}
+	return s.endOf(t, p)
+}
+
+// startCheck returns when the look has begun.
+func (s *scene) startCheck(t *testing.T, n *lab.Namespace, args ...string) *process {
+	t.Helper()
 	args = append([]string{"-c", `exec "$@" >&2`, "sh", netmirrorPath, "check"}, args...)
 	p := startCommand(t, n, exec.Command("sh", args...))
 	if _, _, err := p.await(s.ctx, 0, "looking at"); err != nil {
 		t.Fatalf("%v; it said\n%s", err, p.tail(30))
 	}
-	if load != nil {
-		load()
-		p.terminate(t) // which ends the look, not the program
-	}
+	return p
+}
+
+// endOf waits for a check's end.
+func (s *scene) endOf(t *testing.T, p *process) (status int, said string) {
+	t.Helper()
 	select {
 	case <-p.done:
 	case <-s.ctx.Done():
@@ -296,6 +310,31 @@ func TestCheckSendsNothingToTheMirror(t *testing.T) {
 	}
 	if r := s.shadow.Records(); len(r) != 1 || r[0].Len != 0 {
 		t.Errorf("the target got %v, want one empty connection", r)
+	}
+}
+
+// The look ends with its interface, and says what it has.
+func TestCheckOfAnInterfaceThatGoesAway(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		load func(t *testing.T, s *scene)
+		says string
+	}{
+		{"before anything came", func(*testing.T, *scene) {}, "FAULT interface mirror0: it was removed meanwhile"},
+		{"after requests came", func(t *testing.T, s *scene) { s.requests(t)() }, "HTTP/1 in 20 of the 20 connections"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := setOrigin(t, lab.Options{})
+			p := s.startCheck(t, s.Mon, append([]string{"--iface", lab.MirrorLink, "--time", "1m"}, given...)...)
+			tt.load(t, s)
+			if err := s.Mon.Do(func() error {
+				return netlink.LinkDel(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: lab.MirrorLink}})
+			}); err != nil {
+				t.Fatal(err)
+			}
+			status, said := s.endOf(t, p)
+			checkSays(t, status, 1, said, tt.says, "interface mirror0: it was removed meanwhile", "verdict: not yet; first, start again when mirror0 is back")
+		})
 	}
 }
 
