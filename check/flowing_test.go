@@ -19,6 +19,14 @@ func sidePackets(n int, fromServer bool) (all []packet) {
 	return all
 }
 
+// behind has the packets come from another server, one behind a load balancer.
+func behind(p []packet) []packet {
+	for i := range p {
+		p[i].src = "10.0.1.9:8080"
+	}
+	return p
+}
+
 // Packets that came astray do not make a direction.
 func TestDirections(t *testing.T) {
 	const server, scanner = "10.0.0.9:8080", "10.9.0.1:40001"
@@ -42,6 +50,8 @@ func TestDirections(t *testing.T) {
 		{"both", both(40), "both", "HTTP/1 in 40 of the 40", false},
 		{"both, and knocks that nobody answers", append(both(4), knock), "both", "HTTP/1 in 4 of the 4", false},
 		{"both of one host, servers of another", append(both(10), sidePackets(80, true)...), "both", "note  service: VNI 7, port 8080: no client's packet in 70 of the 80 connections", false},
+		{"both, by other addresses behind a load balancer", append(sidePackets(80, false), behind(sidePackets(80, true))...), "both", "no client's packet in 80 of the 80 connections", false},
+		{"a server's last word, and a knock", []packet{refusal, {vni: 7, src: "10.9.0.2:40001", dst: server, flags: "S"}}, "both", "opened connections and sent nothing", false},
 		{"the look ended before the acknowledgement", append(both(4), packet{vni: 7, src: server, dst: "10.2.0.1:50001", flags: "A"}), "both", "HTTP/1 in 4 of the 4", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
