@@ -70,7 +70,7 @@ func (r *report) sides(name string, ch *choice) bool {
 	if ch.serversOnly() {
 		but := ""
 		if ch.client.packets > 0 {
-			but = "; the " + count(ch.client.packets, "packet") + " of clients that came are stray ones"
+			but = "; what came of clients, " + count(ch.client.packets, "packet") + ", went astray"
 		}
 		r.fault("mirror the other direction too, the packets that go to port "+strconv.Itoa(int(ch.port)),
 			"%s: only the servers' side is mirrored, so that there is nothing to forward: no client's packet in %d of the %s in which servers sent some%s",
