@@ -45,6 +45,7 @@ func (p *pipeline) open(o *options, metrics *status.Metrics) (closeAll func(), e
 	if p.timed {
 		sc.Latency = metrics.Latency
 	}
+	sc.Behind = p.behind
 	for range workers {
 		st, err := stack.New(sc)
 		if err != nil {

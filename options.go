@@ -34,7 +34,7 @@ type checkOptions struct {
 type captureOptions struct {
 	Iface     string        `long:"iface" short:"i" env:"NETMIRROR_IFACE" value-name:"NAME" description:"network interface that the mirror packets arrive on (required)"`
 	VXLANPort port          `long:"vxlan-port" env:"NETMIRROR_VXLAN_PORT" value-name:"PORT" default:"4789" description:"UDP port of the mirror's VXLAN"`
-	RingMiB   int           `long:"ring-mib" env:"NETMIRROR_RING_MIB" value-name:"MIB" default:"64" description:"memory for captured packets that were not looked at yet"`
+	RingMiB   int           `long:"ring-mib" env:"NETMIRROR_RING_MIB" value-name:"MIB" default:"64" description:"memory for captured packets that were not looked at yet, shared among the workers"`
 	RingWait  time.Duration `long:"ring-wait" env:"NETMIRROR_RING_WAIT" value-name:"TIME" default:"1ms" description:"how long a packet may wait for others to be handed over with"`
 	BusyPoll  time.Duration `long:"busy-poll" env:"NETMIRROR_BUSY_POLL" value-name:"TIME" default:"0s" description:"how long to look for packets before waiting for the kernel's wake-up; takes a core while they come"`
 }
@@ -83,7 +83,7 @@ type runOptions struct {
 	Config          string        `long:"config" env:"NETMIRROR_CONFIG" value-name:"FILE" no-ini:"true" description:"read settings from a file: key=value lines under the [Sections] of this help"`
 	ShutdownTimeout time.Duration `long:"shutdown-timeout" env:"NETMIRROR_SHUTDOWN_TIMEOUT" value-name:"TIME" default:"10s" description:"how long to go on delivering what was captured after SIGTERM or SIGINT"`
 	Threads         int           `long:"threads" env:"NETMIRROR_THREADS" value-name:"N" default:"0" description:"processor cores to use at most; 0: all"`
-	Workers         int           `long:"workers" env:"NETMIRROR_WORKERS" value-name:"N" default:"0" description:"independent rings and stacks, among which the connections are shared; 0: one for every two cores"`
+	Workers         int           `long:"workers" env:"NETMIRROR_WORKERS" value-name:"N" default:"0" description:"independent rings and stacks, among which the connections are shared; 0: one for every two cores, 8 at most"`
 	Version         bool          `long:"version" no-ini:"true" description:"print the version and exit"`
 	ManPage         bool          `long:"help-man" no-ini:"true" hidden:"true" description:"print the manual page and exit"`
 }
@@ -98,13 +98,18 @@ var (
 // maxWorkers is how many sockets the kernel shares packets among.
 const maxWorkers = 256
 
+// defaultWorkers is how many there are by themselves at most. They share the ring's
+// memory, and with too little of it each a capture that is held up for a moment
+// loses packets.
+const defaultWorkers = 8
+
 // workers resolves --workers; --threads is in force by then. A worker's gVisor
 // and the bridge take as much again as its capture.
 func (o *options) workers() int {
 	if o.Run.Workers > 0 {
 		return o.Run.Workers
 	}
-	return min(max(runtime.GOMAXPROCS(0)/2, 1), maxWorkers)
+	return min(max(runtime.GOMAXPROCS(0)/2, 1), defaultWorkers)
 }
 
 // levelOff is above every level that is logged at.

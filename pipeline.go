@@ -172,6 +172,16 @@ func (p *pipeline) capture(from int) error {
 	}
 }
 
+// behind reports whether a ring has more than the block that is being read.
+func (p *pipeline) behind() bool {
+	for _, w := range p.workers {
+		if waiting, _ := w.ring.Backlog(); waiting > 1 {
+			return true
+		}
+	}
+	return false
+}
+
 // owner is the worker that a packet's connection belongs to.
 func owner(p *decap.Packet, workers int) int {
 	src, dst := p.IP[12:16], p.IP[16:20]

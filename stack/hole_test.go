@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,43 @@ func (s *timed) open() int {
 	s.Stack.mu.Lock()
 	defer s.Stack.mu.Unlock()
 	return s.nflows
+}
+
+// What is missing may wait in a ring that is behind the one that told of it.
+func TestAHoleIsNotGivenUpWhileCaptureIsBehind(t *testing.T) {
+	const grace, patience = 50 * time.Millisecond, time.Second // the defaults
+	var behind atomic.Bool
+	behind.Store(true)
+	s := newTimed(t, func(c *Config) { c.Behind, c.Midstream = behind.Load, MidstreamOff })
+	lost := func(c *client) {
+		t.Helper()
+		s.Inject(c.opening())
+		s.pass(10 * time.Millisecond)
+		s.Inject([]Segment{c.data(10, []byte("behind")), c.server(1, 16, "")})
+	}
+	c := newClient(t, 1000)
+	lost(c)
+	s.pass(grace + 100*time.Millisecond)
+	if s.open() != 1 {
+		t.Fatal("it was given up though what is missing may be in a ring")
+	}
+	behind.Store(false)
+	s.pass(20 * time.Millisecond)
+	if s.open() != 0 {
+		t.Error("it was not given up when all that was captured had been seen")
+	}
+	behind.Store(true)
+	d := newClient(t, 2000)
+	d.src = netip.AddrPortFrom(d.src.Addr(), 40001)
+	lost(d)
+	s.pass(patience - 40*time.Millisecond)
+	if s.open() != 1 {
+		t.Error("it was given up before its time")
+	}
+	s.pass(60 * time.Millisecond)
+	if s.open() != 0 {
+		t.Error("a capture that is always behind keeps holes for good")
+	}
 }
 
 // TestHolesAreGivenUpInTime checks when a stream in which bytes are missing

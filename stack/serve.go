@@ -50,6 +50,7 @@ func (s *Stack) serve() {
 
 // service looks after every busy flow.
 func (s *Stack) service() {
+	s.behind = lagUnknown
 	s.collect()
 	for i := len(s.active) - 1; i >= 0; i-- {
 		if i < len(s.active) { // ending one flow can take others off the list
@@ -94,7 +95,7 @@ func (s *Stack) ageOpen(f *flow) {
 		case !s.hopeless(f):
 		case f.doomed.IsZero():
 			f.doomed = s.now
-		case s.now.Sub(f.doomed) >= tick:
+		case s.now.Sub(f.doomed) >= tick && !s.mayCome(f):
 			s.giveUp(f)
 		}
 		return

@@ -50,6 +50,11 @@ type Config struct {
 	// IdleTimeout is when a flow without a packet is reset (default 10 min).
 	IdleTimeout time.Duration
 
+	// Behind reports whether captured segments wait to be injected, on whichever
+	// way: what is missing may be among them, and is waited for up to GapTimeout.
+	// It is asked once a tick at most. nil: they never do.
+	Behind func() bool
+
 	// Latency is told how long bytes were on their way: from their capture, as
 	// InjectAt was told, until the reader asks for the next after having read
 	// them. It is told of one at a time for each connection, by any goroutine,
@@ -112,6 +117,7 @@ type Stack struct {
 	now       time.Time
 	captured  time.Time // when the batch at hand was
 	idleScan  time.Time
+	behind    lag
 	spare     []answer
 	stopping  bool
 	counters  counters
