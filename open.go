@@ -98,7 +98,7 @@ func (o *options) vnis() []uint32 {
 func (o *options) checkConfig(program string) check.Config {
 	return check.Config{
 		Interface: o.Capture.Iface, VXLANPort: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), Port: uint16(o.Selection.Port),
-		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Time: o.checking.Time, Program: program,
+		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Midstream: o.Fidelity.Midstream, Time: o.checking.Time, Program: program,
 	}
 }
 

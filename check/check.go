@@ -22,6 +22,7 @@ type Config struct {
 	VNIs      []uint32 // those that netmirror is to be called with; none: not known yet
 	Port      uint16   // the service's TCP port; 0: not known yet
 	Target    string   // host:port of the shadow service; "": not known yet
+	Midstream string   // where a stream may begin but at a SYN: "http", "any" or "off"; "" means "http"
 
 	DialTimeout time.Duration // for the target; 0 means 3 s
 	Time        time.Duration // how long to look at the mirror's packets; 0 means 10 s
@@ -33,12 +34,14 @@ const (
 	defaultVXLANPort   = 4789 // RFC 7348, section 8
 	defaultDialTimeout = 3 * time.Second
 	defaultTime        = 10 * time.Second
+	defaultMidstream   = "http"
 )
 
 func (c Config) withDefaults() Config {
 	c.VXLANPort = cmp.Or(c.VXLANPort, defaultVXLANPort)
 	c.DialTimeout = cmp.Or(c.DialTimeout, defaultDialTimeout)
 	c.Time = cmp.Or(c.Time, defaultTime)
+	c.Midstream = cmp.Or(c.Midstream, defaultMidstream)
 	c.Program = cmp.Or(c.Program, "netmirror")
 	return c
 }
@@ -82,7 +85,7 @@ func mirror(ctx context.Context, r *report, c Config, ifi *net.Interface) (*choi
 	r.table(c, s)
 	chosen := r.choose(c, s)
 	if chosen != nil {
-		r.service(s, chosen)
+		r.service(c, s, chosen)
 	}
 	return chosen, nil
 }

@@ -3,7 +3,7 @@ package check
 import "fmt"
 
 // service tells what the chosen service's packets are good for.
-func (r *report) service(s *seen, ch *choice) {
+func (r *report) service(c Config, s *seen, ch *choice) {
 	name := fmt.Sprintf("service: VNI %s, port %d", numbers(ch.vnis), ch.port)
 	if !r.sides(name, ch) {
 		return
@@ -14,7 +14,7 @@ func (r *report) service(s *seen, ch *choice) {
 	r.wholeness(s, name, ch)
 	r.gaps(s, name, ch)
 	r.language(name, ch)
-	r.beginning(name, ch)
+	r.beginning(c, name, ch)
 	// A packet that is mirrored twice is half of what came.
 	if ch.repeats*4 >= ch.packets() {
 		r.note("%s: %d of %d packets came twice, as where both ends of a connection are mirrored; netmirror takes one of each",
@@ -32,8 +32,6 @@ func (r *report) data(name string, ch *choice) bool {
 		return false
 	case ch.client.payload == 0:
 		r.note("%s: the clients opened connections and sent nothing", name)
-	case ch.opened == 0 && ch.speaks[http1] > 0:
-		r.note("%s: no new connection was seen; one that is older than netmirror is forwarded from its next HTTP/1 request on, or not at all", name)
 	}
 	return true
 }
@@ -53,13 +51,20 @@ func (r *report) wholeness(s *seen, name string, ch *choice) {
 	r.note("%s; %s", text, s.uncut())
 }
 
-// beginning tells that no stream can begin: netmirror begins one with its
-// connection or, as --midstream is by default, at an HTTP/1 request. A connection
-// that is opened and carries nothing, as a port scanner's, is no beginning.
-func (r *report) beginning(name string, ch *choice) {
-	if ch.client.payload > 0 && ch.begun == 0 && ch.speaks[http1] == 0 {
-		r.fault("look for longer with --time 1m, or have the clients connect anew",
-			"%s: no stream can begin: neither the start of a connection that carries data was seen, nor an HTTP/1 request in an older one", name)
+// beginning tells that no stream can begin, or where: netmirror begins one with
+// its connection or, if --midstream lets it, at an HTTP/1 request or anywhere. A
+// connection that is opened and carries nothing, as a port scanner's, is no
+// beginning.
+func (r *report) beginning(c Config, name string, ch *choice) {
+	const remedy = "look for longer with --time 1m, or have the clients connect anew"
+	switch {
+	case ch.client.payload == 0 || ch.begun > 0 || c.Midstream == "any":
+	case c.Midstream == "off":
+		r.fault(remedy, "%s: no stream can begin: the start of no connection that carries data was seen, and --midstream is off", name)
+	case ch.speaks[http1] == 0:
+		r.fault(remedy, "%s: no stream can begin: neither the start of a connection that carries data was seen, nor an HTTP/1 request in an older one", name)
+	default:
+		r.note("%s: no new connection was seen that carries data; one that is older than netmirror is forwarded from its next HTTP/1 request on, or not at all", name)
 	}
 }
 

@@ -75,6 +75,10 @@ func TestWhatIsToldOfAService(t *testing.T) {
 		{"older than the look", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", payload: get}}, "no new connection was seen", ""},
 		{"older than the look, and not HTTP/1", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", payload: "\x00\x01\x02"}},
 			"no stream can begin", "look for longer with --time 1m, or have the clients connect anew"},
+		{"the same with --midstream any", with(ours, "any"), []packet{{vni: 7, src: client, dst: server, flags: "A", payload: "\x00\x01\x02"}},
+			"--port 8080 --to HOST:PORT --midstream any", ""},
+		{"an older one with --midstream off", with(ours, "off"), []packet{{vni: 7, src: client, dst: server, flags: "A", payload: get}},
+			"--midstream is off", "look for longer with --time 1m"},
 		{"the same beside a stranger's knock", ours, []packet{
 			{vni: 7, src: client, dst: server, flags: "A", payload: "\x00\x01\x02"},
 			{vni: 7, src: "10.0.0.3:50003", dst: server, flags: "S"}},
@@ -112,6 +116,11 @@ func TestWhatIsToldOfAService(t *testing.T) {
 			}
 		})
 	}
+}
+
+func with(c Config, midstream string) Config {
+	c.Midstream = midstream
+	return c
 }
 
 func twice(packets []packet) (all []packet) {

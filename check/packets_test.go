@@ -93,7 +93,7 @@ func told(tb testing.TB, c Config, s *seen) (text, first string) {
 	if r.arrivals(c, s) {
 		r.table(c, s)
 		if ch := r.choose(c, s); ch != nil {
-			r.service(s, ch)
+			r.service(c, s, ch)
 			if r.first == "" {
 				r.verdict(c, ch)
 			}

@@ -64,6 +64,9 @@ func (c Config) command(words ...string) string {
 	if c.Target != "" {
 		args = append(args, "--to", c.Target)
 	}
+	if c.Midstream != "" && c.Midstream != defaultMidstream {
+		args = append(args, "--midstream", c.Midstream)
+	}
 	for i, arg := range args {
 		args[i] = quote(arg)
 	}
