@@ -95,7 +95,7 @@ func (p *pipeline) look() *status.Snapshot {
 		p.log.Warn("lines of the log are lost, as nobody took them", "count", n)
 	}
 	for _, found := range problems {
-		p.log.Warn(found.Text, "count", found.Count, "do", found.Remedy)
+		p.log.Warn(found.Text, append(some(nil, "count", found.Count), "do", found.Remedy)...)
 	}
 	return s
 }
