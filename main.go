@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"runtime"
@@ -103,14 +104,16 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	var ln net.Listener
 	if o.Reporting.HTTP != "" {
-		stop, err := p.serve(o, metrics)
-		if err != nil {
+		if ln, err = status.Listen(o.Reporting.HTTP); err != nil {
 			return err
 		}
-		defer stop()
 	}
 	logSettings(logger, settings)
+	if ln != nil {
+		defer p.serve(ln, metrics, o.Reporting.Pprof)()
+	}
 	logger.Info("capturing", "iface", o.Capture.Iface, "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
 	defer p.report()
 	return p.run(ctx, o.Reporting.StatsInterval, o.Run.ShutdownTimeout)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
 
 	"netmirror/bridge"
@@ -67,16 +68,12 @@ func (p *pipeline) open(o *options, metrics *status.Metrics) (closeAll func(), e
 }
 
 // serve starts answering at --http. stop ends it.
-func (p *pipeline) serve(o *options, metrics *status.Metrics) (stop func(), err error) {
-	ln, err := status.Listen(o.Reporting.HTTP)
-	if err != nil {
-		return nil, err
-	}
+func (p *pipeline) serve(ln net.Listener, metrics *status.Metrics, profiles bool) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := p.monitor.Serve(ctx, ln, metrics.Handler(p.monitor), o.Reporting.Pprof); err != nil {
+		if err := p.monitor.Serve(ctx, ln, metrics.Handler(p.monitor), profiles); err != nil {
 			p.log.Error("the status page is gone; forwarding goes on", "err", err)
 		}
 	}()
@@ -84,7 +81,7 @@ func (p *pipeline) serve(o *options, metrics *status.Metrics) (stop func(), err 
 	return func() {
 		cancel()
 		<-done
-	}, nil
+	}
 }
 
 func (o *options) vnis() []uint32 {

@@ -58,10 +58,14 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lostLines is how many lines found no room since it was asked last.
+// lostLines is how many lines found no room since it last said so. It says nothing
+// before there is room again, for a line that tells of it.
 func (o *output) lostLines() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if len(o.queue) > maxQueue/2 {
+		return 0
+	}
 	n := o.lost
 	o.lost = 0
 	return n

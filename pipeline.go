@@ -126,6 +126,10 @@ func (p *pipeline) captureAll() error {
 	return rings.Wait()
 }
 
+// maxRingAge is longer than a packet waits in a ring: what is older is a step of the
+// wall's clock, by which the kernel stamps it.
+const maxRingAge = 10 * time.Second
+
 // capture takes the frames of one ring to the stacks until the ring is stopped
 // and empty. The kernel has shared them out by connection, but for those that
 // it could not tell, which are in the first ring.
@@ -163,7 +167,7 @@ func (p *pipeline) capture(from int) error {
 		now := time.Now()
 		captured := now
 		if p.timed { // by the clock that is read in between
-			captured = now.Add(-max(now.Sub(ring.BatchTime()), 0))
+			captured = now.Add(-min(max(now.Sub(ring.BatchTime()), 0), maxRingAge))
 		}
 		for i, batch := range batches {
 			p.workers[i].stack.InjectAt(batch, captured)

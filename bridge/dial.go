@@ -13,10 +13,10 @@ import (
 // counted in Stats, but Health tells what it found.
 func (b *Bridge) Check(ctx context.Context) error {
 	c, err := b.dialOnce(ctx)
-	if ctx.Err() == nil {
-		b.outage.health.note(time.Now(), err)
-	}
 	if err != nil {
+		if ctx.Err() == nil {
+			b.outage.health.note(time.Now(), err)
+		}
 		return fmt.Errorf("bridge: target %s does not answer: %w", b.cfg.Target, err)
 	}
 	b.outage.answered()
@@ -33,7 +33,6 @@ func (b *Bridge) dial(ctx context.Context) (*net.TCPConn, error) {
 		c, err := b.dialOnce(ctx)
 		b.cfg.DialTime(time.Since(begin), err)
 		if err == nil {
-			b.outage.health.note(time.Now(), nil)
 			b.outage.answered()
 			return c, nil
 		}
@@ -42,7 +41,6 @@ func (b *Bridge) dial(ctx context.Context) (*net.TCPConn, error) {
 			return nil, err
 		}
 		if attempt == b.cfg.Retries {
-			b.outage.health.note(time.Now(), err)
 			b.outage.refused(time.Now(), err)
 			return nil, err
 		}
@@ -92,6 +90,7 @@ type outage struct {
 
 // refused notes that a stream found no target.
 func (o *outage) refused(now time.Time, err error) {
+	o.health.note(now, err)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.refusal++
@@ -108,6 +107,7 @@ func (o *outage) refused(now time.Time, err error) {
 
 // answered notes that the target took a connection.
 func (o *outage) answered() {
+	o.health.note(time.Now(), nil)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.down {

@@ -208,6 +208,9 @@ func TestLiveFlows(t *testing.T) {
 		t.Errorf("profiles without --http-pprof: %d", code)
 	}
 	s.compare(t)
+	if first := s.netmirror.logged()[0]; !strings.Contains(first, "msg=settings") {
+		t.Errorf("the first line is not the settings in force: %s", first)
+	}
 	if _, err := os.Lstat(page.socket); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket outlives netmirror: %v", err)
 	}
