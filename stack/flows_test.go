@@ -46,6 +46,10 @@ func TestFlowsTellWhatTheyWaitFor(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	}
+	// gVisor has all but what is behind the hole and what has no start.
+	if st := s.Stats(); st.Held != 2 || st.BytesHeld != 5+6+100_000+6 {
+		t.Errorf("%d packets and %d bytes are held, want 2 and 100017", st.Held, st.BytesHeld)
+	}
 	if n, err := conn.Read(make([]byte, 100)); n != 5 || err != nil {
 		t.Fatal(n, err)
 	}
@@ -109,6 +113,42 @@ func TestLatencyIsFromCaptureToTheReadersNextStep(t *testing.T) {
 	}
 	if len(seen) != 2 || seen[1] != 6*time.Millisecond {
 		t.Errorf("told of %v", seen)
+	}
+}
+
+// Where bytes are left out, places in the stream move, and what was being measured
+// cannot be told any more.
+func TestLatencyAcrossASpliceIsNotTold(t *testing.T) {
+	clk := new(clock)
+	var seen []time.Duration
+	s := newTestStack(t, func(c *Config) {
+		c.Now, c.OnGap = clk.now, GapSplice
+		c.Latency = func(d time.Duration) { seen = append(seen, d) }
+	})
+	c := newClient(t, 1000)
+	clk.pass(t, s, time.Second)
+	s.Inject(append(c.opening(), c.data(100, []byte("behind"))))
+	clk.pass(t, s, 2*time.Second) // the hole is closed
+	conn := accept(t, s).(*Conn)
+	if n, err := conn.Read(make([]byte, 100)); n != 6 || err != nil {
+		t.Fatal(n, err)
+	}
+	s.Inject([]Segment{c.data(106, []byte("more"))})
+	settled(t, s)
+	if err := conn.WaitReadable(); err != nil {
+		t.Fatal(err)
+	}
+	clk.pass(t, s, 5*time.Millisecond)
+	if n, err := conn.Read(make([]byte, 100)); n != 4 || err != nil {
+		t.Fatal(n, err)
+	}
+	s.Inject([]Segment{c.data(110, []byte("x"))})
+	settled(t, s)
+	if err := conn.WaitReadable(); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != 1 || seen[0] != 5*time.Millisecond {
+		t.Errorf("told of %v, want the 5 ms of what came behind the splice alone", seen)
 	}
 }
 
