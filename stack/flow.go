@@ -213,6 +213,13 @@ func (f *flow) busy() bool {
 	return f.state != open || f.q.len() > 0 || f.rstSeen || f.ending || f.newer != nil || f.holed()
 }
 
+// calm reports whether a busy flow has only gVisor to wait for, which has all that
+// the client is known to have sent.
+func (f *flow) calm() bool {
+	return f.state == open && !f.waits() && f.newer == nil && !f.finSeen && f.q.len() > 0 &&
+		!f.holed() && f.sent()-f.q.first().seq == uint32(f.q.bytes)
+}
+
 // waits reports whether the flow has something to do as soon as gVisor
 // answers, and not just something to forget.
 func (f *flow) waits() bool {

@@ -244,3 +244,40 @@ func TestSplice(t *testing.T) {
 		t.Errorf("%d holes of %d bytes, want 3 of %d", st.Spliced, st.SplicedBytes, missing)
 	}
 }
+
+// What only gVisor's acknowledgement is missing of does not need looking after in
+// steps of 10 ms; whatever has a limit of time does.
+func TestHowSoonFlowsAreLookedAfter(t *testing.T) {
+	s := newTimed(t, nil)
+	c := newClient(t, 1000)
+	var off int
+	look := func(batch ...Segment) time.Duration {
+		s.Stack.mu.Lock()
+		defer s.Stack.mu.Unlock()
+		s.now = s.cfg.Now()
+		for i := range batch {
+			s.segment(&batch[i])
+		}
+		s.pumpDirty()
+		return s.nextLook()
+	}
+	data := func(skip int) Segment {
+		off += skip + 10
+		return c.data(off-10, []byte("0123456789"))
+	}
+	if got := look(); got != idleTick {
+		t.Errorf("without a flow in %v", got)
+	}
+	look(c.opening()...)
+	settled(t, s.Stack)
+	if got := look(); got != idleTick {
+		t.Errorf("with a silent flow in %v", got)
+	}
+	if got := look(data(0), data(0)); got != calmTick {
+		t.Errorf("with data on its way to gVisor in %v", got)
+	}
+	settled(t, s.Stack)
+	if got := look(data(0), data(5)); got != tick {
+		t.Errorf("with a hole behind data on its way to gVisor in %v", got)
+	}
+}

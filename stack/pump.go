@@ -54,6 +54,10 @@ func (s *Stack) pump(f *flow) {
 	s.setEager(f, f.waits())
 	if f.busy() {
 		s.activate(f)
+		if !s.alert && !f.calm() {
+			s.alert = true
+			s.signal()
+		}
 	} else {
 		s.deactivate(f)
 	}

@@ -1,12 +1,17 @@
 package stack
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// tick is how often busy flows are looked after without a packet. It
-	// bounds how long an acknowledged packet is kept, and how exact the time
-	// limits are.
+	// bounds how exact the time limits are.
 	tick = 10 * time.Millisecond
+	// calmTick is how often while all that are busy are calm. It bounds how long an
+	// acknowledged packet is kept. Each timer wakes one of the runtime's threads as well.
+	calmTick = 100 * time.Millisecond
 	// idleTick is how long the goroutine sleeps while nothing happens.
 	idleTick = time.Second
 	// maxIdleScan is how often idle flows are looked for at least: all flows are
@@ -36,16 +41,25 @@ func (s *Stack) serve() {
 		s.mu.Lock()
 		s.now = s.cfg.Now()
 		s.service()
-		next := idleTick
-		if len(s.active) > 0 {
-			next = tick
-		}
+		next := s.nextLook()
 		if s.stopping && s.nflows == 0 {
 			s.accepted.close()
 		}
 		s.mu.Unlock()
 		timer.Reset(next)
 	}
+}
+
+// nextLook is how long serve may sleep.
+func (s *Stack) nextLook() time.Duration {
+	s.alert = slices.ContainsFunc(s.active, func(f *flow) bool { return !f.calm() })
+	switch {
+	case s.alert:
+		return tick
+	case len(s.active) > 0:
+		return calmTick
+	}
+	return idleTick
 }
 
 // service looks after every busy flow.

@@ -110,6 +110,7 @@ type Stack struct {
 	nflows int // flows in all, superseded ones included
 	stubs  *stubTable
 	active []*flow // flows that are busy
+	alert  bool    // serve looks after every tick
 	dirty  []*flow // flows to pump before mu is released
 	held   int     // Σ cost of all flows
 	// lingering are the streams whose flow has ended before all was read.
