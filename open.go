@@ -46,7 +46,7 @@ func (p *pipeline) open(o *options, metrics *status.Metrics) (closeAll func(), e
 	if p.timed {
 		sc.Latency = metrics.Latency
 	}
-	sc.Behind = p.behind
+	sc.CaughtUp = p.caughtUp
 	for range workers {
 		st, err := stack.New(sc)
 		if err != nil {

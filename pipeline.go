@@ -176,14 +176,16 @@ func (p *pipeline) capture(from int) error {
 	}
 }
 
-// behind reports whether a ring has more than the block that is being read.
-func (p *pipeline) behind() bool {
+// caughtUp is the time before which all that was captured is in the stacks.
+func (p *pipeline) caughtUp() time.Time {
+	now := time.Now()
+	up := now
 	for _, w := range p.workers {
-		if waiting, _ := w.ring.Backlog(); waiting > 1 {
-			return true
+		if at := w.ring.CaughtUp(now); at.Before(up) {
+			up = at
 		}
 	}
-	return false
+	return up
 }
 
 // owner is the worker that a packet's connection belongs to.

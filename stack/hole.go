@@ -39,30 +39,18 @@ func (s *Stack) hopeless(f *flow) bool {
 		!f.certain.IsZero() && s.now.Sub(f.certain) >= s.cfg.Grace
 }
 
-// lag is what Config.Behind said, if it was asked in this tick.
-type lag uint8
-
-const (
-	lagUnknown lag = iota
-	lagNone
-	lagSome
-)
-
-// mayCome reports whether what would fill a hole may still be on its way through
-// this process. With several rings that is so where one is behind the others: a
-// server's acknowledgement comes by another ring than the fragments of what it
-// acknowledges.
+// mayCome reports whether what would fill a hole that has been waited for may
+// still be on its way through this process. With several rings that is so where one
+// is behind the others: a server's acknowledgement comes by another ring than the
+// fragments of what it acknowledges.
 func (s *Stack) mayCome(f *flow) bool {
-	if s.cfg.Behind == nil || s.now.Sub(f.hole) >= s.cfg.GapTimeout {
+	if s.cfg.CaughtUp == nil || s.now.Sub(f.hole) >= s.cfg.GapTimeout {
 		return false
 	}
-	if s.behind == lagUnknown {
-		s.behind = lagNone
-		if s.cfg.Behind() {
-			s.behind = lagSome
-		}
+	if s.caughtUp.IsZero() {
+		s.caughtUp = s.cfg.CaughtUp()
 	}
-	return s.behind == lagSome
+	return s.caughtUp.Before(f.doomed)
 }
 
 // giveUp is the end of waiting for a hole.

@@ -23,7 +23,16 @@ func TestAHoleIsNotGivenUpWhileCaptureIsBehind(t *testing.T) {
 	const grace, patience = 50 * time.Millisecond, time.Second // the defaults
 	var behind atomic.Bool
 	behind.Store(true)
-	s := newTimed(t, func(c *Config) { c.Behind, c.Midstream = behind.Load, MidstreamOff })
+	s := newTimed(t, func(c *Config) {
+		c.Midstream = MidstreamOff
+		now := c.Now
+		c.CaughtUp = func() time.Time {
+			if behind.Load() {
+				return now().Add(-time.Hour)
+			}
+			return now()
+		}
+	})
 	lost := func(c *client) {
 		t.Helper()
 		s.Inject(c.opening())

@@ -64,7 +64,7 @@ func (s *Stack) nextLook() time.Duration {
 
 // service looks after every busy flow.
 func (s *Stack) service() {
-	s.behind = lagUnknown
+	s.caughtUp = time.Time{}
 	s.collect()
 	for i := len(s.active) - 1; i >= 0; i-- {
 		if i < len(s.active) { // ending one flow can take others off the list

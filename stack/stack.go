@@ -50,10 +50,11 @@ type Config struct {
 	// IdleTimeout is when a flow without a packet is reset (default 10 min).
 	IdleTimeout time.Duration
 
-	// Behind reports whether captured segments wait to be injected, on whichever
-	// way: what is missing may be among them, and is waited for up to GapTimeout.
-	// It is asked once a tick at most. nil: they never do.
-	Behind func() bool
+	// CaughtUp is the time, by Now, before which everything that was captured has
+	// been injected, on whichever way: a hole that was found later may still be
+	// filled by what was not, and is waited for up to GapTimeout. It is asked once a
+	// tick at most. nil: nothing waits to be injected.
+	CaughtUp func() time.Time
 
 	// Latency is told how long bytes were on their way: from their capture, as
 	// InjectAt was told, until the reader asks for the next after having read
@@ -118,7 +119,7 @@ type Stack struct {
 	now       time.Time
 	captured  time.Time // when the batch at hand was
 	idleScan  time.Time
-	behind    lag
+	caughtUp  time.Time // what Config.CaughtUp said in this tick; zero: not asked
 	spare     []answer
 	stopping  bool
 	counters  counters

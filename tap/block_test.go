@@ -174,7 +174,7 @@ func FuzzWalk(f *testing.F) {
 func readerOf(b testing.TB) *Ring {
 	cfg, err := Config{}.resolve()
 	must(b, err)
-	r := &Ring{cfg: cfg, closed: true}
+	r := &Ring{group: new(group), cfg: cfg, closed: true}
 	r.fragments = newReassembler(cfg.FragmentBytes, cfg.FragmentTimeout, newClock().now)
 	return r
 }

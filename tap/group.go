@@ -19,6 +19,7 @@ const maxRings = 256
 type group struct {
 	rings []*Ring
 	port  holder
+	pacer pacer
 	open  atomic.Int32 // rings that are not closed; the last gives the port back
 }
 
@@ -47,6 +48,9 @@ func OpenGroup(cfg Config, n int) ([]*Ring, error) {
 		return nil, err
 	}
 	g := new(group)
+	if cfg.BusyPoll == 0 {
+		g.pacer.pauses = 2 * cfg.BlockTimeout
+	}
 	if err := g.setUp(cfg.share(n), ifi, n); err != nil {
 		return nil, errors.Join(err, g.close())
 	}

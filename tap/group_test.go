@@ -191,6 +191,43 @@ func TestGroupStopUnderLoad(t *testing.T) {
 
 // What the host itself sends is not the mirror's; without fanout's own flag it is
 // the filter that says so (Linux before 6.2).
+// Rings that look away together leave nothing unread when the traffic ceases, in
+// whichever of them it was.
+func TestGroupReadsAllBeforeSilence(t *testing.T) {
+	const n = 4
+	l := newLab(t, 1500)
+	rings, fd := l.openGroup(t, Config{BlockTimeout: time.Millisecond}, n), l.sender(t)
+	var readers sync.WaitGroup
+	for _, r := range rings {
+		readers.Go(func() { drainAll(t, r) })
+	}
+	tick := time.NewTicker(500 * time.Microsecond)
+	defer tick.Stop()
+	for round, sent := 0, uint64(0); round < 30; round++ {
+		s := newSharing(n)
+		s.flows(t, 1+round)
+		for _, frame := range s.send {
+			<-tick.C
+			send(t, fd, frame)
+		}
+		sent += uint64(len(s.send))
+		for end := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+			var read uint64
+			for _, r := range rings {
+				read += r.Stats().Frames
+			}
+			if read == sent {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("round %d: %d of %d frames were read", round, read, sent)
+			}
+		}
+	}
+	rings[0].Stop()
+	readers.Wait()
+}
+
 func TestGroupLeavesOutSent(t *testing.T) {
 	l := newLab(t, 1500)
 	rings, fd := l.openGroup(t, Config{}, 2), l.sender(t)

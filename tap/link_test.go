@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // result is what one call of Next gave.
@@ -48,6 +49,52 @@ func wentDown(t *testing.T, r *Ring, n uint64) {
 		if time.Now().After(end) {
 			t.Fatalf("%d times down, want %d", r.Stats().LinkDowns, n)
 		}
+	}
+}
+
+// That the interface goes down is noticed also where the socket's events were not
+// listened for just then, as blocks come closely.
+func TestInterfaceDownUnderLoad(t *testing.T) {
+	l := newLab(t, 1500)
+	r, fd := l.open(t, Config{}), l.sender(t)
+	frame := mirrored(t, make([]byte, 100))
+	stopped, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		tick := time.NewTicker(200 * time.Microsecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stopped:
+				return
+			case <-tick.C:
+				_, _ = unix.Write(fd, frame) // fails while the interface is down
+			}
+		}
+	}()
+	reader := make(chan error)
+	go func() {
+		for {
+			if _, err := r.Next(); err != nil {
+				reader <- err
+				return
+			}
+		}
+	}()
+	for n := range uint64(3) {
+		before := r.Stats().Frames
+		for r.Stats().Frames < before+100 {
+			runtime.Gosched()
+		}
+		l.setLink(t, netlink.LinkSetDown)
+		wentDown(t, r, n+1)
+		l.setLink(t, netlink.LinkSetUp)
+	}
+	close(stopped)
+	<-over
+	r.Stop()
+	if err := within(t, reader); err != io.EOF {
+		t.Errorf("Next: %v", err)
 	}
 }
 

@@ -2,9 +2,9 @@ package tap
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,28 +39,26 @@ func (g *group) newRing(cfg Config) (*Ring, error) {
 	if err != nil {
 		return nil, captureError(err)
 	}
-	r := &Ring{cfg: cfg, group: g, fd: fd, file: os.NewFile(uintptr(fd), "packet socket")}
+	sleeper, err := newSleeper(fd)
+	if err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	r := &Ring{cfg: cfg, group: g, fd: fd, sleeper: sleeper, look: make(chan struct{}, 1), opened: time.Now()}
+	r.awake = r.awakened
+	r.stopped = func(bool) bool { return r.stopping.Load() }
 	g.rings = append(g.rings, r)
 	g.open.Add(1)
 	return r, nil
 }
 
 // setUp does what a ring needs before it is bound.
-func (r *Ring) setUp(ifi *net.Interface) (err error) {
+func (r *Ring) setUp(ifi *net.Interface) error {
 	if err := checkLinkType(r.fd, ifi.Name); err != nil {
 		return err
 	}
 	if err := r.mapRing(); err != nil {
 		return err
 	}
-	// Fails where the poller does not take the socket.
-	if err := r.file.SetReadDeadline(time.Time{}); err != nil {
-		return fmt.Errorf("tap: waiting on a packet socket: %w", err)
-	}
-	if r.conn, err = r.file.SyscallConn(); err != nil {
-		return fmt.Errorf("tap: waiting on a packet socket: %w", err)
-	}
-	r.awake = r.awakened
 	r.fragments = newReassembler(r.cfg.FragmentBytes, r.cfg.FragmentTimeout, time.Now)
 	return nil
 }

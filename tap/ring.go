@@ -5,22 +5,24 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
+// handover is how much later than asked for the kernel may close a block: older ones
+// count in jiffies, mostly of 4 ms.
+const handover = 8 * time.Millisecond
+
 // Ring is a running capture. One goroutine calls Next; Stop and Stats may be
 // called from any.
 type Ring struct {
-	cfg   Config
-	group *group
-	fd    int             // the packet socket, non-blocking
-	file  *os.File        // fd, which it owns
-	conn  syscall.RawConn // fd, to wait on
-	mem   []byte          // shared with the kernel; nil once closed
+	cfg     Config
+	group   *group
+	fd      int // the packet socket, non-blocking
+	sleeper *sleeper
+	mem     []byte // shared with the kernel; nil once closed
 
 	// Next's own.
 	current    int  // the block to be read next
@@ -28,14 +30,19 @@ type Ring struct {
 	frames     [][]byte
 	fragments  *reassembler
 	batchTime  time.Time
-	taken      uint64             // packets in the blocks read so far
-	blocks     uint64             // blocks read so far
-	awake      func(uintptr) bool // r.awakened, made once
-	sleepErr   error              // what awakened found
-	gone       error              // the interface is; ends the capture
-	drainUntil time.Time          // set by the first wait for the last block
+	filling    bool            // the last blocks were so close that there is no looking away
+	taken      uint64          // packets in the blocks read so far
+	blocks     uint64          // blocks read so far
+	awake      func(bool) bool // r.awakened, made once
+	stopped    func(bool) bool // r.stopping's, made once
+	sleepErr   error           // what awakened found
+	gone       error           // the interface is; ends the capture
+	drainUntil time.Time       // set by the first wait for the last block
 
-	linkDown atomic.Bool // set by Next
+	look     chan struct{} // holds a token when Next is not to wait for another's timer
+	opened   time.Time
+	emptied  atomic.Int64 // when Next last found nothing to read, in nanoseconds since opened
+	linkDown atomic.Bool  // set by Next
 	stopping atomic.Bool
 	stopErr  error // written before stopping is set
 
@@ -91,9 +98,8 @@ func (r *Ring) stop() {
 	}
 	r.stopErr = attach(r.fd, dropAll)
 	r.stopping.Store(true)
-	// A time that has passed wakes Next. The error could only be that the file
-	// has no poller, which Open has ruled out.
-	_ = r.file.SetReadDeadline(time.Unix(1, 0))
+	r.sleeper.interrupt()
+	r.callBack()
 }
 
 // Close ends the capture at once and gives its memory back, and, when the Rings
@@ -115,7 +121,7 @@ func (r *Ring) Close() error {
 		errs = append(errs, os.NewSyscallError("munmap", unix.Munmap(r.mem)))
 		r.mem = nil
 	}
-	errs = append(errs, r.file.Close())
+	errs = append(errs, r.sleeper.close(), os.NewSyscallError("close", unix.Close(r.fd)))
 	return errors.Join(errs...)
 }
 
@@ -145,6 +151,15 @@ func (r *Ring) Backlog() (waiting, blocks int) {
 		}
 	}
 	return waiting, blocks
+}
+
+// CaughtUp is the time before which all that was captured has been returned by
+// Next, and was done with when Next was called again. now is the time.
+func (r *Ring) CaughtUp(now time.Time) time.Time {
+	if waiting, _ := r.Backlog(); waiting > 0 {
+		now = r.opened.Add(time.Duration(r.emptied.Load()))
+	}
+	return now.Add(-handover - 2*r.cfg.BlockTimeout)
 }
 
 // LinkDown says whether the interface is down.
@@ -193,7 +208,10 @@ func (r *Ring) read(block []byte) [][]byte {
 	r.fragments.begin()
 	w := walk(block)
 	r.taken += uint64(w.left)
-	r.batchTime = w.time()
+	at := w.time()
+	r.filling = r.group.pacer.filling(at.Sub(r.batchTime).Abs(), r.cfg.RingBytes/r.cfg.BlockBytes)
+	r.batchTime = at
+	r.group.pacer.block(at, time.Now())
 	for frame, ok := w.next(); ok; frame, ok = w.next() {
 		if !unfragmented(frame) {
 			if frame = r.fragments.add(frame); frame == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -176,6 +177,47 @@ func TestStopUnderLoad(t *testing.T) {
 	}
 }
 
+// While packets keep coming, Next wakes up for two blocks at a time, and loses none.
+func TestNextWakesForTwo(t *testing.T) {
+	l := newLab(t, 1500)
+	const open = 20 * time.Millisecond
+	r, fd := l.open(t, Config{BlockTimeout: open}), l.sender(t)
+	frame := mirrored(t, make([]byte, 100))
+	stopped, over := make(chan struct{}), make(chan uint64)
+	go func() {
+		tick := time.NewTicker(open / 8)
+		defer tick.Stop()
+		for n := uint64(0); ; n++ {
+			select {
+			case <-stopped:
+				over <- n
+				return
+			case <-tick.C:
+				send(t, fd, frame)
+			}
+		}
+	}()
+	const batches = 30
+	pairs, frames := 0, uint64(0)
+	for range batches {
+		got, err := r.Next()
+		must(t, err)
+		frames += uint64(len(got))
+		if r.More() {
+			pairs++
+		}
+	}
+	if pairs < batches/3 {
+		t.Errorf("of %d batches, %d had another behind them", batches, pairs)
+	}
+	close(stopped)
+	sent := <-over
+	r.Stop() // in a pause, for all that it knows
+	if frames += uint64(len(drainAll(t, r))); frames != sent {
+		t.Errorf("%d frames of %d", frames, sent)
+	}
+}
+
 func TestDropsAreCounted(t *testing.T) {
 	l := newLab(t, 1500)
 	r, fd := l.open(t, Config{RingBytes: 1, BlockBytes: 17 * 4096}), l.sender(t)
@@ -304,5 +346,46 @@ func TestAfterClose(t *testing.T) {
 	}
 	if s := r.Stats(); s.Packets != 1 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// CaughtUp follows the reader, and stops where it does.
+func TestCaughtUp(t *testing.T) {
+	l := newLab(t, 1500)
+	r, fd := l.open(t, Config{}), l.sender(t)
+	const margin = 2*time.Millisecond + handover
+	got := reading(r)
+	send(t, fd, mirrored(t, []byte("one")))
+	within(t, got)
+	from := time.Now()
+	if at := r.CaughtUp(from); at.After(from.Add(-margin)) {
+		t.Errorf("what may be in the kernel's hands is taken for read: %v before", from.Sub(at))
+	}
+	for end := from.Add(10 * time.Second); r.CaughtUp(time.Now()).Before(from); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("an empty ring is not caught up with")
+		}
+	}
+	r.Stop()
+	within(t, got)
+
+	// One whose reader has a batch in hand, and others wait.
+	l = newLab(t, 1500)
+	s, fd := l.open(t, Config{}), l.sender(t)
+	frame := mirrored(t, []byte("one"))
+	for range 2 {
+		n := s.Stats().Packets
+		send(t, fd, frame)
+		captured(t, s, n+1)
+		if _, err := s.Next(); err != nil {
+			t.Fatal(err)
+		}
+		from = time.Now()
+	}
+	for waiting := 0; waiting < 2; waiting, _ = s.Backlog() {
+		send(t, fd, frame)
+	}
+	if at := s.CaughtUp(time.Now().Add(time.Hour)); at.After(from) {
+		t.Errorf("what waits is taken for read, up to %v after", at.Sub(from))
 	}
 }

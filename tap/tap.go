@@ -59,11 +59,16 @@ type Config struct {
 	// with its headers; 0 means 1 MiB.
 	BlockBytes int
 	// BlockTimeout is how long a packet may wait in a block that is not full,
-	// rounded up to whole milliseconds, the kernel's unit; 0 means 1 ms.
+	// rounded up to whole milliseconds, the kernel's unit; 0 means 1 ms. While
+	// blocks begin less than twice as long after one another, in any ring of a
+	// group, Next looks for two at a time: a packet then waits up to twice as long,
+	// and in a group of several up to three times. It does not where more than an
+	// eighth of the ring may fill meanwhile.
 	BlockTimeout time.Duration
 	// BusyPoll is how long Next looks at the ring over and over before it waits
 	// for the kernel to wake it; 0 means not at all. It spares the wake-up, and
-	// takes a core for itself as long as packets come more often than that.
+	// takes a core for itself as long as packets come more often than that. Next
+	// then looks for each block.
 	BusyPoll time.Duration
 	// FragmentBytes is the memory for outer IP fragments that wait for the rest
 	// of their datagram, in bytes, rounded up to whole chunks of 2 KiB; 0 means

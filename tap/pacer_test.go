@@ -1,0 +1,168 @@
+package tap
+
+import (
+	"testing"
+	"time"
+)
+
+const testTimeout = time.Millisecond // of a block
+
+// pacing is a pacer with both its clocks, which are an hour apart.
+type pacing struct {
+	pacer
+	t   *testing.T
+	now time.Time
+}
+
+func newPacing(t *testing.T) *pacing {
+	return &pacing{pacer: pacer{pauses: 2 * testTimeout}, t: t, now: time.Unix(1_700_000_000, 0)}
+}
+
+func (p *pacing) pass(ms float64) { p.now = p.now.Add(time.Duration(ms * float64(time.Millisecond))) }
+
+// read is of a block that began so many milliseconds ago.
+func (p *pacing) read(ago float64) {
+	p.block(p.now.Add(-time.Hour-time.Duration(ago*float64(time.Millisecond))), p.now)
+}
+
+// looks checks that the next look is so many milliseconds from now; 0: at once.
+func (p *pacing) looks(ms float64) {
+	p.t.Helper()
+	away := p.next(p.now)
+	var got time.Duration
+	if away {
+		got = p.until.Sub(p.now)
+	}
+	if want := time.Duration(ms * float64(time.Millisecond)); got != want {
+		p.t.Fatalf("the next look is in %v, want %v", got, want)
+	}
+}
+
+// A block each millisecond is looked for every other time.
+func TestPacerLooksForTwo(t *testing.T) {
+	p := newPacing(t)
+	p.looks(0)
+	p.read(1)
+	p.pass(0.1) // for what is in it
+	p.looks(0)  // the first after a silence
+	p.pass(0.9)
+	p.read(1)
+	p.pass(0.1)
+	p.looks(1.9) // by when the block was handed over
+	p.pass(2.3)  // woken late
+	p.read(2.4)
+	p.read(1.4)
+	p.looks(1.6)
+	p.pass(0.5) // another ring's reader, behind the first
+	p.looks(1.1)
+	p.pass(1.1)
+	for range 2 { // nothing comes
+		p.looks(2)
+		p.pass(2)
+	}
+	p.looks(0)
+	p.pass(1000)
+	p.read(1)
+	p.looks(0)
+	p.pass(1.1)
+	p.read(1)
+	p.looks(2) // from now, not in the old step
+}
+
+// Now and then a block is waited for, so that a step that begins between two
+// blocks does not last.
+func TestPacerFindsTheStep(t *testing.T) {
+	p := newPacing(t)
+	p.read(1)
+	p.pass(1)
+	p.looks(0)
+	p.pass(0.7) // late
+	p.read(1.7)
+	pauses := 0
+	for ; p.next(p.now) && pauses < 10_000; pauses++ {
+		p.now = p.until
+		p.read(1.7)
+		p.read(0.7)
+	}
+	if pauses != maxPauses {
+		t.Fatalf("%d pauses in a row", pauses)
+	}
+	p.pass(0.3)
+	p.read(1)
+	p.looks(2)
+}
+
+func TestPacerLeavesSeldomBlocksAlone(t *testing.T) {
+	p := newPacing(t)
+	for range 10 {
+		p.read(1)
+		p.looks(0)
+		p.pass(2)
+	}
+}
+
+// The blocks of two rings are read in any order.
+func TestPacerOfManyRings(t *testing.T) {
+	p := newPacing(t)
+	p.looks(0)
+	p.pass(1)
+	p.read(1)
+	p.read(1.9)
+	p.looks(2)
+	p.pass(2)
+	p.read(0.5)
+	p.read(2.9) // further apart than that
+	p.looks(2)
+}
+
+// When the clock that blocks are stamped by is set, or the process was kept from
+// running, nothing but a pause or two comes of it.
+func TestPacerAndTheClock(t *testing.T) {
+	p := newPacing(t)
+	for range 2 {
+		p.read(1)
+		p.pass(1)
+		p.looks(0)
+		p.read(1)
+		p.looks(2)
+		p.pass(2)
+		p.read(time.Hour.Seconds() * 1000)
+		p.pass(2)
+		p.looks(0)
+	}
+	p.read(1)
+	p.pass(1)
+	p.read(1)
+	p.looks(1)
+	p.pass(100)
+	p.looks(0)
+}
+
+func TestPacerWithoutPauses(t *testing.T) {
+	p := newPacing(t)
+	p.pauses = 0
+	for range 3 {
+		p.read(0)
+		p.looks(0)
+	}
+}
+
+func TestFilling(t *testing.T) {
+	p := newPacing(t)
+	for name, tc := range map[string]struct {
+		later  time.Duration
+		blocks int
+		want   bool
+	}{
+		"512 blocks of 128 KiB at 10 Gbit/s":                    {105 * time.Microsecond, 512, false},
+		"that no pause is short enough for":                     {20 * time.Microsecond, 512, true},
+		"a block at a time in the smallest ring that may":       {testTimeout, 16, false},
+		"a block at a time in a smaller one":                    {testTimeout, 15, true},
+		"in the smallest ring there is":                         {testTimeout, 2, true},
+		"in the smallest there is, where there is next to none": {time.Second, 2, false},
+	} {
+		if got := p.filling(tc.later, tc.blocks); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}

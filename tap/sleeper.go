@@ -1,0 +1,182 @@
+package tap
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// sleeper is what a Ring's goroutine sleeps on: an epoll instance in Go's poller,
+// with the packet socket and a timer in it. The socket is watched for one event
+// at a time (EPOLLONESHOT, epoll_ctl(2)), so that its blocks wake nobody who
+// waits for the timer, which is none of Go's: each of those wakes one of the
+// runtime's threads as well.
+//
+// It waits with Go's poller. Against poll(2) with an eventfd for Stop (2 CPUs,
+// Linux 6.18, BlockTimeout 1 ms) the latency is the same, 0.55 ms in the median.
+// In a process that does nothing else the CPU time differs by less than it does
+// between runs, but beside working goroutines it is about half of poll's: 0.22 s
+// a second against 0.35 with a packet every 200 µs, 0.12 against 0.27 with one
+// every 2 ms, the packets' sender included. The likely reason is that the
+// scheduler takes the processor from a thread that blocks in a system call, and
+// the thread has to get one back. Idle, both use next to none.
+type sleeper struct {
+	file   *os.File        // the epoll instance
+	conn   syscall.RawConn // likewise
+	epoll  int             // likewise
+	socket int             // the caller's
+	timer  int             // a timerfd on CLOCK_MONOTONIC
+
+	start   time.Time // the moment that all times of the timer count from,
+	startAt int64     // and what CLOCK_MONOTONIC was, in nanoseconds
+
+	deadline bool // file has one, other than interrupt's
+
+	// Of the wait that runs.
+	done    func(failed bool) bool
+	at      time.Time
+	armed   bool // the socket is watched, or the timer set
+	err     error
+	onEvent func(uintptr) bool // event and alarm, made once
+	onAlarm func(uintptr) bool
+}
+
+func newSleeper(socket int) (*sleeper, error) {
+	s := &sleeper{socket: socket, timer: -1}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("tap: waiting on a packet socket: %w", err), s.close())
+	}
+	s.onEvent, s.onAlarm = s.event, s.alarm
+	return s, nil
+}
+
+func (s *sleeper) open() (err error) {
+	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	err = unix.SetNonblock(s.epoll, true) // which has NewFile try the poller
+	s.file = os.NewFile(uintptr(s.epoll), "epoll")
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	if s.conn, err = s.file.SyscallConn(); err != nil {
+		return err
+	}
+	// Fails where the poller did not take it.
+	if err := s.file.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	if s.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
+		return os.NewSyscallError("timerfd_create", err)
+	}
+	if err := s.control(unix.EPOLL_CTL_ADD, s.timer, unix.EPOLLIN); err != nil {
+		return err
+	}
+	if err := s.control(unix.EPOLL_CTL_ADD, s.socket, unix.EPOLLONESHOT); err != nil {
+		return err
+	}
+	var now unix.Timespec
+	s.start = time.Now()
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return os.NewSyscallError("clock_gettime", err)
+	}
+	s.startAt = now.Nano()
+	return nil
+}
+
+func (s *sleeper) control(op, fd int, events uint32) error {
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(s.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}))
+}
+
+// interrupt ends the wait that runs, if any. It may be called from any goroutine,
+// and not after close.
+func (s *sleeper) interrupt() {
+	// The error could only be that the file has no poller, which open has ruled
+	// out.
+	_ = s.file.SetReadDeadline(time.Unix(1, 0))
+}
+
+// untilEvent waits until done reports true, or for a time, of which zero is never.
+// done is asked before the wait, and after each event of the socket: failed then
+// says that there is an error to be taken off it.
+func (s *sleeper) untilEvent(until time.Time, done func(failed bool) bool) error {
+	return s.wait(until, done, s.onEvent)
+}
+
+// untilAlarm waits for a time, or less where done reports true, whatever comes in
+// on the socket.
+func (s *sleeper) untilAlarm(at time.Time, done func(failed bool) bool) error {
+	s.at = at
+	return s.wait(time.Time{}, done, s.onAlarm)
+}
+
+func (s *sleeper) wait(until time.Time, done func(failed bool) bool, woken func(uintptr) bool) error {
+	if s.deadline || !until.IsZero() {
+		if err := s.file.SetReadDeadline(until); err != nil {
+			return err
+		}
+		s.deadline = !until.IsZero()
+	}
+	s.done, s.armed, s.err = done, false, nil
+	if err := s.conn.Read(woken); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return s.err
+}
+
+// event is for RawConn.Read, which calls it before it waits, when the poller has
+// forgotten what happened earlier, and after each event.
+func (s *sleeper) event(uintptr) bool {
+	failed := s.armed && s.takeEvent()
+	if s.done(failed) {
+		return true
+	}
+	// Reports at once what is there already.
+	s.err = s.control(unix.EPOLL_CTL_MOD, s.socket, unix.EPOLLIN|unix.EPOLLONESHOT)
+	s.armed = true
+	return s.err != nil
+}
+
+// takeEvent ends the watch of the socket and says whether there is an error on it.
+// The system call is raw, since it never waits: an ordinary one would make the
+// runtime watch over a process that is idle between two blocks.
+func (s *sleeper) takeEvent() (failed bool) {
+	var events [2]unix.EpollEvent
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(s.epoll),
+		uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	if errno != 0 {
+		return true // which done finds out
+	}
+	for _, e := range events[:n] {
+		failed = failed || e.Fd == int32(s.socket) && e.Events&unix.EPOLLERR != 0
+	}
+	return failed
+}
+
+// alarm is for RawConn.Read, like event.
+func (s *sleeper) alarm(uintptr) bool {
+	if s.armed || s.done(false) {
+		return true
+	}
+	at := unix.ItimerSpec{Value: unix.NsecToTimespec(s.startAt + int64(s.at.Sub(s.start)))}
+	s.err = os.NewSyscallError("timerfd_settime", unix.TimerfdSettime(s.timer, unix.TFD_TIMER_ABSTIME, &at, nil))
+	s.armed = true
+	return s.err != nil
+}
+
+// close must not be called during a wait.
+func (s *sleeper) close() error {
+	var errs []error
+	if s.timer >= 0 {
+		errs = append(errs, os.NewSyscallError("close", unix.Close(s.timer)))
+	}
+	if s.file != nil {
+		errs = append(errs, s.file.Close())
+	}
+	return errors.Join(errs...)
+}
