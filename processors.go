@@ -8,11 +8,13 @@ import (
 )
 
 const (
-	// busyBytes in one batch is half of a block, which at --ring-wait 1ms means
-	// half a Gbit/s.
-	busyBytes = ringBlock / 2
-	// busyStreak is how many batches in a row may leave another one waiting.
-	busyStreak = 4
+	// busyRate is how many bytes a second are too much for one core: 2 Gbit/s, of
+	// which one does several times as much where nothing else keeps it from it.
+	busyRate = 250_000_000
+	// busyFor is what the rate is taken over, and how long batches may go on to leave
+	// another one waiting. What waits because this process was kept from running is
+	// worked off sooner.
+	busyFor = 10 * time.Millisecond
 	// quietAfter is how long there must have been neither before one processor will
 	// do. Each time that this has to be undone within a minute it doubles, up to
 	// maxQuiet.
@@ -34,6 +36,10 @@ type processors struct {
 
 	one atomic.Bool // only one is in use
 
+	counting sync.Mutex // guards the two below
+	from     time.Time  // since when bytes were counted
+	bytes    int
+
 	mu    sync.Mutex // guards changes of one, and the fields below
 	quiet time.Duration
 	since time.Duration // when one was chosen, since begin
@@ -48,22 +54,41 @@ func newProcessors(polls bool) *processors {
 }
 
 // load is what one capture loop has to do.
-type load struct{ streak int }
+type load struct {
+	behind time.Time // since when each batch left another one waiting; zero: the last did not
+}
 
 // batch takes in a batch of so many bytes, behind which another one waits or not,
 // and gives all processors back where it shows that one is not enough.
 func (p *processors) batch(l *load, bytes int, more bool, now time.Time) {
-	l.streak++
-	if !more {
-		l.streak = 0
+	switch {
+	case !more:
+		l.behind = time.Time{}
+	case l.behind.IsZero():
+		l.behind = now
 	}
-	if bytes < busyBytes && l.streak < busyStreak {
+	if !p.fast(bytes, now) && (l.behind.IsZero() || now.Sub(l.behind) < busyFor) {
 		return
 	}
 	p.busy.Store(int64(now.Sub(p.begin)))
 	if p.one.Load() {
 		p.useAll(now)
 	}
+}
+
+// fast counts bytes and says whether those of all capture loops come faster than
+// busyRate.
+func (p *processors) fast(bytes int, now time.Time) bool {
+	p.counting.Lock()
+	defer p.counting.Unlock()
+	p.bytes += bytes
+	took := now.Sub(p.from)
+	if took < busyFor {
+		return false
+	}
+	fast := float64(p.bytes) >= busyRate*took.Seconds()
+	p.from, p.bytes = now, 0
+	return fast
 }
 
 // look takes all processors but one away after a time that one would have done

@@ -23,31 +23,45 @@ func TestOneProcessorWhileItIsEnough(t *testing.T) {
 	p.batch(&l, 1000, false, at(4.95))
 	p.look(at(5))
 	want("after 5 s with little to do", 1)
-	for i := range 100 { // three in a row, and a pause
-		p.batch(&l, 1000, i%4 != 3, at(6))
+	for i := range 100 { // 9 ms of them, and a pause
+		p.batch(&l, 1000, i%10 != 9, at(6+float64(i)/1000))
 	}
 	want("batches that wait for one another now and then", 1)
-	p.batch(&l, busyBytes, false, at(7))
-	want("a large batch", 1, 8)
-	p.batch(&l, busyBytes, false, at(8))
-	p.look(at(17.9))
-	want("one was too few soon after: 10 s now", 1, 8)
+	for range 100 {
+		p.batch(&l, 1000, true, at(6.5))
+	}
+	p.batch(&l, 1000, false, at(6.509))
+	want("many at once, after a time without the processor", 1)
+	flood := func(from float64) { // 2.1 Gbit/s for 30 ms, by two loops
+		for i := range 30 {
+			p.batch(&l, 131_250, i%2 == 0, at(from+float64(i)/1000))
+			p.batch(new(load), 131_250, i%2 == 0, at(from+float64(i)/1000))
+		}
+	}
+	p.batch(&l, ringBlock, false, at(6.8))
+	p.batch(&l, ringBlock, false, at(6.801))
+	want("a burst", 1)
+	flood(7)
+	want("much, and more than two loops have each", 1, 8)
+	flood(8)
 	p.look(at(18))
+	want("one was too few soon after: 10 s now", 1, 8)
+	p.look(at(18.1))
 	want("10 s later", 1, 8, 1)
-	for range busyStreak {
-		p.batch(&l, 100, true, at(19))
+	for i := range 12 {
+		p.batch(&l, 100, true, at(19+float64(i)/1000))
 	}
 	want("batches that pile up", 1, 8, 1, 8)
 	p.look(at(38.9))
 	want("again too few: 20 s now", 1, 8, 1, 8)
-	p.look(at(39))
+	p.look(at(39.1))
 	want("after it", 1, 8, 1, 8, 1)
-	p.batch(&l, busyBytes, false, at(100))
-	p.look(at(105))
+	flood(100)
+	p.look(at(105.1))
 	want("after more than a minute with one, 5 s will do again", 1, 8, 1, 8, 1, 8, 1)
 	for name, fixed := range map[string]*processors{"--threads 1": {all: 1}, "--busy-poll": {all: 8, fixed: true}} {
 		fixed.set, fixed.begin = func(int) { t.Errorf("with %s there is nothing to change", name) }, begin
 		fixed.look(at(100))
-		fixed.batch(&l, busyBytes, true, at(101))
+		fixed.batch(&l, ringBlock, true, at(101))
 	}
 }
