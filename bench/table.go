@@ -123,9 +123,11 @@ const (
 
 var requestRows = []row{
 	{"100 000 GETs, 20 000/s: CPU", gets + "netmirror", "cpu-s", gets + "reader", atMost(1.3)},
+	{"100 000 GETs, 20 000/s: CPU with 2 workers", gets + "2_workers", "cpu-s", gets + "netmirror", bar{1.1, most, true}},
 	{"100 000 GETs, 20 000/s: lost", gets + "netmirror", "lost", "", atMost(0)},
 	{"100 000 GETs, 20 000/s: latency, 99 %", gets + "netmirror", "p99-ms", "", atMost(5)},
 	{"5000 POSTs of 2 KB, 1000/s: CPU", posts + "netmirror", "cpu-s", posts + "reader", atMost(0.3)},
+	{"5000 POSTs of 2 KB, 1000/s: CPU with 2 workers", posts + "2_workers", "cpu-s", posts + "netmirror", bar{1.1, most, true}},
 	{"5000 POSTs of 2 KB, 1000/s: lost", posts + "netmirror", "lost", "", atMost(0)},
 	{"400 GETs, 100/s: CPU", seldom + "netmirror", "cpu-s", seldom + "reader", bar{}},
 	{"400 GETs, 100/s: latency, median", seldom + "netmirror", "p50-ms", "", atMost(2)},
@@ -134,15 +136,20 @@ var requestRows = []row{
 const (
 	eight   = "BenchmarkStreams/8_at_1_Gbit/"
 	single  = "BenchmarkStreams/1_at_1_Gbit/"
+	fast    = "BenchmarkStreams/8_at_4_Gbit/"
 	unpaced = "BenchmarkStreams/8_unpaced/"
 )
 
 var streamRows = []row{
 	{"8 streams, 1 Gbit/s together: CPU", eight + "netmirror", "cpu-s/GB", eight + "reader", atMost(2)},
+	{"8 streams, 1 Gbit/s together: CPU with 2 workers", eight + "2_workers", "cpu-s/GB", eight + "netmirror", bar{1.1, most, true}},
 	{"8 streams, 1 Gbit/s together: kernel drops", eight + "netmirror", "drops", "", atMost(0)},
 	{"8 streams, 1 Gbit/s together: streams right, of 8", eight + "netmirror", "right", "", atLeast(8)},
 	{"1 stream, 1 Gbit/s: CPU", single + "netmirror", "cpu-s/GB", single + "reader", atMost(1.5)},
 	{"1 stream, 1 Gbit/s: streams right, of 1", single + "netmirror", "right", "", atLeast(1)},
+	{"8 streams, 4 Gbit/s: CPU", fast + "netmirror", "cpu-s/GB", fast + "reader", bar{}},
+	{"8 streams, 4 Gbit/s: kernel drops", fast + "netmirror", "drops", "", bar{}},
+	{"8 streams, 4 Gbit/s: streams right, of 8", fast + "netmirror", "right", "", bar{}},
 	{"8 streams, unpaced: rate", unpaced + "netmirror", "Gbit/s", "", bar{}},
 	{"8 streams, unpaced: kernel drops", unpaced + "netmirror", "drops", "", bar{}},
 	{"8 streams, unpaced: streams right, of 8", unpaced + "netmirror", "right", "", bar{}},

@@ -169,18 +169,24 @@ func BenchmarkStreams(b *testing.B) {
 	}{
 		{"8 at 1 Gbit", 8, gigabit},
 		{"1 at 1 Gbit", 1, gigabit},
+		{"8 at 4 Gbit", 8, 4 * gigabit},
 		{"8 unpaced", 8, unpaced},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			opts := lab.Options{Rate: bb.rate}
 			b.Run("netmirror", func(b *testing.B) {
 				for range b.N {
-					measureBulk(b, opts, newBulk(bb.streams, size))
+					measureBulk(b, opts, newBulk(bb.streams, size), "--workers", "1")
 				}
 			})
 			if bb.rate == unpaced {
 				return // the reader cannot keep up either
 			}
+			b.Run("2 workers", func(b *testing.B) {
+				for range b.N {
+					measureBulk(b, opts, newBulk(bb.streams, size), "--workers", "2")
+				}
+			})
 			b.Run("reader", func(b *testing.B) {
 				for range b.N {
 					readBulk(b, opts, newBulk(bb.streams, size))
@@ -190,9 +196,9 @@ func BenchmarkStreams(b *testing.B) {
 	}
 }
 
-func measureBulk(b *testing.B, opts lab.Options, k *bulk) {
+func measureBulk(b *testing.B, opts lab.Options, k *bulk, flags ...string) {
 	s := stage(b, opts, swallow)
-	s.play(b, k.check)
+	s.play(b, k.check, flags...)
 	before, begin := s.netmirror.cpu(b), time.Now()
 	k.send(b, s)
 	took := time.Since(begin)

@@ -203,7 +203,8 @@ func (q *requests) latencies() (all []time.Duration) {
 
 // BenchmarkRequests measures what netmirror uses of the processor, and how long
 // a request takes from the client's write, which the mirror copies, to the
-// target. Beside it stands what a process uses that only counts the frames.
+// target. Beside it stands what a process uses that only counts the frames, and
+// what a second worker makes of it, for which there is no need.
 func BenchmarkRequests(b *testing.B) {
 	for _, bb := range []struct {
 		name string
@@ -216,7 +217,12 @@ func BenchmarkRequests(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			b.Run("netmirror", func(b *testing.B) {
 				for range b.N {
-					measureRequests(b, bb.make())
+					measureRequests(b, bb.make(), "--workers", "1")
+				}
+			})
+			b.Run("2 workers", func(b *testing.B) {
+				for range b.N {
+					measureRequests(b, bb.make(), "--workers", "2")
 				}
 			})
 			b.Run("reader", func(b *testing.B) {
@@ -228,9 +234,9 @@ func BenchmarkRequests(b *testing.B) {
 	}
 }
 
-func measureRequests(b *testing.B, q *requests) {
+func measureRequests(b *testing.B, q *requests, flags ...string) {
 	s := stage(b, lab.Options{}, q.answer)
-	s.play(b, q.check)
+	s.play(b, q.check, flags...)
 	before := s.netmirror.cpu(b)
 	q.send(b, s)
 	settled(func() bool { return q.whole.Load() == int64(q.count) }, q.whole.Load)
