@@ -165,14 +165,15 @@ func (p *pipeline) capture(from int) error {
 			batches[to] = append(batches[to], stack.Segment(packet))
 		}
 		now := time.Now()
+		age := min(max(now.Sub(ring.BatchTime()), 0), maxRingAge) // by the wall's clock
 		captured := now
-		if p.timed { // by the clock that is read in between
-			captured = now.Add(-min(max(now.Sub(ring.BatchTime()), 0), maxRingAge))
+		if p.timed {
+			captured = now.Add(-age)
 		}
 		for i, batch := range batches {
 			p.workers[i].stack.InjectAt(batch, captured)
 		}
-		p.cores.batch(&load, bytes, ring.More(), now)
+		p.cores.batch(&load, bytes, age, ring.More(), now)
 	}
 }
 

@@ -15,6 +15,9 @@ const (
 	// another one waiting. What waits because this process was kept from running is
 	// worked off sooner.
 	busyFor = 10 * time.Millisecond
+	// busyAge is how long a packet may wait beyond what it is asked to. Where others
+	// had the one core all that time, the ring runs empty soon when it is its turn.
+	busyAge = 50 * time.Millisecond
 	// quietAfter is how long there must have been neither before one processor will
 	// do. Each time that this has to be undone within a minute it doubles, up to
 	// maxQuiet.
@@ -30,6 +33,7 @@ type processors struct {
 	all   int       // how many there may be
 	fixed bool      // all are in use for good
 	set   func(int) // runtime.GOMAXPROCS
+	late  time.Duration
 
 	begin time.Time
 	busy  atomic.Int64 // when there was last too much for one, since begin
@@ -46,9 +50,12 @@ type processors struct {
 }
 
 // newProcessors has all that the runtime has, until the first look. A capture that
-// polls (--busy-poll) needs one for itself.
-func newProcessors(polls bool) *processors {
-	p := &processors{fixed: polls, all: runtime.GOMAXPROCS(0), set: func(n int) { runtime.GOMAXPROCS(n) }, begin: time.Now()}
+// polls (--busy-poll) needs one for itself. wait is --ring-wait.
+func newProcessors(polls bool, wait time.Duration) *processors {
+	p := &processors{
+		fixed: polls, all: runtime.GOMAXPROCS(0), set: func(n int) { runtime.GOMAXPROCS(n) },
+		late: busyAge + 4*wait, begin: time.Now(),
+	}
 	p.busy.Store(-int64(quietAfter))
 	return p
 }
@@ -58,16 +65,17 @@ type load struct {
 	behind time.Time // since when each batch left another one waiting; zero: the last did not
 }
 
-// batch takes in a batch of so many bytes, behind which another one waits or not,
-// and gives all processors back where it shows that one is not enough.
-func (p *processors) batch(l *load, bytes int, more bool, now time.Time) {
+// batch takes in a batch of so many bytes, the first of which was captured so long
+// ago and behind which another one waits or not, and gives all processors back where
+// it shows that one is not enough.
+func (p *processors) batch(l *load, bytes int, age time.Duration, more bool, now time.Time) {
 	switch {
 	case !more:
 		l.behind = time.Time{}
 	case l.behind.IsZero():
 		l.behind = now
 	}
-	if !p.fast(bytes, now) && (l.behind.IsZero() || now.Sub(l.behind) < busyFor) {
+	if !p.fast(bytes, now) && age < p.late && (l.behind.IsZero() || now.Sub(l.behind) < busyFor) {
 		return
 	}
 	p.busy.Store(int64(now.Sub(p.begin)))

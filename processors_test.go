@@ -9,7 +9,7 @@ import (
 func TestOneProcessorWhileItIsEnough(t *testing.T) {
 	begin := time.Unix(1_700_000_000, 0)
 	var set []int
-	p := &processors{all: 8, set: func(n int) { set = append(set, n) }, begin: begin}
+	p := &processors{all: 8, late: busyAge, set: func(n int) { set = append(set, n) }, begin: begin}
 	at := func(seconds float64) time.Time { return begin.Add(time.Duration(seconds * float64(time.Second))) }
 	want := func(what string, n ...int) {
 		t.Helper()
@@ -20,26 +20,28 @@ func TestOneProcessorWhileItIsEnough(t *testing.T) {
 	var l load
 	p.look(at(4.9))
 	want("at first all are in use")
-	p.batch(&l, 1000, false, at(4.95))
+	p.batch(&l, 1000, time.Millisecond, false, at(4.95))
 	p.look(at(5))
 	want("after 5 s with little to do", 1)
 	for i := range 100 { // 9 ms of them, and a pause
-		p.batch(&l, 1000, i%10 != 9, at(6+float64(i)/1000))
+		p.batch(&l, 1000, time.Millisecond, i%10 != 9, at(6+float64(i)/1000))
 	}
 	want("batches that wait for one another now and then", 1)
 	for range 100 {
-		p.batch(&l, 1000, true, at(6.5))
+		p.batch(&l, 1000, time.Millisecond, true, at(6.5))
 	}
-	p.batch(&l, 1000, false, at(6.509))
+	p.batch(&l, 1000, time.Millisecond, false, at(6.509))
 	want("many at once, after a time without the processor", 1)
+	p.batch(&l, 1000, 49*time.Millisecond, false, at(6.51))
+	want("for not too long", 1)
 	flood := func(from float64) { // 2.1 Gbit/s for 30 ms, by two loops
 		for i := range 30 {
-			p.batch(&l, 131_250, i%2 == 0, at(from+float64(i)/1000))
-			p.batch(new(load), 131_250, i%2 == 0, at(from+float64(i)/1000))
+			p.batch(&l, 131_250, time.Millisecond, i%2 == 0, at(from+float64(i)/1000))
+			p.batch(new(load), 131_250, time.Millisecond, i%2 == 0, at(from+float64(i)/1000))
 		}
 	}
-	p.batch(&l, ringBlock, false, at(6.8))
-	p.batch(&l, ringBlock, false, at(6.801))
+	p.batch(&l, ringBlock, time.Millisecond, false, at(6.8))
+	p.batch(&l, ringBlock, time.Millisecond, false, at(6.801))
 	want("a burst", 1)
 	flood(7)
 	want("much, and more than two loops have each", 1, 8)
@@ -49,7 +51,7 @@ func TestOneProcessorWhileItIsEnough(t *testing.T) {
 	p.look(at(18.1))
 	want("10 s later", 1, 8, 1)
 	for i := range 12 {
-		p.batch(&l, 100, true, at(19+float64(i)/1000))
+		p.batch(&l, 100, time.Millisecond, true, at(19+float64(i)/1000))
 	}
 	want("batches that pile up", 1, 8, 1, 8)
 	p.look(at(38.9))
@@ -59,9 +61,11 @@ func TestOneProcessorWhileItIsEnough(t *testing.T) {
 	flood(100)
 	p.look(at(105.1))
 	want("after more than a minute with one, 5 s will do again", 1, 8, 1, 8, 1, 8, 1)
+	p.batch(&l, 1000, 50*time.Millisecond, false, at(200))
+	want("a packet that had to wait", 1, 8, 1, 8, 1, 8, 1, 8)
 	for name, fixed := range map[string]*processors{"--threads 1": {all: 1}, "--busy-poll": {all: 8, fixed: true}} {
 		fixed.set, fixed.begin = func(int) { t.Errorf("with %s there is nothing to change", name) }, begin
 		fixed.look(at(100))
-		fixed.batch(&l, ringBlock, true, at(101))
+		fixed.batch(&l, ringBlock, time.Millisecond, true, at(101))
 	}
 }

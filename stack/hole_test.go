@@ -268,7 +268,12 @@ func TestHowSoonFlowsAreLookedAfter(t *testing.T) {
 			s.segment(&batch[i])
 		}
 		s.pumpDirty()
-		return s.nextLook()
+		told := s.alert
+		next := s.nextLook()
+		if next == tick && !told {
+			t.Error("nobody wakes serve for it")
+		}
+		return next
 	}
 	data := func(skip int) Segment {
 		off += skip + 10
@@ -285,6 +290,11 @@ func TestHowSoonFlowsAreLookedAfter(t *testing.T) {
 	if got := look(data(0), data(0)); got != calmTick {
 		t.Errorf("with data on its way to gVisor in %v", got)
 	}
+	off += 5
+	if got := look(c.ack(off)); got != tick {
+		t.Errorf("with bytes missing at its end in %v", got)
+	}
+	look(c.data(off-5, []byte("56789")))
 	settled(t, s.Stack)
 	if got := look(data(0), data(5)); got != tick {
 		t.Errorf("with a hole behind data on its way to gVisor in %v", got)

@@ -21,7 +21,7 @@ func (s *Stack) segmentOf(f *flow, seg *segment) {
 		s.drop(seg, DropNoPayload)
 		if f.state == open {
 			f.sentUpTo(seg.seq)
-			if f.active < 0 && f.holed() {
+			if f.active < 0 && f.holed() || f.active >= 0 && !s.alert && !f.calm() {
 				s.touch(f)
 			}
 		}

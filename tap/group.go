@@ -48,10 +48,9 @@ func OpenGroup(cfg Config, n int) ([]*Ring, error) {
 		return nil, err
 	}
 	g := new(group)
-	if cfg.BusyPoll == 0 {
-		g.pacer.pauses = 2 * cfg.BlockTimeout
-	}
-	if err := g.setUp(cfg.share(n), ifi, n); err != nil {
+	cfg = cfg.share(n)
+	g.pacer.pauses = cfg.paced()
+	if err := g.setUp(cfg, ifi, n); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
 	return slices.Clone(g.rings), nil

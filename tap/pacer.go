@@ -7,8 +7,11 @@ import (
 )
 
 const (
-	// lookAway bounds the part of a ring that may fill during a pause: one in so many.
-	lookAway = 8
+	// fastest is more than comes in during a pause, in bytes a second: 20 Gbit/s. A
+	// ring has to have room for that, and not to run out of blocks.
+	fastest  = 2_500_000_000
+	minPaced = 16 // blocks
+	longest  = 20 * time.Millisecond
 	// maxPauses is after how many in a row a block is waited for once, to see when
 	// the kernel closes them.
 	maxPauses = 64
@@ -103,8 +106,13 @@ func (p *pacer) call(which func(*Ring) bool) {
 	})
 }
 
-// filling says whether blocks that begin so long after one another could fill a
-// ring of so many during a pause.
-func (p *pacer) filling(later time.Duration, blocks int) bool {
-	return later*time.Duration(blocks) < lookAway*p.pauses
+// paced is how long the pauses are where each ring is as the configuration says; 0:
+// there are none.
+func (c Config) paced() time.Duration {
+	pauses := 2 * c.BlockTimeout
+	if c.BusyPoll > 0 || pauses > longest || c.RingBytes/c.BlockBytes < minPaced ||
+		float64(c.RingBytes) < fastest*pauses.Seconds() {
+		return 0
+	}
+	return pauses
 }

@@ -147,21 +147,23 @@ func TestPacerWithoutPauses(t *testing.T) {
 	}
 }
 
-func TestFilling(t *testing.T) {
-	p := newPacing(t)
+// Nobody looks away from a ring that may fill meanwhile.
+func TestPaced(t *testing.T) {
+	const ms, kib, mib = time.Millisecond, 1 << 10, 1 << 20
 	for name, tc := range map[string]struct {
-		later  time.Duration
-		blocks int
-		want   bool
+		cfg  Config
+		want time.Duration
 	}{
-		"512 blocks of 128 KiB at 10 Gbit/s":                    {105 * time.Microsecond, 512, false},
-		"that no pause is short enough for":                     {20 * time.Microsecond, 512, true},
-		"a block at a time in the smallest ring that may":       {testTimeout, 16, false},
-		"a block at a time in a smaller one":                    {testTimeout, 15, true},
-		"in the smallest ring there is":                         {testTimeout, 2, true},
-		"in the smallest there is, where there is next to none": {time.Second, 2, false},
+		"netmirror's own":              {Config{RingBytes: 64 * mib, BlockBytes: 128 * kib, BlockTimeout: ms}, 2 * ms},
+		"for eight workers":            {Config{RingBytes: 8 * mib, BlockBytes: 128 * kib, BlockTimeout: ms}, 2 * ms},
+		"the longest":                  {Config{RingBytes: 64 * mib, BlockBytes: 128 * kib, BlockTimeout: 10 * ms}, 20 * ms},
+		"too long":                     {Config{RingBytes: 512 * mib, BlockBytes: 128 * kib, BlockTimeout: 11 * ms}, 0},
+		"too long for the ring":        {Config{RingBytes: 8 * mib, BlockBytes: 128 * kib, BlockTimeout: 2 * ms}, 0},
+		"a small ring":                 {Config{RingBytes: 4 * mib, BlockBytes: 128 * kib, BlockTimeout: ms}, 0},
+		"a ring of two blocks":         {Config{RingBytes: 64 * mib, BlockBytes: 32 * mib, BlockTimeout: ms}, 0},
+		"it is looked at all the time": {Config{RingBytes: 64 * mib, BlockBytes: 128 * kib, BlockTimeout: ms, BusyPoll: 1}, 0},
 	} {
-		if got := p.filling(tc.later, tc.blocks); got != tc.want {
+		if got := tc.cfg.paced(); got != tc.want {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
 	}

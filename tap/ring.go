@@ -30,7 +30,6 @@ type Ring struct {
 	frames     [][]byte
 	fragments  *reassembler
 	batchTime  time.Time
-	filling    bool            // the last blocks were so close that there is no looking away
 	taken      uint64          // packets in the blocks read so far
 	blocks     uint64          // blocks read so far
 	awake      func(bool) bool // r.awakened, made once
@@ -208,10 +207,8 @@ func (r *Ring) read(block []byte) [][]byte {
 	r.fragments.begin()
 	w := walk(block)
 	r.taken += uint64(w.left)
-	at := w.time()
-	r.filling = r.group.pacer.filling(at.Sub(r.batchTime).Abs(), r.cfg.RingBytes/r.cfg.BlockBytes)
-	r.batchTime = at
-	r.group.pacer.block(at, time.Now())
+	r.batchTime = w.time()
+	r.group.pacer.block(r.batchTime, time.Now())
 	for frame, ok := w.next(); ok; frame, ok = w.next() {
 		if !unfragmented(frame) {
 			if frame = r.fragments.add(frame); frame == nil {

@@ -180,7 +180,7 @@ func TestStopUnderLoad(t *testing.T) {
 // While packets keep coming, Next wakes up for two blocks at a time, and loses none.
 func TestNextWakesForTwo(t *testing.T) {
 	l := newLab(t, 1500)
-	const open = 20 * time.Millisecond
+	const open = 10 * time.Millisecond
 	r, fd := l.open(t, Config{BlockTimeout: open}), l.sender(t)
 	frame := mirrored(t, make([]byte, 100))
 	stopped, over := make(chan struct{}), make(chan uint64)

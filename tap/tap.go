@@ -62,8 +62,8 @@ type Config struct {
 	// rounded up to whole milliseconds, the kernel's unit; 0 means 1 ms. While
 	// blocks begin less than twice as long after one another, in any ring of a
 	// group, Next looks for two at a time: a packet then waits up to twice as long,
-	// and in a group of several up to three times. It does not where more than an
-	// eighth of the ring may fill meanwhile.
+	// and in a group of several up to three times. It does not where that is more than
+	// 20 ms, or a burst of 20 Gbit/s could fill the ring meanwhile.
 	BlockTimeout time.Duration
 	// BusyPoll is how long Next looks at the ring over and over before it waits
 	// for the kernel to wake it; 0 means not at all. It spares the wake-up, and

@@ -22,6 +22,9 @@ const (
 // the capture.
 func (r *Ring) wait() error {
 	now := time.Now()
+	if r.ready() { // since it was found empty
+		return nil
+	}
 	r.emptied.Store(int64(now.Sub(r.opened)))
 	if r.stopping.Load() || r.gone != nil {
 		return r.waitLast()
@@ -29,10 +32,8 @@ func (r *Ring) wait() error {
 	if r.poll() {
 		return nil
 	}
-	if !r.filling {
-		if paused, err := r.group.pacer.pause(r, now); paused {
-			return r.waitError(err)
-		}
+	if paused, err := r.group.pacer.pause(r, now); paused {
+		return r.waitError(err)
 	}
 	var until time.Time
 	if r.linkDown.Load() {
@@ -110,12 +111,12 @@ func (r *Ring) waitError(err error) error {
 }
 
 // awakened says whether sleep is to end.
-func (r *Ring) awakened(failed bool) bool {
+func (r *Ring) awakened(event bool) bool {
 	if r.ready() {
 		return true
 	}
 	down := r.linkDown.Load()
-	if failed {
+	if event {
 		r.sleepErr = r.socketError()
 	}
 	// After Stop the time alone ends the wait for the last block.
