@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // result is what one call of Next gave.
@@ -29,6 +28,25 @@ func reading(r *Ring) <-chan result {
 			}
 		}
 	}()
+	return c
+}
+
+// theEnd reads all and gives the error behind it.
+func theEnd(t testing.TB, r *Ring) <-chan error {
+	c, over := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(over)
+		for {
+			if _, err := r.Next(); err != nil {
+				c <- err
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() { // before Close
+		r.Stop()
+		<-over
+	})
 	return c
 }
 
@@ -57,30 +75,8 @@ func wentDown(t *testing.T, r *Ring, n uint64) {
 func TestInterfaceDownUnderLoad(t *testing.T) {
 	l := newLab(t, 1500)
 	r, fd := l.open(t, Config{}), l.sender(t)
-	frame := mirrored(t, make([]byte, 100))
-	stopped, over := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(over)
-		tick := time.NewTicker(200 * time.Microsecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stopped:
-				return
-			case <-tick.C:
-				_, _ = unix.Write(fd, frame) // fails while the interface is down
-			}
-		}
-	}()
-	reader := make(chan error)
-	go func() {
-		for {
-			if _, err := r.Next(); err != nil {
-				reader <- err
-				return
-			}
-		}
-	}()
+	stop := sending(t, fd, mirrored(t, make([]byte, 100)), 200*time.Microsecond)
+	reader := theEnd(t, r)
 	for n := range uint64(3) {
 		before := r.Stats().Frames
 		for r.Stats().Frames < before+100 {
@@ -90,8 +86,7 @@ func TestInterfaceDownUnderLoad(t *testing.T) {
 		wentDown(t, r, n+1)
 		l.setLink(t, netlink.LinkSetUp)
 	}
-	close(stopped)
-	<-over
+	stop()
 	r.Stop()
 	if err := within(t, reader); err != io.EOF {
 		t.Errorf("Next: %v", err)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,6 +190,33 @@ func send(t testing.TB, fd int, frames ...[]byte) {
 			t.Fatalf("sending %d bytes: %v", len(f), err)
 		}
 	}
+}
+
+// sending sends a frame over and over, in steps of a time, until stop is called,
+// which says how many were sent. While the interface is down none is.
+func sending(t testing.TB, fd int, frame []byte, every time.Duration) (stop func() uint64) {
+	stopped, sent := make(chan struct{}), make(chan uint64)
+	go func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for n := uint64(0); ; {
+			select {
+			case <-stopped:
+				sent <- n
+				return
+			case <-tick.C:
+				if _, err := unix.Write(fd, frame); err == nil {
+					n++
+				}
+			}
+		}
+	}()
+	stop = sync.OnceValue(func() uint64 {
+		close(stopped)
+		return <-sent
+	})
+	t.Cleanup(func() { stop() })
+	return stop
 }
 
 // captured waits until the kernel has counted n packets in all.

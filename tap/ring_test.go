@@ -182,21 +182,7 @@ func TestNextWakesForTwo(t *testing.T) {
 	l := newLab(t, 1500)
 	const open = 10 * time.Millisecond
 	r, fd := l.open(t, Config{BlockTimeout: open}), l.sender(t)
-	frame := mirrored(t, make([]byte, 100))
-	stopped, over := make(chan struct{}), make(chan uint64)
-	go func() {
-		tick := time.NewTicker(open / 8)
-		defer tick.Stop()
-		for n := uint64(0); ; n++ {
-			select {
-			case <-stopped:
-				over <- n
-				return
-			case <-tick.C:
-				send(t, fd, frame)
-			}
-		}
-	}()
+	stop := sending(t, fd, mirrored(t, make([]byte, 100)), open/8)
 	const batches = 30
 	pairs, frames := 0, uint64(0)
 	for range batches {
@@ -210,8 +196,7 @@ func TestNextWakesForTwo(t *testing.T) {
 	if pairs < batches/3 {
 		t.Errorf("of %d batches, %d had another behind them", batches, pairs)
 	}
-	close(stopped)
-	sent := <-over
+	sent := stop()
 	r.Stop() // in a pause, for all that it knows
 	if frames += uint64(len(drainAll(t, r))); frames != sent {
 		t.Errorf("%d frames of %d", frames, sent)
