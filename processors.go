@@ -30,10 +30,10 @@ const (
 // second, where each batch is a hand of packets, the waking costs more than the
 // work.
 type processors struct {
-	all   int       // how many there may be
-	fixed bool      // all are in use for good
-	set   func(int) // runtime.GOMAXPROCS
-	late  time.Duration
+	all   int           // how many there may be
+	fixed bool          // all are in use for good
+	set   func(int)     // runtime.GOMAXPROCS
+	late  time.Duration // the age at which a packet shows that one is not enough
 
 	begin time.Time
 	busy  atomic.Int64 // when there was last too much for one, since begin

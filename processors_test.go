@@ -23,6 +23,10 @@ func TestOneProcessorWhileItIsEnough(t *testing.T) {
 	p.batch(&l, 1000, time.Millisecond, false, at(4.95))
 	p.look(at(5))
 	want("after 5 s with little to do", 1)
+	for i := range 900 {
+		p.batch(&l, ringBlock, time.Millisecond, false, at(5.05+float64(i)/1000))
+	}
+	want("1 Gbit/s for some time", 1)
 	for i := range 100 { // 9 ms of them, and a pause
 		p.batch(&l, 1000, time.Millisecond, i%10 != 9, at(6+float64(i)/1000))
 	}

@@ -57,6 +57,23 @@ func capturedByAll(t testing.TB, rings []*Ring, n uint64) {
 	}
 }
 
+// allRead waits until n frames have been read in all.
+func allRead(t testing.TB, rings []*Ring, n uint64) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		var read uint64
+		for _, r := range rings {
+			read += r.Stats().Frames
+		}
+		if read == n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d frames were read", read, n)
+		}
+	}
+}
+
 // drainGroup reads what each ring has to its end, all at the same time.
 func drainGroup(t testing.TB, rings []*Ring) [][][]byte {
 	t.Helper()
@@ -204,6 +221,7 @@ func TestGroupReadsAllBeforeSilence(t *testing.T) {
 	}
 	tick := time.NewTicker(500 * time.Microsecond)
 	defer tick.Stop()
+	rng := rand.New(rand.NewPCG(7, 8))
 	for round, sent := 0, uint64(0); round < 30; round++ {
 		s := newSharing(n)
 		s.flows(t, 1+round)
@@ -212,18 +230,19 @@ func TestGroupReadsAllBeforeSilence(t *testing.T) {
 			send(t, fd, frame)
 		}
 		sent += uint64(len(s.send))
-		for end := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
-			var read uint64
-			for _, r := range rings {
-				read += r.Stats().Frames
-			}
-			if read == sent {
+		allRead(t, rings, sent)
+		for p := &rings[0].group.pacer; ; runtime.Gosched() { // until they wait for packets again
+			p.mu.Lock()
+			timed := p.timed
+			p.mu.Unlock()
+			if !timed {
 				break
 			}
-			if time.Now().After(end) {
-				t.Fatalf("round %d: %d of %d frames were read", round, read, sent)
-			}
 		}
+		lone := outerLayouts()[0].wrap(t, round, randomFlow(rng).inner(false)...)
+		send(t, fd, lone) // for one of them, and nothing for the others
+		sent++
+		allRead(t, rings, sent)
 	}
 	rings[0].Stop()
 	readers.Wait()

@@ -39,9 +39,9 @@ type Ring struct {
 	drainUntil time.Time       // set by the first wait for the last block
 
 	look     chan struct{} // holds a token when Next is not to wait for another's timer
-	opened   time.Time
-	emptied  atomic.Int64 // when Next last found nothing to read, in nanoseconds since opened
-	linkDown atomic.Bool  // set by Next
+	opened   time.Time     // when the ring was
+	emptied  atomic.Int64  // when Next last found nothing to read, in nanoseconds since opened
+	linkDown atomic.Bool   // set by Next
 	stopping atomic.Bool
 	stopErr  error // written before stopping is set
 
