@@ -54,8 +54,8 @@ func (s *Stack) acceptAll() {
 	if !s.accepts.Swap(false) {
 		return
 	}
-	s.ns.accept(func(key flowKey, ep tcpip.Endpoint, wq *waiter.Queue) {
-		f := s.oldest(&key)
+	s.ns.accept(func(id clientID, ep tcpip.Endpoint, wq *waiter.Queue) {
+		f := s.clients[id]
 		if f == nil || f.state != open || f.conn != nil {
 			ep.Abort()
 			return
@@ -64,5 +64,8 @@ func (s *Stack) acceptAll() {
 		s.counters.flowsOpened++
 		s.accepted.put(f.conn)
 		s.touch(f)
+		if f.newer != nil {
+			s.touch(f.newer)
+		}
 	})
 }

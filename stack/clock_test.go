@@ -59,7 +59,6 @@ func (s *Stack) owed() int {
 		for f := range f.chain() {
 			switch {
 			case f.state == opening,
-				f.state == waiting && f.older == nil,
 				f.state == open && f.conn == nil,
 				f.state == open && f.q.len() > 0 && f.q.first().sent && !seqLess(f.ack, f.q.first().seq):
 				n++

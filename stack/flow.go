@@ -10,7 +10,6 @@ type flowState uint8
 
 const (
 	parked  flowState = iota // holds what has no known start, or data in the SYN
-	waiting                  // proven; an older flow still has the endpoint of these addresses
 	opening                  // SYN injected
 	open                     // handshake done
 )
@@ -20,6 +19,7 @@ const (
 // by Stack.mu.
 type flow struct {
 	key   flowKey
+	id    clientID // its virtual client's; 0 before there is one
 	state flowState
 	conn  *Conn // nil until gVisor's listener has handed it out
 
@@ -57,7 +57,7 @@ type flow struct {
 	reason End
 
 	synSeen      bool  // stubs has a SYN of these addresses
-	older, newer *flow // the same addresses, one connection after the other
+	older, newer *flow // the same addresses, one connection after the other; the newest is in Stack.flows
 
 	opened   time.Time // when the flow was made, or its SYN injected
 	progress time.Time // when gVisor last took something or grew its window

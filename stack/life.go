@@ -24,9 +24,10 @@ func (s *Stack) add(f *flow) {
 	s.touch(f)
 }
 
-// start lets a flow begin at base as soon as its addresses are free.
+// start lets a flow begin at base.
 func (s *Stack) start(f *flow, base uint32) {
-	f.hasBase, f.base, f.state = true, base, waiting
+	f.hasBase, f.base, f.state = true, base, opening
+	f.opened = s.now
 	if f.beyond-base >= maxWindow {
 		f.beyond = base
 	}
@@ -35,14 +36,11 @@ func (s *Stack) start(f *flow, base uint32) {
 }
 
 // replace puts a new flow in front of f, whose client has opened a new
-// connection. f is given until what it has in order is delivered; a flow
-// between the two that never began is dropped.
+// connection. f is given until what it has in order is delivered; one that never
+// began is dropped.
 func (s *Stack) replace(f *flow, seg *segment) *flow {
 	older := f
-	if f.state == waiting && f.older == nil {
-		s.connect(f)
-	}
-	if f.state == parked || f.state == waiting {
+	if f.state == parked {
 		older = f.older
 		s.discard(f, DropReplaced, over)
 	}
@@ -59,15 +57,6 @@ func (s *Stack) replace(f *flow, seg *segment) *flow {
 		s.endWhenDelivered(older, EndReplaced)
 	}
 	return nf
-}
-
-// oldest is the flow of these addresses that owns their endpoint.
-func (s *Stack) oldest(key *flowKey) *flow {
-	f := s.flows[*key]
-	for f != nil && f.older != nil {
-		f = f.older
-	}
-	return f
 }
 
 // endWhenDelivered ends a flow with e once gVisor has taken what came without
@@ -168,7 +157,7 @@ func (f *flow) stub(kind stubKind) stub {
 	return stub{kind: kind, base: f.origin(), end: f.sent(), acked: f.q.acked, ack: f.q.ack}
 }
 
-// remove takes a flow off the table; the next one on its addresses may begin.
+// remove takes a flow off the tables.
 func (s *Stack) remove(f *flow, why Drop, as stubKind) {
 	if f.removed {
 		return
@@ -184,7 +173,7 @@ func (s *Stack) remove(f *flow, why Drop, as stubKind) {
 	}
 	if f.newer != nil {
 		f.newer.older = f.older
-		s.touch(f.newer)
+		s.touch(f.newer) // its holes were urgent for f's sake
 	} else if f.older != nil {
 		s.flows[f.key] = f.older
 		f.older.synSeen = f.synSeen
@@ -194,6 +183,7 @@ func (s *Stack) remove(f *flow, why Drop, as stubKind) {
 			s.stubs.put(&f.key, f.stub(as), s.now)
 		}
 	}
+	delete(s.clients, f.id)
 	s.setEager(f, false)
 	s.deactivate(f)
 	if s.stopping && s.nflows == 0 {

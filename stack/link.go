@@ -12,7 +12,7 @@ import (
 
 // answer is what one packet of gVisor's TCP says to its virtual client.
 type answer struct {
-	key    flowKey
+	to     clientID
 	seq    uint32
 	ack    uint32
 	window uint16 // as in the header, not scaled
@@ -51,10 +51,9 @@ func (m *mailbox) empty() bool {
 	return len(m.in) == 0
 }
 
-// link is the virtual cable between the virtual clients of one network and
-// the gVisor NIC. Nothing goes further than the mailbox.
+// link is the virtual cable between the virtual clients and the gVisor NIC.
+// Nothing goes further than the mailbox.
 type link struct {
-	network    int
 	box        *mailbox
 	dispatcher stack.NetworkDispatcher // set once, before the first packet
 }
@@ -64,11 +63,7 @@ var _ stack.LinkEndpoint = (*link)(nil)
 // deliver injects one packet. It takes over head, which gVisor writes to;
 // payload, nil for none, is only read, and may be kept by gVisor through
 // references of its own.
-func (l *link) deliver(v6 bool, head, payload *buffer.View) {
-	proto := header.IPv4ProtocolNumber
-	if v6 {
-		proto = header.IPv6ProtocolNumber
-	}
+func (l *link) deliver(head, payload *buffer.View) {
 	var data buffer.Buffer
 	if payload != nil {
 		data = buffer.MakeWithView(payload.Clone())
@@ -77,7 +72,7 @@ func (l *link) deliver(v6 bool, head, payload *buffer.View) {
 	// it looks into it, copies no payload. The error is for views that are full.
 	_ = data.Prepend(head)
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data})
-	l.dispatcher.DeliverNetworkPacket(proto, pkt)
+	l.dispatcher.DeliverNetworkPacket(header.IPv6ProtocolNumber, pkt)
 	pkt.DecRef()
 }
 
@@ -95,22 +90,12 @@ func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 
 func (l *link) read(pkt *stack.PacketBuffer, tcp header.TCP) {
 	a := answer{
+		to:     idOf(pkt.NetworkHeader().Slice()[24:40]),
 		seq:    tcp.SequenceNumber(),
 		ack:    tcp.AckNumber(),
 		window: tcp.WindowSize(),
 		flags:  uint8(tcp.Flags()),
 	}
-	a.key.net = uint16(l.network)
-	ip := pkt.NetworkHeader().Slice()
-	if pkt.NetworkProtocolNumber == header.IPv6ProtocolNumber {
-		a.key.net |= keyIPv6
-		copy(a.key.dst[:], ip[8:24])
-		copy(a.key.src[:], ip[24:40])
-	} else {
-		copy(a.key.dst[12:], ip[12:16])
-		copy(a.key.src[12:], ip[16:20])
-	}
-	a.key.port = tcp.DestinationPort()
 	if a.flags&flagSYN != 0 {
 		opts := header.ParseSynOptions(tcp.Options(), true)
 		a.scale = uint8(max(opts.WS, 0))
@@ -142,32 +127,37 @@ func (*link) Wait()                                   {}
 func (*link) Close()                                  {}
 func (*link) SetOnCloseAction(func())                 {}
 
+// clientID is a virtual client's address in gVisor. It is only a key: every
+// attempt to open an endpoint has one of its own, so that no two connections ever
+// meet on one address, whatever addresses the mirrored ones have.
+type clientID uint64
+
+// serverAddr is the address that all virtual clients connect to, and theirs but
+// for the last 8 bytes, which are the clientID. Both are of the prefix for local
+// use (RFC 4193).
+var serverAddr = [16]byte{0xfd}
+
+// idOf undoes the address of a clientID.
+func idOf(addr []byte) clientID { return clientID(binary.BigEndian.Uint64(addr[8:16])) }
+
+// clientPort is the port of every virtual client.
+const clientPort = 1024
+
 // packetHeader builds the IP and TCP headers of a virtual client's packet with
-// n payload bytes. The segment carries no IP option and no TCP option but those
-// in opts; checksums are left out.
-func packetHeader(k *flowKey, port uint16, seq, ack uint32, flags uint8, opts []byte, n int) *buffer.View {
-	ipLen := ipv4HeaderLen
-	if k.ipv6() {
-		ipLen = ipv6HeaderLen
-	}
+// n payload bytes. The segment carries no TCP option but those in opts;
+// checksums are left out.
+func packetHeader(id clientID, port uint16, seq, ack uint32, flags uint8, opts []byte, n int) *buffer.View {
 	tcpLen := tcpHeaderLen + len(opts)
-	view := buffer.NewViewSize(ipLen + tcpLen) // zeroed
-	b := view.AsSlice()
-	if ip := b[:ipLen]; k.ipv6() {
-		ip[0] = 0x60
-		binary.BigEndian.PutUint16(ip[4:], uint16(tcpLen+n))
-		ip[6], ip[7] = uint8(header.TCPProtocolNumber), 64
-		copy(ip[8:], k.src[:])
-		copy(ip[24:], k.dst[:])
-	} else {
-		ip[0] = 0x45
-		binary.BigEndian.PutUint16(ip[2:], uint16(ipLen+tcpLen+n))
-		ip[8], ip[9] = 64, uint8(header.TCPProtocolNumber)
-		copy(ip[12:], k.src[12:])
-		copy(ip[16:], k.dst[12:])
-	}
-	tcp := b[ipLen:]
-	binary.BigEndian.PutUint16(tcp[0:], k.port)
+	view := buffer.NewViewSize(ipv6HeaderLen + tcpLen) // zeroed
+	ip := view.AsSlice()
+	ip[0] = 0x60
+	binary.BigEndian.PutUint16(ip[4:], uint16(tcpLen+n))
+	ip[6], ip[7] = uint8(header.TCPProtocolNumber), 64
+	copy(ip[8:], serverAddr[:8])
+	binary.BigEndian.PutUint64(ip[16:], uint64(id))
+	copy(ip[24:], serverAddr[:])
+	tcp := ip[ipv6HeaderLen:]
+	binary.BigEndian.PutUint16(tcp[0:], clientPort)
 	binary.BigEndian.PutUint16(tcp[2:], port)
 	binary.BigEndian.PutUint32(tcp[4:], seq)
 	binary.BigEndian.PutUint32(tcp[8:], ack)

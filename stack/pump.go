@@ -42,7 +42,7 @@ func (s *Stack) pumpDirty() {
 // pump moves a flow as far as it goes without an answer.
 func (s *Stack) pump(f *flow) {
 	switch {
-	case f.state == waiting && f.older == nil:
+	case f.state == opening && f.id == 0 && f.mayConnect():
 		s.connect(f)
 	case f.state == open:
 		s.inject(f)
@@ -67,14 +67,29 @@ func (s *Stack) pump(f *flow) {
 // SACK negotiated, the segments that follow would have to carry them.
 var synOptions = []byte{2, 4, 0xff, 0xff /* MSS */, 1, 3, 3, 14 /* window scale */}
 
-// connect begins the handshake with gVisor.
+// mayConnect reports whether the connection before f on the same addresses has been
+// handed out: they are in the order in which their client opened them.
+func (f *flow) mayConnect() bool { return f.older == nil || f.older.conn != nil }
+
+// connect begins a handshake with gVisor, as a virtual client that has never been
+// there.
 func (s *Stack) connect(f *flow) {
-	f.state, f.opened, f.progress = opening, s.now, s.now
-	s.sendSYN(f)
+	s.lastID++
+	f.id = s.lastID
+	s.clients[f.id] = f
+	f.opened, f.progress = s.now, s.now
+	s.deliver(f, f.base-1, flagSYN, synOptions, nil)
 }
 
-func (s *Stack) sendSYN(f *flow) {
-	s.deliver(f, f.base-1, flagSYN, synOptions, nil)
+// reconnect begins the handshake anew: gVisor did not answer, for lack of memory
+// or of time. What it may still have of the attempt before is told to forget it: to
+// a SYN that is repeated on the same address it may never answer with a SYN-ACK.
+func (s *Stack) reconnect(f *flow) {
+	s.deliver(f, f.base, flagRST, nil, nil)
+	delete(s.clients, f.id)
+	opened := f.opened
+	s.connect(f)
+	f.opened = opened
 }
 
 // inject sends what the window has room for.
@@ -125,8 +140,7 @@ func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload *
 	if flags&flagACK == 0 {
 		ack = 0
 	}
-	head := packetHeader(&f.key, s.cfg.Port, seq-f.shift, ack, flags, opts, payload.Size())
-	s.ns.links[f.key.network()].deliver(f.key.ipv6(), head, payload)
+	s.ns.link.deliver(packetHeader(f.id, s.cfg.Port, seq-f.shift, ack, flags, opts, payload.Size()), payload)
 }
 
 // collect acts on gVisor's answers and takes the streams that it has ready.
@@ -141,7 +155,7 @@ func (s *Stack) collect() {
 
 // answer brings a flow up to date with one answer.
 func (s *Stack) answer(a *answer) {
-	f := s.oldest(&a.key)
+	f := s.clients[a.to]
 	switch {
 	case f == nil:
 	case f.state == opening && a.flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK && a.ack == f.base:

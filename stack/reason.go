@@ -22,6 +22,7 @@ const (
 	DropTargetEnded             // the target's connection ended before the client's
 	DropReplaced                // the client opened a new connection on the same ports
 	DropIdle                    // the flow was silent for too long
+	DropNotOpened               // gVisor did not take the connection within 5 s
 	DropShutdown                // netmirror stopped
 	NumDrops
 )
@@ -29,7 +30,7 @@ const (
 var dropNames = [NumDrops]string{
 	"bad_address", "reverse", "no_payload", "duplicate", "out_of_window", "mid_stream", "flow_over",
 	"truncated", "bad_checksum", "gap", "flow_budget", "total_budget", "flow_limit", "target_ended",
-	"replaced", "idle", "shutdown",
+	"replaced", "idle", "not_opened", "shutdown",
 }
 
 // String is the reason in the form of a metric's label.
@@ -54,6 +55,7 @@ const (
 	EndShutdown               // the stack is shutting down
 	EndReplaced               // the client opened a new connection on the same ports
 	EndTarget                 // the target has closed its side, and the next request needs another connection
+	EndNotOpened              // gVisor did not take the connection: no stream was handed out
 	numEnds
 )
 
@@ -69,6 +71,7 @@ var ends = [numEnds]struct {
 	EndShutdown:    {"shutdown", DropShutdown},
 	EndReplaced:    {"replaced", DropReplaced},
 	EndTarget:      {"target-closed", DropTargetEnded},
+	EndNotOpened:   {"not-opened", DropNotOpened},
 }
 
 // Outcome is the name that the end of the stream is counted under.

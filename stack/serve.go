@@ -17,8 +17,10 @@ const (
 	// maxIdleScan is how often idle flows are looked for at least: all flows are
 	// gone through for it.
 	maxIdleScan = 10 * time.Second
-	// openTimeout is when a handshake with gVisor is taken for failed.
+	// openTimeout is when a handshake with gVisor is taken for failed, and minReopen
+	// the first pause before it is tried again.
 	openTimeout = 5 * time.Second
+	minReopen   = 200 * time.Millisecond
 	// minBackoff and maxBackoff are the first and the last pause before what
 	// gVisor did not take is injected again. There is no network in between:
 	// it is asked again soon.
@@ -89,12 +91,11 @@ func (s *Stack) age(f *flow) {
 	case f.state == parked && age >= halfOpenTimeout:
 		s.discard(f, DropMidStream, s.remains(f))
 	case f.state == opening && age >= openTimeout:
-		s.discard(f, DropMidStream, over)
-	case f.state == opening && s.now.Sub(f.progress) >= f.backoff:
-		// Like every other segment, a SYN is kept until it has been taken.
-		f.progress = s.now
-		f.backoff = min(f.backoff*2, maxBackoff)
-		s.sendSYN(f)
+		s.counters.ended[EndNotOpened]++
+		s.discard(f, DropNotOpened, s.remains(f))
+	case f.state == opening && f.id != 0 && s.now.Sub(f.progress) >= max(f.backoff, minReopen):
+		f.backoff = min(2*max(f.backoff, minReopen), maxBackoff)
+		s.reconnect(f)
 	case f.state == open:
 		s.ageOpen(f)
 	}

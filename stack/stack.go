@@ -106,14 +106,16 @@ type Stack struct {
 
 	epoch time.Time // what entries count their time from
 
-	mu     sync.Mutex // guards everything down to counters; held for a batch at the longest
-	flows  map[flowKey]*flow
-	nflows int // flows in all, superseded ones included
-	stubs  *stubTable
-	active []*flow // flows that are busy
-	alert  bool    // serve looks after every tick
-	dirty  []*flow // flows to pump before mu is released
-	held   int     // Σ cost of all flows
+	mu      sync.Mutex // guards everything down to counters; held for a batch at the longest
+	flows   map[flowKey]*flow
+	clients map[clientID]*flow // flows that gVisor knows, by their virtual client
+	lastID  clientID
+	nflows  int // flows in all, superseded ones included
+	stubs   *stubTable
+	active  []*flow // flows that are busy
+	alert   bool    // serve looks after every tick
+	dirty   []*flow // flows to pump before mu is released
+	held    int     // Σ cost of all flows
 	// lingering are the streams whose flow has ended before all was read.
 	lingering map[*Conn]struct{}
 	now       time.Time
@@ -146,10 +148,11 @@ func New(cfg Config) (*Stack, error) {
 		return nil, err
 	}
 	s := &Stack{
-		cfg:   cfg,
-		flows: make(map[flowKey]*flow),
-		stubs: stubs,
-		epoch: cfg.Now(),
+		cfg:     cfg,
+		flows:   make(map[flowKey]*flow),
+		clients: make(map[clientID]*flow),
+		stubs:   stubs,
+		epoch:   cfg.Now(),
 
 		lingering: make(map[*Conn]struct{}),
 
@@ -162,7 +165,7 @@ func New(cfg Config) (*Stack, error) {
 			s.signal()
 		}
 	}
-	ns, err := newNetstack(len(cfg.VNIs), cfg.Port, cfg.ReceiveBuffer, 2*cfg.MaxFlows+2, &s.box, func() {
+	ns, err := newNetstack(cfg.Port, cfg.ReceiveBuffer, 2*cfg.MaxFlows+2, &s.box, func() {
 		s.accepts.Store(true)
 		s.signal()
 	})
