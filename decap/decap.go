@@ -56,19 +56,22 @@ type Packet struct {
 	VNI uint32
 	// IP is the inner packet, from the first byte of its IP header to the end
 	// that its own length field gives, so without Ethernet padding; it is
-	// shorter than that only if Truncated. An offloaded packet that is longer
-	// than the field can say has 0 there, and IP is the rest of the frame; over
-	// IPv6, Linux then puts a jumbo payload option in front of TCP. IP aliases
+	// shorter than that only if Truncated. Where segmentation offload has left 0
+	// in the field, IP is the rest of the frame; in one longer than the field can
+	// say, Linux puts a jumbo payload option in front of TCP over IPv6. IP aliases
 	// the frame given to Decode and has no spare capacity.
 	IP []byte
 	// TCP is the offset in IP of the TCP header, which is complete, options
 	// included.
 	TCP int
 	// Truncated says that the mirror or the capture cut the packet: IP ends
-	// before its own length says.
+	// before its own length says or, where that is 0, before the outer ones say.
+	// A packet with a length of 0 that was cut before it was encapsulated looks
+	// whole.
 	Truncated bool
 	// FromServer says that the source port is the service's and the
-	// destination port is not.
+	// destination port is not. It is false where both are: the ports do not tell
+	// the direction then, and the consumer has to.
 	FromServer bool
 }
 
@@ -106,11 +109,11 @@ func (d *Decoder) Decode(frame []byte, p *Packet) Reason {
 	if r != OK {
 		return r
 	}
-	own, off, overflowed, r := outer.ip(etherType, b)
+	own, off, unsized, r := outer.ip(etherType, b)
 	if r != OK {
 		return r
 	}
-	b, r = d.udp(b[:min(own, len(b))], own, off, overflowed)
+	b, missing, r := d.udp(b[:min(own, len(b))], own, off, unsized)
 	if r != OK {
 		return r
 	}
@@ -125,7 +128,7 @@ func (d *Decoder) Decode(frame []byte, p *Packet) Reason {
 	if r != OK {
 		return r
 	}
-	own, off, _, r = inner.ip(etherType, b)
+	own, off, unsized, r = inner.ip(etherType, b)
 	if r != OK {
 		return r
 	}
@@ -135,30 +138,35 @@ func (d *Decoder) Decode(frame []byte, p *Packet) Reason {
 	if r != OK {
 		return r
 	}
-	*p = Packet{VNI: vni, IP: b, TCP: off, Truncated: n < own, FromServer: fromServer}
+	*p = Packet{VNI: vni, IP: b, TCP: off, Truncated: n < own || unsized && missing > 0, FromServer: fromServer}
 	return OK
 }
 
 // udp gives the payload of the UDP header at ip[off:]; ip is what is there of
 // an IP packet of own bytes. The payload ends with the UDP length (RFC 768) or
-// with ip, whichever comes first. Where the IP length overflowed, the UDP
-// length has too: it is not read.
-func (d *Decoder) udp(ip []byte, own, off int, overflowed bool) ([]byte, Reason) {
+// with ip, whichever comes first; missing is how many bytes before that end were
+// not captured. Where the packet is unsized, a UDP length of 0 is no length
+// either, and none is read where the packet is longer than it could say.
+func (d *Decoder) udp(ip []byte, own, off int, unsized bool) (payload []byte, missing int, r Reason) {
 	if len(ip) < off+udpHeader {
-		return nil, outer.cut(own, off+udpHeader)
+		return nil, 0, outer.cut(own, off+udpHeader)
 	}
 	b := ip[off:]
 	if binary.BigEndian.Uint16(b[2:]) != d.udpPort {
-		return nil, OtherUDPPort
+		return nil, 0, OtherUDPPort
 	}
-	if !overflowed {
-		length := int(binary.BigEndian.Uint16(b[4:]))
-		if length < udpHeader {
-			return nil, OuterMalformed
-		}
-		b = b[:min(length, len(b))]
+	length := int(binary.BigEndian.Uint16(b[4:]))
+	if unsized && (length == 0 || len(b) > maxLength) {
+		return b[udpHeader:], 0, OK
 	}
-	return b[udpHeader:], OK
+	if length < udpHeader {
+		return nil, 0, OuterMalformed
+	}
+	if !unsized {
+		length = min(length, own-off)
+	}
+	n := min(length, len(b))
+	return b[udpHeader:n], length - n, OK
 }
 
 // tcp judges the TCP header at ip[off:] (RFC 9293, section 3.1); ip is what is

@@ -84,7 +84,7 @@ func TestEveryPrefix(t *testing.T) {
 		{"IPv6", ours6(t), atInnerIP6 + 40 + 32},
 		{"IPv4, tagged", long4(t), atInnerTCP + 32 + 16},
 		{"IPv6, extension headers", long6(t), atInnerIP6 + 16 + 40 + 16 + 32},
-		{"longer than the length field", overflowed, atInnerIP6 + 40 + 0xffff + 1},
+		{"longer than the length field", overflowed, atInnerIP6 + 40 + 32},
 	}
 	d := newDecoder(t)
 	for _, row := range rows {

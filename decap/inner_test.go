@@ -2,6 +2,7 @@ package decap_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -53,7 +54,6 @@ func TestInnerIPv4(t *testing.T) {
 		{"version 6 under the EtherType of IPv4", set(frame, atInnerIP, 0x65), decap.InnerMalformed},
 		{"header of 16 bytes", set(frame, atInnerIP, 0x44), decap.InnerMalformed},
 		{"length below the header's", set16(frame, atInnerIP+2, 19), decap.InnerMalformed},
-		{"length 0", set16(frame, atInnerIP+2, 0), decap.InnerMalformed},
 		{"first fragment", set(frame, atInnerIP+6, 0x20, 0), decap.InnerFragment},
 		{"last fragment", set(frame, atInnerIP+6, 0, 1), decap.InnerFragment},
 		{"UDP", set(frame, atInnerIP+9, 17), decap.InnerNotTCP},
@@ -93,7 +93,6 @@ func TestInnerIPv6(t *testing.T) {
 	pads := slices.Repeat([]byte{60, 0, 1, 4, 0, 0, 0, 0}, 9)
 	testRefused(t, []refused{
 		{"version 4 under the EtherType of IPv6", set(frame, atInnerIP6, 0x45), decap.InnerMalformed},
-		{"payload length 0", set16(frame, atInnerIP6+4, 0), decap.InnerMalformed},
 		{"payload length that ends in an extension header", set16(with(60, dest...), atInnerIP+4, 12), decap.InnerMalformed},
 		{"nine headers", with(60, pads...), decap.InnerTooDeep},
 		{"first fragment", with(44, set(atomic, 3, 1)...), decap.InnerFragment},
@@ -108,20 +107,59 @@ func TestInnerIPv6(t *testing.T) {
 	})
 }
 
-func TestInnerLengthZeroNeedsMoreThan65535Bytes(t *testing.T) {
-	// The outer headers overflow in all of these; only the inner one differs.
-	shortened := func(inner6 bool, ipLen int) []byte {
-		frame, at := big(t, true, inner6, 100)
-		return frame[: at+ipLen : at+ipLen]
+// TestInnerLengthZero: segmentation offload leaves 0 in the length field, so that
+// the frame says how long the packet is. Only a frame that Ethernet may have
+// padded does not.
+func TestInnerLengthZero(t *testing.T) {
+	zero4 := func(size int) []byte { return set16(packet4(t, clientPort, testPort, make([]byte, size-52)), 2, 0) }
+	zero6 := func(size int) []byte { return set16(packet6(t, clientPort, testPort, make([]byte, size-72)), 4, 0) }
+	var rows []accepted
+	for _, size := range []int{53, 74, 1500, 2960, 65000} {
+		rows = append(rows, accepted{fmt.Sprintf("IPv4 of %d bytes", size), encap(t, frame4(t, zero4(size))),
+			decap.Packet{VNI: testVNI, IP: zero4(size), TCP: 20}})
 	}
-	least4, least6 := shortened(false, 65536), shortened(true, 40+65536)
+	for _, size := range []int{73, 1500, 2960, 65000} {
+		rows = append(rows, accepted{fmt.Sprintf("IPv6 of %d bytes", size), encap6(t, frame6(t, zero6(size))),
+			decap.Packet{VNI: testVNI, IP: zero6(size), TCP: 40}})
+	}
+	for _, size := range []int{65535, 65536, 70000} {
+		frame, at := big(t, true, false, 10000)
+		frame = frame[: at+size : at+size]
+		rows = append(rows, accepted{fmt.Sprintf("IPv4 of %d bytes", size), setUDP6(frame, 0),
+			decap.Packet{VNI: testVNI, IP: frame[at:], TCP: 20}})
+		frame, at = big(t, true, true, 10000)
+		frame = frame[: at+size : at+size]
+		rows = append(rows, accepted{fmt.Sprintf("IPv6 of %d bytes", size), setUDP6(frame, 0),
+			decap.Packet{VNI: testVNI, IP: frame[at:], TCP: 40}})
+	}
+	hop := behindIPv6(packet6(t, clientPort, testPort, make([]byte, 2000)), 0, 6, 0, 1, 4, 0, 0, 0, 0)
+	rows = append(rows, accepted{"IPv6 with options", encap(t, frame6(t, set16(hop, 4, 0))),
+		decap.Packet{VNI: testVNI, IP: set16(hop, 4, 0), TCP: 48}})
+	cut := encap(t, frame4(t, zero4(3000)))
+	rows = append(rows, accepted{"cut, by the outer lengths", cut[: len(cut)-1 : len(cut)-1],
+		decap.Packet{VNI: testVNI, IP: zero4(3000)[:2999], TCP: 20, Truncated: true}})
+	testAccepted(t, rows)
+}
+
+// A frame of 60 bytes may end in padding; a larger one does not.
+func TestInnerLengthZeroInAPaddedFrame(t *testing.T) {
+	ip := ip4(layers.IPProtocolTCP)
+	segment := tcp(ip, clientPort, testPort)
+	segment.Options = nil
+	bare := func(payload int) []byte {
+		return frame4(t, set16(serialize(t, ip, segment, make([]byte, payload)), 2, 0))
+	}
+	bare6 := set16(packet6(t, clientPort, testPort, nil), 4, 0)
 	testAccepted(t, []accepted{
-		{"IPv4 of 65536 bytes", least4, decap.Packet{VNI: testVNI, IP: least4[atInnerIP6:], TCP: 20}},
-		{"IPv6 payload of 65536 bytes", least6, decap.Packet{VNI: testVNI, IP: least6[atInnerIP6:], TCP: 40}},
+		{"61 bytes", encap(t, bare(7)), decap.Packet{VNI: testVNI, IP: bare(7)[14:], TCP: 20}},
+		{"61 bytes and a tag", encap(t, tagged(bare(7), 0x8100)), decap.Packet{VNI: testVNI, IP: bare(7)[14:], TCP: 20}},
 	})
 	testRefused(t, []refused{
-		{"IPv4 of 65535 bytes", shortened(false, 65535), decap.InnerMalformed},
-		{"IPv6 payload of 65535 bytes", shortened(true, 40+65535), decap.InnerMalformed},
+		{"an ACK, padded to 60 bytes", encap(t, bare(0)), decap.InnerMalformed},
+		{"60 bytes of data", encap(t, bare(6)), decap.InnerMalformed},
+		{"60 bytes and a tag, put in later", encap(t, tagged(bare(6), 0x8100)), decap.InnerMalformed},
+		{"an ACK without padding", encap(t, bare(0)[:54]), decap.InnerMalformed},
+		{"IPv6 that ends before TCP does", encap(t, frame6(t, bare6[:46])), decap.InnerMalformed},
 	})
 }
 

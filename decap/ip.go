@@ -7,6 +7,11 @@ const (
 	ipv6Header = 40     // bytes (RFC 8200, section 3)
 	maxLength  = 0xffff // the largest value of either length field, bytes
 
+	// maxPadded is the most bytes behind an Ethernet header and its VLAN tags that
+	// may be padding in part: Ethernet fills them up to 46 (IEEE 802.3, 3.2.7). A
+	// tag only makes that smaller.
+	maxPadded = 46
+
 	// maxExtensions bounds the walk along IPv6 extension headers. The order in
 	// RFC 8200, section 4.1, has seven; real packets have one or two.
 	maxExtensions = 8
@@ -48,10 +53,13 @@ var (
 // bytes, header included, which may be more than len(b), and the offset of the
 // wanted protocol's header, which may be len(b).
 //
-// overflowed says that the length field is 0 because the packet is longer than
-// the field can say: Linux writes that into offloaded packets (BIG TCP; its
-// iph_set_totlen and __ip6_local_out). Then own is len(b).
-func (l *layers) ip(etherType uint16, b []byte) (own, off int, overflowed bool, r Reason) {
+// unsized says that the length field is 0, which is how segmentation offload
+// leaves it: Windows in every packet that the hardware is to cut, Linux where the
+// packet is longer than the field can say (BIG TCP; its iph_set_totlen and
+// __ip6_local_out). Then own is len(b). Where b may hold padding, nothing says
+// which of it is the packet, so that a length of 0 is a malformed one; offload's
+// packets are never that small.
+func (l *layers) ip(etherType uint16, b []byte) (own, off int, unsized bool, r Reason) {
 	switch etherType {
 	case etherTypeIPv4:
 		return l.ipv4(b)
@@ -62,7 +70,7 @@ func (l *layers) ip(etherType uint16, b []byte) (own, off int, overflowed bool, 
 }
 
 // ipv4 is ip for version 4 (RFC 791, section 3.1).
-func (l *layers) ipv4(b []byte) (own, off int, overflowed bool, r Reason) {
+func (l *layers) ipv4(b []byte) (own, off int, unsized bool, r Reason) {
 	if len(b) < ipv4Header {
 		return 0, 0, false, l.truncated
 	}
@@ -78,8 +86,8 @@ func (l *layers) ipv4(b []byte) (own, off int, overflowed bool, r Reason) {
 		return 0, 0, false, l.fragment
 	}
 	own = int(binary.BigEndian.Uint16(b[2:]))
-	if own == 0 && len(b) > maxLength {
-		own, overflowed = len(b), true
+	if own == 0 && len(b) > maxPadded {
+		own, unsized = len(b), true
 	}
 	if own < off {
 		return 0, 0, false, l.malformed
@@ -87,12 +95,12 @@ func (l *layers) ipv4(b []byte) (own, off int, overflowed bool, r Reason) {
 	if len(b) < off {
 		return 0, 0, false, l.truncated
 	}
-	return own, off, overflowed, OK
+	return own, off, unsized, OK
 }
 
 // ipv6 is ip for version 6 (RFC 8200, section 3). A jumbogram (RFC 2675) is
 // taken by its payload length of 0; its option is passed over unread.
-func (l *layers) ipv6(b []byte) (own, off int, overflowed bool, r Reason) {
+func (l *layers) ipv6(b []byte) (own, off int, unsized bool, r Reason) {
 	if len(b) < ipv6Header {
 		return 0, 0, false, l.truncated
 	}
@@ -105,16 +113,16 @@ func (l *layers) ipv6(b []byte) (own, off int, overflowed bool, r Reason) {
 	}
 	own = ipv6Header + int(binary.BigEndian.Uint16(b[4:]))
 	if own == ipv6Header {
-		if len(b) <= ipv6Header+maxLength {
+		if len(b) <= maxPadded {
 			return 0, 0, false, l.malformed
 		}
-		own, overflowed = len(b), true
+		own, unsized = len(b), true
 	}
 	if next == l.proto {
-		return own, ipv6Header, overflowed, OK
+		return own, ipv6Header, unsized, OK
 	}
 	off, r = l.extensions(b[:min(own, len(b))], own)
-	return own, off, overflowed, r
+	return own, off, unsized, r
 }
 
 // extensions walks the extension headers (RFC 8200, section 4; AH: RFC 4302) of

@@ -83,7 +83,6 @@ func TestOuterIPv4(t *testing.T) {
 		{"IPv6 under the EtherType of IPv4", set(frame, atOuterIP, 0x65), decap.OuterMalformed},
 		{"header of 16 bytes", set(frame, atOuterIP, 0x44), decap.OuterMalformed},
 		{"length below the header's", set16(frame, atOuterIP+2, 19), decap.OuterMalformed},
-		{"length 0 in a small frame", set16(frame, atOuterIP+2, 0), decap.OuterMalformed},
 		{"length that leaves no room for UDP", set16(frame, atOuterIP+2, 27), decap.OuterMalformed},
 		{"first fragment", set(frame, atOuterIP+6, 0x20, 0), decap.OuterFragment},
 		{"middle fragment", set(frame, atOuterIP+6, 0x20, 1), decap.OuterFragment},
@@ -123,7 +122,6 @@ func TestOuterIPv6(t *testing.T) {
 	testRefused(t, []refused{
 		{"nine headers", with(60, pads(9)...), decap.OuterTooDeep},
 		{"version 4", set(frame, atOuterIP, 0x45), decap.OuterMalformed},
-		{"payload length 0 in a small frame", set16(frame, atOuterIP+4, 0), decap.OuterMalformed},
 		{"payload length that leaves no room for UDP", set16(frame, atOuterIP+4, 7), decap.OuterMalformed},
 		{"payload length that ends in an extension header", set16(with(43, routing...), atOuterIP+4, 20), decap.OuterMalformed},
 		{"payload length that ends before one", set16(with(60, pads(2)...), atOuterIP+4, 8), decap.OuterMalformed},
@@ -207,12 +205,34 @@ func TestOffloadedBeyondTheLengthField(t *testing.T) {
 		decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20}})
 	rows = append(rows, jumbo(t))
 	testAccepted(t, rows)
+}
 
-	v4, _ := big(t, false, false, 100)
-	v6, _ := big(t, true, false, 100)
-	fits4, fits6 := atOuterIP+0xffff, atOuterIP+40+0xffff
+// setUDP6 gives a copy of a frame over IPv6 with this UDP length.
+func setUDP6(frame []byte, length uint16) []byte { return set16(frame, atOuterUDP6+4, length) }
+
+// TestOuterLengthZero: where the outer IP length is 0, UDP's counts, if it is one,
+// else the frame's.
+func TestOuterLengthZero(t *testing.T) {
+	v4, v6 := set16(ours4(t), atOuterIP+2, 0), set16(ours6(t), atOuterIP+4, 0)
+	want4 := decap.Packet{VNI: testVNI, IP: v4[atInnerIP:], TCP: 20}
+	want6 := decap.Packet{VNI: testVNI, IP: v6[atInnerIP6:], TCP: 40}
+	cut := want4
+	cut.IP, cut.Truncated = want4.IP[:len(want4.IP)-5], true
+	both := set16(v4, atInnerIP+2, 0)
+	bothCut := decap.Packet{VNI: testVNI, IP: both[atInnerIP : len(both)-5], TCP: 20, Truncated: true}
+	padded := slices.Concat(both, make([]byte, 9))
+	testAccepted(t, []accepted{
+		{"IPv4", v4, want4},
+		{"IPv6", v6, want6},
+		{"IPv4, UDP length 0", set16(v4, atOuterUDP+4, 0), want4},
+		{"IPv6, UDP length 0", setUDP6(v6, 0), want6},
+		{"the UDP length bounds the inner packet", set16(v4, atOuterUDP+4, uint16(len(v4)-atOuterUDP-5)), cut},
+		{"UDP length beyond the frame, which was cut", both[: len(both)-5 : len(both)-5], bothCut},
+		{"all lengths 0 but UDP's, and bytes behind it", padded, decap.Packet{VNI: testVNI, IP: both[atInnerIP:], TCP: 20}},
+	})
 	testRefused(t, []refused{
-		{"outer IPv4 length 0 where the field would do", v4[:fits4:fits4], decap.OuterMalformed},
-		{"outer IPv6 length 0 where the field would do", v6[:fits6:fits6], decap.OuterMalformed},
+		{"UDP length 7", set16(v4, atOuterUDP+4, 7), decap.OuterMalformed},
+		{"UDP length 0 with an IP length", set16(ours4(t), atOuterUDP+4, 0), decap.OuterMalformed},
+		{"60 bytes, of which some may be padding", set16(encap(t, make([]byte, 10)), atOuterIP+2, 0), decap.OuterMalformed},
 	})
 }

@@ -14,12 +14,12 @@ func Outer(frame []byte, udpPort uint16) (vni uint32, mirrored []byte, r Reason)
 	if r != OK {
 		return 0, nil, r
 	}
-	own, off, overflowed, r := outer.ip(etherType, b)
+	own, off, unsized, r := outer.ip(etherType, b)
 	if r != OK {
 		return 0, nil, r
 	}
 	d := Decoder{udpPort: udpPort}
-	b, r = d.udp(b[:min(own, len(b))], own, off, overflowed)
+	b, _, r = d.udp(b[:min(own, len(b))], own, off, unsized)
 	if r != OK {
 		return 0, nil, r
 	}
@@ -28,7 +28,8 @@ func Outer(frame []byte, udpPort uint16) (vni uint32, mirrored []byte, r Reason)
 
 // Inner finds the TCP packet in a mirrored Ethernet frame, as [Decoder.Decode]
 // does, but whatever the ports. It writes p only when it returns [OK]; p.IP then
-// aliases frame, and p.VNI and p.FromServer are zero.
+// aliases frame, and p.VNI and p.FromServer are zero. p.Truncated does not know
+// the outer lengths.
 func Inner(frame []byte, p *Packet) Reason {
 	etherType, b, r := inner.ethernet(frame)
 	if r != OK {

@@ -28,6 +28,9 @@ func checkParts(t *testing.T, frame []byte, want decap.Packet, reason decap.Reas
 		return
 	}
 	got.VNI, got.FromServer = vni, want.FromServer
+	if lengthField(want.IP) == 0 {
+		got.Truncated = want.Truncated // Inner does not know the outer lengths
+	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(bytes.Equal)); diff != "" {
 		t.Errorf("packet (-Decode +parts):\n%s", diff)
 	}

@@ -95,6 +95,9 @@ func TestHolesAreGivenUpInTime(t *testing.T) {
 		{"a truncated copy came", func(c *client) []Segment {
 			return []Segment{c.data(10, []byte("behind")), cut(c.data(0, []byte("0123456789")))}
 		}, grace - 20*time.Millisecond, grace + 20*time.Millisecond},
+		{"a truncated copy came, whose length offload had left unfilled", func(c *client) []Segment {
+			return []Segment{c.data(10, []byte("behind")), cut(unsized(c.data(0, []byte("0123456789"))))}
+		}, grace - 20*time.Millisecond, grace + 20*time.Millisecond},
 		{"more than 128 packets came behind it", func(c *client) []Segment {
 			return c.stream(10, pattern(129), 1)
 		}, grace - 20*time.Millisecond, grace + 20*time.Millisecond},

@@ -10,8 +10,8 @@ type Segment struct {
 	VNI uint32 // the VXLAN network identifier that it came with
 
 	// IP is the inner IP packet, from the first byte of its header to the end
-	// that its length field gives, or shorter where Truncated says so. It is
-	// read during the call only.
+	// that its length field gives, or shorter where Truncated says so. A field
+	// of 0 (segmentation offload) gives none. IP is read during the call only.
 	IP []byte
 
 	// TCP is the offset of the TCP header in IP. The whole TCP header,
@@ -22,12 +22,17 @@ type Segment struct {
 	FromServer bool // it goes from the service to the client
 }
 
-// length is how long the packet is by its own account.
+// length is how long the packet is by its own account, or what there is of it
+// where segmentation offload has left 0 in its length field.
 func (m *Segment) length() int {
+	header, field := 0, m.IP[2:]
 	if m.IP[0]>>4 == 6 {
-		return ipv6HeaderLen + int(binary.BigEndian.Uint16(m.IP[4:]))
+		header, field = ipv6HeaderLen, m.IP[4:]
 	}
-	return int(binary.BigEndian.Uint16(m.IP[2:]))
+	if n := int(binary.BigEndian.Uint16(field)); n != 0 {
+		return header + n
+	}
+	return len(m.IP)
 }
 
 // TCP header flags (RFC 9293, section 3.1).
