@@ -1,0 +1,54 @@
+package http1
+
+import "bytes"
+
+// Interim returns how many of the first bytes of b, what a server sends from
+// the beginning of a message, are those of interim answers: 100, 102, 103 and
+// the others below 200, but for 101, behind which the protocol is another one.
+// It is len(b) where b has nothing else; an answer that is not complete counts
+// with all that is there of it, and so do bytes too few to tell.
+func Interim(b []byte) (n int) {
+	for n < len(b) && interimLine(b[n:]) {
+		end := headEnd(b[n:])
+		if end < 0 {
+			return len(b)
+		}
+		n += end
+	}
+	return n
+}
+
+// interimLine reports whether b begins, as far as it goes, with the status line
+// of an interim answer (RFC 9112, section 4).
+func interimLine(b []byte) bool {
+	const form = "HTTP/0.0 100"
+	for i := range min(len(b), len(form)) {
+		c := b[i]
+		if c >= '0' && c <= '9' && i != len("HTTP/0.0 ") {
+			c = '0'
+		}
+		if c != form[i] {
+			return false
+		}
+	}
+	if len(b) > len(form) && b[len(form)] > ' ' {
+		return false
+	}
+	return len(b) < len(form) || string(b[len(form)-3:len(form)]) != "101"
+}
+
+// headEnd is the length of a head with the empty line at its end, or -1 where
+// that is not there.
+func headEnd(b []byte) int {
+	for n := 0; ; {
+		i := bytes.IndexByte(b[n:], '\n')
+		if i < 0 {
+			return -1
+		}
+		line := bytes.TrimSuffix(b[n:n+i], []byte("\r"))
+		n += i + 1
+		if len(line) == 0 {
+			return n
+		}
+	}
+}

@@ -1,0 +1,175 @@
+package http1
+
+const (
+	// maxMethod is the longest method that is taken, in bytes. The longest
+	// registered one has 17 (IANA http-methods); made-up ones may be longer.
+	maxMethod = 256
+	// keptMethod is how many bytes of a method a line remembers, enough to
+	// recognize CONNECT and PRI.
+	keptMethod = 8
+	// maxDigits is how many digits each part of a version may have.
+	maxDigits = 3
+)
+
+// The parts of a request line.
+const (
+	inBlank  uint8 = iota // empty lines in front, which servers skip (RFC 9112, section 2.2)
+	inMethod              //
+	inWords               // target and version
+	inEnd                 // behind a CR: only LF may follow
+)
+
+// requestLine reads a request line in pieces (RFC 9112, section 3), by what
+// servers take rather than by the grammar. The zero value is in front of the
+// first byte.
+//
+// It takes any token as the method and any target that has no control
+// character. Words may be apart by several spaces and tabs (nginx, Node; Apache
+// with HttpProtocolOptions Unsafe), the target may have spaces in it (nginx
+// before 1.21.1) and the version spaces behind it (nginx). The version is the
+// last word: letters, a slash, a number, a dot and a number, so that RTSP/1.0,
+// ICAP/1.0 and SIP/2.0 count. A line may end with LF alone. A line without a
+// version, as HTTP/0.9 has it, looks like that of too many other protocols.
+type requestLine struct {
+	part    uint8
+	words   uint8  // words behind the method, at most 2
+	inWord  bool   // the last byte was one of a word
+	length  uint16 // of the method, in bytes
+	version version
+	method  [keptMethod]byte // its beginning
+}
+
+// feed reads b up to the end of the line, and returns how many bytes it read.
+// The likeness is Possible until the line has ended or speaks against a request.
+func (l *requestLine) feed(b []byte) (n int, verdict Likeness) {
+	if l.part == inBlank {
+		for n < len(b) && (b[n] == '\r' || b[n] == '\n') {
+			n++
+		}
+		if n == len(b) {
+			return n, Possible
+		}
+		l.part = inMethod
+	}
+	if l.part == inMethod {
+		for n < len(b) && tchar[b[n]] && l.length <= maxMethod {
+			if l.length < keptMethod {
+				l.method[l.length] = b[n]
+			}
+			l.length++
+			n++
+		}
+		switch {
+		case l.length > maxMethod:
+			return n, Contradicts
+		case n == len(b):
+			return n, Possible
+		case l.length == 0 || !blank(b[n]):
+			return n, Contradicts
+		}
+		l.part = inWords
+	}
+	words, verdict := l.feedWords(b[n:])
+	return n + words, verdict
+}
+
+// feedWords reads what is behind the method.
+func (l *requestLine) feedWords(b []byte) (n int, verdict Likeness) {
+	for n < len(b) {
+		c := b[n]
+		switch {
+		case c == '\n':
+			if l.part == inEnd || l.complete() {
+				return n + 1, Request
+			}
+			return n, Contradicts
+		case l.part == inEnd, c == 0x7f:
+			return n, Contradicts
+		case c > ' ':
+			n += l.feedWord(b[n:])
+			continue
+		case blank(c):
+			l.inWord = false
+		case c == '\r' && l.complete():
+			l.part = inEnd
+		default:
+			return n, Contradicts
+		}
+		n++
+	}
+	return n, Possible
+}
+
+// feedWord reads the bytes of one word, of which b has at least one.
+func (l *requestLine) feedWord(b []byte) (n int) {
+	if !l.inWord {
+		l.inWord, l.words, l.version = true, min(l.words+1, 2), version{}
+	}
+	for n < len(b) && b[n] > ' ' && b[n] != 0x7f {
+		if l.version.state != notVersion {
+			l.version.step(b[n])
+		}
+		n++
+	}
+	return n
+}
+
+// complete reports whether the line could end here.
+func (l *requestLine) complete() bool { return l.words == 2 && l.version.state == inMinor }
+
+// is reports whether the method is m, which must be shorter than keptMethod.
+func (l *requestLine) is(m string) bool { return string(l.method[:min(l.length, keptMethod)]) == m }
+
+// The parts of a version.
+const (
+	inName uint8 = iota
+	inMajor
+	beforeMinor
+	inMinor
+	notVersion
+)
+
+// version recognizes "HTTP/1.1" and the like, byte by byte.
+type version struct {
+	state        uint8
+	length       uint8 // of the part, in bytes
+	major, minor uint16
+}
+
+func (v *version) step(c byte) {
+	digit := c >= '0' && c <= '9'
+	switch {
+	case v.state == inName && (c|0x20 >= 'a' && c|0x20 <= 'z') && v.length < 16:
+		v.length++
+	case v.state == inName && c == '/' && v.length > 0:
+		v.state, v.length = inMajor, 0
+	case v.state == inMajor && digit && v.length < maxDigits:
+		v.major = v.major*10 + uint16(c-'0')
+		v.length++
+	case v.state == inMajor && c == '.' && v.length > 0:
+		v.state, v.length = beforeMinor, 0
+	case (v.state == beforeMinor || v.state == inMinor) && digit && v.length < maxDigits:
+		v.state = inMinor
+		v.minor = v.minor*10 + uint16(c-'0')
+		v.length++
+	default:
+		v.state = notVersion
+	}
+}
+
+// blank reports whether c is one of the bytes between words.
+func blank(c byte) bool { return c == ' ' || c == '\t' }
+
+// tchar has the bytes that a token may consist of (RFC 9110, section 5.6.2).
+var tchar = func() (t [256]bool) {
+	for c := '0'; c <= '9'; c++ {
+		t[c] = true
+	}
+	for c := 'a'; c <= 'z'; c++ {
+		t[c], t[c-'a'+'A'] = true, true
+	}
+	for _, c := range "!#$%&'*+-.^_`|~" {
+		t[c] = true
+	}
+	return t
+}()

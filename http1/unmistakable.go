@@ -1,0 +1,116 @@
+package http1
+
+import (
+	"bytes"
+	"strings"
+)
+
+// Unmistakable judges b strictly. It is for places where what is directly
+// before is not known: behind a loss, or in a connection older than the
+// capture, where b may as well be a part of a body or of a longer method.
+//
+// A Request has its whole line in b, empty lines in front aside: a method of
+// the list below, a target, and a version of a protocol that has requests of
+// this form. The target may have spaces in it where it begins as a path or a
+// URL. Until the end of the line the answer is Possible at best.
+//
+// A method that is the end of another one (LOCK of UNLOCK, BIND of REBIND)
+// contradicts: the bytes in front of it may have been lost, and what is meant
+// would be turned into its opposite. PATCH alone is taken although PROPPATCH
+// and ORDERPATCH end with it: it is common, and they are WebDAV's only.
+func Unmistakable(b []byte) Likeness {
+	b = trimBlank(b)
+	n := bytes.IndexAny(b[:min(len(b), longestMethod+1)], " \t")
+	switch {
+	case n < 0 && beginsMethod(b):
+		return Possible
+	case n < 0 || !methods[string(b[:n])]:
+		return Contradicts
+	}
+	var l requestLine
+	end, verdict := l.feed(b)
+	if verdict == Contradicts {
+		return Contradicts
+	}
+	target, version := cutLine(b[n:end])
+	if verdict == Possible {
+		// Several words are a target with a space only where that is a path.
+		if len(target) > 0 && bytes.ContainsAny(target, " \t") && !pathOrURL(target) {
+			return Contradicts
+		}
+		return Possible
+	}
+	if bytes.ContainsAny(target, " \t") && !pathOrURL(target) || !versionKnown(version) {
+		return Contradicts
+	}
+	return Request
+}
+
+// cutLine splits what is behind the method into target and version, which is
+// the last word.
+func cutLine(b []byte) (target, version []byte) {
+	b = bytes.Trim(b, " \t\r\n")
+	i := bytes.LastIndexAny(b, " \t")
+	if i < 0 {
+		return nil, b
+	}
+	return bytes.TrimRight(b[:i], " \t"), b[i+1:]
+}
+
+// versionKnown reports whether v is a version that servers of requests of this
+// form speak: HTTP/1, RTSP (RFC 2326, 7826), ICAP (RFC 3507), SIP (RFC 3261)
+// and ICE, which is Icecast's.
+func versionKnown(v []byte) bool {
+	name, number, _ := bytes.Cut(v, []byte("/"))
+	if len(number) != len("1.1") {
+		return false
+	}
+	switch string(name) {
+	case "HTTP", "ICAP", "ICE":
+		return number[0] == '1'
+	case "RTSP":
+		return number[0] == '1' || number[0] == '2'
+	case "SIP":
+		return number[0] == '2'
+	}
+	return false
+}
+
+// known has the methods that are registered (IANA http-methods), but for PRI,
+// and others that are widely used: those of caches, UPnP and Icecast, RTSP,
+// ICAP and SIP.
+const known = "ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GET HEAD LABEL LINK LOCK MERGE " +
+	"MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PATCH POST PROPFIND PROPPATCH " +
+	"PUT QUERY REBIND REPORT SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL " +
+	"BAN PURGE NOTIFY SUBSCRIBE UNSUBSCRIBE SOURCE RPC_IN_DATA RPC_OUT_DATA " +
+	"ANNOUNCE DESCRIBE GET_PARAMETER PAUSE PLAY RECORD REDIRECT SETUP SET_PARAMETER TEARDOWN " +
+	"REQMOD RESPMOD " +
+	"ACK BYE CANCEL INFO INVITE MESSAGE PRACK PUBLISH REFER REGISTER"
+
+// methods has those of the known ones that cannot be the end of another.
+var methods = func() map[string]bool {
+	all := strings.Fields(known)
+	m := make(map[string]bool, len(all))
+	for _, short := range all {
+		m[short] = true
+		for _, long := range all {
+			if short != long && short != "PATCH" && strings.HasSuffix(long, short) {
+				delete(m, short)
+			}
+		}
+	}
+	return m
+}()
+
+// longestMethod is the length of the longest known method, in bytes.
+const longestMethod = len("UPDATEREDIRECTREF")
+
+// beginsMethod reports whether b can go on to be one of the methods.
+func beginsMethod(b []byte) bool {
+	for m := range methods {
+		if strings.HasPrefix(m, string(b)) {
+			return true
+		}
+	}
+	return false
+}
