@@ -254,6 +254,8 @@ func TestSplice(t *testing.T) {
 	st := s.Stats()
 	if missing := uint64(4 + 7 + 970); st.Spliced != 3 || st.SplicedBytes != missing {
 		t.Errorf("%d holes of %d bytes, want 3 of %d", st.Spliced, st.SplicedBytes, missing)
+	} else if st.Holes != 3 || st.MissingBytes != missing {
+		t.Errorf("%d holes of %d bytes counted as missing, want 3 of %d", st.Holes, st.MissingBytes, missing)
 	}
 }
 

@@ -8,8 +8,14 @@ func (s *Stack) segment(m *Segment) {
 	var seg segment
 	network := slices.Index(s.cfg.VNIs, m.VNI)
 	ok := network >= 0 && seg.parse(m, network)
-	s.counters.bytes += uint64(len(seg.payload))
+	if m.FromServer {
+		s.counters.serverBytes += uint64(len(seg.payload))
+	} else {
+		s.counters.bytes += uint64(len(seg.payload))
+	}
 	switch {
+	case !ok && m.FromServer:
+		s.counters.dropped[DropBadAddress]++
 	case !ok:
 		s.drop(&seg, DropBadAddress)
 	case m.FromServer:

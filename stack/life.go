@@ -105,6 +105,9 @@ func (s *Stack) end(f *flow, e End, why Drop) {
 		s.touch(f)
 		return
 	}
+	if e != EndGap && f.hasBase { // with EndGap, pickUp knows
+		s.missed(&f.q, len(f.q.buf), f.floor(), f.sent())
+	}
 	s.lost(&f.q, f.q.len(), why)
 	s.charge(f)
 	switch {

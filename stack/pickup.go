@@ -158,12 +158,14 @@ func (s *Stack) pickUp(f, rest *flow, why Drop) {
 	known, next := s.stubs.get(&f.key, s.now)
 	next = next && known.kind == halfOpen // the next connection's SYN
 	if !ok || kind == opaque || f.newer != nil || s.stopping && !rest.ending {
+		s.missed(&rest.q, len(rest.q.buf), f.ack, rest.sent())
 		s.lost(&rest.q, rest.q.len(), why)
 		if s.flows[f.key] == nil && !next {
 			s.stubs.put(&f.key, rest.stub(kind), s.now)
 		}
 		return
 	}
+	s.missed(&rest.q, at, f.ack, rest.q.buf[at].seq)
 	s.lost(&rest.q, at-rest.q.head, why)
 	s.counters.pickedUp++
 	if rest.synSeen = next; !next {

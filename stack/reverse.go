@@ -3,7 +3,7 @@ package stack
 // reverse learns from what the server sent, where the mirror carries that too.
 // It is evidence only: everything works without.
 func (s *Stack) reverse(m *Segment, seg *segment) {
-	s.drop(seg, DropReverse)
+	s.counters.dropped[DropReverse]++ // its bytes are no client's
 	f := s.flows[seg.key]
 	if f != nil {
 		f.seen = s.now

@@ -3,6 +3,7 @@ package stack
 // counters are guarded by Stack.mu.
 type counters struct {
 	packets, bytes            uint64
+	serverBytes               uint64
 	packetsUsed, bytesInOrder uint64
 	dropped, droppedBytes     [NumDrops]uint64
 	flowsOpened               uint64
@@ -10,6 +11,7 @@ type counters struct {
 	completed                 uint64
 	pickedUp                  uint64
 	spliced, splicedBytes     uint64
+	holes, missingBytes       uint64
 	halfOpen                  uint64
 }
 
@@ -19,13 +21,25 @@ type counters struct {
 //	Packets = Used + Σ Dropped + Held
 //	Bytes   = BytesRead + Σ DroppedBytes + BytesHeld
 //
-// where a duplicate's bytes count as dropped.
+// where a duplicate's bytes count as dropped. Packets are those of both
+// directions; all bytes but ServerBytes are the clients'.
+//
+// MissingBytes / (BytesRead + MissingBytes) is the part of the clients' bytes
+// that the mirror lost. A hole counts when nobody waits for it any longer: when
+// it is given up, by a reset or a splice, or when its stream ends. It reaches to
+// the next byte that came, or to the last that the client is known to have sent;
+// a lost FIN is a byte of it. Bytes that came and could not be used without
+// those in the hole are in DroppedBytes. What is lost before a stream begins, or
+// between a stream that was given up and the next, is not known.
 type Stats struct {
-	Packets, Bytes uint64 // TCP segments and payload bytes taken in
+	Packets, Bytes uint64 // TCP segments, and payload bytes from clients, taken in
+	ServerBytes    uint64 // payload bytes from the server
 	Used           uint64 // segments that became a part of a stream
 	BytesRead      uint64 // taken by the streams' readers
 	Dropped        [NumDrops]uint64
-	DroppedBytes   [NumDrops]uint64
+	DroppedBytes   [NumDrops]uint64 // DropReverse has none
+	Holes          uint64           // in streams, given up
+	MissingBytes   uint64           // in these holes, SplicedBytes included
 
 	Held      uint64 // gauge: segments that gVisor has not taken
 	BytesHeld uint64 // gauge: bytes that were not read yet
@@ -45,12 +59,15 @@ type Stats struct {
 func (s *Stats) Add(o Stats) {
 	s.Packets += o.Packets
 	s.Bytes += o.Bytes
+	s.ServerBytes += o.ServerBytes
 	s.Used += o.Used
 	s.BytesRead += o.BytesRead
 	for d := range NumDrops {
 		s.Dropped[d] += o.Dropped[d]
 		s.DroppedBytes[d] += o.DroppedBytes[d]
 	}
+	s.Holes += o.Holes
+	s.MissingBytes += o.MissingBytes
 	s.Held += o.Held
 	s.BytesHeld += o.BytesHeld
 	s.FlowsOpened += o.FlowsOpened
@@ -75,7 +92,7 @@ func (s *Stack) Stats() Stats {
 	defer s.mu.Unlock()
 	c := &s.counters
 	st := Stats{
-		Packets: c.packets, Bytes: c.bytes,
+		Packets: c.packets, Bytes: c.bytes, ServerBytes: c.serverBytes,
 		Used: c.packetsUsed, BytesRead: s.bytesRead.Load(),
 		Dropped: c.dropped, DroppedBytes: c.droppedBytes,
 		BytesHeld:   uint64(max(s.unread(), 0)),
@@ -84,6 +101,7 @@ func (s *Stack) Stats() Stats {
 		Flows:      s.nflows,
 		PickedUp:   c.pickedUp,
 		HalfOpen:   c.halfOpen, HalfOpenLost: s.stubs.halfOpenLost,
+		Holes: c.holes, MissingBytes: c.missingBytes,
 		Spliced: c.spliced, SplicedBytes: c.splicedBytes,
 	}
 	for e := range numEnds {

@@ -1,0 +1,121 @@
+package stack
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMissingBytes checks what is counted of the bytes that never came, when
+// nobody waits for them any longer.
+func TestMissingBytes(t *testing.T) {
+	get := func(n int) string { return "GET /" + strings.Repeat("x", n-18) + " HTTP/1.1\r\n\r\n" } // n bytes
+	cut := func(m Segment) Segment {
+		m.IP, m.Truncated = m.IP[:len(m.IP)-3], true
+		return m
+	}
+	for _, tc := range []struct {
+		name         string
+		segs         func(c *client) []Segment
+		holes, bytes uint64
+	}{
+		{"nothing is missing", func(c *client) []Segment {
+			return []Segment{c.ask(0, get(100), 1), c.fin(100)}
+		}, 0, 0},
+		{"a hole that is filled", func(c *client) []Segment {
+			return []Segment{c.data(4, []byte("behind")), c.data(0, []byte("GET ")), c.fin(10)}
+		}, 0, 0},
+		{"a hole, and a request behind it", func(c *client) []Segment {
+			return []Segment{c.ask(0, get(100), 1), c.ask(150, get(100), 2), c.fin(250)}
+		}, 1, 50},
+		{"two holes, and no request between them", func(c *client) []Segment {
+			return []Segment{c.ask(0, get(100), 1), c.ask(150, "no request", 1), c.ask(180, get(100), 2), c.fin(280)}
+		}, 2, 70},
+		{"two holes, and no request behind them", func(c *client) []Segment {
+			return []Segment{c.ask(0, get(100), 1), c.ask(150, "no request", 1), c.ask(180, "nor this", 1)}
+		}, 2, 70},
+		{"a hole at the end, which the server tells of", func(c *client) []Segment {
+			return []Segment{c.ask(0, get(100), 1), c.server(1, 140, "")}
+		}, 1, 40},
+		{"a hole in front of a reset", func(c *client) []Segment {
+			return []Segment{c.ask(0, get(100), 1), c.rst(130)}
+		}, 1, 30},
+		{"a packet that the mirror has cut", func(c *client) []Segment {
+			return []Segment{c.ask(0, get(100), 1), cut(c.data(100, []byte("0123456789")))}
+		}, 1, 10},
+		{"a FIN that is lost", func(c *client) []Segment {
+			return []Segment{c.ask(0, get(100), 1), c.server(1, 101, "")}
+		}, 1, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 0xffffffff-120) // wraps around
+			s.Inject(c.opening())
+			settled(t, s.Stack)
+			s.Inject(tc.segs(c))
+			s.pass(2 * time.Second)
+			if st := s.Stats(); st.Holes != tc.holes || st.MissingBytes != tc.bytes {
+				t.Errorf("%d holes of %d bytes, want %d of %d", st.Holes, st.MissingBytes, tc.holes, tc.bytes)
+			}
+		})
+	}
+}
+
+// TestMissingBytesOfStreamsThatEnd: a hole counts, once, also where its stream
+// ends before it is given up.
+func TestMissingBytesOfStreamsThatEnd(t *testing.T) {
+	for name, end := range map[string]func(s *Stack, clk *clock, c *Conn){
+		"the stack is closed":     func(s *Stack, _ *clock, _ *Conn) { s.Close() },
+		"the reader gives up":     func(_ *Stack, _ *clock, c *Conn) { c.Close() },
+		"the target has closed":   func(_ *Stack, _ *clock, c *Conn) { c.CloseWith("target-closed") },
+		"the stack is shut down":  func(s *Stack, clk *clock, _ *Conn) { s.Shutdown(); clk.pass(t, s, time.Second) },
+		"the client is silent":    func(s *Stack, clk *clock, _ *Conn) { clk.pass(t, s, time.Hour) },
+		"a budget is spent on it": func(s *Stack, _ *clock, _ *Conn) { shed(s) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			clk := new(clock)
+			s := newTestStack(t, func(c *Config) { c.Now, c.GapTimeout, c.IdleTimeout = clk.now, 2*time.Hour, time.Minute })
+			c := newClient(t, 3)
+			s.Inject(append(c.opening(), c.ask(0, get1, 1), c.ask(len(get1)+30, "no request", 1)))
+			conn := accept(t, s).(*Conn)
+			settled(t, s)
+			if n, err := conn.Read(make([]byte, 1000)); n != len(get1) {
+				t.Fatalf("%d bytes, %v", n, err)
+			}
+			end(s, clk, conn)
+			conn.Close()
+			if st := s.Stats(); st.Holes != 1 || st.MissingBytes != 30 {
+				t.Errorf("%d holes of %d bytes, want 1 of 30", st.Holes, st.MissingBytes)
+			}
+		})
+	}
+}
+
+// shed takes the memory of every stream.
+func shed(s *Stack) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.evict(s.cfg.TotalBytes)
+}
+
+// TestServerBytes: the bytes of the two directions are counted apart.
+func TestServerBytes(t *testing.T) {
+	s := newTimed(t, nil)
+	c := newClient(t, 3)
+	answer := c.server(1, len(get1), "")
+	answer.IP = append(answer.IP, "HTTP/1.1 204 No Content\r\n\r\n"...)
+	broken := answer
+	broken.IP = append([]byte(nil), answer.IP...)
+	copy(broken.IP[12:], []byte{224, 0, 0, 1})
+	s.Inject(append(c.opening(), c.ask(0, get1, 1), answer, broken))
+	s.is(c, text(get1, EndShutdown))
+	st := s.Stats()
+	if st.Bytes != uint64(len(get1)) || st.ServerBytes != 2*27 {
+		t.Errorf("%d bytes from the client and %d from the server, want %d and 54", st.Bytes, st.ServerBytes, len(get1))
+	}
+	for d := range NumDrops {
+		if st.DroppedBytes[d] > 0 {
+			t.Errorf("%d bytes are dropped as %s, want none", st.DroppedBytes[d], d)
+		}
+	}
+}
