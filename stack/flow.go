@@ -121,9 +121,9 @@ func (f *flow) nextStart(seq uint32) (uint32, bool) {
 	if at, ok := f.starts.from(seq); ok {
 		return at, true
 	}
-	for i := f.q.head; i < len(f.q.buf) && f.q.follows(i, f.ack); i++ {
-		if !seqLess(f.q.buf[i].seq, seq) && f.q.request(i) {
-			return f.q.buf[i].seq, true
+	for e := f.q.first(); e != nil && f.q.follows(e, f.ack); e = e.next() {
+		if !seqLess(e.seq, seq) && f.q.request(e) {
+			return e.seq, true
 		}
 	}
 	return 0, false
@@ -223,5 +223,5 @@ func (f *flow) calm() bool {
 // waits reports whether the flow has something to do as soon as gVisor
 // answers, and not just something to forget.
 func (f *flow) waits() bool {
-	return f.state == opening || f.state == open && (f.q.next < len(f.q.buf) || f.rstSeen || f.ending)
+	return f.state == opening || f.state == open && (f.q.unsent != nil || f.rstSeen || f.ending)
 }

@@ -66,17 +66,17 @@ func (s *Stack) giveUp(f *flow) {
 
 // missed counts the holes that nobody waits for any longer. Everything before
 // the sequence number from has come, and the client has sent everything before
-// to; of what is between, the entries of q before index n are there.
-func (s *Stack) missed(q *sendQueue, n int, from, to uint32) {
+// to; of what is between, the entries of q before stop are there, nil for all.
+func (s *Stack) missed(q *sendQueue, stop *entry, from, to uint32) {
 	hole := func(to uint32) {
 		if seqLess(from, to) {
 			s.counters.holes++
 			s.counters.missingBytes += uint64(to - from)
 		}
 	}
-	for i := q.head; i < n; i++ {
-		hole(q.buf[i].seq)
-		from = q.buf[i].end()
+	for e := q.first(); e != stop; e = e.next() {
+		hole(e.seq)
+		from = e.end()
 	}
 	hole(to)
 }
@@ -88,7 +88,7 @@ func (s *Stack) splice(f *flow) {
 		to = f.q.first().seq
 	}
 	missing := to - f.ack
-	s.missed(&f.q, f.q.head, f.ack, to)
+	s.missed(&f.q, f.q.first(), f.ack, to)
 	s.counters.spliced++
 	s.counters.splicedBytes += uint64(missing)
 	f.shift += missing

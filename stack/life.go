@@ -19,6 +19,7 @@ func (s *Stack) newFlow(seg *segment) *flow {
 func (s *Stack) add(f *flow) {
 	f.active, f.backoff = -1, minBackoff
 	f.opened, f.seen, f.progress = s.now, s.now, s.now
+	f.q.pool = &s.entries
 	s.flows[f.key] = f
 	s.nflows++
 	s.touch(f)
@@ -106,7 +107,7 @@ func (s *Stack) end(f *flow, e End, why Drop) {
 		return
 	}
 	if e != EndGap && f.hasBase { // with EndGap, pickUp knows
-		s.missed(&f.q, len(f.q.buf), f.floor(), f.sent())
+		s.missed(&f.q, nil, f.floor(), f.sent())
 	}
 	s.lost(&f.q, f.q.len(), why)
 	s.charge(f)
@@ -132,14 +133,9 @@ func (s *Stack) level(f *flow, end uint32) {
 	for f.q.len() > 0 && !seqLess(end, f.q.first().end()) {
 		s.received(f)
 	}
-	if f.q.len() > 0 && seqLess(f.q.first().seq, end) {
-		e := f.q.first()
-		part := end - e.seq
-		e.seq, e.n, e.first = end, e.n-part, false
-		f.q.bytes -= int(part)
-		s.counters.bytesInOrder += uint64(part)
-		f.got += int(part)
-	}
+	part := f.q.trimFront(end)
+	s.counters.bytesInOrder += uint64(part)
+	f.got += part
 }
 
 // discard ends a flow whose stream nobody has seen, or has any use for.
@@ -153,6 +149,13 @@ func (s *Stack) lost(q *sendQueue, n int, why Drop) {
 	packets, bytes := q.drop(n)
 	s.counters.dropped[why] += packets
 	s.counters.droppedBytes[why] += bytes
+}
+
+// lostBefore drops the entries of q in front of e, which is in it.
+func (s *Stack) lostBefore(q *sendQueue, e *entry, why Drop) {
+	for q.first() != e {
+		s.lost(q, 1, why)
+	}
 }
 
 // stub is what is worth remembering of a flow.

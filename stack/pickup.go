@@ -15,17 +15,17 @@ const (
 	MidstreamOff            // never
 )
 
-// startAt finds the first entry that a stream may begin at.
-func (s *Stack) startAt(q *sendQueue) (index int, ok bool) {
+// startAt finds the first entry that a stream may begin at, nil if there is none.
+func (s *Stack) startAt(q *sendQueue) *entry {
 	if s.cfg.Midstream == MidstreamOff {
-		return 0, false
+		return nil
 	}
-	for i := q.head; i < len(q.buf); i++ {
-		if s.cfg.Midstream == MidstreamAny && q.buf[i].first || q.request(i) {
-			return i, true
+	for e := q.first(); e != nil; e = e.next() {
+		if s.cfg.Midstream == MidstreamAny && e.first || q.request(e) {
+			return e
 		}
 	}
-	return 0, false
+	return nil
 }
 
 // park keeps a segment of a connection whose start was not seen: its SYN may
@@ -91,9 +91,9 @@ func (s *Stack) parked(f *flow, seg *segment) {
 // has had time to come, or now. What has waited in vain is dropped.
 func (s *Stack) seek(f *flow, now bool) {
 	elapsed := s.now.Sub(s.epoch)
-	at, found := s.startAt(&f.q)
-	if found && (now || elapsed-f.q.buf[at].at >= s.cfg.Grace) {
-		s.lost(&f.q, at-f.q.head, DropMidStream)
+	start := s.startAt(&f.q)
+	if start != nil && (now || elapsed-start.at >= s.cfg.Grace) {
+		s.lostBefore(&f.q, start, DropMidStream)
 		s.charge(f)
 		s.counters.pickedUp++
 		f.picked = true
@@ -104,13 +104,13 @@ func (s *Stack) seek(f *flow, now bool) {
 	if f.lostSYN {
 		hold = s.cfg.Grace
 	}
-	for f.q.len() > 0 && (!found || f.q.head < at) && (elapsed-f.q.first().at >= hold || f.q.count > s.cfg.MaxPending) {
+	for f.q.first() != start && (elapsed-f.q.first().at >= hold || f.q.count > s.cfg.MaxPending) {
 		s.lost(&f.q, 1, DropMidStream)
 	}
 	s.charge(f)
 	switch {
-	case found:
-		f.due = s.epoch.Add(f.q.buf[at].at + s.cfg.Grace)
+	case start != nil:
+		f.due = s.epoch.Add(start.at + s.cfg.Grace)
 	case f.q.len() > 0:
 		f.due = s.epoch.Add(f.q.first().at + hold)
 	case f.rstSeen && s.now.Sub(f.opened) < hold:
@@ -153,20 +153,20 @@ func (f *flow) rest() *flow {
 // pickUp begins another stream in what f, which has been given up, held; why
 // is what of it is counted under that is in no stream.
 func (s *Stack) pickUp(f, rest *flow, why Drop) {
-	at, ok := s.startAt(&rest.q)
+	start := s.startAt(&rest.q)
 	kind := s.remains(rest)
 	known, next := s.stubs.get(&f.key, s.now)
 	next = next && known.kind == halfOpen // the next connection's SYN
-	if !ok || kind == opaque || f.newer != nil || s.stopping && !rest.ending {
-		s.missed(&rest.q, len(rest.q.buf), f.ack, rest.sent())
+	if start == nil || kind == opaque || f.newer != nil || s.stopping && !rest.ending {
+		s.missed(&rest.q, nil, f.ack, rest.sent())
 		s.lost(&rest.q, rest.q.len(), why)
 		if s.flows[f.key] == nil && !next {
 			s.stubs.put(&f.key, rest.stub(kind), s.now)
 		}
 		return
 	}
-	s.missed(&rest.q, at, f.ack, rest.q.buf[at].seq)
-	s.lost(&rest.q, at-rest.q.head, why)
+	s.missed(&rest.q, start, f.ack, start.seq)
+	s.lostBefore(&rest.q, start, why)
 	s.counters.pickedUp++
 	if rest.synSeen = next; !next {
 		s.stubs.remove(&f.key)

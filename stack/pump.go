@@ -95,23 +95,25 @@ func (s *Stack) reconnect(f *flow) {
 // inject sends what the window has room for.
 func (s *Stack) inject(f *flow) {
 	q := &f.q
-	for ; q.next < len(q.buf); q.next++ {
-		e := &q.buf[q.next]
+	for e := q.unsent; e != nil; e = q.unsent {
 		switch {
-		case e.sent:
-			continue
 		case e.fin && !f.finReady(e),
 			!e.fin && !seqLess(e.seq, f.windowEnd),
-			s.cfg.OnGap == GapSplice && !q.follows(q.next, f.ack):
+			s.cfg.OnGap == GapSplice && !q.follows(e, f.ack):
 			return
 		}
-		flags := uint8(flagACK | flagPSH)
-		if e.fin {
-			flags = flagACK | flagFIN
-		}
-		s.deliver(f, e.seq, flags, nil, e.view)
-		e.sent = true
+		s.send(f, e)
 	}
+}
+
+// send injects an entry.
+func (s *Stack) send(f *flow, e *entry) {
+	flags := uint8(flagACK | flagPSH)
+	if e.fin {
+		flags = flagACK | flagFIN
+	}
+	s.deliver(f, e.seq, flags, nil, e.view)
+	f.q.markSent(e)
 }
 
 // settle does what is due at the place that gVisor has come to.
@@ -193,10 +195,11 @@ func (s *Stack) acknowledged(f *flow, a *answer) {
 // received lets go of the first entry, which gVisor has. An entry that it has
 // in part stays whole.
 func (s *Stack) received(f *flow) {
-	if f.q.request(f.q.head) {
-		f.starts.add(f.q.first().seq)
+	first := f.q.first()
+	if f.q.request(first) {
+		f.starts.add(first.seq)
 	}
-	f.unread = append(f.unread, f.q.first().end())
+	f.unread = append(f.unread, first.end())
 	packets, bytes := f.q.pop()
 	s.counters.packetsUsed += packets
 	s.counters.bytesInOrder += bytes

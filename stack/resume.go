@@ -39,7 +39,7 @@ func (s *Stack) left(c *Conn, closed bool) {
 	s.level(f, end)
 	s.counters.ended[EndTarget]++
 	if !closed {
-		s.missed(&f.q, len(f.q.buf), f.ack, f.sent())
+		s.missed(&f.q, nil, f.ack, f.sent())
 		s.discard(f, DropTargetEnded, s.remains(f))
 	} else {
 		rest := f.rest()

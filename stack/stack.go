@@ -123,6 +123,7 @@ type Stack struct {
 	idleScan  time.Time
 	caughtUp  time.Time // what Config.CaughtUp said in this tick; zero: not asked
 	spare     []answer
+	entries   entryPool
 	stopping  bool
 	counters  counters
 

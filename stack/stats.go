@@ -108,10 +108,8 @@ func (s *Stack) Stats() Stats {
 		st.FlowsEnded[e.Outcome()] = c.ended[e]
 	}
 	for _, f := range s.active { // a flow that holds something is busy
-		for i := f.q.head; i < len(f.q.buf); i++ {
-			st.Held += uint64(f.q.buf[i].packets)
-			st.BytesHeld += uint64(f.q.buf[i].n)
-		}
+		st.Held += uint64(f.q.count)
+		st.BytesHeld += uint64(f.q.bytes)
 	}
 	return st
 }

@@ -73,12 +73,14 @@ func (s *Stack) store(f *flow, seg *segment) {
 		packets, stored, seq = 0, int(end-seq), end
 	}
 	for seqLess(seq, end) {
-		at, from, to, ok := f.q.lacks(seq, end)
+		before, from, to, ok := f.q.lacks(seq, end)
 		if !ok {
 			break
 		}
 		to = min(to-from, maxPayload) + from
-		f.q.insert(at, s.carry(seg, from, to, packets))
+		if e := f.q.insert(before, s.carry(seg, from, to, packets)); e.late() {
+			s.send(f, e)
+		}
 		packets, stored = 0, stored+int(to-from)
 		seq = to
 	}
@@ -129,11 +131,11 @@ func (s *Stack) recognise(f *flow, seg *segment) {
 // accounted for. Bytes behind a FIN do not exist; where there seem to be some,
 // the FIN is a forgery, or they are, and the stream goes on without either.
 func (s *Stack) fin(f *flow, seq, packets uint32) uint32 {
-	at, _, _, ok := f.q.lacks(seq, seq+1)
-	if !ok || at != len(f.q.buf) {
+	before, _, _, ok := f.q.lacks(seq, seq+1)
+	if !ok || before != nil {
 		return packets
 	}
-	f.q.insert(at, entry{seq: seq, fin: true, packets: packets, at: s.now.Sub(s.epoch)})
+	f.q.insert(nil, entry{seq: seq, fin: true, packets: packets, at: s.now.Sub(s.epoch)})
 	f.finSeen, f.fin = true, seq
 	return 0
 }

@@ -1,0 +1,71 @@
+package stack
+
+import (
+	"time"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+)
+
+// entry is a run of client bytes that gVisor has not acknowledged yet.
+type entry struct {
+	seq     uint32
+	n       uint32        // payload bytes
+	ack     uint32        // what the client acknowledged with them
+	packets uint32        // mirrored packets that brought them
+	at      time.Duration // when they came, since Stack.epoch
+	acks    bool          // ack is set
+	fin     bool          // the client's FIN; then n is 0
+	first   bool          // begins where a segment does
+	sent    bool          // injected since the last go-back
+	view    *buffer.View  // the bytes; gVisor may share them. nil for a FIN
+	links   tower         // its place in the list that holds it
+}
+
+// next is the entry behind e in its queue, nil at the end.
+func (e *entry) next() *entry { return e.links.next }
+
+// prev is the entry in front of e in its queue, nil at the front.
+func (e *entry) prev() *entry { return e.links.prev }
+
+// end is the sequence number behind the entry.
+func (e *entry) end() uint32 {
+	if e.fin {
+		return e.seq + 1
+	}
+	return e.seq + e.n
+}
+
+// late reports whether an entry behind e was sent before e came.
+func (e *entry) late() bool { return !e.sent && e.next() != nil && e.next().sent }
+
+// payload aliases the entry's bytes.
+func (e *entry) payload() []byte { return e.view.AsSlice() }
+
+// memory is what an entry takes, with what gVisor needs for it: payloads are
+// kept in chunks of powers of two.
+func (e *entry) memory() int { return entryOverhead + e.view.Capacity() }
+
+// entryOverhead is what an entry costs beside its payload: its place in the
+// queue, headers, and gVisor's own bookkeeping.
+const entryOverhead = 512
+
+// grow makes room for n more bytes, and, where so much came in one go that more
+// is to be expected, for all that a packet can carry: the bytes are copied each
+// time.
+func (e *entry) grow(n int) {
+	size := e.view.Size() + n
+	if size > 8<<10 {
+		size = maxPayload
+	}
+	view := buffer.NewView(size)
+	_, _ = view.Write(e.view.AsSlice())
+	e.view.Release()
+	e.view = view
+}
+
+func (e *entry) release() {
+	if e.view != nil {
+		e.view.Release()
+		e.view = nil
+	}
+}
