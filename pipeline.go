@@ -131,8 +131,9 @@ func (p *pipeline) captureAll() error {
 const maxRingAge = 10 * time.Second
 
 // capture takes the frames of one ring to the stacks until the ring is stopped
-// and empty. The kernel has shared them out by connection, but for those that
-// it could not tell, which are in the first ring.
+// and empty. The kernel has shared them out by connection, but for those that it
+// could not tell, which are in the first ring, and for what was captured several in
+// one packet, which is where the first of them belongs.
 func (p *pipeline) capture(from int) error {
 	var packet decap.Packet
 	batches := make([][]stack.Segment, len(p.workers))
@@ -159,7 +160,7 @@ func (p *pipeline) capture(from int) error {
 				continue
 			}
 			to := from
-			if from == 0 && len(batches) > 1 {
+			if len(batches) > 1 {
 				to = owner(&packet, len(batches))
 			}
 			batches[to] = append(batches[to], stack.Segment(packet))

@@ -136,6 +136,8 @@ func (p *pipeline) report() {
 	attrs = some(attrs, "half_open_forgotten", st.HalfOpenLost)
 	attrs = some(attrs, "conns_turned_away", br.TurnedAway)
 	attrs = some(attrs, "frames_cut", ring.Cut)
+	attrs = some(attrs, "frames_split", ring.Aggregates)
+	attrs = some(attrs, "frames_unsplit", ring.Unsplit)
 	p.log.Log(context.Background(), slog.LevelInfo, "stats", attrs...)
 }
 

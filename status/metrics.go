@@ -52,6 +52,10 @@ var metrics = []metric{
 		func(s *Snapshot) uint64 { return s.Ring.Drops }),
 	count("netmirror_tap_cut_packets_total", "Frames that the ring had no room for in full.",
 		func(s *Snapshot) uint64 { return s.Ring.Cut }),
+	count("netmirror_tap_split_packets_total", "Packets of several mirrored ones, aggregated on the way, that were split.",
+		func(s *Snapshot) uint64 { return s.Ring.Aggregates }),
+	count("netmirror_tap_unsplit_packets_total", "Packets said to be several that could not be split: only the first mirrored one was read.",
+		func(s *Snapshot) uint64 { return s.Ring.Unsplit }),
 	each("netmirror_tap_dropped_fragments_total", "reason", "Outer IP fragments that never became a packet.",
 		func(s *Snapshot, put func(string, float64)) {
 			for d := range tap.FragmentDrops {

@@ -33,17 +33,24 @@ const (
 type walker struct {
 	rest []byte // from the next packet's header to the block's end
 	left uint32 // packets not yet seen
+	min  uint64 // least offset of a frame from its packet's header
+
+	offload *offload // of the frame that next gave last; nil where there are none
 
 	cut       uint64 // frames shorter than they were on the wire
 	malformed uint64 // frames that could not be given
 }
 
-// walk starts at the first packet of a block.
-func walk(block []byte) walker {
+// walk starts at the first packet of a block, whose frames have offload headers
+// or not.
+func walk(block []byte, offloads bool) walker {
 	if len(block) < blockDescSize {
 		return walker{}
 	}
-	w := walker{left: binary.NativeEndian.Uint32(block[blockPackets:])}
+	w := walker{left: binary.NativeEndian.Uint32(block[blockPackets:]), min: uint64(packetHdrSize)}
+	if offloads {
+		w.min += offloadBytes
+	}
 	w.advance(block, binary.NativeEndian.Uint32(block[blockFirst:]), blockDescSize)
 	return w
 }
@@ -73,9 +80,12 @@ func (w *walker) next() (frame []byte, ok bool) {
 			b = b[:len(b)-len(w.rest)]
 		}
 		end := mac + uint64(snaplen)
-		if mac < packetHdrSize || end > uint64(len(b)) {
+		if mac < w.min || end > uint64(len(b)) {
 			w.malformed++
 			continue
+		}
+		if w.min > packetHdrSize {
+			w.offload = (*offload)(b[mac-offloadBytes:])
 		}
 		if snaplen < length {
 			w.cut++

@@ -18,6 +18,9 @@ type blockBuilder struct {
 	b    []byte
 	last int // the last packet's header, or 0
 	n    uint32
+
+	offloads bool // frames have an offload header, this one
+	offload  offload
 }
 
 func put32(b []byte, v uint32) { binary.NativeEndian.PutUint32(b, v) }
@@ -41,9 +44,12 @@ func (k *blockBuilder) add(frame []byte, wire int) {
 	}
 	k.last = len(k.b)
 	h := make([]byte, 82)
+	if k.offloads {
+		h = append(h, k.offload[:]...)
+	}
 	put32(h[12:], uint32(len(frame)))
 	put32(h[16:], uint32(wire))
-	put16(h[24:], 82)
+	put16(h[24:], uint16(len(h)))
 	k.b = append(append(k.b, h...), frame...)
 	k.n++
 	put32(k.b[12:], k.n)
@@ -125,7 +131,7 @@ func TestWalk(t *testing.T) {
 		{"nil", func() []byte { return nil }, nil, 0, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := walk(tc.block())
+			w := walk(tc.block(), false)
 			var got [][]byte
 			for f, ok := w.next(); ok; f, ok = w.next() {
 				got = append(got, f)
@@ -150,7 +156,7 @@ func FuzzWalk(f *testing.F) {
 	f.Add(blockOf([]byte("one"), []byte("two")))
 	f.Add(blockOf(bytes.Repeat([]byte{1}, 3000)))
 	f.Fuzz(func(t *testing.T, block []byte) {
-		w := walk(block)
+		w := walk(block, false)
 		counted := uint64(w.left) + w.malformed
 		var frames, end uint64
 		for frame, ok := w.next(); ok; frame, ok = w.next() {
@@ -194,20 +200,24 @@ func TestReadDoesNotAllocate(t *testing.T) {
 
 func BenchmarkRead(b *testing.B) {
 	for _, size := range []int{64, 1400} {
-		b.Run(fmt.Sprintf("payload=%d", size), func(b *testing.B) {
-			k := newBlock()
-			frame := mirrored(b, make([]byte, size))
-			n := 0
-			for len(k.b)+200+len(frame) < defaultBlockBytes {
-				k.add(frame, len(frame))
-				n++
-			}
-			r := readerOf(b)
-			b.ReportAllocs()
-			for b.Loop() {
-				r.read(k.b)
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/frame")
-		})
+		for _, offloads := range []bool{false, true} {
+			b.Run(fmt.Sprintf("payload=%d/offload=%t", size, offloads), func(b *testing.B) {
+				k := newBlock()
+				k.offloads = offloads
+				frame := mirrored(b, make([]byte, size))
+				n := 0
+				for len(k.b)+200+len(frame) < defaultBlockBytes {
+					k.add(frame, len(frame))
+					n++
+				}
+				r := readerOf(b)
+				r.offloads = offloads
+				b.ReportAllocs()
+				for b.Loop() {
+					r.read(k.b)
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/frame")
+			})
+		}
 	}
 }

@@ -82,6 +82,17 @@ func acceptShort(n uint32) []bpf.Instruction {
 	}
 }
 
+// ifLong runs the block, of at most 253 instructions, if the packet does not end
+// before X+n, for which A is lost.
+func ifLong(n uint32, block []bpf.Instruction) []bpf.Instruction {
+	return append([]bpf.Instruction{
+		bpf.LoadExtension{Num: bpf.ExtLen},
+		bpf.JumpIfX{Cond: bpf.JumpGreaterOrEqual, SkipFalse: uint8(len(block) + 2)},
+		bpf.ALUOpX{Op: bpf.ALUOpSub},
+		bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: n, SkipFalse: uint8(len(block))},
+	}, block...)
+}
+
 // ifAny runs the block, of at most 255 instructions, if A is one of vals, and
 // skips it otherwise.
 func ifAny(vals []uint32, block []bpf.Instruction) []bpf.Instruction {

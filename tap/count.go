@@ -47,6 +47,7 @@ func (r *Ring) publish(w walker, frames [][]byte) {
 	r.stats.Bytes += bytes
 	r.stats.Cut += w.cut
 	r.stats.Malformed += w.malformed
+	r.stats.SplitStats = r.splitter.stats
 	r.stats.FragmentStats = r.fragments.stats
 	r.blocks++
 	if r.blocks%readEvery == 0 {

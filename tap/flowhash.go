@@ -20,8 +20,9 @@ const (
 // directions. src and dst are the inner addresses, 4 or 16 bytes.
 //
 // Ring 0 also has what the kernel's program does not hash, as the ports are not
-// where it looks: outer fragments, joined, and packets with outer or inner
-// headers that it does not look behind.
+// where it looks: outer fragments, joined, inner fragments, and packets with outer
+// or inner headers that it does not look behind. Of several datagrams captured in
+// one packet, all are in the ring of the first.
 func FlowHash(src, dst []byte, srcPort, dstPort uint16) uint32 {
 	h := (words(src) + words(dst)) * addressFactor
 	h += uint32(srcPort) + uint32(dstPort)

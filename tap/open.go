@@ -68,6 +68,7 @@ func (r *Ring) mapRing() error {
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
 		return fmt.Errorf("tap: choosing TPACKET_V3: %w", err)
 	}
+	r.offloads = showOffload(r.fd)
 	blocks := r.cfg.RingBytes / r.cfg.BlockBytes
 	req := unix.TpacketReq3{
 		Block_size:     uint32(r.cfg.BlockBytes),

@@ -28,6 +28,8 @@ type Ring struct {
 	current    int  // the block to be read next
 	held       bool // current is in the reader's hands
 	frames     [][]byte
+	offloads   bool // frames have offload headers
+	splitter   splitter
 	fragments  *reassembler
 	batchTime  time.Time
 	taken      uint64          // packets in the blocks read so far
@@ -52,7 +54,7 @@ type Ring struct {
 
 // Next waits for packets and returns the Ethernet frames of a batch, at least
 // one, in the order of capture; a reassembled one is where its last fragment
-// was. VLAN tags are as the kernel shows them, which has taken the outermost
+// was, and what was captured as several datagrams in one is as many frames. VLAN tags are as the kernel shows them, which has taken the outermost
 // off.
 //
 // The frames, which may be written to, and the slice are valid until the next
@@ -201,15 +203,20 @@ func (r *Ring) statusOf(block int) *uint32 {
 	return (*uint32)(unsafe.Pointer(&r.mem[block*r.cfg.BlockBytes+blockStatus]))
 }
 
-// read gives the frames of a block, reassembled where need be.
+// read gives the frames of a block, split or reassembled where need be.
 func (r *Ring) read(block []byte) [][]byte {
 	r.frames = r.frames[:0]
 	r.fragments.begin()
-	w := walk(block)
+	r.splitter.begin()
+	w := walk(block, r.offloads)
 	r.taken += uint64(w.left)
 	r.batchTime = w.time()
 	r.group.pacer.block(r.batchTime, time.Now())
 	for frame, ok := w.next(); ok; frame, ok = w.next() {
+		if h := w.offload; h != nil && h.aggregated() {
+			r.frames = r.splitter.split(r.frames, frame, h)
+			continue
+		}
 		if !unfragmented(frame) {
 			if frame = r.fragments.add(frame); frame == nil {
 				continue

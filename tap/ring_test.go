@@ -18,7 +18,7 @@ import (
 func settled(t *testing.T, r *Ring) Stats {
 	t.Helper()
 	s := r.Stats()
-	if s.Packets-s.Drops-s.Malformed != s.Frames-s.Reassembled+s.FragmentsReceived || s.Malformed != 0 {
+	if s.Packets-s.Drops-s.Malformed != s.Frames-s.Datagrams+s.Aggregates-s.Reassembled+s.FragmentsReceived || s.Malformed != 0 {
 		t.Errorf("packets do not add up: %+v", s)
 	}
 	if s.FragmentsReceived != s.FragmentsReassembled+sum(s.FragmentsDropped) {

@@ -28,6 +28,12 @@ const (
 	atInnerPorts = atInnerIP
 
 	flagI = 0x08 // the VNI is valid
+
+	// minDatagram is the shortest VXLAN datagram that anything can be read of:
+	// VXLAN, Ethernet and IPv4 headers.
+	minDatagram = 8 + ethernetHeader + ipv4Header
+	// maxPadded is what Ethernet fills the bytes behind its header up to.
+	maxPadded = 46
 )
 
 // serviceFilter judges the mirror packet whose UDP header X is at: by its VNI,
@@ -35,8 +41,8 @@ const (
 // the mirrored packet, unless port is 0.
 //
 // It drops only what is certainly not ours. What is broken, cut short, a
-// fragment or of a layout that it does not read is accepted, for user space to
-// judge and count.
+// fragment, several datagrams in one or of a layout that it does not read is
+// accepted, for user space to judge and count.
 func serviceFilter(vnis []uint32, port uint16) []bpf.Instruction {
 	var tests []bpf.Instruction
 	if 0 < len(vnis) && len(vnis) <= maxFilteredVNIs {
@@ -52,9 +58,47 @@ func serviceFilter(vnis []uint32, port uint16) []bpf.Instruction {
 		acceptShort(atInner),
 		[]bpf.Instruction{load(atFlags, 1)},
 		unless(bpf.JumpBitsSet, flagI),
+		acceptSeveral(),
 		tests,
 		answer(acceptAll),
 	)
+}
+
+// acceptSeveral accepts a packet that goes on behind the mirrored packet, behind up
+// to two VLAN tags, for long enough to hold another datagram: of several in one
+// (GRO), of which the first says nothing about the others. It goes on with the same
+// X otherwise.
+func acceptSeveral() []bpf.Instruction {
+	innerTag := slices.Concat([]bpf.Instruction{load(atInnerIP+2, 2)}, add(vlanTag))
+	// length loads that of an IP packet without its first bytes; 0, which
+	// segmentation offload leaves, is the rest of the packet.
+	length := func(off, more uint32) []bpf.Instruction {
+		return slices.Concat(
+			[]bpf.Instruction{load(atInnerIP+off, 2)},
+			ifAny([]uint32{0}, []bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegA, Val: acceptAll / 2}}),
+			[]bpf.Instruction{bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: more}},
+		)
+	}
+	return ifLong(atInnerIP+ipv4Header+minDatagram, slices.Concat(
+		[]bpf.Instruction{
+			bpf.StoreScratch{Src: bpf.RegX, N: scratchX},
+			load(atInnerType, 2),
+		},
+		ifAny(tagTypes, innerTag),
+		ifAny(tagTypes, innerTag),
+		ifElse(etherTypeIPv4, length(2, 0),
+			ifElse(etherTypeIPv6, length(4, ipv6Header),
+				[]bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegA, Val: maxPadded}})),
+		[]bpf.Instruction{
+			bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: atInnerIP + minDatagram},
+			bpf.ALUOpX{Op: bpf.ALUOpAdd},
+			bpf.TAX{},
+			bpf.LoadExtension{Num: bpf.ExtLen},
+			bpf.JumpIfX{Cond: bpf.JumpGreaterOrEqual, SkipFalse: 1},
+			bpf.RetConstant{Val: acceptAll},
+			bpf.LoadScratch{Dst: bpf.RegX, N: scratchX},
+		},
+	))
 }
 
 // vniFilter goes on for one of vnis and drops the others.

@@ -5,7 +5,7 @@ package tap
 //
 // When all captured packets have been returned by Next,
 //
-//	Packets - Drops - Malformed = Frames - Reassembled + FragmentsReceived
+//	Packets - Drops - Malformed = Frames - (Datagrams - Aggregates) - Reassembled + FragmentsReceived
 //
 // and always
 //
@@ -34,7 +34,17 @@ type Stats struct {
 	// LinkDowns is how often the interface went down and capture went on.
 	LinkDowns uint64
 
+	SplitStats
 	FragmentStats
+}
+
+// SplitStats counts UDP datagrams that were captured several in one packet.
+type SplitStats struct {
+	// Aggregates is packets that were split, Datagrams what they were split into.
+	Aggregates, Datagrams uint64
+	// Unsplit packets are several datagrams by what the kernel says of them, but
+	// their headers or their number contradict it. They are handed out as they are.
+	Unsplit uint64
 }
 
 // FragmentStats counts outer IP fragments. Bytes are those of whole frames,
@@ -59,6 +69,9 @@ func (s *Stats) Add(o Stats) {
 	s.Cut += o.Cut
 	s.Malformed += o.Malformed
 	s.LinkDowns += o.LinkDowns
+	s.Aggregates += o.Aggregates
+	s.Datagrams += o.Datagrams
+	s.Unsplit += o.Unsplit
 	s.FragmentsReceived += o.FragmentsReceived
 	s.FragmentBytesReceived += o.FragmentBytesReceived
 	s.Reassembled += o.Reassembled
