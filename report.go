@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"netmirror/decap"
+	"netmirror/defrag"
 	"netmirror/stack"
 	"netmirror/status"
 	"netmirror/tap"
@@ -123,7 +124,7 @@ func (p *pipeline) report() {
 	for r := decap.OK + 1; r < decap.NumReasons; r++ {
 		attrs = some(attrs, "drop_"+r.String(), now.Decap[r])
 	}
-	for r := range tap.FragmentDrops {
+	for r := range defrag.Drops {
 		attrs = some(attrs, "drop_fragment_"+r.String(), ring.FragmentsDropped[r])
 	}
 	for d := range stack.NumDrops {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"netmirror/tap"
+	"netmirror/defrag"
 )
 
 // gaps is what of the clients' data never came, though later data did.
@@ -59,7 +59,7 @@ const (
 
 // gaps tells what of the clients' packets the mirror has lost.
 func (r *report) gaps(s *seen, name string, ch *choice) {
-	own := s.capture.Drops + s.capture.FragmentsDropped[tap.DropBudget]
+	own := s.capture.Drops + s.capture.FragmentsDropped[defrag.DropBudget]
 	g := ch.gaps.less(own)
 	if g.with == 0 {
 		return

@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"netmirror/decap"
+	"netmirror/defrag"
 	"netmirror/stack"
-	"netmirror/tap"
 )
 
 // metric is a figure of the snapshot for Prometheus.
@@ -58,7 +58,7 @@ var metrics = []metric{
 		func(s *Snapshot) uint64 { return s.Ring.Unsplit }),
 	each("netmirror_tap_dropped_fragments_total", "reason", "Outer IP fragments that never became a packet.",
 		func(s *Snapshot, put func(string, float64)) {
-			for d := range tap.FragmentDrops {
+			for d := range defrag.Drops {
 				put(d.String(), float64(s.Ring.FragmentsDropped[d]))
 			}
 		}),

@@ -17,8 +17,8 @@ import (
 
 	"netmirror/bridge"
 	"netmirror/decap"
+	"netmirror/defrag"
 	"netmirror/stack"
-	"netmirror/tap"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md anew")
@@ -190,9 +190,9 @@ func decapReasons(t *testing.T) (all []meaning) {
 }
 
 func fragmentReasons(t *testing.T) (all []meaning) {
-	for i, c := range constants(t, "../tap/stats.go", "FragmentDrop", "FragmentDrops") {
-		d := tap.FragmentDrop(i)
-		all = append(all, meaning{d.String(), c.text, d != tap.DropDuplicate})
+	for i, c := range constants(t, "../defrag/stats.go", "Drop", "Drops") {
+		d := defrag.Drop(i)
+		all = append(all, meaning{d.String(), c.text, d != defrag.DropDuplicate})
 	}
 	return all
 }
@@ -233,8 +233,8 @@ func constants(t *testing.T, file, typ, end string) (all []namedText) {
 // plainly replaces what only a reader of the code knows.
 func plainly(text string) string {
 	return strings.NewReplacer(
-		"Config.FragmentTimeout, nor before maxYounger newer datagrams", "time, nor before too many newer datagrams",
-		"Config.FragmentBytes", "the memory for fragments",
+		"Config.Timeout, nor before maxYounger newer datagrams", "time, nor before too many newer datagrams",
+		"Config.Bytes", "the memory for fragments",
 		"more pieces than maxPieces", "too many pieces",
 		"MaxConns", "`--max-conns`",
 	).Replace(text)

@@ -13,6 +13,7 @@ import (
 
 	"netmirror/bridge"
 	"netmirror/decap"
+	"netmirror/defrag"
 	"netmirror/stack"
 	"netmirror/tap"
 )
@@ -58,7 +59,7 @@ func (s *Snapshot) broken() (n uint64) {
 // fragments is how many outer fragments never became a packet.
 func (s *Snapshot) fragments() (n uint64) {
 	for d, count := range s.Ring.FragmentsDropped {
-		if tap.FragmentDrop(d) != tap.DropDuplicate {
+		if defrag.Drop(d) != defrag.DropDuplicate {
 			n += count
 		}
 	}

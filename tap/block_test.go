@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 	"unsafe"
+
+	"netmirror/defrag"
 )
 
 // The layout by hand, from struct tpacket_block_desc and struct tpacket3_hdr:
@@ -181,7 +183,7 @@ func readerOf(b testing.TB) *Ring {
 	cfg, err := Config{}.resolve()
 	must(b, err)
 	r := &Ring{group: new(group), cfg: cfg, closed: true}
-	r.fragments = newReassembler(cfg.FragmentBytes, cfg.FragmentTimeout, newClock().now)
+	r.fragments = defrag.New(defrag.Config{Protocol: protoUDP})
 	return r
 }
 

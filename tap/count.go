@@ -48,7 +48,7 @@ func (r *Ring) publish(w walker, frames [][]byte) {
 	r.stats.Cut += w.cut
 	r.stats.Malformed += w.malformed
 	r.stats.SplitStats = r.splitter.stats
-	r.stats.FragmentStats = r.fragments.stats
+	r.stats.FragmentStats = r.fragments.Stats()
 	r.blocks++
 	if r.blocks%readEvery == 0 {
 		r.readKernel()

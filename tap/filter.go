@@ -14,8 +14,6 @@ const filteredExtensions = 2
 const (
 	atEtherType = 12
 	atIP        = ethernetHeader
-	atIPv4Flags = atIP + 6
-	atIPv6Next  = atIP + 6
 )
 
 // udpDstPort is from the UDP header's start.

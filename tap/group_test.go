@@ -119,8 +119,7 @@ func (s *sharing) flows(t testing.TB, n int) {
 				hash = 0
 			}
 			frame := o.wrap(t, i, f.inner(fromServer, tags...)...)
-			shown, _, _ := parse(asShown(slices.Clone(frame)))
-			s.add(hash, frame, shown)
+			s.add(hash, frame, readable(asShown(slices.Clone(frame))))
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/defrag"
 )
 
 // slotBytes is tp_frame_size. Version 3 packs packets of any size into a block
@@ -59,7 +61,7 @@ func (r *Ring) setUp(ifi *net.Interface) error {
 	if err := r.mapRing(); err != nil {
 		return err
 	}
-	r.fragments = newReassembler(r.cfg.FragmentBytes, r.cfg.FragmentTimeout, time.Now)
+	r.fragments = defrag.New(defrag.Config{Protocol: protoUDP, Bytes: r.cfg.FragmentBytes, Timeout: r.cfg.FragmentTimeout})
 	return nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/defrag"
 )
 
 // handover is how much later than asked for the kernel may close a block: older ones
@@ -30,7 +32,7 @@ type Ring struct {
 	frames     [][]byte
 	offloads   bool // frames have offload headers
 	splitter   splitter
-	fragments  *reassembler
+	fragments  *defrag.Reassembler
 	batchTime  time.Time
 	taken      uint64          // packets in the blocks read so far
 	blocks     uint64          // blocks read so far
@@ -78,7 +80,7 @@ func (r *Ring) Next() ([][]byte, error) {
 			continue
 		}
 		if err := r.wait(); err != nil {
-			r.fragments.flush()
+			r.fragments.Flush()
 			r.publish(walker{}, nil)
 			return nil, err
 		}
@@ -206,7 +208,7 @@ func (r *Ring) statusOf(block int) *uint32 {
 // read gives the frames of a block, split or reassembled where need be.
 func (r *Ring) read(block []byte) [][]byte {
 	r.frames = r.frames[:0]
-	r.fragments.begin()
+	r.fragments.Begin()
 	r.splitter.begin()
 	w := walk(block, r.offloads)
 	r.taken += uint64(w.left)
@@ -217,8 +219,8 @@ func (r *Ring) read(block []byte) [][]byte {
 			r.frames = r.splitter.split(r.frames, frame, h)
 			continue
 		}
-		if !unfragmented(frame) {
-			if frame = r.fragments.add(frame); frame == nil {
+		if !defrag.Unfragmented(frame) {
+			if frame = r.fragments.Frame(frame); frame == nil {
 				continue
 			}
 		}

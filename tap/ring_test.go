@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/gopacket/layers"
+
+	"netmirror/defrag"
 )
 
 // settled fails unless every captured packet is accounted for. The capture is
@@ -299,7 +301,7 @@ func TestFragmentsAcrossBatches(t *testing.T) {
 	captured(t, r, 4)
 	r.Stop()
 	equalFrames(t, drainAll(t, r), [][]byte{fam.whole(t, 1, data)})
-	if s := settled(t, r); s.FragmentsDropped[DropTimeout] != 1 {
+	if s := settled(t, r); s.FragmentsDropped[defrag.DropTimeout] != 1 {
 		t.Errorf("%+v", s)
 	}
 }

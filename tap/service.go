@@ -11,9 +11,6 @@ const (
 	// packet from its start.
 	maxFilteredVNIs = 64
 	maxVNI          = 1<<24 - 1 // a VNI has 24 bits (RFC 7348, section 5)
-
-	protoTCP    = 6
-	protoICMPv6 = 58
 )
 
 // Offsets from the outer UDP header's start (RFC 7348, section 5).

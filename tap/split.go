@@ -2,12 +2,9 @@ package tap
 
 import "encoding/binary"
 
-const (
-	// maxDatagrams is the most datagrams that the kernel makes one packet of
-	// (UDP_MAX_SEGMENTS).
-	maxDatagrams = 128
-	udpHeader    = 8 // bytes (RFC 768)
-)
+// maxDatagrams is the most datagrams that the kernel makes one packet of
+// (UDP_MAX_SEGMENTS).
+const maxDatagrams = 128
 
 // splitter makes the datagrams again that the kernel or the sender has made one
 // packet of (the interface's GRO; UDP_SEGMENT, udp(7)). The zero value is ready.

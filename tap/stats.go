@@ -1,5 +1,7 @@
 package tap
 
+import "netmirror/defrag"
+
 // Stats counts since Open. Every field only grows, except the two that end in
 // Held.
 //
@@ -47,17 +49,9 @@ type SplitStats struct {
 	Unsplit uint64
 }
 
-// FragmentStats counts outer IP fragments. Bytes are those of whole frames,
-// from the Ethernet header on.
-type FragmentStats struct {
-	FragmentsReceived, FragmentBytesReceived uint64
-	// Reassembled is datagrams; FragmentsReassembled is what they came in.
-	Reassembled                                    uint64
-	FragmentsReassembled, FragmentBytesReassembled uint64
-	FragmentsDropped, FragmentBytesDropped         [FragmentDrops]uint64
-	// FragmentsHeld wait for the rest of their datagram at this moment.
-	FragmentsHeld, FragmentBytesHeld uint64
-}
+// FragmentStats counts outer IP fragments. Bytes are those of whole frames, from
+// the Ethernet header on.
+type FragmentStats = defrag.Stats
 
 // Add adds the figures of another ring.
 func (s *Stats) Add(o Stats) {
@@ -72,46 +66,5 @@ func (s *Stats) Add(o Stats) {
 	s.Aggregates += o.Aggregates
 	s.Datagrams += o.Datagrams
 	s.Unsplit += o.Unsplit
-	s.FragmentsReceived += o.FragmentsReceived
-	s.FragmentBytesReceived += o.FragmentBytesReceived
-	s.Reassembled += o.Reassembled
-	s.FragmentsReassembled += o.FragmentsReassembled
-	s.FragmentBytesReassembled += o.FragmentBytesReassembled
-	for d := range FragmentDrops {
-		s.FragmentsDropped[d] += o.FragmentsDropped[d]
-		s.FragmentBytesDropped[d] += o.FragmentBytesDropped[d]
-	}
-	s.FragmentsHeld += o.FragmentsHeld
-	s.FragmentBytesHeld += o.FragmentBytesHeld
-}
-
-// FragmentDrop is why an outer fragment was dropped; it indexes
-// FragmentStats.FragmentsDropped.
-type FragmentDrop uint8
-
-const (
-	// DropTimeout: the rest did not come in Config.FragmentTimeout, nor before
-	// maxYounger newer datagrams or the end of the capture.
-	DropTimeout FragmentDrop = iota
-	// DropOverlap: it overlaps another fragment, or belongs to a datagram in
-	// which two did (RFC 5722, section 4).
-	DropOverlap
-	// DropDuplicate: it repeats one that is there. Nothing is lost with it.
-	DropDuplicate
-	// DropBudget: Config.FragmentBytes was spent on newer ones.
-	DropBudget
-	// DropMalformed: its length is not a multiple of 8, is zero or beyond the
-	// frame, or it contradicts the end of its datagram, or its datagram is in
-	// more pieces than maxPieces.
-	DropMalformed
-	// DropTooLong: the datagram would be longer than 65535 bytes.
-	DropTooLong
-
-	// FragmentDrops is the number of reasons.
-	FragmentDrops
-)
-
-// String gives the reason as a word for a metric's label.
-func (d FragmentDrop) String() string {
-	return [...]string{"timeout", "overlap", "duplicate", "budget", "malformed", "too_long", "unknown"}[min(d, FragmentDrops)]
+	s.FragmentStats.Add(o.FragmentStats)
 }

@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"netmirror/defrag"
 )
 
 const (
@@ -103,7 +105,7 @@ func (c Config) resolve() (Config, error) {
 	}
 	c.RingBytes = roundUp(max(c.RingBytes, minBlocks*c.BlockBytes), c.BlockBytes)
 	c.BlockTimeout = roundUp(c.BlockTimeout, time.Millisecond)
-	c.FragmentBytes = roundUp(c.FragmentBytes, chunkBytes)
+	c.FragmentBytes = roundUp(c.FragmentBytes, defrag.ChunkBytes)
 	return c, nil
 }
 

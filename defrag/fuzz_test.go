@@ -1,4 +1,4 @@
-package tap
+package defrag
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 )
 
 // FuzzReassembly feeds frames, each behind its length in two bytes, and holds
-// the reassembler to its bounds. Every joined frame says its own length, and is
+// the Reassembler to its bounds. Every joined frame says its own length, and is
 // no fragment by the header that it was joined by.
 func FuzzReassembly(f *testing.F) {
 	script := func(frames ...[]byte) (s []byte) {
@@ -26,15 +26,15 @@ func FuzzReassembly(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s []byte) {
 		c := newClock()
-		r := newReassembler(4*chunkBytes, time.Second, c.now)
-		r.begin()
+		r := New(Config{Protocol: protoUDP, Bytes: 4 * ChunkBytes, Timeout: time.Second, Now: c.now})
+		r.Begin()
 		for len(s) >= 2 {
 			n := min(int(s[0])<<8|int(s[1]), len(s)-2)
 			frame := bytes.Clone(s[2 : 2+n])
 			s = s[2+n:]
 			c.pass(100 * time.Millisecond)
 			joined := r.stats.Reassembled
-			if out := r.add(frame); r.stats.Reassembled > joined {
+			if out := r.Frame(frame); r.stats.Reassembled > joined {
 				checkJoined(t, out)
 			}
 		}
@@ -46,7 +46,7 @@ func FuzzReassembly(f *testing.F) {
 		if len(r.live) > r.chunks.count {
 			t.Fatalf("%d datagrams in %d chunks", len(r.live), r.chunks.count)
 		}
-		r.flush()
+		r.Flush()
 		if r.chunks.left != r.chunks.count || r.stats.FragmentsHeld != 0 || len(r.live) != 0 || r.newest != nil {
 			t.Fatalf("not empty after flush: %+v, %d chunks free of %d", r.stats, r.chunks.left, r.chunks.count)
 		}

@@ -1,4 +1,4 @@
-package tap
+package defrag
 
 import (
 	"bytes"
@@ -13,13 +13,15 @@ import (
 // clock is a time that only the test moves.
 type clock struct{ t time.Time }
 
-func newClock() *clock                  { return &clock{time.Unix(1000, 0)} }
-func (c *clock) now() time.Time         { return c.t }
-func (c *clock) pass(d time.Duration)   { c.t = c.t.Add(d) }
-func newTest(c *clock) *reassembler     { return newReassembler(64<<10, time.Second, c.now) }
-func total(n [FragmentDrops]uint64) int { return int(sum(n)) }
+func newClock() *clock                { return &clock{time.Unix(1000, 0)} }
+func (c *clock) now() time.Time       { return c.t }
+func (c *clock) pass(d time.Duration) { c.t = c.t.Add(d) }
+func newTest(c *clock) *Reassembler {
+	return New(Config{Protocol: protoUDP, Bytes: 64 << 10, Timeout: time.Second, Now: c.now})
+}
+func total(n [Drops]uint64) int { return int(sum(n)) }
 
-func sum(n [FragmentDrops]uint64) (all uint64) {
+func sum(n [Drops]uint64) (all uint64) {
 	for _, v := range n {
 		all += v
 	}
@@ -86,10 +88,10 @@ func datagramOf(t testing.TB, n int) []byte {
 }
 
 // feed adds copies of frames, as one batch, and returns copies of what came out.
-func feed(r *reassembler, frames ...[]byte) (out [][]byte) {
-	r.begin()
+func feed(r *Reassembler, frames ...[]byte) (out [][]byte) {
+	r.Begin()
 	for _, f := range frames {
-		if got := r.add(bytes.Clone(f)); got != nil {
+		if got := r.Frame(bytes.Clone(f)); got != nil {
 			out = append(out, got)
 		}
 	}
@@ -100,7 +102,7 @@ func feed(r *reassembler, frames ...[]byte) (out [][]byte) {
 }
 
 // check compares what came out, and that every fragment is accounted for.
-func check(t *testing.T, r *reassembler, got [][]byte, want ...[]byte) {
+func check(t *testing.T, r *Reassembler, got [][]byte, want ...[]byte) {
 	t.Helper()
 	if !slices.EqualFunc(got, want, bytes.Equal) {
 		t.Errorf("out came %d frames\n% x\nwant %d\n% x", len(got), got, len(want), want)
@@ -118,7 +120,7 @@ func check(t *testing.T, r *reassembler, got [][]byte, want ...[]byte) {
 }
 
 // dropped fails unless exactly n fragments were dropped, all for one reason.
-func dropped(t *testing.T, r *reassembler, why FragmentDrop, n int) {
+func dropped(t *testing.T, r *Reassembler, why Drop, n int) {
 	t.Helper()
 	if got := r.stats.FragmentsDropped; int(got[why]) != n || total(got) != n {
 		t.Errorf("dropped %v, want %d by %v only", got, n, why)
@@ -186,7 +188,7 @@ func TestLargest(t *testing.T) {
 		name string
 		fam  family
 		size int // of the IP payload
-		why  FragmentDrop
+		why  Drop
 		out  bool
 	}{
 		{"IPv4, 65535 bytes with the header", families[0], 65515, 0, true},
@@ -195,7 +197,7 @@ func TestLargest(t *testing.T) {
 		{"IPv6, one byte more by its extension", families[3], 65528, DropTooLong, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r, data := newReassembler(256<<10, time.Second, newClock().now), make([]byte, tc.size)
+			r, data := New(Config{Protocol: protoUDP, Bytes: 256 << 10, Timeout: time.Second, Now: newClock().now}), make([]byte, tc.size)
 			var parts [][]byte
 			for at := 0; at < len(data); at += 8000 {
 				end := min(at+8000, len(data))
@@ -236,11 +238,11 @@ func TestWholePasses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newTest(newClock())
 			in := bytes.Clone(frame)
-			out := r.add(in)
+			out := r.Frame(in)
 			if out == nil || !bytes.Equal(out, frame) || len(in) > 0 && &out[0] != &in[0] {
 				t.Fatalf("came out as % x", out)
 			}
-			if r.stats != (FragmentStats{}) {
+			if r.stats != (Stats{}) {
 				t.Fatalf("counted: %+v", r.stats)
 			}
 		})
@@ -262,7 +264,7 @@ func TestAtomicFragment(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newTest(newClock())
 			check(t, r, feed(r, tc.in), tc.want)
-			if r.stats != (FragmentStats{}) {
+			if r.stats != (Stats{}) {
 				t.Fatalf("counted: %+v", r.stats)
 			}
 		})

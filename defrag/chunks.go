@@ -1,10 +1,10 @@
-package tap
+package defrag
 
 import "bytes"
 
 const (
-	// chunkBytes holds a fragment on a link with an MTU of 1500.
-	chunkBytes = 2048
+	// ChunkBytes is the unit of the memory. It holds a fragment on a link with an MTU of 1500.
+	ChunkBytes = 2048
 	// none ends a chain of chunks and a list of pieces.
 	none = int32(-1)
 )
@@ -33,12 +33,13 @@ type chunks struct {
 }
 
 func newChunks(size int) chunks {
-	return chunks{count: size / chunkBytes, left: size / chunkBytes}
+	n := (size + ChunkBytes - 1) / ChunkBytes
+	return chunks{count: n, left: n}
 }
 
 // need is how many chunks the two parts of a fragment take.
 func (c *chunks) need(header, data []byte) int {
-	return (len(header) + len(data) + chunkBytes - 1) / chunkBytes
+	return (len(header) + len(data) + ChunkBytes - 1) / ChunkBytes
 }
 
 // store copies header and data, of which one is not empty, and gives their piece.
@@ -65,7 +66,7 @@ func (c *chunks) store(header, data []byte) int32 {
 }
 
 func (c *chunks) make() {
-	c.memory = make([]byte, c.count*chunkBytes)
+	c.memory = make([]byte, c.count*ChunkBytes)
 	c.pieces = make([]piece, c.count)
 	c.chain = make([]int32, c.count)
 	for i := range c.chain {
@@ -93,14 +94,14 @@ func (c *chunks) release(first int32) {
 }
 
 func (c *chunks) chunk(i int32) []byte {
-	return c.memory[int(i)*chunkBytes : (int(i)+1)*chunkBytes]
+	return c.memory[int(i)*ChunkBytes : (int(i)+1)*ChunkBytes]
 }
 
 // appendTo appends a piece, headers and data, to b.
 func (c *chunks) appendTo(b []byte, first int32) []byte {
 	left := c.pieces[first].header + c.pieces[first].size
 	for i := first; left > 0; i = c.chain[i] {
-		part := c.chunk(i)[:min(left, chunkBytes)]
+		part := c.chunk(i)[:min(left, ChunkBytes)]
 		b = append(b, part...)
 		left -= len(part)
 	}
@@ -115,8 +116,8 @@ func (c *chunks) holds(first int32, data []byte) bool {
 	}
 	skip := p.header
 	for i := first; len(data) > 0; i = c.chain[i] {
-		if skip >= chunkBytes {
-			skip -= chunkBytes
+		if skip >= ChunkBytes {
+			skip -= ChunkBytes
 			continue
 		}
 		part := c.chunk(i)[skip:]

@@ -1,4 +1,4 @@
-package tap
+package defrag
 
 import (
 	"encoding/binary"
@@ -19,6 +19,13 @@ const (
 	maxExtensions = 8
 )
 
+// Offsets in a frame without VLAN tags.
+const (
+	atEtherType = 12
+	atIPv4Flags = ethernetHeader + 6
+	atIPv6Next  = ethernetHeader + 6
+)
+
 // EtherTypes (IANA ieee-802-numbers).
 const (
 	etherTypeIPv4 = 0x0800
@@ -34,7 +41,6 @@ const (
 	protoUDP         = 17
 	protoRouting     = 43
 	protoFragment    = 44
-	protoAH          = 51
 	protoDestination = 60
 )
 
@@ -51,6 +57,7 @@ const (
 // has taken the outermost tag off.
 type datagramKey struct {
 	src, dst netip.Addr // their family is the packet's
+	vni      uint32     // 0 for what is not mirrored
 	id       uint32
 	proto    uint8 // 0 in IPv6, where it need not be the same in all
 }
@@ -75,9 +82,9 @@ const (
 	broken                 // a fragment, but not a possible one
 )
 
-// unfragmented is the fast path: it says of nearly every frame, in a few
-// nanoseconds, that parse has nothing to find in it.
-func unfragmented(frame []byte) bool {
+// Unfragmented is the fast path for frames with UDP: it says of nearly every one, in
+// a few nanoseconds, that Frame has nothing to find in it.
+func Unfragmented(frame []byte) bool {
 	if len(frame) < ethernetHeader+ipv4Header {
 		return true
 	}
@@ -90,16 +97,16 @@ func unfragmented(frame []byte) bool {
 	return false
 }
 
-// parse looks for an outer IP fragment. What is not one, or cannot be read, is
-// whole and returned as it is, for others to judge, except that an IPv6 fragment
-// that is all of its datagram (RFC 6946) loses its fragment header. The frame's
-// memory is written to.
-func parse(frame []byte) ([]byte, fragment, verdict) {
+// parse looks for an IP fragment in an Ethernet frame. What is not one, or cannot be
+// read, is whole and returned as it is, for others to judge, except that an IPv6
+// fragment that is all of its datagram (RFC 6946) loses its fragment header. The
+// frame's memory is written to.
+func parse(frame []byte, protocol uint8) ([]byte, fragment, verdict) {
 	ip := ethernetHeader
 	for tags := 0; len(frame) >= ip; tags++ {
 		switch binary.BigEndian.Uint16(frame[ip-2:]) {
 		case etherTypeIPv4:
-			return parseIPv4(frame, ip)
+			return parseIPv4(frame, ip, protocol)
 		case etherTypeIPv6:
 			return parseIPv6(frame, ip)
 		case etherTypeCTag, etherTypeSTag, etherTypeQinQ:
@@ -116,9 +123,9 @@ func parse(frame []byte) ([]byte, fragment, verdict) {
 
 // parseIPv4 is parse for a frame whose IPv4 header (RFC 791, section 3.1)
 // starts at ip.
-func parseIPv4(frame []byte, ip int) ([]byte, fragment, verdict) {
+func parseIPv4(frame []byte, ip int, protocol uint8) ([]byte, fragment, verdict) {
 	b := frame[ip:]
-	if len(b) < ipv4Header || b[0]>>4 != 4 || b[9] != protoUDP {
+	if len(b) < ipv4Header || b[0]>>4 != 4 || b[9] != protocol {
 		return frame, fragment{}, whole
 	}
 	bits := binary.BigEndian.Uint16(b[6:])

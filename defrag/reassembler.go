@@ -1,4 +1,9 @@
-package tap
+// Package defrag puts IP fragments together again (RFC 791, section 3.2; RFC 8200,
+// section 4.5; RFC 5722), within a budget, and counts each way to lose one.
+//
+// It works on what was captured and opens nothing. Every input may be hostile: a
+// fragment that contradicts another spoils its datagram.
+package defrag
 
 import "time"
 
@@ -15,24 +20,48 @@ const (
 	unknown = -1
 )
 
-// reassembler puts outer IP datagrams together again (RFC 791, section 3.2;
-// RFC 8200, section 4.5; RFC 5722). Not the kernel (PACKET_FANOUT_FLAG_DEFRAG):
-// it does not say what it drops, and does not do IPv6.
+const (
+	defaultBytes   = 4 << 20
+	defaultTimeout = 2 * time.Second
+)
+
+// Config says what to put together, and with how much memory. Zero in a field
+// other than Protocol means its default.
+type Config struct {
+	// Protocol is what the datagrams carry (IANA protocol numbers). IPv4
+	// fragments of another are left alone; those of IPv6 are not asked, as
+	// extension headers may hide it.
+	Protocol uint8
+	// Bytes is the memory for fragments that wait for the rest of their datagram,
+	// rounded up to whole chunks of 2 KiB; 0 means 4 MiB. At the limit the oldest
+	// datagram is dropped and counted. It is taken with the first fragment.
+	Bytes int
+	// Timeout is how long the first fragment to arrive waits for the rest of its
+	// datagram; 0 means 2 s.
+	Timeout time.Duration
+	// Now is the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// Reassembler puts IP datagrams together again. Not the kernel
+// (PACKET_FANOUT_FLAG_DEFRAG): it does not say what it drops, does not do IPv6,
+// and does not look into the mirror's packets. It is for one goroutine at a time.
 //
 // Its memory is bounded: fragments by a fixed number of chunks, datagrams by
 // the same number, as each has at least one chunk or keeps the place of one
 // that was spoilt; the joined frames of a batch hold only what chunks held
 // before it and what came in it.
-type reassembler struct {
+type Reassembler struct {
 	chunks         chunks
 	live           map[datagramKey]*datagram
 	oldest, newest *datagram // of live, by their first fragment's arrival
 	spare          *datagram // linked by newer
 	begun          uint64    // datagrams, ever
-	out            []byte    // joined frames of the current batch
+	out            []byte    // joined packets of the current batch
+	protocol       uint8
 	timeout        time.Duration
 	now            func() time.Time
-	stats          FragmentStats
+	stats          Stats
 }
 
 // datagram is one whose fragments are not all there yet.
@@ -51,34 +80,72 @@ type datagram struct {
 	// spoilt by a fragment that was dropped for reason: those that come later
 	// are dropped as well (RFC 5722, section 4).
 	spoilt bool
-	reason FragmentDrop
+	reason Drop
 }
 
-func newReassembler(budget int, timeout time.Duration, now func() time.Time) *reassembler {
-	return &reassembler{
-		chunks:  newChunks(budget),
-		live:    make(map[datagramKey]*datagram),
-		timeout: timeout,
-		now:     now,
+// New makes a Reassembler.
+func New(c Config) *Reassembler {
+	if c.Bytes == 0 {
+		c.Bytes = defaultBytes
+	}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Reassembler{
+		chunks:   newChunks(c.Bytes),
+		live:     make(map[datagramKey]*datagram),
+		protocol: c.Protocol,
+		timeout:  c.Timeout,
+		now:      c.Now,
 	}
 }
 
-// begin starts a batch: the frames that add returned are no longer valid.
-func (r *reassembler) begin() {
+// Stats gives the counters.
+func (r *Reassembler) Stats() Stats { return r.stats }
+
+// Begin starts a batch: what Frame and Packet joined is no longer valid. It drops
+// the datagrams that have waited too long.
+func (r *Reassembler) Begin() {
 	r.out = r.out[:0]
 	if r.oldest != nil {
 		r.expire(r.now())
 	}
 }
 
-// add takes a captured frame in. It returns what is to be handed out in its
-// place: the frame itself unless it is a fragment; the whole datagram in a frame
+// Frame takes a captured Ethernet frame in. It returns what is to be handed out in
+// its place: the frame itself unless it is a fragment; the whole datagram in a frame
 // with the first fragment's headers if nothing of it is missing any more, which
-// is valid until begin; else nil.
-func (r *reassembler) add(frame []byte) []byte {
-	frame, f, v := parse(frame)
+// is valid until Begin; else nil. What is not a fragment, or cannot be read, is
+// returned as it is, but for an IPv6 fragment that is all of its datagram
+// (RFC 6946): it loses its fragment header. The frame's memory is written to.
+func (r *Reassembler) Frame(frame []byte) []byte {
+	frame, f, v := parse(frame, r.protocol)
+	return r.take(frame, &f, v)
+}
+
+// Packet is Frame for an IP packet without an Ethernet header, of the network vni:
+// only fragments of the same network are joined.
+func (r *Reassembler) Packet(vni uint32, packet []byte) []byte {
+	var f fragment
+	v := whole
+	switch {
+	case len(packet) == 0:
+	case packet[0]>>4 == 4:
+		packet, f, v = parseIPv4(packet, 0, r.protocol)
+	case packet[0]>>4 == 6:
+		packet, f, v = parseIPv6(packet, 0)
+	}
+	f.key.vni = vni
+	return r.take(packet, &f, v)
+}
+
+// take adds what parse has found.
+func (r *Reassembler) take(b []byte, f *fragment, v verdict) []byte {
 	if v == whole {
-		return frame
+		return b
 	}
 	r.stats.FragmentsReceived++
 	r.stats.FragmentBytesReceived += uint64(f.wire)
@@ -92,14 +159,14 @@ func (r *reassembler) add(frame []byte) []byte {
 	if d == nil {
 		d = r.start(f.key, now)
 	}
-	if !r.insert(d, &f) || d.have != d.size {
+	if !r.insert(d, f) || d.have != d.size {
 		return nil
 	}
 	return r.finish(d)
 }
 
 // insert makes f a piece of d, or drops it and counts why.
-func (r *reassembler) insert(d *datagram, f *fragment) bool {
+func (r *Reassembler) insert(d *datagram, f *fragment) bool {
 	end := f.offset + len(f.data)
 	if f.offset != 0 {
 		f.header = nil // only the first fragment's are needed
@@ -142,7 +209,7 @@ func (r *reassembler) insert(d *datagram, f *fragment) bool {
 
 // neighbours are the pieces before and from offset on; the usual place, behind
 // all others, is found at once.
-func (r *reassembler) neighbours(d *datagram, offset int) (before, after int32) {
+func (r *Reassembler) neighbours(d *datagram, offset int) (before, after int32) {
 	if d.last != none && r.chunks.pieces[d.last].offset < offset {
 		return d.last, none
 	}
@@ -154,7 +221,7 @@ func (r *reassembler) neighbours(d *datagram, offset int) (before, after int32) 
 }
 
 // link puts the piece at behind before, or first.
-func (r *reassembler) link(d *datagram, before, at int32) {
+func (r *Reassembler) link(d *datagram, before, at int32) {
 	p := &r.chunks.pieces[at]
 	if before == none {
 		p.next, d.first = d.first, at
@@ -168,7 +235,7 @@ func (r *reassembler) link(d *datagram, before, at int32) {
 }
 
 // store copies f.
-func (r *reassembler) store(f *fragment) int32 {
+func (r *Reassembler) store(f *fragment) int32 {
 	at := r.chunks.store(f.header, f.data)
 	r.chunks.pieces[at].offset, r.chunks.pieces[at].ip = f.offset, f.ip
 	return at
@@ -176,7 +243,7 @@ func (r *reassembler) store(f *fragment) int32 {
 
 // reserve makes room for f by dropping the oldest datagrams. It is false, and f
 // dropped, if that took f's own.
-func (r *reassembler) reserve(d *datagram, f *fragment) bool {
+func (r *Reassembler) reserve(d *datagram, f *fragment) bool {
 	for need := r.chunks.need(f.header, f.data); r.chunks.left < need; {
 		own := r.oldest == d
 		r.drop(r.oldest, DropBudget)
@@ -189,7 +256,7 @@ func (r *reassembler) reserve(d *datagram, f *fragment) bool {
 }
 
 // finish joins the pieces of d, which are all there, and forgets it.
-func (r *reassembler) finish(d *datagram) []byte {
+func (r *Reassembler) finish(d *datagram) []byte {
 	first := r.chunks.pieces[d.first]
 	b := r.room(first.header + d.size)
 	for at := d.first; at != none; at = r.chunks.pieces[at].next {
@@ -211,7 +278,7 @@ func (r *reassembler) finish(d *datagram) []byte {
 // room gives an empty slice with a capacity of n bytes at the end of out. Where
 // out has no room, a larger one takes its place; the frames in the old one stay
 // as they are.
-func (r *reassembler) room(n int) []byte {
+func (r *Reassembler) room(n int) []byte {
 	if cap(r.out)-len(r.out) < n {
 		r.out = make([]byte, 0, max(2*cap(r.out), n))
 	}

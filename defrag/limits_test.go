@@ -1,4 +1,4 @@
-package tap
+package defrag
 
 import (
 	"bytes"
@@ -21,7 +21,7 @@ func TestFragmentDrops(t *testing.T) {
 		name string
 		in   [][]byte
 		want [][]byte
-		why  FragmentDrop
+		why  Drop
 		n    int
 	}{
 		{"a duplicate of the first", [][]byte{p(0, 9), p(0, 9), end(9, 20)}, [][]byte{whole(20)}, DropDuplicate, 1},
@@ -56,7 +56,7 @@ func TestFragmentDrops(t *testing.T) {
 }
 
 func TestTooManyPieces(t *testing.T) {
-	fam, r := families[0], newReassembler(4<<20, time.Second, newClock().now)
+	fam, r := families[0], New(Config{Protocol: protoUDP, Bytes: 4 << 20, Timeout: time.Second, Now: newClock().now})
 	for i := range maxPieces + 1 {
 		feed(r, fam.part(t, 1, i*8, true, make([]byte, 8)))
 	}
@@ -127,7 +127,7 @@ func TestFragmentTimeout(t *testing.T) {
 	check(t, r, feed(r, fam.part(t, 2, 1480, false, data[1480:])), fam.whole(t, 2, data))
 
 	feed(r, fam.part(t, 3, 0, true, data[:1480]))
-	r.flush()
+	r.Flush()
 	check(t, r, nil)
 	dropped(t, r, DropTimeout, 2)
 }
@@ -138,7 +138,7 @@ func TestFragmentBudget(t *testing.T) {
 		return fam.part(t, id, from, more, make([]byte, to-from))
 	}
 	t.Run("the oldest makes room", func(t *testing.T) {
-		r := newReassembler(3*chunkBytes, time.Second, newClock().now)
+		r := New(Config{Protocol: protoUDP, Bytes: 3 * ChunkBytes, Timeout: time.Second, Now: newClock().now})
 		check(t, r, feed(r, part(1, 0, 1480, true), part(2, 0, 1480, true), part(3, 0, 1480, true),
 			part(4, 0, 1480, true),     // drops 1
 			part(3, 1480, 1600, false), // drops 2
@@ -150,30 +150,30 @@ func TestFragmentBudget(t *testing.T) {
 		}
 	})
 	t.Run("one datagram larger than all of it", func(t *testing.T) {
-		r := newReassembler(3*chunkBytes, time.Second, newClock().now)
+		r := New(Config{Protocol: protoUDP, Bytes: 3 * ChunkBytes, Timeout: time.Second, Now: newClock().now})
 		check(t, r, feed(r, part(1, 0, 1480, true), part(1, 1480, 2960, true), part(1, 2960, 4440, true), part(1, 4440, 5000, false)))
 		dropped(t, r, DropBudget, 4)
 	})
 	t.Run("one fragment larger than all of it", func(t *testing.T) {
-		r := newReassembler(chunkBytes, time.Second, newClock().now)
+		r := New(Config{Protocol: protoUDP, Bytes: ChunkBytes, Timeout: time.Second, Now: newClock().now})
 		check(t, r, feed(r, part(1, 0, 4000, true)))
 		dropped(t, r, DropBudget, 1)
 	})
 	t.Run("a flood of fragments that never complete", func(t *testing.T) {
 		const chunks = 16
-		r := newReassembler(chunks*chunkBytes, time.Hour, newClock().now)
+		r := New(Config{Protocol: protoUDP, Bytes: chunks * ChunkBytes, Timeout: time.Hour, Now: newClock().now})
 		for id := range 1000 {
 			feed(r, part(id, 8, 16, true))
 		}
 		check(t, r, nil)
 		dropped(t, r, DropBudget, 1000-chunks)
-		if len(r.live) != chunks || len(r.chunks.memory) != chunks*chunkBytes {
+		if len(r.live) != chunks || len(r.chunks.memory) != chunks*ChunkBytes {
 			t.Errorf("%d datagrams, %d bytes", len(r.live), len(r.chunks.memory))
 		}
 	})
 	t.Run("a flood of overlaps", func(t *testing.T) {
 		const chunks = 16
-		r := newReassembler(chunks*chunkBytes, time.Hour, newClock().now)
+		r := New(Config{Protocol: protoUDP, Bytes: chunks * ChunkBytes, Timeout: time.Hour, Now: newClock().now})
 		for id := range 1000 {
 			feed(r, part(id, 8, 24, true), part(id, 16, 32, true))
 		}
@@ -190,8 +190,8 @@ func TestReassemblyDoesNotAllocate(t *testing.T) {
 	first := families[0].part(t, 1, 0, true, data[:1480])
 	last := families[0].part(t, 1, 1480, false, data[1480:])
 	run := func() {
-		r.begin()
-		if r.add(first) != nil || r.add(last) == nil {
+		r.Begin()
+		if r.Frame(first) != nil || r.Frame(last) == nil {
 			t.Fatal("not joined")
 		}
 	}
@@ -203,14 +203,14 @@ func TestReassemblyDoesNotAllocate(t *testing.T) {
 
 func TestFragmentDropNames(t *testing.T) {
 	seen := map[string]bool{}
-	for d := range FragmentDrops {
+	for d := range Drops {
 		if s := d.String(); seen[s] || s == "unknown" {
 			t.Errorf("reason %d is called %q", d, s)
 		} else {
 			seen[s] = true
 		}
 	}
-	if got := FragmentDrop(200).String(); got != "unknown" {
+	if got := Drop(200).String(); got != "unknown" {
 		t.Errorf("reason 200 is called %q", got)
 	}
 }
@@ -219,7 +219,7 @@ func BenchmarkUnfragmented(b *testing.B) {
 	frame := mirrored(b, make([]byte, 1400))
 	b.ReportAllocs()
 	for b.Loop() {
-		if !unfragmented(frame) {
+		if !Unfragmented(frame) {
 			b.Fatal("a fragment")
 		}
 	}
@@ -231,8 +231,8 @@ func BenchmarkReassembly(b *testing.B) {
 	last := families[0].part(b, 1, 1480, false, data[1480:])
 	b.ReportAllocs()
 	for b.Loop() {
-		r.begin()
-		r.add(first)
-		r.add(last)
+		r.Begin()
+		r.Frame(first)
+		r.Frame(last)
 	}
 }

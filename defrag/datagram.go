@@ -1,9 +1,9 @@
-package tap
+package defrag
 
 import "time"
 
 // start begins a datagram, the newest.
-func (r *reassembler) start(key datagramKey, now time.Time) *datagram {
+func (r *Reassembler) start(key datagramKey, now time.Time) *datagram {
 	if len(r.live) >= r.chunks.count {
 		r.drop(r.oldest, DropBudget)
 	}
@@ -29,7 +29,7 @@ func (r *reassembler) start(key datagramKey, now time.Time) *datagram {
 }
 
 // expire drops the datagrams that have waited too long.
-func (r *reassembler) expire(now time.Time) {
+func (r *Reassembler) expire(now time.Time) {
 	for d := r.oldest; d != nil; d = r.oldest {
 		if now.Sub(d.since) < r.timeout && r.begun-d.number < maxYounger {
 			return
@@ -38,8 +38,8 @@ func (r *reassembler) expire(now time.Time) {
 	}
 }
 
-// flush drops every datagram: nothing more will come.
-func (r *reassembler) flush() {
+// Flush drops every datagram: nothing more will come.
+func (r *Reassembler) Flush() {
 	for r.oldest != nil {
 		r.drop(r.oldest, DropTimeout)
 	}
@@ -47,7 +47,7 @@ func (r *reassembler) flush() {
 
 // spoil drops f and what there is of its datagram, whose place is kept for
 // those that are still to come. It is false, for insert to return.
-func (r *reassembler) spoil(d *datagram, f *fragment, why FragmentDrop) bool {
+func (r *Reassembler) spoil(d *datagram, f *fragment, why Drop) bool {
 	r.count(why, d.pieces, d.wire)
 	r.count(why, 1, f.wire)
 	r.clear(d)
@@ -56,14 +56,14 @@ func (r *reassembler) spoil(d *datagram, f *fragment, why FragmentDrop) bool {
 }
 
 // drop counts a datagram's fragments as lost and forgets it.
-func (r *reassembler) drop(d *datagram, why FragmentDrop) {
+func (r *Reassembler) drop(d *datagram, why Drop) {
 	r.count(why, d.pieces, d.wire)
 	r.clear(d)
 	r.forget(d)
 }
 
 // clear gives a datagram's memory back.
-func (r *reassembler) clear(d *datagram) {
+func (r *Reassembler) clear(d *datagram) {
 	for at := d.first; at != none; {
 		next := r.chunks.pieces[at].next
 		r.chunks.release(at)
@@ -75,7 +75,7 @@ func (r *reassembler) clear(d *datagram) {
 }
 
 // forget takes a datagram without pieces out of the table.
-func (r *reassembler) forget(d *datagram) {
+func (r *Reassembler) forget(d *datagram) {
 	delete(r.live, d.key)
 	if d.older == nil {
 		r.oldest = d.newer
@@ -91,7 +91,7 @@ func (r *reassembler) forget(d *datagram) {
 	r.spare = d
 }
 
-func (r *reassembler) count(why FragmentDrop, fragments, bytes int) {
+func (r *Reassembler) count(why Drop, fragments, bytes int) {
 	r.stats.FragmentsDropped[why] += uint64(fragments)
 	r.stats.FragmentBytesDropped[why] += uint64(bytes)
 }
