@@ -92,7 +92,7 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 		runtime.GOMAXPROCS(o.Run.Threads)
 	}
 	settings := o.settings()
-	p := &pipeline{log: logger, out: out, cores: newProcessors(o.Capture.BusyPoll > 0, o.Capture.RingWait), memory: memory{total: int64(o.Budgets.TotalMiB) << 20}}
+	p := &pipeline{log: logger, out: out, parts: newFragments(), cores: newProcessors(o.Capture.BusyPoll > 0, o.Capture.RingWait), memory: memory{total: int64(o.Budgets.TotalMiB) << 20}}
 	p.monitor = status.NewMonitor(status.Config{
 		Source:  status.Source{Snapshot: p.snapshot, Flows: p.flows},
 		Log:     logger,

@@ -22,6 +22,7 @@ import (
 type pipeline struct {
 	log     *slog.Logger
 	decoder *decap.Decoder
+	parts   *fragments
 	workers []*worker
 	bridge  *bridge.Bridge
 	counts  counts
@@ -109,6 +110,7 @@ func (p *pipeline) watchTarget(ctx context.Context) {
 // gets anything any more.
 func (p *pipeline) captureAll() error {
 	defer func() {
+		p.parts.flush()
 		for _, w := range p.workers {
 			w.stack.Shutdown()
 		}
@@ -136,6 +138,7 @@ const maxRingAge = 10 * time.Second
 // one packet, which is where the first of them belongs.
 func (p *pipeline) capture(from int) error {
 	var packet decap.Packet
+	var joined []byte // packets of the batch
 	batches := make([][]stack.Segment, len(p.workers))
 	ring := p.workers[from].ring
 	var load load
@@ -150,13 +153,12 @@ func (p *pipeline) capture(from int) error {
 		for i := range batches {
 			batches[i] = batches[i][:0]
 		}
+		joined = joined[:0]
 		p.counts.frames.Add(uint64(len(frames)))
 		bytes := 0
 		for _, frame := range frames {
 			bytes += len(frame)
-			reason := p.decoder.Decode(frame, &packet)
-			if reason != decap.OK {
-				p.counts.reasons[reason].Add(1)
+			if !p.decode(frame, &packet, &joined) {
 				continue
 			}
 			to := from
@@ -176,6 +178,24 @@ func (p *pipeline) capture(from int) error {
 		}
 		p.cores.batch(&load, bytes, age, ring.More(), now)
 	}
+}
+
+// decode takes the encapsulation off a frame and, where a datagram becomes whole by
+// it, joins that in memory, which is appended to. It is false where there is no
+// packet to go on with: why is counted.
+func (p *pipeline) decode(frame []byte, packet *decap.Packet, memory *[]byte) bool {
+	reason := p.decoder.Decode(frame, packet)
+	if reason == decap.InnerFragment {
+		if !p.parts.join(packet, memory) {
+			return false
+		}
+		reason = p.decoder.DecodeIP(packet.VNI, packet.IP, packet)
+	}
+	if reason != decap.OK {
+		p.counts.reasons[reason].Add(1)
+		return false
+	}
+	return true
 }
 
 // caughtUp is the time before which all that was captured is in the stacks.

@@ -38,7 +38,7 @@ func (p *pipeline) ringStats() (sum tap.Stats) {
 func (p *pipeline) snapshot() status.Snapshot {
 	s := status.Snapshot{
 		Time: time.Now(), Frames: p.counts.frames.Load(),
-		Ring: p.ringStats(), Stack: p.stackStats(), Bridge: p.bridge.Stats(), Target: p.bridge.Health(),
+		Ring: p.ringStats(), Inner: p.parts.stats(), Stack: p.stackStats(), Bridge: p.bridge.Stats(), Target: p.bridge.Health(),
 	}
 	for r := range s.Decap {
 		s.Decap[r] = p.counts.reasons[r].Load()
@@ -91,6 +91,7 @@ func (p *pipeline) reportEvery(ctx context.Context, interval time.Duration) {
 func (p *pipeline) look() *status.Snapshot {
 	s, problems := p.monitor.Look()
 	p.memory.follow(s.Stack.Flows)
+	p.parts.expire()
 	p.cores.look(s.Time)
 	if n := p.out.lostLines(); n > 0 {
 		p.log.Warn("lines of the log are lost, as nobody took them", "count", n)
@@ -127,6 +128,11 @@ func (p *pipeline) report() {
 	for r := range defrag.Drops {
 		attrs = some(attrs, "drop_fragment_"+r.String(), ring.FragmentsDropped[r])
 	}
+	for r := range defrag.Drops {
+		attrs = some(attrs, "drop_inner_fragment_"+r.String(), now.Inner.FragmentsDropped[r])
+	}
+	attrs = some(attrs, "fragments_held", now.Inner.FragmentsHeld)
+	attrs = some(attrs, "fragments_merged", now.Inner.FragmentsReassembled-now.Inner.Reassembled)
 	for d := range stack.NumDrops {
 		attrs = some(attrs, "drop_"+d.String(), st.Dropped[d])
 		attrs = some(attrs, "bytes_dropped_"+d.String(), st.DroppedBytes[d])

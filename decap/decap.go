@@ -97,8 +97,12 @@ func New(c Config) (*Decoder, error) {
 
 // Decode takes the encapsulation off an Ethernet frame as a packet socket gives
 // it, with its outer VLAN tags in band or already stripped. It writes p only
-// when it returns [OK], and then p.IP aliases frame and is valid as long as
-// frame is.
+// when it returns [OK] or [InnerFragment], and then p.IP aliases frame and is valid
+// as long as frame is.
+//
+// A fragment has a VNI of ours, but its ports are not known: p has its VNI and, from
+// the fragment's IP header to the end of the mirrored frame, its IP. Once the
+// fragments of a datagram are put together, [Decoder.DecodeIP] goes on.
 //
 // The outer lengths bound the mirrored frame, but where they reach beyond what
 // was captured the packet is still judged by what is there. The checks run from
@@ -130,6 +134,9 @@ func (d *Decoder) Decode(frame []byte, p *Packet) Reason {
 	}
 	own, off, unsized, r = inner.ip(etherType, b)
 	if r != OK {
+		if r == InnerFragment {
+			*p = Packet{VNI: vni, IP: b[:len(b):len(b)]}
+		}
 		return r
 	}
 	n := min(own, len(b))
@@ -139,6 +146,31 @@ func (d *Decoder) Decode(frame []byte, p *Packet) Reason {
 		return r
 	}
 	*p = Packet{VNI: vni, IP: b, TCP: off, Truncated: n < own || unsized && missing > 0, FromServer: fromServer}
+	return OK
+}
+
+// DecodeIP is the last step of Decode: it finds the TCP packet in an IP packet that
+// was put together of fragments which came under vni. p.IP aliases ip. What is a
+// fragment still is [InnerFragment], and does not write p.
+func (d *Decoder) DecodeIP(vni uint32, ip []byte, p *Packet) Reason {
+	if len(ip) == 0 {
+		return InnerTruncated
+	}
+	etherType := uint16(etherTypeIPv4)
+	if ip[0]>>4 == 6 {
+		etherType = etherTypeIPv6
+	}
+	own, off, _, r := inner.ip(etherType, ip)
+	if r != OK {
+		return r
+	}
+	n := min(own, len(ip))
+	ip = ip[:n:n]
+	fromServer, r := d.tcp(ip, own, off)
+	if r != OK {
+		return r
+	}
+	*p = Packet{VNI: vni, IP: ip, TCP: off, Truncated: n < own, FromServer: fromServer}
 	return OK
 }
 

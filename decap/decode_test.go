@@ -58,11 +58,31 @@ func testRefused(t *testing.T, rows []refused) {
 			if r := d.Decode(row.frame, &p); r != row.want {
 				t.Errorf("reason is %v, want %v", r, row.want)
 			}
+			if row.want == decap.InnerFragment {
+				checkFragment(t, d, row.frame, p)
+				p = untouched
+			}
 			if diff := cmp.Diff(untouched, p); diff != "" {
 				t.Errorf("a refused frame wrote the packet:\n%s", diff)
 			}
 			checkParts(t, row.frame, p, row.want)
 		})
+	}
+}
+
+// checkFragment: of a fragment the packet is the end of the frame, and a fragment
+// for DecodeIP too.
+func checkFragment(t *testing.T, d *decap.Decoder, frame []byte, p decap.Packet) {
+	t.Helper()
+	if p.TCP != 0 || p.Truncated || p.FromServer || !bytes.HasSuffix(frame, p.IP) || cap(p.IP) != len(p.IP) {
+		t.Fatalf("the fragment is %+v", p)
+	}
+	again := p
+	if r := d.DecodeIP(p.VNI, p.IP, &again); r != decap.InnerFragment {
+		t.Fatalf("by itself the fragment is %v", r)
+	}
+	if diff := cmp.Diff(p, again); diff != "" {
+		t.Fatalf("the fragment was written to:\n%s", diff)
 	}
 }
 

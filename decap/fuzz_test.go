@@ -44,6 +44,13 @@ func checkInvariants(t *testing.T, d *decap.Decoder, frame []byte) {
 		t.Fatalf("%v: the frame was changed", r)
 	}
 	checkParts(t, frame, p, r)
+	if r == decap.InnerFragment {
+		var again decap.Packet
+		if !bytes.Contains(frame, p.IP) || d.DecodeIP(p.VNI, p.IP, &again) != r || again.IP != nil {
+			t.Fatalf("the fragment is %+v, by itself %+v", p, again)
+		}
+		return
+	}
 	if r != decap.OK {
 		if r >= decap.NumReasons || p.IP != nil {
 			t.Fatalf("reason %d, packet %+v", r, p)
@@ -54,6 +61,9 @@ func checkInvariants(t *testing.T, d *decap.Decoder, frame []byte) {
 	checkTCP(t, p)
 
 	var again decap.Packet
+	if r := d.DecodeIP(p.VNI, p.IP, &again); r != decap.OK {
+		t.Fatalf("by itself: %v", r)
+	}
 	if r := d.Decode(canonical(p), &again); r != decap.OK {
 		t.Fatalf("encapsulated afresh: %v", r)
 	}

@@ -42,7 +42,8 @@ const (
 	InnerTooDeep
 	// InnerMalformed: an inner version or length that contradicts its header.
 	InnerMalformed
-	// InnerFragment: the mirrored packet is a fragment that carries TCP.
+	// InnerFragment: the mirrored packet is a fragment that carries TCP, or may,
+	// and could not be put together with others for the headers before it.
 	InnerFragment
 	// InnerNotTCP: the mirrored packet carries something other than TCP.
 	InnerNotTCP

@@ -73,6 +73,7 @@ func lostPackets(s *Snapshot) map[string]uint64 {
 	}
 	put("ring_full", s.Ring.Drops)
 	put("fragment", s.fragments())
+	put("lost_inner_fragment", s.innerFragments())
 	for r := range decap.NumReasons {
 		if r.Broken() {
 			put(r.String(), s.Decap[r])

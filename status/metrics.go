@@ -39,7 +39,8 @@ func each(name, label, help string, values func(*Snapshot, func(string, float64)
 // metrics are all of them, but for the histograms and what Go's own collectors
 // tell. Every counter counts since the start.
 //
-//	tap_packets = decap_dropped_packets + stack_packets
+//	tap_packets + defrag_joined_packets = decap_dropped_packets + stack_packets + defrag_fragments
+//	defrag_fragments = defrag_joined_fragments + defrag_dropped_fragments + defrag_held_fragments
 //	stack_packets = stack_forwarded_packets + stack_held_packets + stack_dropped_packets
 //	stack_bytes = bridge_written_bytes + stack_held_bytes + stack_dropped_bytes
 //	stack_streams = bridge_connections + bridge_streams_ended
@@ -78,6 +79,20 @@ var metrics = []metric{
 				put(r.String(), float64(s.Decap[r]))
 			}
 		}),
+	count("netmirror_defrag_fragments_total", "IP fragments of mirrored packets, that may be of the service.",
+		func(s *Snapshot) uint64 { return s.Inner.FragmentsReceived }),
+	count("netmirror_defrag_joined_fragments_total", "Fragments of mirrored packets that were put together.",
+		func(s *Snapshot) uint64 { return s.Inner.FragmentsReassembled }),
+	count("netmirror_defrag_joined_packets_total", "Mirrored packets that fragments were put together to.",
+		func(s *Snapshot) uint64 { return s.Inner.Reassembled }),
+	each("netmirror_defrag_dropped_fragments_total", "reason", "Fragments of mirrored packets that never became whole.",
+		func(s *Snapshot, put func(string, float64)) {
+			for d := range defrag.Drops {
+				put(d.String(), float64(s.Inner.FragmentsDropped[d]))
+			}
+		}),
+	gauge("netmirror_defrag_held_fragments", "Fragments of mirrored packets that wait for the rest.",
+		func(s *Snapshot) float64 { return float64(s.Inner.FragmentsHeld) }),
 	count("netmirror_stack_packets_total", "TCP packets of the service, both directions.",
 		func(s *Snapshot) uint64 { return s.Stack.Packets }),
 	count("netmirror_stack_forwarded_packets_total", "Client packets whose bytes (or SYN, FIN, RST) went into a stream.",

@@ -77,7 +77,7 @@ func reference(t *testing.T) string {
 		{"Reasons of the stack", "netmirror_stack_dropped_packets_total` and `netmirror_stack_dropped_bytes_total", "loss", stackReasons(t)},
 		{"Outcomes", "netmirror_bridge_streams_ended_total", "loss", bridgeOutcomes(t)},
 		{"Reasons of the decapsulation", "netmirror_decap_dropped_packets_total", "may be ours", decapReasons(t)},
-		{"Fragments", "netmirror_tap_dropped_fragments_total", "loss", fragmentReasons(t)},
+		{"Fragments", "netmirror_tap_dropped_fragments_total` and `netmirror_defrag_dropped_fragments_total", "loss", fragmentReasons(t)},
 	} {
 		fmt.Fprintf(&w, "\n## %s\n\n`%s`\n\n| value | %s | meaning |\n|---|---|---|\n", s.title, s.metric, s.head)
 		for _, m := range s.meanings {

@@ -25,6 +25,7 @@ type Snapshot struct {
 	Frames uint64                   // handed over by the capture
 	Decap  [decap.NumReasons]uint64 // of them, those that went no further, by reason; OK is 0
 
+	Inner       defrag.Stats // of the mirrored packets' fragments, which were packets handed over
 	Ring        tap.Stats
 	RingWaiting int // blocks of the ring that wait for netmirror, or are being read
 	RingBlocks  int // blocks that there are
@@ -57,8 +58,13 @@ func (s *Snapshot) broken() (n uint64) {
 }
 
 // fragments is how many outer fragments never became a packet.
-func (s *Snapshot) fragments() (n uint64) {
-	for d, count := range s.Ring.FragmentsDropped {
+func (s *Snapshot) fragments() uint64 { return lostFragments(&s.Ring.FragmentStats) }
+
+// innerFragments is how many fragments of mirrored packets never became whole.
+func (s *Snapshot) innerFragments() uint64 { return lostFragments(&s.Inner) }
+
+func lostFragments(s *defrag.Stats) (n uint64) {
+	for d, count := range s.FragmentsDropped {
 		if defrag.Drop(d) != defrag.DropDuplicate {
 			n += count
 		}

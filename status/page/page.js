@@ -30,6 +30,7 @@
 	const LOSSES = {
 		ring_full: "found the ring full",
 		fragment: "outer fragments that never became whole",
+		lost_inner_fragment: "fragments of mirrored packets that never became whole",
 		gap: "behind one that the mirror lost",
 		truncated: "cut by the mirror",
 		inner_truncated: "cut by the mirror, in the headers",
