@@ -9,6 +9,8 @@ const (
 	keptMethod = 8
 	// maxDigits is how many digits each part of a version may have.
 	maxDigits = 3
+	// http11 is the usual version.
+	http11 = "HTTP/1.1"
 )
 
 // The parts of a request line.
@@ -52,13 +54,14 @@ func (l *requestLine) feed(b []byte) (n int, verdict Likeness) {
 		l.part = inMethod
 	}
 	if l.part == inMethod {
-		for n < len(b) && tchar[b[n]] && l.length <= maxMethod {
-			if l.length < keptMethod {
-				l.method[l.length] = b[n]
-			}
-			l.length++
+		from := n
+		for n < len(b) && n-from <= maxMethod && tchar[b[n]] {
 			n++
 		}
+		if l.length < keptMethod {
+			copy(l.method[l.length:], b[from:n])
+		}
+		l.length += uint16(n - from)
 		switch {
 		case l.length > maxMethod:
 			return n, Contradicts
@@ -104,15 +107,23 @@ func (l *requestLine) feedWords(b []byte) (n int, verdict Likeness) {
 func (l *requestLine) feedWord(b []byte) (n int) {
 	if !l.inWord {
 		l.inWord, l.words, l.version = true, min(l.words+1, 2), version{}
-	}
-	for n < len(b) && b[n] > ' ' && b[n] != 0x7f {
-		if l.version.state != notVersion {
-			l.version.step(b[n])
+		if len(b) > len(http11) && string(b[:len(http11)]) == http11 {
+			l.version, n = version{state: inMinor, length: 1, major: 1, minor: 1}, len(http11)
 		}
+	}
+	for n < len(b) && l.version.state != notVersion && inside(b[n]) {
+		l.version.step(b[n])
+		n++
+	}
+	for n < len(b) && inside(b[n]) {
 		n++
 	}
 	return n
 }
+
+// inside reports whether c can be within a word: no space, and no control
+// character.
+func inside(c byte) bool { return c > ' ' && c != 0x7f }
 
 // complete reports whether the line could end here.
 func (l *requestLine) complete() bool { return l.words == 2 && l.version.state == inMinor }
