@@ -117,6 +117,7 @@ func (p *pipeline) report() {
 		"target_conns", br.Open,
 		"bytes_received", st.Bytes,
 		"bytes_forwarded", br.BytesWritten,
+		"missing_bytes", st.MissingBytes,
 		"bytes_held", st.BytesHeld,
 	}
 	for outcome, n := range br.Outcomes {
@@ -137,6 +138,8 @@ func (p *pipeline) report() {
 		attrs = some(attrs, "drop_"+d.String(), st.Dropped[d])
 		attrs = some(attrs, "bytes_dropped_"+d.String(), st.DroppedBytes[d])
 	}
+	attrs = some(attrs, "server_bytes", st.ServerBytes)
+	attrs = some(attrs, "holes", st.Holes)
 	attrs = some(attrs, "picked_up", st.PickedUp)
 	attrs = some(attrs, "spliced_holes", st.Spliced)
 	attrs = some(attrs, "spliced_bytes", st.SplicedBytes)

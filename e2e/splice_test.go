@@ -56,6 +56,17 @@ func TestSpliceClosesTheHoles(t *testing.T) {
 			if n := b["spliced_holes"]; holes == 0 || n < int64(holes) {
 				t.Errorf("%d holes were spliced, and the mirror left %d between what came", n, holes)
 			}
+			if !tt.opts.BothDirections {
+				return // what is lost at a stream's end is not known
+			}
+			// A FIN that was lost counts as one byte.
+			lost := s.origin.Received() - b["bytes_forwarded"]
+			if n := b["missing_bytes"]; n < lost || n > lost+conns {
+				t.Errorf("%d bytes are missing, of which the service got %d more than the target", n, lost)
+			}
+			if n := b["server_bytes"]; n == 0 {
+				t.Error("no byte of the service's answers was counted")
+			}
 		})
 	}
 }

@@ -21,6 +21,7 @@ type Sample struct {
 	Packets        uint64 `json:"packets"`
 	BytesReceived  uint64 `json:"bytes_received"`
 	BytesForwarded uint64 `json:"bytes_forwarded"`
+	MissingBytes   uint64 `json:"missing_bytes"`
 	Streams        uint64 `json:"streams"` // opened
 
 	Flows       int     `json:"flows"`       // at the moment, like those below
@@ -45,7 +46,7 @@ var whole = map[string]bool{"complete": true, "client-reset": true, "server-rese
 func sample(s *Snapshot, t timeline) Sample {
 	return Sample{
 		T: t.milli(s.Time), Packets: s.Frames,
-		BytesReceived: s.Stack.Bytes, BytesForwarded: s.Bridge.BytesWritten,
+		BytesReceived: s.Stack.Bytes, BytesForwarded: s.Bridge.BytesWritten, MissingBytes: s.Stack.MissingBytes,
 		Streams: s.Stack.FlowsOpened, Flows: s.Stack.Flows, Connections: s.Bridge.Open,
 		Held: s.Stack.BytesHeld, Ring: s.RingUse(),
 		Lost: lostPackets(s), Cut: cutStreams(s),

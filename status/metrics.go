@@ -107,13 +107,21 @@ var metrics = []metric{
 		func(s *Snapshot) float64 { return float64(s.Stack.Held) }),
 	count("netmirror_stack_bytes_total", "The clients' payload as received, repeats included.",
 		func(s *Snapshot) uint64 { return s.Stack.Bytes }),
-	each("netmirror_stack_dropped_bytes_total", "reason", "Payload that went into no stream.",
+	count("netmirror_stack_server_bytes_total", "The servers' payload as received, of which nothing is forwarded.",
+		func(s *Snapshot) uint64 { return s.Stack.ServerBytes }),
+	each("netmirror_stack_dropped_bytes_total", "reason", "The clients' payload that went into no stream.",
 		func(s *Snapshot, put func(string, float64)) {
 			for d := range stack.NumDrops {
-				put(d.String(), float64(s.Stack.DroppedBytes[d]))
+				if d != stack.DropReverse { // which is the servers'
+					put(d.String(), float64(s.Stack.DroppedBytes[d]))
+				}
 			}
 		}),
-	gauge("netmirror_stack_held_bytes", "Payload that waits for a missing packet or for the target.",
+	count("netmirror_stack_missing_bytes_total", "The clients' bytes that the mirror lost or cut: the size of the holes in streams that were given up.",
+		func(s *Snapshot) uint64 { return s.Stack.MissingBytes }),
+	count("netmirror_stack_holes_total", "Holes in streams that were given up.",
+		func(s *Snapshot) uint64 { return s.Stack.Holes }),
+	gauge("netmirror_stack_held_bytes", "The clients' payload that waits for a missing packet or for the target.",
 		func(s *Snapshot) float64 { return float64(s.Stack.BytesHeld) }),
 	gauge("netmirror_stack_flows", "Connections that are followed.",
 		func(s *Snapshot) float64 { return float64(s.Stack.Flows) }),
@@ -123,7 +131,7 @@ var metrics = []metric{
 		func(s *Snapshot) uint64 { return s.Stack.PickedUp }),
 	count("netmirror_stack_spliced_holes_total", "With --on-gap splice: how often a stream was altered.",
 		func(s *Snapshot) uint64 { return s.Stack.Spliced }),
-	count("netmirror_stack_spliced_bytes_total", "With --on-gap splice: what is missing in the streams.",
+	count("netmirror_stack_spliced_bytes_total", "With --on-gap splice: what is missing in the streams; it is in the missing bytes too.",
 		func(s *Snapshot) uint64 { return s.Stack.SplicedBytes }),
 	count("netmirror_stack_forgotten_attempts_total", "Connection attempts forgotten to remember newer ones.",
 		func(s *Snapshot) uint64 { return s.Stack.HalfOpenLost }),

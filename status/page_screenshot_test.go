@@ -51,6 +51,7 @@ func (d *busyDay) pass(seconds, left float64) {
 	s.Frames += frames
 	s.Stack.Packets += frames
 	s.Stack.Bytes += about(9e6 * load)
+	s.Stack.ServerBytes += about(31e6 * load)
 	s.Bridge.BytesWritten += about(8.8e6 * load)
 	s.Stack.Dropped[stack.DropNoPayload] += frames / 2
 	s.Stack.Dropped[stack.DropMidStream] += about(0.8)
@@ -65,6 +66,8 @@ func (d *busyDay) pass(seconds, left float64) {
 	if lossy {
 		s.Bridge.Outcomes["gap"] += about(1.5)
 		s.Stack.Dropped[stack.DropGap] += about(22)
+		s.Stack.Holes += about(1.5)
+		s.Stack.MissingBytes += about(2200)
 		s.Bridge.Outcomes["target-closed"] += about(0.4)
 		s.Stack.Dropped[stack.DropTargetEnded] += about(5)
 		s.Stack.BytesHeld *= 9

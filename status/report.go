@@ -37,6 +37,9 @@ type totals struct {
 	PacketsForwarded uint64            `json:"packets_forwarded"`
 	BytesReceived    uint64            `json:"bytes_received"`
 	BytesForwarded   uint64            `json:"bytes_forwarded"`
+	ServerBytes      uint64            `json:"server_bytes"`
+	Holes            uint64            `json:"holes"`
+	MissingBytes     uint64            `json:"missing_bytes"`
 	Streams          uint64            `json:"streams"`
 	PickedUp         uint64            `json:"picked_up"`
 	Ended            map[string]uint64 `json:"ended"` // streams by outcome, all of them
@@ -59,7 +62,8 @@ func (m *Monitor) report() report {
 		Target: target{Address: m.cfg.Target, State: "unknown", Connections: s.Bridge.Open, Dials: s.Bridge.Dials, DialErrors: s.Bridge.DialErrors},
 		Totals: totals{
 			Packets: s.Frames, PacketsForwarded: s.Stack.Used,
-			BytesReceived: s.Stack.Bytes, BytesForwarded: s.Bridge.BytesWritten,
+			BytesReceived: s.Stack.Bytes, BytesForwarded: s.Bridge.BytesWritten, ServerBytes: s.Stack.ServerBytes,
+			Holes: s.Stack.Holes, MissingBytes: s.Stack.MissingBytes,
 			Streams: s.Stack.FlowsOpened, PickedUp: s.Stack.PickedUp, Ended: s.Bridge.Outcomes, Lost: lostPackets(s),
 			Flows: s.Stack.Flows, PacketsHeld: s.Stack.Held, BytesHeld: s.Stack.BytesHeld,
 			RingWaiting: s.RingWaiting, RingBlocks: s.RingBlocks,
