@@ -23,7 +23,7 @@ type Config struct {
 	DialTimeout time.Duration
 
 	// Retries is how many attempts follow a failed first one before the stream
-	// is given up as target-refused. 0 means 2, below 0 none.
+	// is given up: as target-refused, or as no-descriptor or no-port where it is this host that failed. 0 means 2, below 0 none.
 	Retries int
 
 	// RetryDelay is the pause before the first retry; it doubles with each

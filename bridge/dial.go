@@ -3,16 +3,18 @@ package bridge
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
-	"sync"
 	"time"
 )
 
 // Check dials the target once and hangs up: nil where it answers. It is not
-// counted in Stats, but Health tells what it found.
+// counted in Stats, but Health tells what it found. The error is ErrNoDescriptor
+// or ErrNoPort where it is this host that failed.
 func (b *Bridge) Check(ctx context.Context) error {
 	c, err := b.dialOnce(ctx)
+	if local := localFailure(err); local != nil {
+		return fmt.Errorf("%w: %w", local, err)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			b.outage.health.note(time.Now(), err)
@@ -70,49 +72,4 @@ func (b *Bridge) dialOnce(ctx context.Context) (*net.TCPConn, error) {
 		return nil, err
 	}
 	return tc, nil
-}
-
-// outagePeriod is the least time between two warnings about a target.
-const outagePeriod = time.Minute
-
-// outage turns refused streams into a bounded log: a warning at first, one a
-// minute while it lasts, and a line when it is over.
-type outage struct {
-	log    *slog.Logger
-	target string
-	health health
-
-	mu      sync.Mutex // guards the fields below
-	down    bool       // a warning was logged and no answer since
-	refusal uint64     // streams refused since the last warning
-	next    time.Time  // no warning before
-}
-
-// refused notes that a stream found no target.
-func (o *outage) refused(now time.Time, err error) {
-	o.health.note(now, err)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.refusal++
-	if now.Before(o.next) {
-		return
-	}
-	msg := "target does not answer"
-	if o.down {
-		msg = "target still does not answer"
-	}
-	o.log.Warn(msg, "dst", o.target, "streams", o.refusal, "err", err)
-	o.down, o.refusal, o.next = true, 0, now.Add(outagePeriod)
-}
-
-// answered notes that the target took a connection.
-func (o *outage) answered() {
-	o.health.note(time.Now(), nil)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.down {
-		return
-	}
-	o.down = false
-	o.log.Info("target answers again", "dst", o.target, "streams_refused_since_warning", o.refusal)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -71,9 +72,6 @@ func TestCheck(t *testing.T) {
 func TestRefusedStream(t *testing.T) {
 	dead := newTarget(t)
 	dead.Close()
-	refuse := func(err error) func(context.Context, string, string) (net.Conn, error) {
-		return func(context.Context, string, string) (net.Conn, error) { return nil, err }
-	}
 	for _, row := range []struct {
 		name   string
 		config Config
@@ -82,7 +80,6 @@ func TestRefusedStream(t *testing.T) {
 		{"is dialled three times by default", Config{RetryDelay: time.Millisecond}, 3},
 		{"is dialled as often as configured", Config{RetryDelay: time.Millisecond, Retries: 4}, 5},
 		{"is dialled once without retries", Config{Retries: -1}, 1},
-		{"has no descriptor left", Config{Retries: -1, Dial: refuse(syscall.EMFILE)}, 1},
 		{"gets no answer in time", Config{Retries: -1, DialTimeout: 30 * time.Millisecond,
 			Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				<-ctx.Done()
@@ -101,6 +98,63 @@ func TestRefusedStream(t *testing.T) {
 			want(t, "outcome", s.outcome(t), "target-refused")
 			want(t, "Dials", h.Stats().Dials, row.dials)
 			want(t, "DialErrors", h.Stats().DialErrors, row.dials)
+		})
+	}
+}
+
+// TestLocalFailures: where this host is out of what a connection takes, that is
+// what is said, and nothing about the target.
+func TestLocalFailures(t *testing.T) {
+	socket := func(err error) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", err)}
+	}
+	files := "no file descriptor is left to connect to the target with"
+	for _, row := range []struct {
+		name, outcome string
+		err, is       error
+		log           []string
+	}{
+		{"the process has no descriptor left", "no-descriptor", socket(syscall.EMFILE), ErrNoDescriptor,
+			[]string{"WARN " + files, "INFO there are file descriptors for the target's connections again"}},
+		{"the host has none left", "no-descriptor", socket(syscall.ENFILE), ErrNoDescriptor,
+			[]string{"WARN " + files, "INFO there are file descriptors for the target's connections again"}},
+		{"none is left to look up the name with", "no-descriptor",
+			&net.OpError{Op: "dial", Err: &net.DNSError{Err: "dial udp 127.0.0.53:53: socket: too many open files", Name: "shadow"}}, ErrNoDescriptor,
+			[]string{"WARN " + files, "INFO there are file descriptors for the target's connections again"}},
+		{"no port is left", "no-port", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}, ErrNoPort,
+			[]string{"WARN no local port is left to connect to the target from", "INFO there are local ports for the target's connections again"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			g := newTarget(t)
+			var fails atomic.Bool
+			fails.Store(true)
+			var l lines
+			h := serve(t, Config{Target: g.addr(), Retries: -1, Logger: slog.New(&l),
+				Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if fails.Load() {
+						return nil, row.err
+					}
+					return new(net.Dialer).DialContext(ctx, network, addr)
+				}})
+			for range 3 {
+				want(t, "outcome", h.open(t, []byte("unheard")).outcome(t), row.outcome)
+			}
+			if err := h.Check(t.Context()); !errors.Is(err, row.is) || strings.Contains(err.Error(), "answer") {
+				t.Errorf("Check: %v", err)
+			}
+			if k := h.Health(); k.Tried {
+				t.Errorf("it is held against the target: %+v", k)
+			}
+			fails.Store(false)
+			s := h.open(t)
+			g.accept(t).Close()
+			s.end(io.EOF)
+			want(t, "outcome", s.outcome(t), "complete")
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if !slices.Equal(l.text, row.log) {
+				t.Errorf("logged %q", l.text)
+			}
 		})
 	}
 }

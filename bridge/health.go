@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Health is what is known of the target.
+// Health is what is known of the target. Attempts that failed for want of a file
+// descriptor or a local port are none: they say nothing about it.
 type Health struct {
 	Tried   bool      // there has been an attempt to connect whose end is known
 	Answers bool      // the last one succeeded

@@ -13,6 +13,8 @@ const (
 	clientReset                  // the client reset its connection
 	gap                          // a hole in the mirror was given up
 	targetRefused                // no attempt to connect succeeded
+	noDescriptor                 // this host had no file descriptor left to connect with
+	noPort                       // this host had no local port, or address, left to connect from
 	targetClosed                 // the target reset or closed the connection before the client's end
 	targetSlow                   // the target took nothing for too long
 	idle                         // the client was silent for too long
@@ -26,7 +28,8 @@ const (
 
 var outcomeNames = [outcomeCount]string{
 	complete: "complete", clientReset: "client-reset", gap: "gap",
-	targetRefused: "target-refused", targetClosed: "target-closed", targetSlow: "target-slow",
+	targetRefused: "target-refused", noDescriptor: "no-descriptor", noPort: "no-port",
+	targetClosed: "target-closed", targetSlow: "target-slow",
 	idle: "idle", shed: "shed", shutdown: "shutdown", replaced: "replaced",
 	serverReset: "server-reset", failed: "error",
 }
@@ -61,6 +64,7 @@ type Stats struct {
 
 	Dials      uint64 // connect attempts for streams, retries included
 	DialErrors uint64 // those that failed
+	MaxConns   int    // how many streams may be open at a time
 
 	ClosedFirst uint64 // streams whose target closed its side before the client did
 
@@ -90,6 +94,7 @@ func (b *Bridge) Stats() Stats {
 		TurnedAway:     n.turnedAway.Load(),
 		Dials:          n.dials.Load(),
 		DialErrors:     n.dialErrors.Load(),
+		MaxConns:       b.cfg.MaxConns,
 		ClosedFirst:    n.closedFirst.Load(),
 		BytesRead:      n.read.Load(),
 		BytesWritten:   n.written.Load(),

@@ -58,7 +58,7 @@ func (s *stream) run(ctx context.Context) {
 			s.finish(shutdown)
 			return
 		}
-		s.finish(targetRefused)
+		s.finish(dialOutcome(err))
 		return
 	}
 	if !s.attach(out) {

@@ -319,7 +319,7 @@ func readProblems(t *testing.T) map[string]problem {
 				loss = true
 			}
 		}
-		if len(strs) == 3 {
+		if _, list := lit.Type.(*ast.ArrayType); len(strs) == 3 && !list {
 			found[strs[0]] = problem{strs[1], strs[2], loss}
 		}
 		return true

@@ -137,13 +137,15 @@ var metrics = []metric{
 		func(s *Snapshot) uint64 { return s.Stack.HalfOpenLost }),
 	gauge("netmirror_bridge_connections", "Streams that have a connection to the target, or are getting one.",
 		func(s *Snapshot) float64 { return float64(s.Bridge.Open) }),
+	gauge("netmirror_bridge_max_connections", "Streams that may have one at a time: --max-conns, or fewer where the limit of open files is lower.",
+		func(s *Snapshot) float64 { return float64(s.Bridge.MaxConns) }),
 	each("netmirror_bridge_streams_ended_total", "outcome", "Streams by how they ended.",
 		func(s *Snapshot, put func(string, float64)) {
 			for _, name := range outcomes(s) {
 				put(name, float64(s.Bridge.Outcomes[name]))
 			}
 		}),
-	count("netmirror_bridge_turned_away_streams_total", "Streams beyond --max-conns, which end as shed.",
+	count("netmirror_bridge_turned_away_streams_total", "Streams beyond netmirror_bridge_max_connections, which end as shed.",
 		func(s *Snapshot) uint64 { return s.Bridge.TurnedAway }),
 	count("netmirror_bridge_dials_total", "Attempts to connect to the target, retries included.",
 		func(s *Snapshot) uint64 { return s.Bridge.Dials }),

@@ -19,6 +19,8 @@
 		"shutdown": "open when netmirror ended",
 		"gap": "reset: the mirror lost a packet",
 		"target-refused": "given up: the target took no connection",
+		"no-descriptor": "given up: no file descriptor was left for a connection",
+		"no-port": "given up: no local port was left for a connection",
 		"target-closed": "the target ended the connection before the client did",
 		"target-slow": "reset: the target took nothing for too long",
 		"shed": "reset: a budget or --max-conns was spent",

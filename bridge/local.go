@@ -1,0 +1,42 @@
+package bridge
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"syscall"
+)
+
+// Failures to connect that are not the target's: this host ran out of what a
+// connection takes. They say nothing about the target.
+var (
+	ErrNoDescriptor = errors.New("bridge: no file descriptor left")
+	ErrNoPort       = errors.New("bridge: no local port left")
+)
+
+// localFailure is ErrNoDescriptor or ErrNoPort where an attempt to connect failed
+// for that, else nil.
+func localFailure(err error) error {
+	var lookup *net.DNSError // it has the text of its cause alone
+	is := func(cause syscall.Errno) bool {
+		return errors.Is(err, cause) || errors.As(err, &lookup) && strings.Contains(lookup.Err, cause.Error())
+	}
+	switch {
+	case is(syscall.EMFILE), is(syscall.ENFILE):
+		return ErrNoDescriptor
+	case is(syscall.EADDRNOTAVAIL):
+		return ErrNoPort
+	}
+	return nil
+}
+
+// dialOutcome is how a stream ends whose last attempt to connect failed with err.
+func dialOutcome(err error) outcome {
+	switch localFailure(err) {
+	case ErrNoDescriptor:
+		return noDescriptor
+	case ErrNoPort:
+		return noPort
+	}
+	return targetRefused
+}

@@ -1,0 +1,90 @@
+package bridge
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// outagePeriod is the least time between two warnings about the same cause.
+const outagePeriod = time.Minute
+
+// outage turns streams that got no connection into a bounded log: for each cause
+// a warning at first, one a minute while it lasts, and a line when it is over.
+type outage struct {
+	log    *slog.Logger
+	target string
+	health health
+
+	mu    sync.Mutex // guards spell
+	spell [len(causes)]spell
+}
+
+// spell is how long a cause has been keeping streams from the target.
+type spell struct {
+	down    bool      // a warning was logged and no answer since
+	refusal uint64    // streams given up since the last warning
+	next    time.Time // no warning before
+}
+
+// causes are why a stream gets no connection, in words.
+var causes = [...]struct {
+	outcome             outcome
+	begins, lasts, over string
+	do                  string
+}{
+	{targetRefused, "target does not answer", "target still does not answer", "target answers again", ""},
+	{noDescriptor, "no file descriptor is left to connect to the target with", "still no file descriptor is left to connect to the target with",
+		"there are file descriptors for the target's connections again",
+		"raise the limit of open files (LimitNOFILE= in the unit, ulimit -n in a shell), or lower --max-conns"},
+	{noPort, "no local port is left to connect to the target from", "still no local port is left to connect to the target from",
+		"there are local ports for the target's connections again",
+		"widen net.ipv4.ip_local_port_range, or see why the target keeps so many connections open"},
+}
+
+// refused notes that a stream got no connection.
+func (o *outage) refused(now time.Time, err error) {
+	why := dialOutcome(err)
+	if why == targetRefused {
+		o.health.note(now, err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range causes {
+		if causes[i].outcome == why {
+			o.warn(i, now, err)
+		}
+	}
+}
+
+// warn counts a stream of a cause, and logs it if it is time. o.mu is held.
+func (o *outage) warn(i int, now time.Time, err error) {
+	s, c := &o.spell[i], &causes[i]
+	s.refusal++
+	if now.Before(s.next) {
+		return
+	}
+	msg := c.begins
+	if s.down {
+		msg = c.lasts
+	}
+	args := []any{"dst", o.target, "streams", s.refusal, "err", err}
+	if c.do != "" {
+		args = append(args, "do", c.do)
+	}
+	o.log.Warn(msg, args...)
+	*s = spell{down: true, next: now.Add(outagePeriod)}
+}
+
+// answered notes that the target took a connection.
+func (o *outage) answered() {
+	o.health.note(time.Now(), nil)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.spell {
+		if s := &o.spell[i]; s.down {
+			s.down = false
+			o.log.Info(causes[i].over, "dst", o.target, "streams_refused_since_warning", s.refusal)
+		}
+	}
+}
