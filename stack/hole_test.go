@@ -124,6 +124,22 @@ func TestHolesAreGivenUpInTime(t *testing.T) {
 	}
 }
 
+// Below 0, no packet may wait but for the grace.
+func TestNoPacketMayWait(t *testing.T) {
+	s := newTimed(t, func(c *Config) { c.MaxPending, c.Midstream = -1, MidstreamOff })
+	c := newClient(t, 3)
+	s.Inject(append(c.opening(), c.data(10, []byte("behind"))))
+	s.pass(30 * time.Millisecond)
+	if s.open() != 1 {
+		t.Error("given up before 30 ms")
+	}
+	s.pass(40 * time.Millisecond)
+	if s.open() != 0 {
+		t.Error("not given up after 70 ms")
+	}
+	s.is(c, text("", EndGap))
+}
+
 func TestHolesThatAreFilled(t *testing.T) {
 	for _, tc := range []struct {
 		name   string

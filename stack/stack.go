@@ -41,8 +41,8 @@ type Config struct {
 	Checksums Checksums
 
 	// MaxPending is how many packets may wait behind a hole before it is
-	// given up (default 128), though not before Grace (default 50 ms) has
-	// passed, which a packet that is only late gets in any case.
+	// given up, though not before Grace (default 50 ms) has passed, which a
+	// packet that is only late gets in any case. 0 means 128, below 0 none.
 	MaxPending int
 	Grace      time.Duration
 	// GapTimeout is when a hole is given up at the latest (default 1 s).
@@ -78,7 +78,10 @@ func (c *Config) setDefaults() error {
 	setDefault(&c.FlowBytes, 4<<20)
 	setDefault(&c.TotalBytes, 256<<20)
 	setDefault(&c.ReceiveBuffer, 256<<10)
-	setDefault(&c.MaxPending, 128)
+	if c.MaxPending == 0 {
+		c.MaxPending = 128
+	}
+	c.MaxPending = max(c.MaxPending, 0)
 	setDefault(&c.Grace, 50*time.Millisecond)
 	setDefault(&c.GapTimeout, time.Second)
 	setDefault(&c.IdleTimeout, 10*time.Minute)
