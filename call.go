@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -27,6 +28,9 @@ func parseOptions(program string, args []string, getenv func(string) string, std
 			return nil, err
 		}
 		c, err = parseCall(program, args, file)
+	}
+	if err == nil {
+		err = repeated(args)
 	}
 	var ferr *flags.Error
 	switch {
@@ -98,15 +102,18 @@ func parseCall(program string, args []string, file map[string][]string) (*call, 
 	return c, err
 }
 
+// numberError is what strconv says of a number.
+var numberError = regexp.MustCompile(`strconv\.\w+: parsing ("[^"]*"): (.*)`)
+
 // plain is a parser's error on one line, without the names of Go types.
 func plain(err error) string {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	if head, rest, ok := strings.Cut(text, " (expected "); ok {
 		if _, tail, ok := strings.Cut(rest, "): "); ok {
-			return head + ": " + tail
+			text = head + ": " + tail
 		}
 	}
-	return text
+	return numberError.ReplaceAllString(text, "$1: $2")
 }
 
 // legacyCall takes the call "INTERFACE VNI PORT HOST:PORT".

@@ -24,8 +24,8 @@ func readConfig(path string) (map[string][]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--config: %w", err)
 	}
-	if n := valueless(text, p); n > 0 {
-		return nil, fmt.Errorf("--config: %s:%d: no value; leave the line out for the default", path, n)
+	if err := checkLines(text, p); err != nil {
+		return nil, fmt.Errorf("--config: %s:%w", path, err)
 	}
 	if err := flags.NewIniParser(p).Parse(bytes.NewReader(text)); err != nil {
 		text := strings.Replace(plain(err), "could not find option group", "no such section:", 1)
@@ -72,21 +72,45 @@ func readSmall(path string) ([]byte, error) {
 	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), err
 }
 
-// valueless is the number of the first line that has a key and no value though its
-// flag is on or off, which the parser would take for on; 0: none.
-func valueless(text []byte, p *flags.Parser) int {
+// checkLines refuses what the parser takes in a way that nobody means: a key that
+// is there twice though its flag has one value, of which the last would count, and
+// one without a value though its flag is on or off, which would be on. The error
+// begins with the number of the line.
+func checkLines(text []byte, p *flags.Parser) error {
 	n := 0
+	first := make(map[string]int) // line of each key
 	for line := range bytes.Lines(text) {
 		n++
-		key, value, _ := strings.Cut(string(line), "=")
-		if strings.TrimSpace(value) != "" {
+		name, value, ok := strings.Cut(string(line), "=")
+		opt := optionOf(strings.TrimSpace(name), p)
+		if !ok || opt == nil {
 			continue
 		}
-		if opt := p.FindOptionByLongName(strings.TrimSpace(key)); opt != nil && opt.Field().Type.Kind() == reflect.Bool {
-			return n
+		kind := opt.Field().Type.Kind()
+		if kind == reflect.Bool && strings.TrimSpace(value) == "" {
+			return fmt.Errorf("%d: no value; leave the line out for the default", n)
+		}
+		if at := first[opt.LongName]; at > 0 && kind != reflect.Slice {
+			return fmt.Errorf("%d: %s is in line %d too; leave one of them out", n, opt.LongName, at)
+		}
+		first[opt.LongName] = n
+	}
+	return nil
+}
+
+// optionOf is the flag that a key in a file stands for, as the parser takes it,
+// or nil.
+func optionOf(name string, p *flags.Parser) *flags.Option {
+	for _, g := range p.Groups() {
+		for _, section := range g.Groups() {
+			for _, opt := range section.Options() {
+				if strings.EqualFold(name, opt.LongName) || strings.EqualFold(name, opt.Field().Name) || name != "" && name == string(opt.ShortName) {
+					return opt
+				}
+			}
 		}
 	}
-	return 0
+	return nil
 }
 
 // texts is a flag's value as it is written, one text for each that was given.

@@ -19,6 +19,7 @@ import (
 	"syscall"
 
 	"netmirror/check"
+	"netmirror/machine"
 	"netmirror/status"
 )
 
@@ -92,6 +93,8 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 		runtime.GOMAXPROCS(o.Run.Threads)
 	}
 	settings := o.settings()
+	warn := o.fit(machine.Memory())
+	defer ignoreHangups(logger)()
 	p := &pipeline{log: logger, out: out, parts: newFragments(), cores: newProcessors(o.Capture.BusyPoll > 0, o.Capture.RingWait), memory: memory{total: int64(o.Budgets.TotalMiB) << 20}}
 	p.monitor = status.NewMonitor(status.Config{
 		Source:  status.Source{Snapshot: p.snapshot, Flows: p.flows},
@@ -111,6 +114,7 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 		}
 	}
 	logSettings(logger, settings)
+	warn(logger)
 	if ln != nil {
 		defer p.serve(ln, metrics, o.Reporting.Pprof)()
 	}

@@ -117,6 +117,7 @@ SIGTERM and SIGINT stop the capture; what was captured is delivered, for
 .B \-\-shutdown\-timeout
 at the longest.
 A second signal ends the process at once.
+SIGHUP is ignored: settings are read at the start only.
 `
 
 const manOptions = `.SH OPTIONS

@@ -100,15 +100,19 @@ func (o *options) checkConfig(program string) check.Config {
 }
 
 func (o *options) bridgeConfig(logger *slog.Logger) bridge.Config {
-	retries := o.Target.MaxRetries
-	if retries == 0 {
-		retries = -1 // to bridge, 0 is the default
-	}
 	return bridge.Config{
-		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Retries: retries,
+		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Retries: orNone(o.Target.MaxRetries),
 		WriteTimeout: o.Target.WriteTimeout, LingerTimeout: o.Target.LingerTimeout,
 		MaxConns: o.Budgets.MaxConns, Logger: logger,
 	}
+}
+
+// orNone is n as the stages take it, to whom 0 is the default and less is none.
+func orNone(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // stackConfig is that of one of n stacks, among which the budgets are divided.
@@ -120,7 +124,7 @@ func (o *options) stackConfig(vnis []uint32, bytes, n int) stack.Config {
 		FlowBytes: o.Budgets.FlowKiB << 10, TotalBytes: share(bytes),
 		OnGap: onGaps[o.Fidelity.OnGap], Midstream: midstreams[o.Fidelity.Midstream],
 		Checksums:  checksums[o.Fidelity.VerifyChecksums],
-		MaxPending: o.Fidelity.MaxPendingPackets, GapTimeout: o.Fidelity.GapTimeout,
+		MaxPending: orNone(o.Fidelity.MaxPendingPackets), GapTimeout: o.Fidelity.GapTimeout,
 		IdleTimeout: o.Budgets.IdleTimeout,
 	}
 }

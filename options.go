@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -57,7 +56,7 @@ type fidelityOptions struct {
 	OnGap             string        `long:"on-gap" env:"NETMIRROR_ON_GAP" value-name:"WHAT" default:"reset" choice:"reset" choice:"splice" description:"what becomes of a stream whose packet is missing for good: reset it, or leave the bytes out, which alters the stream"`
 	Midstream         string        `long:"midstream" env:"NETMIRROR_MIDSTREAM" value-name:"WHERE" default:"http" choice:"http" choice:"any" choice:"off" description:"where a stream may begin in a connection whose start was not seen, that lost a packet or whose target closed: at an HTTP/1 request, at any packet, or nowhere"`
 	VerifyChecksums   string        `long:"verify-checksums" env:"NETMIRROR_VERIFY_CHECKSUMS" value-name:"WHEN" default:"auto" choice:"auto" choice:"always" choice:"never" description:"which packets with a wrong TCP checksum to drop: auto takes those that checksum offload left unfinished"`
-	MaxPendingPackets int           `long:"max-pending-packets" env:"NETMIRROR_MAX_PENDING_PACKETS" value-name:"N" default:"128" description:"how many packets may wait behind a missing one; with more, it is waited for 50 ms at most"`
+	MaxPendingPackets int           `long:"max-pending-packets" env:"NETMIRROR_MAX_PENDING_PACKETS" value-name:"N" default:"128" description:"how many packets may wait behind a missing one; with more, it is waited for 50 ms at most; 0: none"`
 }
 
 type budgetOptions struct {
@@ -65,7 +64,7 @@ type budgetOptions struct {
 	MaxHalfOpen int           `long:"max-half-open" env:"NETMIRROR_MAX_HALF_OPEN" value-name:"N" default:"65536" description:"connection attempts and ended connections remembered; the oldest are forgotten"`
 	FlowKiB     int           `long:"flow-kib" env:"NETMIRROR_FLOW_KIB" value-name:"KIB" default:"16384" description:"memory for one connection's packets that cannot be delivered yet"`
 	TotalMiB    int           `long:"total-mib" env:"NETMIRROR_TOTAL_MIB" value-name:"MIB" default:"512" description:"memory for all connections together, the ring aside; those that hold most are given up"`
-	MaxConns    int           `long:"max-conns" env:"NETMIRROR_MAX_CONNS" value-name:"N" default:"20000" description:"connections to the target open at a time"`
+	MaxConns    int           `long:"max-conns" env:"NETMIRROR_MAX_CONNS" value-name:"N" default:"20000" description:"connections to the target open at a time; fewer where the limit of open files (ulimit -n) is lower"`
 	IdleTimeout time.Duration `long:"idle-timeout" env:"NETMIRROR_IDLE_TIMEOUT" value-name:"TIME" default:"10m" description:"how long a connection may be silent before it is given up"`
 }
 
@@ -144,44 +143,6 @@ func (p *port) UnmarshalFlag(s string) error {
 	}
 	*p = port(n)
 	return nil
-}
-
-func (o *options) check() error {
-	need := o.checking == nil // to check, all but the interface can be left to be found out
-	for _, c := range []struct {
-		bad  bool
-		text string
-	}{
-		{o.Capture.Iface == "", "no interface: give the one that the mirror packets arrive on with --iface"},
-		{need && len(o.Selection.VNI) == 0, "no VNI: give the mirror session's VXLAN network identifier with --vni"},
-		{need && o.Selection.Port == 0, "no port: give the service's original TCP port, 1 to 65535, with --port"},
-		{need && o.Target.To == "", "no target: give the shadow service as --to HOST:PORT"},
-		{o.Capture.RingMiB < 1 || o.Capture.RingMiB > 2048, "--ring-mib: need 1 to 2048"},
-		{o.Capture.BusyPoll < 0 || o.Capture.BusyPoll > time.Second, "--busy-poll: need 0 to 1s"},
-		{o.Capture.RingWait <= 0 || o.Capture.RingWait > time.Second, "--ring-wait: need more than 0 and at most 1s"},
-		{min(o.Budgets.MaxFlows, o.Budgets.MaxHalfOpen, o.Budgets.FlowKiB, o.Budgets.TotalMiB, o.Budgets.MaxConns) < 1,
-			"--max-flows, --max-half-open, --flow-kib, --total-mib and --max-conns must be at least 1"},
-		{min(o.Target.DialTimeout, o.Target.WriteTimeout, o.Target.LingerTimeout, o.Fidelity.GapTimeout, o.Budgets.IdleTimeout) <= 0,
-			"--dial-timeout, --write-timeout, --linger-timeout, --gap-timeout and --idle-timeout must be more than 0"},
-		{min(o.Reporting.StatsInterval, o.Run.ShutdownTimeout) < 0, "--stats-interval and --shutdown-timeout must not be negative"},
-		{o.Run.Workers < 0 || o.Run.Workers > maxWorkers, "--workers: need 0 to 256"},
-		{o.Target.MaxRetries < 0 || o.Fidelity.MaxPendingPackets < 0 || o.Run.Threads < 0,
-			"--max-retries, --max-pending-packets and --threads must not be negative"},
-	} {
-		if c.bad {
-			return errors.New(c.text)
-		}
-	}
-	if _, ok := logLevels[o.Reporting.LogLevel]; !ok {
-		return fmt.Errorf("log level %q: need off, error, warn, info, debug or trace", o.Reporting.LogLevel)
-	}
-	if o.checking != nil && o.checking.Time <= 0 {
-		return errors.New("--time must be more than 0")
-	}
-	if o.Target.To == "" {
-		return nil
-	}
-	return o.Target.check()
 }
 
 func (o *targetOptions) check() error {

@@ -55,6 +55,12 @@ func TestCalls(t *testing.T) {
 		{"RUST_LOG with directives", env{"RUST_LOG": "vxlan_to_http=trace,WARN"}, fourFlags, func(o *options) bool { return o.Reporting.LogLevel == "warn" }},
 		{"RUST_LOG for a module alone", env{"RUST_LOG": "vxlan_to_http=error"}, fourFlags, func(o *options) bool { return o.Reporting.LogLevel == "error" }},
 		{"RUST_LOG that says nothing", env{"RUST_LOG": "vxlan_to_http"}, fourFlags, func(o *options) bool { return o.Reporting.LogLevel == "info" }},
+		{"the VNI more than once, long and short", nil, append([]string{"--vni=1", "-n", "2"}, fourFlags...), func(o *options) bool {
+			return slices.Equal(o.Selection.VNI, []vni{1, 2, 42})
+		}},
+		{"no packet may wait", env{"NETMIRROR_MAX_PENDING_PACKETS": "0"}, fourFlags, func(o *options) bool {
+			return o.Fidelity.MaxPendingPackets == 0 && o.stackConfig(nil, 1, 1).MaxPending < 0
+		}},
 		{"a flag wins over its variable", env{"NETMIRROR_GAP_TIMEOUT": "5s"}, append(slices.Clone(fourFlags), "--gap-timeout=2s"), func(o *options) bool {
 			return o.Fidelity.GapTimeout == 2*time.Second
 		}},
@@ -108,8 +114,10 @@ func TestWrongConfigFiles(t *testing.T) {
 		"[Captures]\niface = eth0\n":    "no such section: `Captures'",
 		"[Running]\nversion = true\n":   "unknown option",
 		"iface\n":                       "netmirror.conf:1",
-		"[Reporting]\nhttp-pprof =\n":   ":2: no value",
-		strings.Repeat("#\n", 1<<20):    "too long",
+		"[Fidelity]\ngap-timeout = 1s\n# gap-timeout = 3s\ngap-timeout = 2s\n": ":4: gap-timeout is in line 2 too",
+		"[Target]\nto = a:1\n[Target]\nto = b:1\n":                             ":4: to is in line 2 too",
+		"[Reporting]\nhttp-pprof =\n":                                          ":2: no value",
+		strings.Repeat("#\n", 1<<20):                                           "too long",
 	} {
 		path := filepath.Join(t.TempDir(), "netmirror.conf")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -169,7 +177,25 @@ func TestWrongCalls(t *testing.T) {
 		{"words and flags behind check", []string{"check", "lo", "42", "--port=80"}, "check takes no words; give the interface as --iface lo"},
 		{"an unknown flag", append([]string{"--foo"}, fourFlags...), "foo"},
 		{"a time without a unit", append([]string{"--gap-timeout=1"}, fourFlags...), "unit"},
-		{"a negative number", append([]string{"--max-retries=-1"}, fourFlags...), "max-retries"},
+		{"a negative number", append([]string{"--max-retries=-1"}, fourFlags...), "--max-retries -1: need 0 to 30"},
+		{"no flows", append([]string{"--max-flows=0"}, fourFlags...), "--max-flows 0: need 1 to 16777216"},
+		{"no memory for attempts", append([]string{"--max-half-open=0"}, fourFlags...), "--max-half-open 0: need 1 to"},
+		{"no connections", append([]string{"--max-conns=-5"}, fourFlags...), "--max-conns -5: need 1 to"},
+		{"a flow that holds no packet", append([]string{"--flow-kib=63"}, fourFlags...), "--flow-kib 63: need 64 to 1048576"},
+		{"a flow of more than 1 GiB", append([]string{"--flow-kib=1048577"}, fourFlags...), "--flow-kib 1048577: need 64 to 1048576"},
+		{"more memory than there can be", append([]string{"--total-mib=99999999999"}, fourFlags...), "--total-mib 99999999999: need 16 to 1048576"},
+		{"a number that no int holds", append([]string{"--total-mib=99999999999999999999"}, fourFlags...), "--total-mib': \"99999999999999999999\": value out of range"},
+		{"a ring beyond 2 GiB", append([]string{"--ring-mib=2049"}, fourFlags...), "--ring-mib 2049: need 1 to 2048"},
+		{"no time to connect in", append([]string{"--dial-timeout=0s"}, fourFlags...), "--dial-timeout 0s: must be more than 0"},
+		{"a negative time", append([]string{"--shutdown-timeout=-1s"}, fourFlags...), "--shutdown-timeout -1s: must not be negative"},
+		{"a time that is too long", append([]string{"--busy-poll=2s"}, fourFlags...), "--busy-poll 2s: need 0s to 1s"},
+		{"figures all the time", append([]string{"--stats-interval=1ns"}, fourFlags...), "--stats-interval 1ns: need 0 or at least 1ms"},
+		{"a flag twice", append([]string{"--gap-timeout=1s", "--gap-timeout=2s"}, fourFlags...), "--gap-timeout is given 2 times (1s, 2s); leave all but one out"},
+		{"a flag twice with the same value", append([]string{"--max-conns=5", "--max-conns=5"}, fourFlags...), "--max-conns is given 2 times"},
+		{"a flag twice, once short", append([]string{"-p", "80"}, fourFlags...), "--port is given 2 times (80, 8080)"},
+		{"a switch twice", append([]string{"--http-pprof", "--http-pprof"}, fourFlags...), "--http-pprof is given 2 times"},
+		{"check's own flag twice", []string{"check", "--iface=lo", "--time=1s", "--time=2s"}, "--time is given 2 times (1s, 2s)"},
+		{"a flag before and behind check", []string{"--iface=lo", "check", "--iface=lo"}, "--iface is given 2 times"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer

@@ -89,7 +89,11 @@ const targetEvery = 15 * time.Second
 // did not answer is tried again now and then, so that what is known of it does not
 // stay wrong on a quiet service.
 func (p *pipeline) watchTarget(ctx context.Context) {
-	if err := p.bridge.Check(ctx); err != nil && ctx.Err() == nil {
+	switch err := p.bridge.Check(ctx); {
+	case err == nil || ctx.Err() != nil:
+	case errors.Is(err, bridge.ErrNoDescriptor), errors.Is(err, bridge.ErrNoPort):
+		p.log.Warn("the target could not be tried; streams are given up until it can be", "err", err)
+	default:
 		p.log.Warn("target does not answer; its streams are given up until it does", "err", err)
 	}
 	again := time.NewTicker(targetEvery)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,8 +50,16 @@ func without(capability uintptr) func(func() error) error {
 }
 
 func TestWrongCalls(t *testing.T) {
+	// valid is a call that is right but for a flag.
 	valid := func(change ...string) []string {
-		return append([]string{"--iface", "lo", "--vni", "42", "--port", "80", "--to", "127.0.0.1:9"}, change...)
+		name, _, _ := strings.Cut(change[0], "=")
+		args := slices.Clone(change)
+		for _, flag := range []string{"--iface=lo", "--vni=42", "--port=80", "--to=127.0.0.1:9"} {
+			if !strings.HasPrefix(flag, name+"=") {
+				args = append(args, flag)
+			}
+		}
+		return args
 	}
 	for _, tt := range []struct {
 		name string
@@ -70,6 +79,11 @@ func TestWrongCalls(t *testing.T) {
 		{"no such way with gaps", valid("--on-gap", "ignore"), []string{"--on-gap", "reset or splice"}},
 		{"no such way with checksums", valid("--verify-checksums", "maybe"), []string{"--verify-checksums", "auto, always or never"}},
 		{"more workers than the kernel can share among", valid("--workers", "257"), []string{"--workers", "256"}},
+		{"a number beyond any", valid("--total-mib", "99999999999"), []string{"--total-mib 99999999999", "16 to 1048576"}},
+		{"a number beyond an int", valid("--total-mib", "99999999999999999999"), []string{"--total-mib", `"99999999999999999999": value out of range`}},
+		{"a budget too small for one packet", valid("--flow-kib", "1"), []string{"--flow-kib 1", "64 to 1048576"}},
+		{"a flag twice", valid("--gap-timeout=1s", "--gap-timeout", "2s"), []string{"--gap-timeout", "2 times (1s, 2s)"}},
+		{"a flag twice, once short", append(valid("--iface", "lo"), "-i", "eth0"), []string{"--iface", "2 times (lo, eth0)"}},
 		{"unknown flag", valid("--frobnicate"), []string{"frobnicate", "--help"}},
 		{"flags and the four words", []string{"--vni", "42", "lo", "42", "80", "127.0.0.1:9"}, []string{"four words"}},
 		{"three words", []string{"lo", "42", "80"}, []string{"INTERFACE VNI PORT HOST:PORT"}},
@@ -149,7 +163,7 @@ func TestDeadTargetAtStartIsAWarning(t *testing.T) {
 	s.netmirror = start(t, s.Mon, netmirrorPath, "--iface", lab.MirrorLink, "--vni", "42", "--port", "8080",
 		"--to", s.Shadow(shadowPort+1).String())
 	s.netmirror.capturing(s.ctx)
-	if _, _, err := s.netmirror.await(s.ctx, 0, "level=WARN"); err != nil {
+	if _, _, err := s.netmirror.await(s.ctx, 0, "target does not answer"); err != nil {
 		t.Error(err)
 	}
 	s.netmirror.stop(t)

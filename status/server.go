@@ -18,7 +18,9 @@ import (
 )
 
 const (
-	maxClients   = 64               // connections at a time
+	// MaxClients is how many connections to --http there are at a time.
+	MaxClients = 64
+
 	answerWithin = 10 * time.Second // for a whole answer
 
 	// perSecond bounds the requests that are answered, health aside: each costs
@@ -32,7 +34,7 @@ const (
 func (m *Monitor) Serve(ctx context.Context, ln net.Listener, metrics http.Handler, profiles bool) error {
 	srv := &http.Server{
 		Handler:           guard(ln.Addr(), m.routes(metrics, profiles)),
-		ConnState:         (&crowd{limit: maxClients, all: make(map[net.Conn]doing)}).changed,
+		ConnState:         (&crowd{limit: MaxClients, all: make(map[net.Conn]doing)}).changed,
 		ErrorLog:          log.New(&seldom{log: m.cfg.Log}, "", 0),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: answerWithin, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 8 << 10,

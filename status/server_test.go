@@ -393,7 +393,7 @@ func (s *served) dial() net.Conn {
 // nobody out.
 func TestIdleClientsKeepNobodyOut(t *testing.T) {
 	s := serve(t, ":0", false)
-	for i := range 3 * maxClients {
+	for i := range 3 * MaxClients {
 		c := s.dial()
 		if i%2 == 0 {
 			continue
