@@ -21,6 +21,9 @@ type busy struct {
 	conns, perSecond int    // perSecond is of all together
 	first            uint64 // number of the first connection, in the ids
 	size             int64  // of each body
+	// admit, where it is set, is called before each request and waits until the
+	// request may be made.
+	admit func(ctx context.Context, id uint64) error
 }
 
 // requestLog is what clients did, by connection.
@@ -52,7 +55,13 @@ func (b busy) run(ctx context.Context, c lab.Client, another func(made int) bool
 				if err := pace.Await(ctx, r*b.conns+i); err != nil {
 					return err
 				}
-				q := request{id: (b.first+uint64(i))<<32 | uint64(r), begun: time.Now()}
+				id := (b.first+uint64(i))<<32 | uint64(r)
+				if b.admit != nil {
+					if err := b.admit(ctx, id); err != nil {
+						return err
+					}
+				}
+				q := request{id: id, begun: time.Now()}
 				if err := s.Post(q.id, b.size); err != nil {
 					return err
 				}

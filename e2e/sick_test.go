@@ -31,10 +31,95 @@ type ward struct {
 	cured    atomic.Bool
 	dead     chan struct{} // closed when the sick part has died
 	die      sync.Once
+	gentle   atomic.Bool // the sick connections' clients send no faster than is served
+	served   served
 }
 
 func newWard(size int64, sickness lab.Handler) *ward {
-	return &ward{verifier: verifier{size: size}, sickness: sickness, dead: make(chan struct{})}
+	w := &ward{verifier: verifier{size: size}, sickness: sickness, dead: make(chan struct{}), served: newServed()}
+	w.arrived = w.served.note
+	return w
+}
+
+// admit keeps a client from sending faster than its requests are served: a
+// stall of a busy machine is no sickness, and must not fill the small budget of
+// a healthy connection. A sick connection fills it until the ward is gentle.
+func (w *ward) admit(ctx context.Context, id uint64) error {
+	if isSick(id) && !w.gentle.Load() {
+		return nil
+	}
+	return w.served.await(ctx, id)
+}
+
+// served is how far each connection's requests have been served.
+type served struct {
+	mu      sync.Mutex        // guards the fields below
+	next    map[uint64]uint32 // by connection: the place behind the last one that came whole
+	paced   map[uint64]uint32 // by connection: the place of the first one that await was called for
+	changed chan struct{}     // closed, and replaced, with each request
+}
+
+func newServed() served {
+	return served{next: make(map[uint64]uint32), paced: make(map[uint64]uint32), changed: make(chan struct{})}
+}
+
+func (s *served) note(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next[id>>32] = max(s.next[id>>32], uint32(id)+1)
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// await returns when all but a few of the requests before id on its connection
+// have come. Those that never will are waited for only for a moment.
+func (s *served) await(ctx context.Context, id uint64) error {
+	const few = 4 // 64 KiB
+	s.mu.Lock()
+	if _, ok := s.paced[id>>32]; !ok {
+		s.paced[id>>32] = uint32(id)
+	}
+	s.mu.Unlock()
+	lost := time.After(250 * time.Millisecond)
+	for {
+		s.mu.Lock()
+		next, changed := s.next[id>>32], s.changed
+		s.mu.Unlock()
+		if uint32(id) < next+few {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-lost:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// awaitPaced returns when of each of the n connections from the first on a
+// request has come that was made at the pace of await.
+func (s *served) awaitPaced(ctx context.Context, first, n uint64) error {
+	for {
+		behind := 0
+		s.mu.Lock()
+		for conn := first; conn < first+n; conn++ {
+			if from, ok := s.paced[conn]; !ok || s.next[conn] <= from {
+				behind++
+			}
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		if behind == 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d connections are not served at the pace of their clients: %w", behind, n, ctx.Err())
+		}
+	}
 }
 
 // cure lets the sick part die, with all its connections.
@@ -103,14 +188,14 @@ func TestSickTargets(t *testing.T) {
 			s := set(t, lab.Options{}, w.serve, "--stats-interval", "50ms", "--dial-timeout", "200ms", "--max-retries", "1",
 				"--write-timeout", "500ms", "--flow-kib", "512")
 			t.Cleanup(w.cure)
-			stopHealthy := startBusy(t, s, busy{conns: healthyConns, perSecond: 200, size: sickSize})
+			stopHealthy := startBusy(t, s, busy{conns: healthyConns, perSecond: 200, size: sickSize, admit: w.admit})
 			w.awaitConnections(t, s, 0, healthyConns)
 			if tt.filter != nil {
 				if err := tt.filter(s.Dst, shadowPort); err != nil {
 					t.Fatal(err)
 				}
 			}
-			stopSick := startBusy(t, s, busy{conns: sickConns, perSecond: 400, size: sickSize, first: sickFirst})
+			stopSick := startBusy(t, s, busy{conns: sickConns, perSecond: 400, size: sickSize, first: sickFirst, admit: w.admit})
 			if err := s.netmirror.awaitStat(s.ctx, "end_"+tt.outcome, func(n int64) bool { return n >= sickConns }); err != nil {
 				t.Fatal(err)
 			}
@@ -161,6 +246,12 @@ func (w *ward) awaitConnections(t testing.TB, s *scene, first, n uint64) {
 func (w *ward) checkRecovery(t *testing.T, s *scene, stopHealthy, stopSick func() requestLog) {
 	t.Helper()
 	w.awaitConnections(t, s, sickFirst, sickConns)
+	// What the sick connections' clients have sent too fast may still be lost. Of
+	// each connection, all of it is past when a request comes that was made later.
+	w.gentle.Store(true)
+	if err := w.served.awaitPaced(s.ctx, sickFirst, sickConns); err != nil {
+		t.Fatal(err)
+	}
 	well := time.Now()
 	w.awaitConnections(t, s, sickFirst, sickConns)
 	log := append(stopSick(), stopHealthy()...)
