@@ -173,12 +173,8 @@ func (p *pipeline) capture(from int) error {
 		}
 		now := time.Now()
 		age := min(max(now.Sub(ring.BatchTime()), 0), maxRingAge) // by the wall's clock
-		captured := now
-		if p.timed {
-			captured = now.Add(-age)
-		}
 		for i, batch := range batches {
-			p.workers[i].stack.InjectAt(batch, captured)
+			p.workers[i].stack.InjectAt(batch, now.Add(-age))
 		}
 		p.cores.batch(&load, bytes, age, ring.More(), now)
 	}

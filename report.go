@@ -141,6 +141,8 @@ func (p *pipeline) report() {
 	attrs = some(attrs, "server_bytes", st.ServerBytes)
 	attrs = some(attrs, "holes", st.Holes)
 	attrs = some(attrs, "picked_up", st.PickedUp)
+	attrs = some(attrs, "header_unknown", st.HeaderUnknown)
+	attrs = some(attrs, "not_opened", st.FlowsEnded[stack.EndNotOpened.Outcome()])
 	attrs = some(attrs, "spliced_holes", st.Spliced)
 	attrs = some(attrs, "spliced_bytes", st.SplicedBytes)
 	attrs = some(attrs, "half_open_forgotten", st.HalfOpenLost)

@@ -116,11 +116,13 @@ func (f *flow) add(from int, s *segment, now time.Duration) {
 	f.recent[f.next] = s.print
 	f.next = (f.next + 1) % uint8(len(f.recent))
 
-	f.sides[from].add(s)
+	f.sides[from].add(s, f.opened)
 	f.sides[from].sequence.add(s, now, copied)
 }
 
-func (d *side) add(s *segment) {
+// add takes a segment in. The first payload behind a SYN is what the connection
+// begins with.
+func (d *side) add(s *segment, opened bool) {
 	d.packets++
 	d.bytes += uint64(s.length)
 	if s.cut {
@@ -129,6 +131,9 @@ func (d *side) add(s *segment) {
 	}
 	if len(s.payload) > 0 || s.cut {
 		d.payload++
+		if opened && d.payload == 1 && begins(s.payload) {
+			d.speech, d.role = http1, asks
+		}
 		if d.speech == unknown {
 			d.speech = speechOf(s.payload)
 		}

@@ -1,6 +1,11 @@
 package check
 
-import "bytes"
+import (
+	"bytes"
+
+	requests "netmirror/http1"
+	"netmirror/proxyhdr"
+)
 
 // speech is what a payload shows its sender to speak.
 type speech uint8
@@ -18,8 +23,9 @@ func (s speech) String() string {
 	return [...]string{"-", "HTTP/1", "HTTP/2", "TLS"}[s]
 }
 
-// speechOf looks at the start of a client's segment.
+// speechOf looks at the start of a client's segment, behind a PROXY header.
 func speechOf(b []byte) speech {
+	b = behindProxy(b)
 	switch {
 	case isTLS(b):
 		return tls
@@ -40,6 +46,7 @@ const (
 // roleOf says whether a segment shows its sender to be the client, or the server,
 // of HTTP; 0 where it shows neither.
 func roleOf(b []byte) int8 {
+	b = behindProxy(b)
 	switch {
 	case isRequest(b), bytes.HasPrefix(b, []byte("PRI * HTTP/2.0")):
 		return asks
@@ -75,23 +82,23 @@ func isTLS(b []byte) bool {
 	return length > 0 && length <= maxRecord
 }
 
-// maxMethod is longer than any registered method (IANA http-methods), bytes.
-const maxMethod = 20
-
-// isRequest looks for an HTTP/1 request line (RFC 9112, section 3), which may go
-// on in the next segment.
+// isRequest looks for an HTTP/1 request line by the rules by which netmirror
+// picks requests up in the middle of a connection. The line may go on in the
+// next segment.
 func isRequest(b []byte) bool {
-	n := bytes.IndexByte(b[:min(len(b), maxMethod+1)], ' ')
-	if n < 1 || bytes.ContainsFunc(b[:n], noMethod) {
-		return false
-	}
-	line, _, whole := bytes.Cut(b[n+1:], []byte("\n"))
-	target, version, ended := bytes.Cut(line, []byte(" "))
-	if whole && (!ended || !bytes.HasPrefix(version, []byte("HTTP/1."))) {
-		return false
-	}
-	return bytes.HasPrefix(target, []byte("/")) || string(target) == "*" ||
-		bytes.Contains(target, []byte("://")) || string(b[:n]) == "CONNECT"
+	l := requests.Unmistakable(b)
+	return l == requests.Request || l == requests.Possible && requests.Start(b) == requests.Request
 }
 
-func noMethod(c rune) bool { return (c < 'A' || c > 'Z') && c != '-' }
+// begins looks for an HTTP/1 request line where a connection begins, where
+// servers take more for one.
+func begins(b []byte) bool { return requests.Start(behindProxy(b)) == requests.Request }
+
+// behindProxy gives what is behind a PROXY protocol header in b, or b where it
+// does not begin with one.
+func behindProxy(b []byte) []byte {
+	if n, state := proxyhdr.Length(b); state == proxyhdr.Header {
+		return b[min(n, len(b)):]
+	}
+	return b
+}

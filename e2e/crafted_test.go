@@ -29,9 +29,10 @@ func TestChecksums(t *testing.T) {
 			c.send(damaged, wrongSum)
 			c.resend(second)
 		}, second, 1},
-		{"an unfinished sum is none of a damaged packet", nil, func(c *crafted) {
-			c.send(second, pseudoSum)
-		}, second, 0},
+		{"an unfinished sum where the connection's others are full is a wrong one", nil, func(c *crafted) {
+			c.send(damaged, pseudoSum)
+			c.resend(second)
+		}, second, 1},
 		{"always: an unfinished sum is a wrong one", []string{"--verify-checksums", "always"}, func(c *crafted) {
 			c.send(second, pseudoSum)
 			c.resend(second)

@@ -8,6 +8,7 @@ need gcc "gcc libc6-dev"
 need nginx nginx-light
 need curl curl
 need nft nftables
+need ip iproute2
 need chromium chromium
 # to install the packages on
 need systemctl systemd

@@ -4,6 +4,10 @@
 // netmirror; what it knows of it is the command line, the log, the exit status
 // and what the shadow service received.
 //
+// What a kernel does not send by itself, such as damage, strays and the habits of
+// other stacks, is in the captures of package corpus, which TestCorpus plays
+// over a wire.
+//
 // The binary is built by the tests; NETMIRROR_BIN names another one, and
 // NETMIRROR_RACE=1 builds it with the race detector. What is measured rather
 // than tested is in benchmarks; NETMIRROR_HOSTILE=10s shortens the longest.

@@ -129,10 +129,15 @@ func TestUnmistakable(t *testing.T) {
 		{"a method that may be half of UNLINK", "LINK /x HTTP/1.1\r\n", Contradicts},
 		{"a method that may be half of UNCHECKOUT", "CHECKOUT /x HTTP/1.1\r\n", Contradicts},
 		{"a method that may be half of UNSUBSCRIBE", "SUBSCRIBE /x HTTP/1.1\r\n", Contradicts},
-		{"made-up method", "FROBNICATE /x HTTP/1.1\r\n", Contradicts},
+		{"made-up method", "FROBNICATE /x HTTP/1.1\r\n", Request},
+		{"made-up method, the line cut", "FROBNICATE /x HT", Contradicts},
+		{"made-up method, a target that is no path", "FROBNICATE x HTTP/1.1\r\n", Contradicts},
+		{"made-up method in small letters", "frobnicate /x HTTP/1.1\r\n", Contradicts},
+		{"a byte in front of a method", "XGET /x HTTP/1.1\r\n", Contradicts},
+		{"the end of a method", "OST /x HTTP/1.1\r\n", Contradicts},
 		{"lower-case method", "get /x HTTP/1.1\r\n", Contradicts},
 		{"words of a body", "this is text, and no request\r\n", Contradicts},
-		{"a sentence", "GET the best of HTTP/1.1\r\n", Contradicts},
+		{"a sentence", "GET the best of HTTP/1.1\r\n", Request},
 		{"a sentence, cut", "GET the best of", Contradicts},
 		{"made-up protocol", "GET /x and/1.0\r\n", Contradicts},
 		{"made-up version", "GET /x HTTP/3.0\r\n", Contradicts},
@@ -142,7 +147,7 @@ func TestUnmistakable(t *testing.T) {
 		{"a method and no target", "GET HTTP/1.1\r\n", Contradicts},
 		{"control byte in the target", "GET /\x01 HTTP/1.1\r\n", Contradicts},
 		{"a quotation", "\"GET / HTTP/1.1\r\n", Contradicts},
-		{"a method that goes on", "GETTING /x HTTP/1.1\r\n", Contradicts},
+		{"a method that goes on", "GETTING /x HTTP/1.1\r\n", Request},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := Unmistakable([]byte(tc.b)); got != tc.want {
@@ -152,11 +157,11 @@ func TestUnmistakable(t *testing.T) {
 	}
 }
 
-// Of no known method but PATCH can a part be taken for another one.
+// Of no known method but PATCH and SEARCH can a part be taken for another one.
 func TestHalfMethod(t *testing.T) {
 	for _, m := range strings.Fields(known) {
 		for i := 1; i < len(m); i++ {
-			if got := Unmistakable([]byte(m[i:] + " /x HTTP/1.1\r\n")); got != Contradicts && m[i:] != "PATCH" {
+			if got := Unmistakable([]byte(m[i:] + " /x HTTP/1.1\r\n")); got != Contradicts && m[i:] != "PATCH" && m[i:] != "SEARCH" {
 				t.Errorf("%s, the end of %s, is taken for a method", m[i:], m)
 			}
 		}

@@ -9,22 +9,29 @@ import (
 // before is not known: behind a loss, or in a connection older than the
 // capture, where b may as well be a part of a body or of a longer method.
 //
-// A Request has its whole line in b, empty lines in front aside: a method of
-// the list below, a target, and a version of a protocol that has requests of
-// this form. The target may have spaces in it where it begins as a path or a
-// URL. Until the end of the line the answer is Possible at best.
+// A Request has its whole line in b, empty lines in front aside: a method, a
+// target, and a version of a protocol that has requests of this form. Behind a
+// method of the list below the target may be anything. Another method has to be
+// in capitals, and its target a path, a URL or an asterisk. Until the end of the
+// line the answer is Possible at best, and only with a method of the list.
 //
 // A method that is the end of another one (LOCK of UNLOCK, BIND of REBIND)
 // contradicts: the bytes in front of it may have been lost, and what is meant
-// would be turned into its opposite. PATCH alone is taken although PROPPATCH
-// and ORDERPATCH end with it: it is common, and they are WebDAV's only.
+// would be turned into its opposite. So does a method that is none but ends with
+// one, or is the end of one: OST of POST, or GET behind a byte of something else.
+// PATCH and SEARCH are taken although PROPPATCH, ORDERPATCH and M-SEARCH end with
+// them: they are common, and those are WebDAV's and UPnP's only.
 func Unmistakable(b []byte) Likeness {
 	b = trimBlank(b)
 	n := bytes.IndexAny(b[:min(len(b), longestMethod+1)], " \t")
 	switch {
 	case n < 0 && beginsMethod(b):
 		return Possible
-	case n < 0 || !methods[string(b[:n])]:
+	case n < 0:
+		return Contradicts
+	}
+	registered := methods[string(b[:n])]
+	if !registered && !ofItsOwn(string(b[:n])) {
 		return Contradicts
 	}
 	var l requestLine
@@ -33,6 +40,9 @@ func Unmistakable(b []byte) Likeness {
 		return Contradicts
 	}
 	target, version := cutLine(b[n:end])
+	if !registered && (verdict == Possible || bytes.ContainsAny(target, " \t") || !pathOrURL(target) && string(target) != "*") {
+		return Contradicts
+	}
 	if verdict == Possible {
 		// Several words are a target with a space only where that is a path.
 		if len(target) > 0 && bytes.ContainsAny(target, " \t") && !pathOrURL(target) {
@@ -40,10 +50,23 @@ func Unmistakable(b []byte) Likeness {
 		}
 		return Possible
 	}
-	if bytes.ContainsAny(target, " \t") && !pathOrURL(target) || !versionKnown(version) {
+	if !versionKnown(version) {
 		return Contradicts
 	}
 	return Request
+}
+
+// ofItsOwn reports whether m can be a method that nobody has registered.
+func ofItsOwn(m string) bool {
+	if len(m) < 3 || !capitals([]byte(m)) {
+		return false
+	}
+	for _, r := range strings.Fields(known) {
+		if strings.HasSuffix(r, m) || strings.HasSuffix(m, r) {
+			return false
+		}
+	}
+	return true
 }
 
 // cutLine splits what is behind the method into target and version, which is
@@ -82,7 +105,7 @@ func versionKnown(v []byte) bool {
 const known = "ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GET HEAD LABEL LINK LOCK MERGE " +
 	"MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PATCH POST PROPFIND PROPPATCH " +
 	"PUT QUERY REBIND REPORT SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL " +
-	"BAN PURGE NOTIFY SUBSCRIBE UNSUBSCRIBE SOURCE RPC_IN_DATA RPC_OUT_DATA " +
+	"BAN PURGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE SOURCE RPC_IN_DATA RPC_OUT_DATA " +
 	"ANNOUNCE DESCRIBE GET_PARAMETER PAUSE PLAY RECORD REDIRECT SETUP SET_PARAMETER TEARDOWN " +
 	"REQMOD RESPMOD " +
 	"ACK BYE CANCEL INFO INVITE MESSAGE PRACK PUBLISH REFER REGISTER"
@@ -94,7 +117,7 @@ var methods = func() map[string]bool {
 	for _, short := range all {
 		m[short] = true
 		for _, long := range all {
-			if short != long && short != "PATCH" && strings.HasSuffix(long, short) {
+			if short != long && short != "PATCH" && short != "SEARCH" && strings.HasSuffix(long, short) {
 				delete(m, short)
 			}
 		}

@@ -61,6 +61,9 @@ func (s *Stack) acceptAll() {
 			return
 		}
 		f.conn = newConn(s, f, ep, wq)
+		if f.picked {
+			f.conn.lead(s.headerAgain(f))
+		}
 		s.counters.flowsOpened++
 		s.accepted.put(f.conn)
 		s.touch(f)

@@ -5,6 +5,9 @@ import "slices"
 // charge brings the budgets up to date with what the flow holds.
 func (s *Stack) charge(f *flow) {
 	cost := f.q.mem + len(f.unread)*unreadOverhead
+	for i := range f.aside {
+		cost += entryOverhead + len(f.aside[i].payload)
+	}
 	s.held += cost - f.cost
 	f.cost = cost
 }

@@ -49,7 +49,7 @@ func (c *client) packet(off int, payload []byte, set func(*layers.TCP)) Segment 
 	c.t.Helper()
 	tcp := &layers.TCP{
 		SrcPort: layers.TCPPort(c.src.Port()), DstPort: layers.TCPPort(c.dst.Port()),
-		Seq: c.isn + 1 + uint32(off), Ack: 0xdeadbeef, ACK: true, Window: 502, Options: c.options,
+		Seq: c.isn + 1 + uint32(off), Ack: 1000, ACK: true, Window: 502, Options: c.options,
 	}
 	if set != nil {
 		set(tcp)
@@ -87,6 +87,7 @@ func (c *client) syn() Segment {
 		t.SYN, t.ACK, t.Ack = true, false, 0
 		t.Options = []layers.TCPOption{
 			{OptionType: layers.TCPOptionKindMSS, OptionData: []byte{5, 0xb4}},
+			{OptionType: layers.TCPOptionKindWindowScale, OptionData: []byte{7}},
 			{OptionType: layers.TCPOptionKindTimestamps, OptionData: make([]byte, 8)},
 		}
 	})

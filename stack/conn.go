@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,8 @@ type Conn struct {
 	flow          *flow
 	local, remote net.Addr
 
-	first   uint32 // sequence number of the stream's first byte
+	begin   uint32 // sequence number of the stream's first byte
+	first   uint32 // the same, less the header in front of it
 	retried bool   // it is the rest of a stream that another target connection did not take
 
 	ready chan struct{} // holds a token when there may be something new to see
@@ -45,11 +47,17 @@ type Conn struct {
 }
 
 func newConn(s *Stack, f *flow, ep tcpip.Endpoint, wq *waiter.Queue) *Conn {
-	c := &Conn{stack: s, flow: f, first: f.base, ep: ep, wq: wq, live: true, ready: make(chan struct{}, 1)}
+	c := &Conn{stack: s, flow: f, begin: f.base, first: f.base, ep: ep, wq: wq, live: true, ready: make(chan struct{}, 1)}
 	c.remote, c.local = f.key.addrs(s.cfg.Port)
 	c.entry = waiter.NewFunctionEntry(waiter.ReadableEvents|waiter.EventHUp|waiter.EventErr, func(waiter.EventMask) { c.wake() })
 	wq.EventRegister(&c.entry)
 	return c
+}
+
+// lead puts a header in front of the stream, before anything was read.
+func (c *Conn) lead(header []byte) {
+	c.head = slices.Concat(header, c.head)
+	c.first -= uint32(len(header))
 }
 
 // addrs are the client's and the server's original address.

@@ -138,8 +138,9 @@ func (c *Conn) successor(at uint32) *Conn {
 	}
 	c.wq.EventUnregister(&c.entry)
 	next := newConn(c.stack, c.flow, c.ep, c.wq)
-	next.first, next.retried = at, true
+	next.begin, next.first, next.retried = at, at, true
 	next.live, next.end, next.head, next.rest = c.live, c.end, c.head, c.rest
+	next.lead(c.stack.headerAgain(c.flow))
 	c.closed, c.live, c.head, c.rest = true, false, nil, bytes.Buffer{}
 	c.wake()
 	return next

@@ -16,6 +16,7 @@ type entry struct {
 	acks    bool          // ack is set
 	fin     bool          // the client's FIN; then n is 0
 	first   bool          // begins where a segment does
+	single  bool          // of a flow without a start: one byte, which may be a probe's
 	sent    bool          // injected since the last go-back
 	view    *buffer.View  // the bytes; gVisor may share them. nil for a FIN
 	links   tower         // its place in the list that holds it
@@ -37,6 +38,17 @@ func (e *entry) end() uint32 {
 
 // late reports whether an entry behind e was sent before e came.
 func (e *entry) late() bool { return !e.sent && e.next() != nil && e.next().sent }
+
+// probePause is less than there is between a keep-alive probe and what comes next, as
+// a rule, and more than between the segments of one write.
+const probePause = 50 * time.Millisecond
+
+// mayProbe reports whether an entry is one byte that a pause follows, as a keep-alive
+// probe's is: the client repeats in it a byte that was sent before.
+func (e *entry) mayProbe() bool {
+	next := e.next()
+	return e.single && (next == nil || next.at-e.at >= probePause)
+}
 
 // payload aliases the entry's bytes.
 func (e *entry) payload() []byte { return e.view.AsSlice() }

@@ -28,7 +28,10 @@ type flow struct {
 	lostSYN bool   // parked: no SYN will come any more
 	past    span   // what was seen of the connection before the flow
 	picked  bool   // it did not begin at a SYN
-	opaque  bool   // not HTTP/1: no stream can begin in the middle of it
+	early   bool   // parked: it holds what came with the SYN
+	taken   bool   // parked: the server has acknowledged some of it
+	lastACK uint32 // parked: what the client acknowledged last
+	framing framing
 
 	// What gVisor said.
 	ack       uint32 // everything before it has been received in order
@@ -38,20 +41,25 @@ type flow struct {
 	shift     uint32 // what the client's sequence numbers are ahead of gVisor's: bytes spliced out
 
 	// What the mirror said.
-	beyond    uint32 // the client has sent everything before it
-	clientAck uint32 // what the client acknowledged last
-	serverAck uint32 // the server has received everything before it; base at first
-	cut       span   // came, but cut by the mirror
+	ev          evidence
+	beyond      uint32 // the client has sent everything before it
+	serverClaim uint32 // what one packet of the server's says that it has; 0: none
+	serverAck   uint32 // the server has received everything before it; base at first
+	cut         span   // came, but cut by the mirror
+	aside       []aside
+	_           bool // of an MPTCP connection: in its data sequence space
 
-	q       sendQueue
-	cost    int // what q counts for in the budgets
-	finSeen bool
-	fin     uint32 // sequence number of the FIN: there are no bytes at it or behind
-	rstSeen bool
-	rst     uint32   // sequence number of the RST
-	got     int      // bytes that gVisor has received in order
-	unread  []uint32 // ends of the entries that gVisor has and that may not have been read
-	starts  starts   // of requests that were received and perhaps not read
+	q        sendQueue
+	cost     int // what q counts for in the budgets
+	finSeen  bool
+	fin      uint32 // sequence number of the FIN: there are no bytes at it or behind
+	finAlone bool   // the FIN's packet brought nothing else
+	rstSeen  bool
+	rst      uint32    // sequence number of the RST
+	rstAt    time.Time // when it came
+	got      int       // bytes that gVisor has received in order
+	unread   []uint32  // ends of the entries that gVisor has and that may not have been read
+	starts   starts    // of requests that were received and perhaps not read
 
 	ending bool // end with reason once all that is contiguous has been received
 	reason End
@@ -59,14 +67,21 @@ type flow struct {
 	synSeen      bool  // stubs has a SYN of these addresses
 	older, newer *flow // the same addresses, one connection after the other; the newest is in Stack.flows
 
-	opened   time.Time // when the flow was made, or its SYN injected
-	progress time.Time // when gVisor last took something or grew its window
-	backoff  time.Duration
-	hole     time.Time // since when bytes are missing at ack; zero when none are
-	certain  time.Time // since when they are known to be lost
-	doomed   time.Time // when that hole was first found to be hopeless
-	due      time.Time // parked: when to look for a start
-	seen     time.Time // last packet
+	opened    time.Time // when the flow was made, or its SYN injected
+	progress  time.Time // when gVisor last took something or grew its window
+	backoff   time.Duration
+	hole      time.Time // since when bytes are missing at ack; zero when none are
+	certain   time.Time // since when they are known to be lost
+	ahead     time.Time // when a packet last said that the client has sent more than is here
+	claims    int       // how many packets did since the hole
+	beside    time.Time // when the client was last seen not to have sent more
+	besides   int       // how often since
+	serverRST time.Time // when a reset of the server's came that is not where its bytes end
+	serverAt  time.Time // when the server last said that it has no more than is here
+	doomed    time.Time // when that hole was first found to be hopeless
+	due       time.Time // parked: when to look for a start
+	seen      time.Time // last packet
+	last      time.Time // when the client's last one was captured
 
 	watch   stopwatch
 	dirty   bool // in Stack.dirty
@@ -121,12 +136,19 @@ func (f *flow) nextStart(seq uint32) (uint32, bool) {
 	if at, ok := f.starts.from(seq); ok {
 		return at, true
 	}
-	for e := f.q.first(); e != nil && f.q.follows(e, f.ack); e = e.next() {
-		if !seqLess(e.seq, seq) && f.q.request(e) {
-			return e.seq, true
+	g := f.framing.apart()
+	found, ok := uint32(0), false
+	for e := f.q.first(); e != nil && e.n > 0 && !ok && g.known && f.q.follows(e, f.ack); e = e.next() {
+		if !seqLess(g.at, e.end()) {
+			continue
 		}
+		g.read(e.payload()[g.at-e.seq:], func(at uint32) {
+			if !ok && !seqLess(at, seq) {
+				found, ok = at, true
+			}
+		})
 	}
-	return 0, false
+	return found, ok
 }
 
 // chain is the flow and the older ones on its addresses. The flow at hand may
@@ -164,17 +186,18 @@ func (f *flow) origin() uint32 {
 	return f.base
 }
 
-// sentUpTo notes that the client has sent everything before seq.
-func (f *flow) sentUpTo(seq uint32) {
-	if seqLess(f.beyond, seq) && seq-f.floor() < maxWindow {
-		f.beyond = seq
+// sentUpTo notes that a packet says that the client has sent everything before seq.
+func (s *Stack) sentUpTo(f *flow, seq uint32) {
+	if !seqLess(f.beyond, seq) || !within(seq, f.floor(), maxWindow) {
+		return
 	}
+	f.beyond = seq
 }
 
 // sent is the sequence number that everything the client sent is before, as
-// far as the mirror told. Nothing comes behind a FIN.
+// far as the mirror told.
 func (f *flow) sent() uint32 {
-	if f.finSeen && seqLess(f.fin+1, f.beyond) {
+	if f.finSeen && !seqLess(f.fin, f.beyond) {
 		return f.fin + 1
 	}
 	return f.beyond
@@ -199,24 +222,46 @@ func (f *flow) lost() bool {
 	return seqLess(f.ack, f.serverAck) || f.cut.has(f.ack)
 }
 
-// finReady reports whether every byte before the FIN, the queue's last entry,
-// has been sent without a gap. gVisor loses a FIN that it has to put off: its
-// receiver takes an empty segment at the awaited sequence number for one that
-// was received before.
-func (f *flow) finReady(fin *entry) bool {
+// gapless reports whether nothing is missing in front of or between what is queued.
+func (f *flow) gapless() bool {
 	first := f.q.first()
-	return !seqLess(f.ack, first.seq) && fin.seq-first.seq == uint32(f.q.bytes)
+	return first == nil || !seqLess(f.ack, first.seq) && f.q.last().seq+f.q.last().n-first.seq == uint32(f.q.bytes)
+}
+
+// received is the sequence number behind the last byte that is here.
+func (f *flow) received() uint32 {
+	if last := f.q.last(); last != nil && seqLess(f.ack, last.seq+last.n) {
+		return last.seq + last.n
+	}
+	return f.ack
+}
+
+// maxTail bounds the search for the first hole in what gVisor has not acknowledged.
+const maxTail = 256
+
+// tail is the sequence number at which the first byte is missing.
+func (f *flow) tail() uint32 {
+	if f.gapless() {
+		return f.received()
+	}
+	tail := f.ack
+	e := f.q.first()
+	for n := 0; e != nil && !seqLess(tail, e.seq) && n < maxTail; n++ {
+		tail = e.end()
+		e = e.next()
+	}
+	return tail
 }
 
 // busy reports whether the flow needs looking after although no packet comes.
 func (f *flow) busy() bool {
-	return f.state != open || f.q.len() > 0 || f.rstSeen || f.ending || f.newer != nil || f.holed()
+	return f.state != open || f.q.len() > 0 || f.rstSeen || f.finSeen || f.ending || f.newer != nil || len(f.aside) > 0 || !f.serverRST.IsZero() || f.holed()
 }
 
 // calm reports whether a busy flow has only gVisor to wait for, which has all that
 // the client is known to have sent.
 func (f *flow) calm() bool {
-	return f.state == open && !f.waits() && f.newer == nil && !f.finSeen && f.q.len() > 0 &&
+	return f.state == open && !f.waits() && f.newer == nil && !f.finSeen && len(f.aside) == 0 && f.q.len() > 0 &&
 		!f.holed() && f.sent()-f.q.first().seq == uint32(f.q.bytes)
 }
 

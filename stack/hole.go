@@ -31,12 +31,56 @@ func (s *Stack) noteHole(f *flow) {
 // hopeless reports whether a hole has been waited for long enough. The grace
 // is for packets that the mirror has delayed, and nothing else can bring them:
 // either they are known to be lost, or so much has come since that they are as
-// good as lost, or there is no use in waiting longer.
+// good as lost, or there is no use in waiting longer. Where the server waits for the
+// same bytes, the client will send them again.
 func (s *Stack) hopeless(f *flow) bool {
 	age := s.now.Sub(f.hole)
+	if !f.certain.IsZero() && s.now.Sub(f.certain) >= s.cfg.Grace {
+		return true
+	}
+	if s.serverWaits(f) {
+		return age >= serverPatience*s.cfg.GapTimeout
+	}
 	crowded := f.q.count > s.cfg.MaxPending || f.ending || f.newer != nil
-	return age >= s.cfg.GapTimeout || crowded && age >= s.cfg.Grace ||
-		!f.certain.IsZero() && s.now.Sub(f.certain) >= s.cfg.Grace
+	return age >= s.cfg.GapTimeout || crowded && age >= s.cfg.Grace
+}
+
+// serverPatience is how many times longer than Config.GapTimeout a hole is waited for
+// that the server has as well: clients send again after seconds.
+const serverPatience = 10
+
+// serverWaits reports whether the server has acknowledged no more than is here, well
+// after a packet said that there is more.
+func (s *Stack) serverWaits(f *flow) bool {
+	return !f.ending && f.newer == nil && f.claims > 0 && f.serverAt.Sub(f.ahead) >= s.cfg.Grace
+}
+
+// fewBesides is how many packets a mirror shows late behind one that was sent after
+// them, as a rule.
+const fewBesides = 3
+
+// refuted reports whether the connection goes on beside a single packet that said that
+// there is more: it was none of the connection's.
+func (s *Stack) refuted(f *flow) bool {
+	return f.claims <= 1 && f.certain.IsZero() && !f.ending &&
+		(f.besides > fewBesides || f.besides > 0 && f.beside.Sub(f.ahead) >= s.cfg.Grace || s.serverWaits(f))
+}
+
+// forgetAhead goes on as if nothing had come behind the hole.
+func (s *Stack) forgetAhead(f *flow) {
+	for f.q.len() > 0 {
+		s.lostLast(f, DropOutOfWindow)
+	}
+	if f.finSeen && seqLess(f.ack, f.fin) {
+		s.forgetFIN(f)
+	}
+	if f.rstSeen && seqLess(f.ack, f.rst) {
+		s.forgetRST(f)
+	}
+	f.beyond, f.cut, f.claims = f.ack, span{}, 0
+	f.hole, f.certain, f.doomed = time.Time{}, time.Time{}, time.Time{}
+	s.charge(f)
+	s.touch(f)
 }
 
 // mayCome reports whether what would fill a hole that has been waited for may
@@ -55,6 +99,10 @@ func (s *Stack) mayCome(f *flow) bool {
 
 // giveUp is the end of waiting for a hole.
 func (s *Stack) giveUp(f *flow) {
+	if s.refuted(f) {
+		s.forgetAhead(f)
+		return
+	}
 	if s.cfg.OnGap == GapSplice {
 		s.splice(f)
 		return
@@ -88,6 +136,7 @@ func (s *Stack) splice(f *flow) {
 		to = f.q.first().seq
 	}
 	missing := to - f.ack
+	f.framing.skip(to)
 	s.missed(&f.q, f.q.first(), f.ack, to)
 	s.counters.spliced++
 	s.counters.splicedBytes += uint64(missing)

@@ -37,7 +37,7 @@ func TestAHoleIsNotGivenUpWhileCaptureIsBehind(t *testing.T) {
 		t.Helper()
 		s.Inject(c.opening())
 		s.pass(10 * time.Millisecond)
-		s.Inject([]Segment{c.data(10, []byte("behind")), c.server(1, 16, "")})
+		s.Inject([]Segment{c.data(10, []byte("behind")), c.server(1000, 16, "")})
 	}
 	c := newClient(t, 1000)
 	lost(c)
@@ -84,13 +84,13 @@ func TestHolesAreGivenUpInTime(t *testing.T) {
 			return []Segment{c.ack(10)}
 		}, patience - 20*time.Millisecond, patience + 20*time.Millisecond},
 		{"the server has it", func(c *client) []Segment {
-			return []Segment{c.data(10, []byte("behind")), c.server(1, 16, "")}
+			return []Segment{c.data(10, []byte("behind")), c.server(1000, 16, "")}
 		}, grace - 20*time.Millisecond, grace + 20*time.Millisecond},
 		{"the server has it, and nothing came behind", func(c *client) []Segment {
-			return []Segment{c.server(1, 10, "")}
+			return []Segment{c.server(1000, 10, "")}
 		}, grace - 20*time.Millisecond, grace + 20*time.Millisecond},
 		{"the server acknowledged the client's FIN", func(c *client) []Segment {
-			return []Segment{c.server(1, 1, "F")}
+			return []Segment{c.server(1000, 1, "F")}
 		}, grace - 20*time.Millisecond, grace + 20*time.Millisecond},
 		{"a truncated copy came", func(c *client) []Segment {
 			return []Segment{c.data(10, []byte("behind")), cut(c.data(0, []byte("0123456789")))}
@@ -146,7 +146,7 @@ func TestHolesThatAreFilled(t *testing.T) {
 		behind func(c *client) []Segment
 	}{
 		{"late", func(c *client) []Segment { return []Segment{c.data(4, []byte("behind"))} }},
-		{"the server has it", func(c *client) []Segment { return []Segment{c.data(4, []byte("behind")), c.server(1, 10, "")} }},
+		{"the server has it", func(c *client) []Segment { return []Segment{c.data(4, []byte("behind")), c.server(1000, 10, "")} }},
 		{"a bare ACK behind it", func(c *client) []Segment { return []Segment{c.ack(10), c.data(4, []byte("behind"))} }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestHoleIsNotGivenUpBeforeCaptureRan(t *testing.T) {
 	c := newClient(t, 3)
 	s.Inject(c.opening())
 	settled(t, s.Stack)
-	s.Inject([]Segment{c.server(1, 6, "")})
+	s.Inject([]Segment{c.server(1000, 6, "")})
 	s.clk.elapsed.Add(int64(60 * time.Millisecond))
 	s.Stack.mu.Lock()
 	s.now = s.cfg.Now()
@@ -234,9 +234,9 @@ func TestHoleIsNotGivenUpBeforeCaptureRan(t *testing.T) {
 func TestClientGoesOnBehindTheServersFIN(t *testing.T) {
 	s := newTimed(t, nil)
 	c := newClient(t, 3)
-	s.Inject(append(c.opening(), c.ask(0, "first", 1), c.server(1000, 5, "F")))
+	s.Inject(append(c.opening(), c.ask(0, "first", 1), c.server(3000, 5, "F")))
 	s.pass(5 * time.Second)
-	s.Inject([]Segment{c.ask(5, " and more", 2), c.server(1001, 14, ""), c.fin(14), c.server(1001, 15, "")})
+	s.Inject([]Segment{c.ask(5, " and more", 2), c.server(3001, 14, ""), c.fin(14), c.server(3001, 15, "")})
 	s.pass(5 * time.Second)
 	s.is(c, text("first and more", nil))
 }

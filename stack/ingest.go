@@ -1,6 +1,9 @@
 package stack
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // segment takes one segment in.
 func (s *Stack) segment(m *Segment) {
@@ -8,30 +11,74 @@ func (s *Stack) segment(m *Segment) {
 	var seg segment
 	network := slices.Index(s.cfg.VNIs, m.VNI)
 	ok := network >= 0 && seg.parse(m, network)
-	if m.FromServer {
+	fromServer := m.FromServer || ok && seg.samePorts(s.cfg.Port) && s.turned(&seg)
+	if fromServer {
 		s.counters.serverBytes += uint64(len(seg.payload))
 	} else {
 		s.counters.bytes += uint64(len(seg.payload))
 	}
 	switch {
-	case !ok && m.FromServer:
+	case !ok && fromServer:
 		s.counters.dropped[DropBadAddress]++
 	case !ok:
 		s.drop(&seg, DropBadAddress)
-	case m.FromServer:
+	case fromServer:
 		s.reverse(m, &seg)
 	case m.Truncated:
 		s.drop(&seg, DropTruncated)
 		s.truncated(m, &seg)
-	case !s.cfg.Checksums.sound(m.IP, m.TCP):
-		s.drop(&seg, DropBadChecksum)
 	default:
-		if f := s.flows[seg.key]; f != nil {
-			s.known(f, &seg)
-		} else {
-			s.unknown(&seg)
+		seg.sum = s.cfg.Checksums.sumOf(m)
+		s.fromClient(&seg)
+	}
+}
+
+// fromClient takes a whole segment of a client's.
+func (s *Stack) fromClient(seg *segment) {
+	if !s.cfg.Checksums.passes(seg.sum) {
+		s.drop(seg, DropBadChecksum)
+		return
+	}
+	if len(seg.options) > 0 || len(s.subflows.all) > 0 {
+		if why, ok := s.subflows.translate(s, seg); !ok {
+			s.drop(seg, why)
+			return
 		}
 	}
+	if f := s.flows[seg.key]; f != nil {
+		s.known(f, seg)
+	} else {
+		s.unknown(seg)
+	}
+}
+
+// samePorts reports whether both ends use the service's port, so that only the
+// addresses tell the client.
+func (s *segment) samePorts(port uint16) bool { return s.key.port == port }
+
+// turned looks at who of two ends with the service's port is the client, and turns
+// the segment's key around where it comes from the server. The SYN told; where none
+// was seen, the one whose segment came first is taken for it.
+func (s *Stack) turned(seg *segment) bool {
+	if seg.serverPort != s.cfg.Port {
+		return false
+	}
+	back := seg.key
+	back.src, back.dst = back.dst, back.src
+	if seg.flags&(flagSYN|flagACK) != flagSYN|flagACK && (seg.flags&flagSYN != 0 || s.follows(&seg.key) || !s.follows(&back)) {
+		return false
+	}
+	seg.key = back
+	return true
+}
+
+// follows reports whether anything is known of a connection.
+func (s *Stack) follows(key *flowKey) bool {
+	if s.flows[*key] != nil {
+		return true
+	}
+	_, ok := s.stubs.get(key, s.now)
+	return ok
 }
 
 func (s *Stack) drop(seg *segment, why Drop) {
@@ -46,6 +93,9 @@ func (s *Stack) used(seg *segment) {
 	s.counters.droppedBytes[DropOutOfWindow] += uint64(len(seg.payload))
 }
 
+// clock is the time of the batch at hand, since the stack began.
+func (s *Stack) clock() time.Duration { return s.now.Sub(s.epoch) }
+
 // truncated learns from a segment that the mirror has cut that its bytes will
 // not come whole.
 func (s *Stack) truncated(m *Segment, seg *segment) {
@@ -55,98 +105,11 @@ func (s *Stack) truncated(m *Segment, seg *segment) {
 		return
 	}
 	end := seg.end() + uint32(whole-len(m.IP))
-	if seg.seq-f.ack < maxWindow || f.ack-seg.seq < maxWindow {
+	if within(seg.seq, f.ack, s.near(f)) || f.ack-seg.seq < maxWindow {
 		f.cut = span{seg.seq, end}
-		f.sentUpTo(end)
+		s.sentUpTo(f, end)
 		s.touch(f)
 	}
-}
-
-// unknown takes a segment of a connection that has no flow.
-func (s *Stack) unknown(seg *segment) {
-	known, ok := s.stubs.get(&seg.key, s.now)
-	switch {
-	case seg.flags&flagSYN != 0:
-		s.syn(seg)
-	case !ok:
-		s.park(seg, nil)
-	case known.kind == over && (known.seen().has(seg.seq) || seg.seq == known.end):
-		s.drop(seg, DropFlowOver)
-	case known.kind == over:
-		s.park(seg, nil) // another connection on these ports, whose SYN was lost or is late
-	case seg.flags&(flagFIN|flagRST) != 0 && known.kind != halfOpen && len(seg.payload) == 0:
-		s.drop(seg, DropMidStream)
-		s.stubs.put(&seg.key, known.ended(seg.seq+1), s.now)
-	case known.kind == opaque:
-		s.drop(seg, DropMidStream)
-		s.stubs.put(&seg.key, known, s.now)
-	case known.kind == midStream && s.past(&known).has(seg.seq):
-		s.drop(seg, DropDuplicate)
-	case known.kind == midStream && (seg.seq-known.end < maxWindow || known.end-seg.seq < maxWindow):
-		s.park(seg, &known)
-	case known.kind == midStream:
-		s.park(seg, nil) // as above
-	case seg.flags&flagRST != 0 && seg.seq == known.base:
-		s.stubs.remove(&seg.key)
-		s.used(seg)
-	case !proves(seg, known.base):
-		s.drop(seg, DropOutOfWindow)
-	default:
-		s.stubs.remove(&seg.key)
-		if f := s.newFlow(seg); f != nil {
-			s.start(f, known.base)
-			s.segmentOf(f, seg)
-		}
-	}
-}
-
-// remember keeps what is known of a connection that has not been proven: the
-// sequence number of its first byte.
-func (s *Stack) remember(key *flowKey, base uint32) {
-	s.counters.halfOpen++
-	s.stubs.put(key, stub{kind: halfOpen, base: base}, s.now)
-	if f := s.flows[*key]; f != nil {
-		f.synSeen = true
-	}
-}
-
-// syn remembers a client's SYN. What proves that the server took it comes
-// later; until then it costs no more than a stub, unless it brings data along
-// (RFC 7413).
-func (s *Stack) syn(seg *segment) {
-	base := seg.seq + 1
-	if seg.flags&(flagACK|flagRST|flagFIN) != 0 {
-		s.drop(seg, DropOutOfWindow)
-		return
-	}
-	if known, ok := s.stubs.get(&seg.key, s.now); ok && known.began(base, s.now) {
-		s.drop(seg, DropDuplicate)
-		return
-	}
-	if len(seg.payload) == 0 || s.flows[seg.key] != nil {
-		s.remember(&seg.key, base)
-		s.used(seg)
-		return
-	}
-	s.counters.halfOpen++
-	if f := s.newFlow(seg); f != nil {
-		s.stubs.remove(&seg.key)
-		f.hasBase, f.base, f.beyond = true, base, base
-		data := *seg
-		data.seq, data.flags = base, 0
-		s.store(f, &data)
-	}
-}
-
-// proves reports whether a segment shows that the server took the SYN before
-// it: an acknowledgement of the right place, or what comes behind the first
-// data, which then is late.
-func proves(seg *segment, base uint32) bool {
-	if seg.seq == base {
-		return seg.flags&(flagACK|flagRST) == flagACK
-	}
-	behind := len(seg.payload) > 0 && seg.flags&flagACK != 0 || seg.flags&(flagFIN|flagRST) != 0
-	return behind && seg.seq-base < maxWindow
 }
 
 // known takes a segment of a connection that has a flow.
@@ -155,15 +118,84 @@ func (s *Stack) known(f *flow, seg *segment) {
 		s.synAgain(f, seg)
 		return
 	}
+	if !f.ev.sums.trusts(seg.sum, len(seg.payload)) {
+		s.drop(seg, DropBadChecksum)
+		return
+	}
 	if f.synSeen && s.superseded(f, seg) {
 		return
 	}
-	f.seen = s.now
+	if f.older != nil && s.ofOlder(f, seg) {
+		return
+	}
+	f.seen, f.last = s.now, s.captured
 	if f.state == parked {
 		s.parked(f, seg)
 		return
 	}
+	s.judged(f, seg)
+}
+
+// ofOlder gives a late segment of the connection before f's on the same ports to
+// that one, where only it can have it.
+func (s *Stack) ofOlder(f *flow, seg *segment) bool {
+	old := f.older
+	if old.state != open || within(seg.seq, f.floor()-1, s.near(f)) || !within(seg.seq, old.floor(), s.near(old)) {
+		return false
+	}
+	s.judged(old, seg)
+	return true
+}
+
+// judged takes a segment of a flow that has a start, by what the real server made
+// of it.
+func (s *Stack) judged(f *flow, seg *segment) {
+	if seg.flags&flagRST != 0 {
+		s.reset(f, seg)
+		return
+	}
+	switch f.ev.judge(seg) {
+	case rejected:
+		s.drop(seg, DropRejected)
+		return
+	case doubtful:
+		s.setAside(f, seg, oddACK)
+		return
+	}
+	if s.misplaced(f, seg) {
+		s.setAside(f, seg, farAway)
+		return
+	}
+	if seg.probe() && s.probed(f, seg) {
+		return
+	}
 	s.segmentOf(f, seg)
+}
+
+// misplaced reports whether a segment lies beyond what the server could take, or
+// before all that was seen of the connection.
+func (s *Stack) misplaced(f *flow, seg *segment) bool {
+	floor := f.floor()
+	if seqLess(floor, seg.seq) {
+		return seqLess(f.beyond, seg.seq) && !seqLess(seg.seq, s.reach(f))
+	}
+	return seqLess(seg.next(), floor) && floor-seg.seq > floor-f.origin()+unscaled
+}
+
+// near is how far ahead of what the client has sent a single segment is believed where
+// nothing is known of the server's window: no further than what the connection can
+// have had on its way.
+func (s *Stack) near(f *flow) uint32 {
+	return uint32(max(nearby, min(f.got+f.q.bytes, s.cfg.FlowBytes)))
+}
+
+// reach is the sequence number before which a segment can begin that does not go on
+// where the client was.
+func (s *Stack) reach(f *flow) uint32 {
+	if sv := &f.ev.server; sv.scaled && sv.nxt.known {
+		return sv.edge
+	}
+	return f.beyond + s.near(f)
 }
 
 // superseded takes the first segment of a connection that followed on the same
@@ -177,10 +209,14 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 	if seg.flags&flagRST != 0 || !proves(seg, next.base) || seg.seq != next.base && !f.delivered() {
 		return false
 	}
+	if next.ev != nil && next.ev.judge(seg) != accepted {
+		return false
+	}
 	s.stubs.remove(&seg.key)
 	if nf := s.replace(f, seg); nf != nil {
+		nf.learn(&next)
 		s.start(nf, next.base)
-		s.segmentOf(nf, seg)
+		s.judged(nf, seg)
 	}
 	return true
 }
@@ -194,17 +230,24 @@ func (f *flow) delivered() bool {
 func (s *Stack) synAgain(f *flow, seg *segment) {
 	base := seg.seq + 1
 	switch {
-	case f.hasBase && base == f.base, f.past.has(seg.seq),
+	case f.hasBase && base == f.base && !f.replayed(s.captured), f.past.has(seg.seq),
 		f.picked && f.base-base < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout:
 		s.drop(seg, DropDuplicate)
 	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0:
 		// Late, as was hoped; what is parked proves it.
 		s.counters.halfOpen++
 		s.used(seg)
+		f.ev.opens(seg, s.clock())
 		s.unpark(f, base)
 	default:
 		s.syn(seg)
 	}
+}
+
+// replayed reports whether a SYN like the flow's own begins another connection: the
+// client has ended the first, longer ago than mirrors show packets twice.
+func (f *flow) replayed(captured time.Time) bool {
+	return (f.finSeen || f.rstSeen) && captured.Sub(f.last) >= repeatsFor(f.ev.server.nxt.known)
 }
 
 // unpark starts a flow whose SYN came after other segments of it, and lets go
@@ -216,6 +259,9 @@ func (s *Stack) unpark(f *flow, base uint32) {
 	f.q.acked = false // what left the front was not of this connection
 	for f.q.len() > 0 && f.q.last().seq-base >= maxWindow {
 		s.lostLast(f, DropOutOfWindow)
+	}
+	for e := f.q.first(); e != nil; e = e.next() {
+		e.single = false
 	}
 	f.finSeen = f.finSeen && f.fin-base < maxWindow
 	s.charge(f)

@@ -20,6 +20,7 @@ func (s *Stack) add(f *flow) {
 	f.active, f.backoff = -1, minBackoff
 	f.opened, f.seen, f.progress = s.now, s.now, s.now
 	f.q.pool = &s.entries
+	f.last = s.captured
 	s.flows[f.key] = f
 	s.nflows++
 	s.touch(f)
@@ -32,7 +33,11 @@ func (s *Stack) start(f *flow, base uint32) {
 	if f.beyond-base >= maxWindow {
 		f.beyond = base
 	}
-	f.serverAck = base
+	f.serverAck, f.claims, f.ahead = base, f.q.count, s.now
+	if !f.picked {
+		f.framing.begin(base, true)
+		f.framing.known = s.cfg.Midstream == MidstreamHTTP
+	}
 	s.touch(f)
 }
 
@@ -133,6 +138,9 @@ func (s *Stack) level(f *flow, end uint32) {
 	for f.q.len() > 0 && !seqLess(end, f.q.first().end()) {
 		s.received(f)
 	}
+	if first := f.q.first(); first != nil && seqLess(first.seq, end) {
+		s.frame(f, first, end)
+	}
 	part := f.q.trimFront(end)
 	s.counters.bytesInOrder += uint64(part)
 	f.got += part
@@ -160,7 +168,12 @@ func (s *Stack) lostBefore(q *sendQueue, e *entry, why Drop) {
 
 // stub is what is worth remembering of a flow.
 func (f *flow) stub(kind stubKind) stub {
-	return stub{kind: kind, base: f.origin(), end: f.sent(), acked: f.q.acked, ack: f.q.ack}
+	known := stub{kind: kind, base: f.origin(), end: f.sent(), acked: f.q.acked, ack: f.q.ack, last: f.last, twoWay: f.ev.server.nxt.known}
+	if kind == midStream || kind == opaque {
+		ev, framing := f.ev, f.framing.apart()
+		known.ev, known.framing = &ev, &framing
+	}
+	return known
 }
 
 // remove takes a flow off the tables.
@@ -171,6 +184,7 @@ func (s *Stack) remove(f *flow, why Drop, as stubKind) {
 	if f.conn == nil && f.got > 0 {
 		s.unreadLost(f.got, why) // nobody has ever seen the stream
 	}
+	s.clearAside(f)
 	f.removed, f.unread = true, nil
 	s.charge(f)
 	s.nflows--

@@ -35,7 +35,7 @@ func TestMissingBytes(t *testing.T) {
 			return []Segment{c.ask(0, get(100), 1), c.ask(150, "no request", 1), c.ask(180, "nor this", 1)}
 		}, 2, 70},
 		{"a hole at the end, which the server tells of", func(c *client) []Segment {
-			return []Segment{c.ask(0, get(100), 1), c.server(1, 140, "")}
+			return []Segment{c.ask(0, get(100), 1), c.server(1000, 140, "")}
 		}, 1, 40},
 		{"a hole in front of a reset", func(c *client) []Segment {
 			return []Segment{c.ask(0, get(100), 1), c.rst(130)}
@@ -44,7 +44,7 @@ func TestMissingBytes(t *testing.T) {
 			return []Segment{c.ask(0, get(100), 1), cut(c.data(100, []byte("0123456789")))}
 		}, 1, 10},
 		{"a FIN that is lost", func(c *client) []Segment {
-			return []Segment{c.ask(0, get(100), 1), c.server(1, 101, "")}
+			return []Segment{c.ask(0, get(100), 1), c.server(1000, 101, "")}
 		}, 1, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -102,7 +102,7 @@ func shed(s *Stack) {
 func TestServerBytes(t *testing.T) {
 	s := newTimed(t, nil)
 	c := newClient(t, 3)
-	answer := c.server(1, len(get1), "")
+	answer := c.server(1000, len(get1), "")
 	answer.IP = append(answer.IP, "HTTP/1.1 204 No Content\r\n\r\n"...)
 	broken := answer
 	broken.IP = append([]byte(nil), answer.IP...)

@@ -91,7 +91,7 @@ func (s *sender) serverAck(off int, set func(*layers.TCP)) mirrored {
 	c := *s.conn.c
 	c.src, c.dst = c.dst, c.src
 	seg := c.packet(0, nil, func(t *layers.TCP) {
-		t.Seq, t.Ack = s.acked, s.conn.c.isn+1+uint32(off)
+		t.Seq, t.Ack, t.Window = s.acked, s.conn.c.isn+1+uint32(off), 65535
 		if set != nil {
 			set(t)
 		}
@@ -207,7 +207,10 @@ func drawConnection(t *rapid.T, c *client, m mirrorModel) *connection {
 	syn := mirrored{seg: c.syn(), intact: true, syn: true}
 	packets := []mirrored{syn}
 	if m.both {
-		packets = append(packets, s.serverAck(0, func(t *layers.TCP) { t.SYN, t.Seq = true, s.acked-1 }))
+		packets = append(packets, s.serverAck(0, func(t *layers.TCP) {
+			t.SYN, t.Seq = true, s.acked-1
+			t.Options = []layers.TCPOption{{OptionType: layers.TCPOptionKindWindowScale, OptionData: []byte{7}}}
+		}))
 	}
 	packets = append(packets, s.data(0, 0, nil))
 	for range rapid.IntRange(1, 6).Draw(t, "requests") {
@@ -240,7 +243,8 @@ func (c *connection) String() string {
 			fmt.Fprintf(&b, "\n\t[%d, %d) ack %d", p.from, p.to, p.ack)
 			switch {
 			case p.seg.FromServer:
-				b.WriteString(" by the server")
+				tcp := p.seg.IP[p.seg.TCP:]
+				fmt.Fprintf(&b, " by the server, seq %d ack +%d flags %#x", binary.BigEndian.Uint32(tcp[4:]), binary.BigEndian.Uint32(tcp[8:])-c.c.isn-1, tcp[13])
 			case p.syn:
 				b.WriteString(" SYN")
 			case p.fin:

@@ -119,10 +119,10 @@ func TestPickup(t *testing.T) {
 			s.Inject([]Segment{c.ask(0, get1, 1), c.ask(n, get2, 1), c.fin(2 * n)})
 		}, want: []stream{text(get1+get2, nil)}},
 		{name: "the server's SYN-ACK instead of the SYN", mode: MidstreamOff, play: func(s *timed, c *client) {
-			s.Inject([]Segment{c.server(500, 0, "SA"), c.ask(0, get1, 1), c.fin(n)})
+			s.Inject([]Segment{c.server(999, 0, "SA"), c.ask(0, get1, 1), c.fin(n)})
 		}, want: []stream{text(get1, nil)}},
 		{name: "the server's SYN-ACK behind the first data", mode: MidstreamOff, play: func(s *timed, c *client) {
-			s.Inject([]Segment{c.ask(0, get1, 1), c.server(500, 0, "SA"), c.fin(n)})
+			s.Inject([]Segment{c.ask(0, get1, 1), c.server(999, 0, "SA"), c.fin(n)})
 		}, want: []stream{text(get1, nil)}},
 		{name: "the next connection of a pair of ports, its SYN lost", play: func(s *timed, c *client) {
 			s.Inject(append(c.opening(), c.ask(0, get1, 1), c.fin(n)))

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"netmirror/http1"
 )
 
 // stream is what a reader got.
@@ -260,7 +262,7 @@ func (c *connection) mayStart(mode Midstream, from int) bool {
 			}
 		}
 	}
-	return !known && requestLikeness(c.content[from:]) == request
+	return !known && http1.Start(c.content[from:]) == http1.Request
 }
 
 // delivered is every intact packet that the mirror showed.

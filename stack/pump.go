@@ -45,6 +45,15 @@ func (s *Stack) pump(f *flow) {
 	case f.state == opening && f.id == 0 && f.mayConnect():
 		s.connect(f)
 	case f.state == open:
+		if len(f.aside) > 0 {
+			s.reconsider(f)
+		}
+		if f.finSeen && !f.removed {
+			s.queueFIN(f)
+		}
+		if f.removed {
+			break
+		}
 		s.inject(f)
 		s.settle(f)
 	}
@@ -81,25 +90,24 @@ func (s *Stack) connect(f *flow) {
 	s.deliver(f, f.base-1, flagSYN, synOptions, nil)
 }
 
-// reconnect begins the handshake anew: gVisor did not answer, for lack of memory
-// or of time. What it may still have of the attempt before is told to forget it: to
-// a SYN that is repeated on the same address it may never answer with a SYN-ACK.
+// reconnect begins the handshake anew, on another address: a SYN that is repeated
+// on the same one is never answered with a SYN-ACK once gVisor has taken the first,
+// or what is left of it. What gVisor answers to the first attempt is reset.
 func (s *Stack) reconnect(f *flow) {
-	s.deliver(f, f.base, flagRST, nil, nil)
 	delete(s.clients, f.id)
 	opened := f.opened
 	s.connect(f)
 	f.opened = opened
 }
 
-// inject sends what the window has room for.
+// inject sends what the window has room for. A single segment behind a hole waits: it
+// may be none of the connection's, and gVisor would not give it back.
 func (s *Stack) inject(f *flow) {
 	q := &f.q
 	for e := q.unsent; e != nil; e = q.unsent {
 		switch {
-		case e.fin && !f.finReady(e),
-			!e.fin && !seqLess(e.seq, f.windowEnd),
-			s.cfg.OnGap == GapSplice && !q.follows(e, f.ack):
+		case !e.fin && !seqLess(e.seq, f.windowEnd),
+			(s.cfg.OnGap == GapSplice || f.claims <= 1) && !q.follows(e, f.ack):
 			return
 		}
 		s.send(f, e)
@@ -123,6 +131,12 @@ func (s *Stack) settle(f *flow) {
 		return
 	}
 	f.hole, f.certain, f.doomed = time.Time{}, time.Time{}, time.Time{}
+	if f.claims > 0 && f.gapless() && !seqLess(f.received(), f.sent()) {
+		f.claims = 0
+	}
+	if f.rstSeen && seqLess(f.rst, f.ack) {
+		s.forgetRST(f) // the stream went on behind it
+	}
 	switch {
 	case f.q.len() > 0:
 		return
@@ -159,6 +173,9 @@ func (s *Stack) collect() {
 func (s *Stack) answer(a *answer) {
 	f := s.clients[a.to]
 	switch {
+	case f == nil && a.flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK:
+		// Of an attempt that was given up: it would wait for two minutes.
+		s.ns.link.deliver(packetHeader(a.to, s.cfg.Port, a.ack, 0, flagRST, nil, 0), nil)
 	case f == nil:
 	case f.state == opening && a.flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK && a.ack == f.base:
 		f.state = open
@@ -196,12 +213,19 @@ func (s *Stack) acknowledged(f *flow, a *answer) {
 // in part stays whole.
 func (s *Stack) received(f *flow) {
 	first := f.q.first()
-	if f.q.request(first) {
-		f.starts.add(first.seq)
-	}
+	s.frame(f, first, first.end())
 	f.unread = append(f.unread, first.end())
 	packets, bytes := f.q.pop()
 	s.counters.packetsUsed += packets
 	s.counters.bytesInOrder += bytes
 	f.got += int(bytes)
+}
+
+// frame reads what gVisor has received of an entry, before end, for the places at
+// which requests begin.
+func (s *Stack) frame(f *flow, e *entry, end uint32) {
+	if g := &f.framing; g.known && e.n > 0 && seqLess(g.at, end) {
+		g.read(e.payload()[g.at-e.seq:end-e.seq], f.starts.add)
+		s.proxied = s.proxied || len(g.proxied()) > 0
+	}
 }

@@ -1,7 +1,5 @@
 package stack
 
-import "slices"
-
 // sendQueue holds a flow's unacknowledged entries in sequence order, without
 // overlap. Its bounds are the flow's budgets. The zero value is empty.
 //
@@ -56,7 +54,7 @@ func (q *sendQueue) extend(seg *segment, n int) bool {
 	if e == nil || n == 0 {
 		return false
 	}
-	if e.fin || e.sent || e.end() != seg.seq || !e.acks || seg.flags&flagACK == 0 || e.ack != seg.ack || int(e.n)+n > maxPayload {
+	if e.fin || e.sent || e.single || e.end() != seg.seq || !e.acks || seg.flags&flagACK == 0 || e.ack != seg.ack || int(e.n)+n > maxPayload {
 		return false
 	}
 	q.mem -= e.memory()
@@ -99,40 +97,6 @@ func (q *sendQueue) trimFront(seq uint32) (bytes int) {
 	return int(n)
 }
 
-// maxRequestLine is how many bytes are looked at for the end of a request line
-// that is split over segments.
-const maxRequestLine = 16 << 10
-
-// request reports whether a segment at e begins an HTTP/1 request that the
-// client was free to send: one directly behind what it sent before the last
-// answer is a part of that.
-func (q *sendQueue) request(e *entry) bool {
-	if !e.first || e.n == 0 || !q.fresh(e) {
-		return false
-	}
-	l := requestLikeness(e.payload())
-	if l != possible {
-		return l == request
-	}
-	line := slices.Clone(e.payload())
-	judged := len(line)
-	for end := e.end(); l == possible && len(line) < maxRequestLine; end = e.end() {
-		// What follows an answer is not the rest of a line.
-		if e = e.next(); e == nil || e.n == 0 || e.seq != end || q.fresh(e) {
-			break
-		}
-		line = append(line, e.payload()...)
-		// Not at each of many small pieces: it takes time linear in the line.
-		if len(line)-judged > judged/8 {
-			l, judged = requestLikeness(line), len(line)
-		}
-	}
-	if l == possible {
-		l = requestLikeness(line)
-	}
-	return l == request
-}
-
 // follows reports whether e goes on where the entry before it ends, or, being
 // the first, where gVisor has come to.
 func (q *sendQueue) follows(e *entry, ack uint32) bool {
@@ -142,21 +106,10 @@ func (q *sendQueue) follows(e *entry, ack uint32) bool {
 	return !seqLess(ack, e.seq)
 }
 
-// fresh reports whether the client had been answered between the bytes in
-// front of e and e. Where nothing is known of what is in front, it may have
-// been.
-func (q *sendQueue) fresh(e *entry) bool {
-	known, ack := q.acked, q.ack
-	if prev := e.prev(); prev != nil {
-		known, ack = prev.acks, prev.ack
-	}
-	return !known || !e.acks || seqLess(ack, e.ack)
-}
-
 func (q *sendQueue) pop() (packets, bytes uint64) {
 	e := q.first()
 	packets, bytes = uint64(e.packets), uint64(e.n)
-	if e.n > 0 {
+	if e.n > 0 && !e.mayProbe() {
 		q.acked, q.ack = e.acks, e.ack
 	}
 	q.forget(e)

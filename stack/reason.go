@@ -22,6 +22,10 @@ const (
 	DropTargetEnded             // the target's connection ended before the client's
 	DropReplaced                // the client opened a new connection on the same ports
 	DropIdle                    // the flow was silent for too long
+	DropRejected                // what the real server drops: no ACK, or an impossible one, or an old timestamp
+	DropRefused                 // the server answered it with a reset: no connection
+	DropProbe                   // the byte of a keep-alive or window probe
+	DropSubflow                 // of an MPTCP connection of which not enough is known
 	DropNotOpened               // gVisor did not take the connection within 5 s
 	DropShutdown                // netmirror stopped
 	NumDrops
@@ -30,7 +34,7 @@ const (
 var dropNames = [NumDrops]string{
 	"bad_address", "reverse", "no_payload", "duplicate", "out_of_window", "mid_stream", "flow_over",
 	"truncated", "bad_checksum", "gap", "flow_budget", "total_budget", "flow_limit", "target_ended",
-	"replaced", "idle", "not_opened", "shutdown",
+	"replaced", "idle", "rejected", "refused", "probe", "mptcp", "not_opened", "shutdown",
 }
 
 // String is the reason in the form of a metric's label.

@@ -54,13 +54,16 @@ func (s *Stack) left(c *Conn, closed bool) {
 // takes nothing at all would be dialled for ever.
 func (s *Stack) resume(f *flow, c *Conn) bool {
 	from := c.position()
-	if c.retried && from == c.first && s.cfg.Midstream == MidstreamHTTP {
-		from++
+	if seqLess(from, c.begin) {
+		from = c.begin // what is in front of it is given again
+	}
+	if c.retried && !seqLess(c.begin, from) && s.cfg.Midstream == MidstreamHTTP {
+		from = c.begin + 1
 	}
 	at, ok := f.nextStart(from)
 	switch s.cfg.Midstream {
 	case MidstreamAny:
-		at, ok = from, c.unread() > 0 && !(c.retried && from == c.first)
+		at, ok = from, c.unread() > 0 && !(c.retried && !seqLess(c.begin, from))
 	case MidstreamHTTP:
 		ok = ok && !seqLess(c.received(), at) // or it waits for gVisor, and pickUp finds it
 	}

@@ -53,7 +53,7 @@ func TestUnreadComesFirstAgain(t *testing.T) {
 // TestTargetEnds is about what becomes of a stream whose target connection has
 // ended: what the client sends from its next request on is another stream.
 func TestTargetEnds(t *testing.T) {
-	const n = len(get1)
+	const n, put = len(get1), "PUT / HTTP/1.1\r\nContent-Length: 19\r\n\r\n"
 	for _, tc := range []struct {
 		name    string
 		mode    Midstream
@@ -80,8 +80,8 @@ func TestTargetEnds(t *testing.T) {
 			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1)} }, read: get1,
 			after: func(c *client) []Segment { return []Segment{c.ask(n, get2, 2)} }, want: get2},
 		{name: "closed in the middle of a body that looks like a request", outcome: "target-closed", back: n,
-			before: func(c *client) []Segment { return []Segment{c.ask(0, "PUT / HTTP/1.1\r\n\r\n", 1), c.ask(18, get2, 1)} }, read: "PUT / HTTP/1.1\r\n\r\n" + get2,
-			after: func(c *client) []Segment { return []Segment{c.ask(18+n, get3, 2)} }, want: get3},
+			before: func(c *client) []Segment { return []Segment{c.ask(0, put, 1), c.ask(len(put), get2, 1)} }, read: put + get2,
+			after: func(c *client) []Segment { return []Segment{c.ask(len(put)+n, get3, 2), c.fin(len(put) + 2*n)} }, want: get3},
 		{name: "closed, and any segment will do", mode: MidstreamAny, outcome: "target-closed", back: 3,
 			before: func(c *client) []Segment { return []Segment{c.ask(0, "binary", 1)} }, read: "binary",
 			after: func(c *client) []Segment { return []Segment{c.ask(6, "more", 1)} }, want: "arymore"},
@@ -253,7 +253,7 @@ func TestNothingComesTwice(t *testing.T) {
 		copies func(c *client) []Segment
 	}{
 		{"the server's SYN-ACK and the request", func(c *client) []Segment {
-			return []Segment{c.server(500, 0, "SA"), c.ask(0, get1, 1)}
+			return []Segment{c.server(999, 0, "SA"), c.ask(0, get1, 1)}
 		}},
 		{"the request, behind the client's FIN", func(c *client) []Segment {
 			return []Segment{c.fin(n), c.ask(0, get1, 1)}
@@ -262,14 +262,14 @@ func TestNothingComesTwice(t *testing.T) {
 			return []Segment{c.ask(n, get2, 2), c.syn(), c.ack(0), c.ask(0, get1, 1)}
 		}},
 		{"the SYN-ACK, and then the next request", func(c *client) []Segment {
-			return []Segment{c.server(500, 0, "SA"), c.ask(n, get2, 2)}
+			return []Segment{c.server(999, 0, "SA"), c.ask(n, get2, 2)}
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var clk clock
 			s := newTestStack(t, func(c *Config) { c.Now = clk.now })
 			c := newClient(t, 100)
-			s.Inject([]Segment{c.syn(), c.server(500, 0, "SA"), c.ack(0), c.ask(0, get1, 1)})
+			s.Inject([]Segment{c.syn(), c.server(999, 0, "SA"), c.ack(0), c.ask(0, get1, 1)})
 			conn := accept(t, s)
 			readExactly(t, conn, n)
 			settled(t, s)

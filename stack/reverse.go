@@ -3,14 +3,25 @@ package stack
 // reverse learns from what the server sent, where the mirror carries that too.
 // It is evidence only: everything works without.
 func (s *Stack) reverse(m *Segment, seg *segment) {
-	s.counters.dropped[DropReverse]++ // its bytes are no client's
+	s.counters.dropped[DropReverse]++
+	s.serverShown = s.now
 	f := s.flows[seg.key]
-	if f != nil {
+	var known stub
+	remembered := false
+	if f == nil {
+		if known, remembered = s.stubs.get(&seg.key, s.now); !remembered && seg.flags&flagSYN == 0 {
+			return
+		}
+	} else {
 		f.seen = s.now
 	}
 	// Most segments say nothing new, so that their checksum does not matter.
-	news := seg.flags&(flagSYN|flagRST) != 0 || f != nil && f.state != parked && seqLess(f.serverAck, seg.ack)
-	if !news || m.Truncated || !s.cfg.Checksums.sound(m.IP, m.TCP) {
+	news := seg.flags&(flagSYN|flagRST) != 0 || f != nil && (f.state == parked || seqLess(f.serverAck, seg.ack))
+	if news && (m.Truncated || !s.cfg.Checksums.passes(s.cfg.Checksums.sumOf(m))) {
+		return
+	}
+	if f == nil {
+		s.reverseStub(&known, remembered, seg)
 		return
 	}
 	switch {
@@ -18,17 +29,61 @@ func (s *Stack) reverse(m *Segment, seg *segment) {
 		s.serverReset(f, seg)
 	case seg.flags&(flagSYN|flagACK) == flagSYN|flagACK:
 		s.serverAccepted(f, seg)
-	default:
+	case seg.flags&flagACK != 0:
+		f.ev.hears(seg, s.clock())
 		s.serverHas(f, seg)
+	}
+	if !f.removed && len(f.aside) > 0 {
+		s.reconsider(f)
 	}
 }
 
+// bigStep is how much more than the client was seen to send a single packet of the
+// server's can prove to have come: some segments, which the mirror lost.
+const bigStep = 4 * usualSegment
+
 // serverHas notes what the server has acknowledged.
 func (s *Stack) serverHas(f *flow, seg *segment) {
-	if seg.flags&flagACK != 0 && f.state != parked && seg.ack-f.floor() < maxWindow {
-		f.serverAck = seg.ack
-		f.sentUpTo(seg.ack)
-		s.touch(f)
+	if f.state == parked {
+		s.serverTook(f, seg)
+		return
+	}
+	ack := seg.ack
+	if !within(ack, f.floor(), maxWindow) {
+		return
+	}
+	if !seqLess(f.floor(), ack) {
+		f.serverAt = s.now // the server has no more than is here
+	}
+	if !seqLess(f.serverAck, ack) || !f.ev.server.ack.move(ack, s.near(f)) {
+		return
+	}
+	if seqLess(f.sent(), ack) && ack-f.sent() > bigStep && !f.serverSure(ack) {
+		s.sentUpTo(f, ack)
+		return
+	}
+	f.serverAck = ack
+	s.sentUpTo(f, ack)
+	s.touch(f)
+}
+
+// serverSure reports whether an earlier packet of the server's said as much as ack.
+func (f *flow) serverSure(ack uint32) bool {
+	sure := f.serverClaim != 0 && within(ack, f.serverClaim, maxWindow)
+	f.serverClaim = ack
+	return sure
+}
+
+// serverTook notes that the server has acknowledged what a flow without a start
+// holds: the connection is one.
+func (s *Stack) serverTook(f *flow, seg *segment) {
+	if f.hasBase {
+		s.proved(f)
+		return
+	}
+	if f.q.len() > 0 && within(seg.ack, f.q.first().seq+1, maxWindow) {
+		f.taken = true
+		s.seek(f, false)
 	}
 }
 
@@ -36,37 +91,69 @@ func (s *Stack) serverHas(f *flow, seg *segment) {
 // where the SYN was lost.
 func (s *Stack) serverAccepted(f *flow, seg *segment) {
 	switch {
-	case f == nil:
-		known, ok := s.stubs.get(&seg.key, s.now)
-		if !ok || known.kind != halfOpen && !known.seen().has(seg.ack-1) && !known.began(seg.ack, s.now) {
-			s.remember(&seg.key, seg.ack)
-		}
-	case f.state == parked && !f.hasBase && !f.past.has(seg.ack-1):
+	case f.state == parked && f.hasBase:
+		f.ev.answered(seg, s.clock())
+		s.proved(f)
+	case f.state == parked && !f.past.has(seg.ack-1):
+		f.ev.answered(seg, s.clock())
 		s.unpark(f, seg.ack)
+	case seg.ack == f.base && !f.picked && !f.ev.server.nxt.known:
+		f.ev.answered(seg, s.clock())
 	}
 }
 
-// serverReset ends the flow when everything up to it has been delivered.
-func (s *Stack) serverReset(f *flow, seg *segment) {
-	if f == nil {
-		known, ok := s.stubs.get(&seg.key, s.now)
-		switch {
-		case !ok, known.kind == halfOpen && seg.ack != known.base:
-		case known.kind == halfOpen:
-			s.stubs.remove(&seg.key) // refused
-		default:
-			s.stubs.put(&seg.key, known.ended(known.end), s.now)
-		}
-		return
-	}
-	// A stray one is of another connection on these ports, and far away.
-	far := seg.seq - f.clientAck
+// reverseStub takes a server's segment of a connection without a flow.
+func (s *Stack) reverseStub(known *stub, ok bool, seg *segment) {
 	switch {
-	case f.newer != nil || far >= maxWindow && -far >= maxWindow:
+	case seg.flags&flagRST != 0:
+		s.refused(known, seg)
+	case seg.flags&(flagSYN|flagACK) == flagSYN|flagACK:
+		if !ok || known.kind != halfOpen && !known.seen().has(seg.ack-1) && !known.began(seg.ack, s.now, s.captured) {
+			s.remember(&seg.key, stub{kind: halfOpen, base: seg.ack})
+			known, ok = s.stubs.peek(&seg.key)
+		}
+		if ok && known.kind == halfOpen && known.base == seg.ack {
+			s.stubs.evidence(&seg.key).answered(seg, s.clock())
+		}
+	case ok && known.ev != nil:
+		known.ev.hears(seg, s.clock())
+	}
+}
+
+// refused takes a server's RST for a connection without a flow.
+func (s *Stack) refused(known *stub, seg *segment) {
+	switch {
+	case known.kind == halfOpen && seg.flags&flagACK != 0 && seg.ack != known.base:
+	case known.kind == halfOpen && seg.flags&flagACK == 0:
+		// It answers a segment that was none of the connection's.
+	case known.kind == halfOpen:
+		s.stubs.remove(&seg.key)
+	default:
+		s.stubs.put(&seg.key, known.ended(known.end), s.now)
+	}
+}
+
+// serverReset ends the flow when everything up to it has been delivered. A reset
+// answers a segment of the client's with the number that this acknowledged, or is
+// where the server's bytes end (RFC 9293, section 3.10.7); a stray one is of another
+// connection on these ports.
+func (s *Stack) serverReset(f *flow, seg *segment) {
+	sv, cl := &f.ev.server, &f.ev.client
+	right := !cl.ack.known && !sv.nxt.known || cl.ack.known && seg.seq == cl.ack.at || sv.nxt.known && seg.seq == sv.nxt.at
+	near := cl.ack.known && within(seg.seq, cl.ack.at, cl.maxWindow()-1)
+	switch {
+	case f.state == parked && seg.flags&flagACK == 0 && seg.seq == f.lastACK:
+		s.turnedAway(f, DropRefused)
+	case f.newer == nil && !right && near && f.state == open:
+		f.serverRST = s.now // the client asks back, and goes on if it was none
+		s.touch(f)
+	case f.newer != nil || !right:
 	case f.state == parked:
 		f.ending, f.reason = true, EndServerReset
 	default:
-		s.serverHas(f, seg) // the client's last bytes may come behind it
+		if seg.flags&flagACK != 0 {
+			s.serverHas(f, seg) // the client's last bytes may come behind it
+		}
 		s.endWhenDelivered(f, EndServerReset)
 	}
 }

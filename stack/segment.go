@@ -75,13 +75,33 @@ func (k *flowKey) addr(b *[16]byte) netip.Addr {
 }
 
 // segment is a parsed segment. Its key is the client's direction, also where it
-// goes the other way. payload aliases the captured frame.
+// goes the other way. payload and options alias the captured frame.
 type segment struct {
-	key     flowKey
-	seq     uint32
-	ack     uint32
-	flags   uint8
-	payload []byte
+	key        flowKey
+	serverPort uint16
+	seq        uint32
+	ack        uint32
+	flags      uint8
+	sum        sum    // what its checksum is; of the client's segments
+	window     uint16 // as in the header, not scaled
+	stamp      uint32 // the timestamp (TSval), where stamped
+	stamped    bool
+	options    []byte
+	payload    []byte
+}
+
+// next is the sequence number behind the segment, a FIN included.
+func (s *segment) next() uint32 {
+	if s.flags&flagFIN != 0 {
+		return s.end() + 1
+	}
+	return s.end()
+}
+
+// probe reports whether the segment can be a keep-alive or window probe that carries
+// a byte: real stacks send any value in it (RFC 9293, sections 3.8.4 and 3.8.6.1).
+func (s *segment) probe() bool {
+	return len(s.payload) == 1 && s.flags&^flagPSH == flagACK
 }
 
 // end is the sequence number behind the segment's last byte, FIN not counted.
@@ -112,14 +132,17 @@ func (s *segment) parse(m *Segment, network int) bool {
 	if hlen < tcpHeaderLen || hlen > len(tcp) {
 		return false
 	}
-	s.key.port = binary.BigEndian.Uint16(tcp[0:])
+	s.key.port, s.serverPort = binary.BigEndian.Uint16(tcp[0:]), binary.BigEndian.Uint16(tcp[2:])
 	if m.FromServer {
-		s.key.port = binary.BigEndian.Uint16(tcp[2:])
+		s.key.port, s.serverPort = s.serverPort, s.key.port
 		s.key.src, s.key.dst = s.key.dst, s.key.src
 	}
 	s.seq = binary.BigEndian.Uint32(tcp[4:])
 	s.ack = binary.BigEndian.Uint32(tcp[8:])
 	s.flags = tcp[13]
+	s.window = binary.BigEndian.Uint16(tcp[14:])
+	s.options = tcp[tcpHeaderLen:hlen]
+	s.stamp, s.stamped = timestamp(s.options)
 	s.payload = tcp[hlen:]
 	return s.key.unicast(&s.key.src) && s.key.unicast(&s.key.dst)
 }

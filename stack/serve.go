@@ -18,9 +18,10 @@ const (
 	// gone through for it.
 	maxIdleScan = 10 * time.Second
 	// openTimeout is when a handshake with gVisor is taken for failed, and minReopen
-	// the first pause before it is tried again.
+	// the pause before it is tried again. It is longer than gVisor's processors wait
+	// for a busy core: a second attempt costs them more than the first.
 	openTimeout = 5 * time.Second
-	minReopen   = 200 * time.Millisecond
+	minReopen   = time.Second
 	// minBackoff and maxBackoff are the first and the last pause before what
 	// gVisor did not take is injected again. There is no network in between:
 	// it is asked again soon.
@@ -88,13 +89,14 @@ func (s *Stack) age(f *flow) {
 		if !s.now.Before(f.due) {
 			s.seek(f, false)
 		}
+	case f.state == parked && !f.due.IsZero() && !s.now.Before(f.due):
+		s.unanswered(f)
 	case f.state == parked && age >= halfOpenTimeout:
 		s.discard(f, DropMidStream, s.remains(f))
 	case f.state == opening && age >= openTimeout:
 		s.counters.ended[EndNotOpened]++
 		s.discard(f, DropNotOpened, s.remains(f))
-	case f.state == opening && f.id != 0 && s.now.Sub(f.progress) >= max(f.backoff, minReopen):
-		f.backoff = min(2*max(f.backoff, minReopen), maxBackoff)
+	case f.state == opening && f.id != 0 && s.now.Sub(f.progress) >= minReopen:
 		s.reconnect(f)
 	case f.state == open:
 		s.ageOpen(f)
@@ -102,6 +104,13 @@ func (s *Stack) age(f *flow) {
 }
 
 func (s *Stack) ageOpen(f *flow) {
+	if s.ageAside(f); f.removed {
+		return
+	}
+	if !f.serverRST.IsZero() && s.now.Sub(f.serverRST) >= s.cfg.GapTimeout {
+		f.serverRST = time.Time{}
+		s.endWhenDelivered(f, EndServerReset)
+	}
 	if !f.hole.IsZero() {
 		s.noteHole(f)
 		// What would fill it may be in the ring, where this process was kept

@@ -120,15 +120,19 @@ type Stack struct {
 	dirty   []*flow // flows to pump before mu is released
 	held    int     // Σ cost of all flows
 	// lingering are the streams whose flow has ended before all was read.
-	lingering map[*Conn]struct{}
-	now       time.Time
-	captured  time.Time // when the batch at hand was
-	idleScan  time.Time
-	caughtUp  time.Time // what Config.CaughtUp said in this tick; zero: not asked
-	spare     []answer
-	entries   entryPool
-	stopping  bool
-	counters  counters
+	lingering                map[*Conn]struct{}
+	now                      time.Time
+	captured                 time.Time // when the batch at hand was
+	idleScan                 time.Time
+	serverShown              time.Time // when the mirror last showed a server's packet
+	subflows                 subflows
+	proxied                  bool      // a connection began with a PROXY protocol header
+	asidePackets, asideBytes int       // Σ of what is kept beside the streams
+	caughtUp                 time.Time // what Config.CaughtUp said in this tick; zero: not asked
+	spare                    []answer
+	entries                  entryPool
+	stopping                 bool
+	counters                 counters
 
 	bytesRead   atomic.Uint64 // read by the streams' readers
 	bytesUnread atomic.Uint64 // in order, but the reader gave up first

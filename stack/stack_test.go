@@ -188,7 +188,7 @@ func TestSlowReader(t *testing.T) {
 			// Behind an answer each, so that none is joined to the one before.
 			segs = append(segs, c.packet(off, b[off:off+size], func(t *layers.TCP) { t.Ack = uint32(off) }))
 		}
-		s.Inject(append(segs, c.fin(len(b))))
+		s.Inject(append(segs, c.packet(len(b), nil, func(t *layers.TCP) { t.FIN, t.Ack = true, uint32(len(b)) })))
 		conn := accept(t, s)
 		waitFor(t, "the window to close", func() bool { return s.Stats().Held > 0 })
 		if got, err := readAll(t, conn); err != nil || !bytes.Equal(got, b) {

@@ -10,6 +10,7 @@ type counters struct {
 	ended                     [numEnds]uint64
 	completed                 uint64
 	pickedUp                  uint64
+	headerUnknown             uint64
 	spliced, splicedBytes     uint64
 	holes, missingBytes       uint64
 	halfOpen                  uint64
@@ -49,6 +50,7 @@ type Stats struct {
 	FlowsEnded    map[string]uint64
 	Flows         int    // gauge: connections being followed
 	PickedUp      uint64 // streams that did not begin at a SYN
+	HeaderUnknown uint64 // of them, those whose PROXY protocol header was not seen, while others have one
 	HalfOpen      uint64 // SYNs that were remembered
 	HalfOpenLost  uint64 // of them, pushed out by newer ones before they were proven
 	Spliced       uint64 // holes that were closed over what is missing
@@ -80,6 +82,7 @@ func (s *Stats) Add(o Stats) {
 	}
 	s.Flows += o.Flows
 	s.PickedUp += o.PickedUp
+	s.HeaderUnknown += o.HeaderUnknown
 	s.HalfOpen += o.HalfOpen
 	s.HalfOpenLost += o.HalfOpenLost
 	s.Spliced += o.Spliced
@@ -99,14 +102,15 @@ func (s *Stack) Stats() Stats {
 		FlowsOpened: c.flowsOpened, FlowsComplete: c.completed,
 		FlowsEnded: make(map[string]uint64, numEnds),
 		Flows:      s.nflows,
-		PickedUp:   c.pickedUp,
-		HalfOpen:   c.halfOpen, HalfOpenLost: s.stubs.halfOpenLost,
+		PickedUp:   c.pickedUp, HeaderUnknown: c.headerUnknown,
+		HalfOpen: c.halfOpen, HalfOpenLost: s.stubs.halfOpenLost,
 		Holes: c.holes, MissingBytes: c.missingBytes,
 		Spliced: c.spliced, SplicedBytes: c.splicedBytes,
 	}
 	for e := range numEnds {
 		st.FlowsEnded[e.Outcome()] = c.ended[e]
 	}
+	st.Held, st.BytesHeld = uint64(s.asidePackets), st.BytesHeld+uint64(s.asideBytes)
 	for _, f := range s.active { // a flow that holds something is busy
 		st.Held += uint64(f.q.count)
 		st.BytesHeld += uint64(f.q.bytes)

@@ -1,45 +1,60 @@
 package stack
 
 import (
-	"bytes"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/buffer"
 )
 
 // segmentOf takes data, FIN or RST into the flow.
 func (s *Stack) segmentOf(f *flow, seg *segment) {
-	if seg.flags&flagACK != 0 {
-		f.clientAck = seg.ack
-	}
-	switch {
-	case seg.flags&flagRST != 0:
+	if seg.flags&flagRST != 0 {
 		s.reset(f, seg)
-	case len(seg.payload) > 0 || seg.flags&flagFIN != 0:
+		return
+	}
+	f.ev.takes(seg, s.clock())
+	if f.rstSeen && s.now.Sub(f.rstAt) >= s.cfg.Grace {
+		s.forgetRST(f) // a client sends nothing after a reset that counted
+	}
+	f.serverRST = time.Time{}
+	if len(seg.payload) > 0 || seg.flags&flagFIN != 0 {
 		s.store(f, seg)
-	default:
-		// It brings nothing, but says what was sent before it.
-		s.drop(seg, DropNoPayload)
-		if f.state == open {
-			f.sentUpTo(seg.seq)
-			if f.active < 0 && f.holed() || f.active >= 0 && !s.alert && !f.calm() {
-				s.touch(f)
-			}
-		}
+		return
+	}
+	// It brings nothing, but says what was sent before it.
+	s.drop(seg, DropNoPayload)
+	if f.state != open {
+		return
+	}
+	if f.claims > 0 || seqLess(f.beyond, seg.seq) {
+		s.sentBefore(f, seg.seq)
+	}
+	if f.active < 0 && f.holed() || f.active >= 0 && !s.alert && !f.calm() {
+		s.touch(f)
 	}
 }
 
-// reset notes a client's RST. It takes effect when everything before it has
-// been received, so that it cannot throw away what the server still read. One
-// that lies before what was received already is from another time.
-func (s *Stack) reset(f *flow, seg *segment) {
-	if f.rstSeen || f.ending || seqLess(seg.seq, f.floor()) || seg.seq-f.floor() >= maxWindow {
-		s.drop(seg, DropOutOfWindow)
+// sentBefore notes the sequence number of a segment without data: the client has sent
+// everything before it, and nothing else.
+func (s *Stack) sentBefore(f *flow, seq uint32) {
+	if !seqLess(f.tail(), seq) {
+		f.goesOn(s.now)
 		return
 	}
-	f.rstSeen, f.rst = true, seg.seq
-	f.sentUpTo(seg.seq)
-	s.used(seg)
-	s.touch(f)
+	s.sentUpTo(f, seq)
+	s.claim(f)
+}
+
+// claim notes a packet that says that the client has sent what is not here.
+func (s *Stack) claim(f *flow) {
+	f.ahead, f.besides = s.now, 0
+	f.claims++
+}
+
+// goesOn notes that the client is seen where it was before the last claim.
+func (f *flow) goesOn(now time.Time) {
+	f.beside = now
+	f.besides++
 }
 
 // store queues what is new in a segment.
@@ -58,36 +73,24 @@ func (s *Stack) store(f *flow, seg *segment) {
 		seq = floor
 	}
 	if f.finSeen && seqLess(f.fin, end) {
-		if f.hasBase {
-			end = f.fin
-		} else {
-			s.dropFIN(f)
+		if end = s.cutAtFIN(f, seq, end); end == seq {
+			s.drop(seg, DropOutOfWindow)
+			return
 		}
 	}
 	if !s.room(f, seg) {
 		return
 	}
-	s.recognise(f, seg)
-	packets, stored := uint32(1), 0
-	if seq == seg.seq && f.q.extend(seg, int(end-seq)) {
-		packets, stored, seq = 0, int(end-seq), end
+	if f.state == open && seq != end {
+		s.placed(f, seq, end)
 	}
-	for seqLess(seq, end) {
-		before, from, to, ok := f.q.lacks(seq, end)
-		if !ok {
-			break
-		}
-		to = min(to-from, maxPayload) + from
-		if e := f.q.insert(before, s.carry(seg, from, to, packets)); e.late() {
-			s.send(f, e)
-		}
-		packets, stored = 0, stored+int(to-from)
-		seq = to
-	}
-	if seg.flags&flagFIN != 0 && !f.finSeen && !seqLess(seg.end(), floor) {
+	packets, stored := s.keep(f, seg, seq, end)
+	if seg.flags&flagFIN != 0 {
 		packets = s.fin(f, seg.end(), packets)
 	}
-	f.sentUpTo(end)
+	if seqLess(f.beyond, end) {
+		f.beyond = end
+	}
 	if stored > 0 {
 		s.timed(f, end)
 	}
@@ -99,6 +102,44 @@ func (s *Stack) store(f *flow, seg *segment) {
 	s.touch(f)
 }
 
+// keep queues what is new in [seq, end) of a segment. It returns the packets that
+// are still to be accounted for, one or none, and the bytes that were new.
+func (s *Stack) keep(f *flow, seg *segment, seq, end uint32) (packets uint32, stored int) {
+	packets = 1
+	if seq == seg.seq && f.q.extend(seg, int(end-seq)) {
+		return 0, int(end - seq)
+	}
+	for seqLess(seq, end) {
+		before, from, to, ok := f.q.lacks(seq, end)
+		if !ok {
+			break
+		}
+		to = min(to-from, maxPayload) + from
+		in := s.carry(seg, from, to, packets)
+		in.single = f.state == parked && !f.hasBase && seg.probe() && seg.flags&flagPSH == 0
+		if e := f.q.insert(before, in); e.late() {
+			s.send(f, e)
+		}
+		packets, stored = 0, stored+int(to-from)
+		seq = to
+	}
+	return packets, stored
+}
+
+// placed notes whether new bytes go on where those that are here end, or say that
+// others are missing.
+func (s *Stack) placed(f *flow, seq, end uint32) {
+	if seq == f.beyond && f.claims == 0 {
+		return // the usual case: nothing is missing
+	}
+	switch tail := f.tail(); {
+	case seqLess(tail, seq):
+		s.claim(f)
+	case f.claims > 0 && seqLess(tail, end):
+		f.goesOn(s.now)
+	}
+}
+
 // maxPayload is what fits into one packet beside either IP header.
 const maxPayload = 65535 - ipv6HeaderLen - tcpHeaderLen
 
@@ -106,46 +147,9 @@ const maxPayload = 65535 - ipv6HeaderLen - tcpHeaderLen
 func (s *Stack) carry(seg *segment, from, to, packets uint32) entry {
 	view := buffer.NewViewWithData(seg.payload[from-seg.seq : to-seg.seq])
 	return entry{
-		seq: from, n: to - from, ack: seg.ack, acks: seg.flags&flagACK != 0 && !keepAlive(seg.payload),
-		packets: packets, at: s.now.Sub(s.epoch),
+		seq: from, n: to - from, ack: seg.ack, acks: seg.flags&flagACK != 0,
+		packets: packets, at: s.clock(),
 		first: from == seg.seq, view: view,
-	}
-}
-
-// keepAlive reports whether the payload looks like that of a keep-alive probe
-// with a garbage byte (RFC 9293, section 3.8.4): it repeats the last byte's
-// place, and says nothing of what the client was sending.
-func keepAlive(payload []byte) bool { return len(payload) == 1 && payload[0] == 0 }
-
-// recognise looks at what a connection begins with: one that does not speak
-// HTTP/1 has no requests to pick up, whatever a part of it looks like. One that
-// changes to HTTP/2 begins anew.
-func (s *Stack) recognise(f *flow, seg *segment) {
-	first := f.hasBase && !f.picked && seg.seq == f.base && len(seg.payload) > 0
-	if first && requestLikeness(seg.payload) == contradicts || bytes.HasPrefix(seg.payload, []byte(preface)) {
-		f.opaque = true
-	}
-}
-
-// fin queues the client's FIN and returns the packets that are still to be
-// accounted for. Bytes behind a FIN do not exist; where there seem to be some,
-// the FIN is a forgery, or they are, and the stream goes on without either.
-func (s *Stack) fin(f *flow, seq, packets uint32) uint32 {
-	before, _, _, ok := f.q.lacks(seq, seq+1)
-	if !ok || before != nil {
-		return packets
-	}
-	f.q.insert(nil, entry{seq: seq, fin: true, packets: packets, at: s.now.Sub(s.epoch)})
-	f.finSeen, f.fin = true, seq
-	return 0
-}
-
-// dropFIN lets go of a parked FIN, which bytes behind it show to be of an older
-// connection on the same ports.
-func (s *Stack) dropFIN(f *flow) {
-	f.finSeen = false
-	if f.q.len() > 0 && f.q.last().fin {
-		s.lostLast(f, DropOutOfWindow)
 	}
 }
 

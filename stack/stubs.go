@@ -23,6 +23,12 @@ const (
 	// overTimeout is how long the end of a flow is remembered, so that what
 	// the client retransmits of it is known for what it is.
 	overTimeout = 60 * time.Second
+	// repeats is how long after the end of a connection a mirror may still show its SYN
+	// again. A SYN that comes later is the next connection's, also with the same number,
+	// as where a capture is replayed in a loop.
+	// The server's direction makes sure of it sooner: it has ended as well.
+	repeats      = 4 * time.Millisecond
+	repeatsAlone = 50 * time.Millisecond
 	// connTimeout is how long a silent connection without a flow is
 	// remembered: one that is as silent as that has nothing to be late.
 	connTimeout = 10 * time.Minute
@@ -31,12 +37,16 @@ const (
 // stub is the least that has to be known of a connection without a flow, so
 // that a flood of SYNs costs a few bytes each.
 type stub struct {
-	kind  stubKind
-	acked bool   // midStream: ack is set
-	base  uint32 // sequence number of the first byte
-	end   uint32 // behind the last one that was seen, the FIN included; not of halfOpen
-	ack   uint32 // midStream: what the client's last data acknowledged
-	put   time.Time
+	kind    stubKind
+	acked   bool   // midStream: ack is set
+	base    uint32 // sequence number of the first byte
+	end     uint32 // behind the last one that was seen, the FIN included; not of halfOpen
+	ack     uint32 // midStream: what the client's last data acknowledged
+	put     time.Time
+	last    time.Time // when its last packet was captured
+	twoWay  bool      // the mirror showed the server
+	ev      *evidence // what is known besides; nil: nothing
+	framing *framing  // midStream: where the next request begins; nil: not known
 }
 
 // life is how long a stub is good for.
@@ -63,11 +73,23 @@ func (s *stub) seen() span {
 // SYN that comes so late that the stream did not wait for it.
 const lateSYN = 1 << 20
 
+func repeatsFor(twoWay bool) time.Duration {
+	if twoWay {
+		return repeats
+	}
+	return repeatsAlone
+}
+
 // began reports whether a SYN in front of base is a late or repeated one of the
 // connection, and not of the next on the same ports.
-func (s *stub) began(base uint32, now time.Time) bool {
-	if s.kind == halfOpen || base == s.base {
+func (s *stub) began(base uint32, now, captured time.Time) bool {
+	switch {
+	case s.kind == halfOpen:
 		return base == s.base
+	case s.kind == over && base == s.base:
+		return captured.Sub(s.last) < repeatsFor(s.twoWay)
+	case base == s.base:
+		return true
 	}
 	return s.base-base < lateSYN && now.Sub(s.put) < time.Second
 }
@@ -75,7 +97,7 @@ func (s *stub) began(base uint32, now time.Time) bool {
 // ended is what is left of a connection that has no flow when it ends before
 // the sequence number end.
 func (s *stub) ended(end uint32) stub {
-	if end-s.end >= maxWindow {
+	if !within(end, s.end, nearby) {
 		end = s.end // older, or of another time
 	}
 	return stub{kind: over, base: s.base, end: end}
@@ -114,3 +136,19 @@ func (t *stubTable) put(k *flowKey, s stub, now time.Time) {
 }
 
 func (t *stubTable) remove(k *flowKey) { t.lru.Remove(*k) }
+
+// peek returns what is remembered, however long ago.
+func (t *stubTable) peek(k *flowKey) (*stub, bool) {
+	s, ok := t.lru.Peek(*k)
+	return &s, ok
+}
+
+// evidence is what is known of the connection of a stub that is there, to be added to.
+func (t *stubTable) evidence(k *flowKey) *evidence {
+	s, _ := t.lru.Peek(*k)
+	if s.ev == nil {
+		s.ev = new(evidence)
+		t.lru.Add(*k, s)
+	}
+	return s.ev
+}

@@ -36,6 +36,7 @@ type Sample struct {
 // harmless are the reasons to drop a packet that cost no client anything.
 var harmless = map[stack.Drop]bool{
 	stack.DropReverse: true, stack.DropNoPayload: true, stack.DropDuplicate: true, stack.DropFlowOver: true, stack.DropShutdown: true,
+	stack.DropRejected: true, stack.DropRefused: true, stack.DropProbe: true,
 }
 
 // whole are the outcomes of streams that ended as the client, or its server,

@@ -22,8 +22,9 @@ const clientPatience = 60 * time.Second
 
 // Client makes connections to the production service.
 type Client struct {
-	From *Namespace
-	To   netip.AddrPort
+	From      *Namespace
+	To        netip.AddrPort
+	Multipath bool // the connections are MPTCP
 }
 
 // ClientOf returns a client in Cli of the service that listens on port in Srv.
@@ -40,7 +41,11 @@ type Stream struct {
 
 // Open makes a connection. The caller owns it.
 func (c Client) Open(ctx context.Context) (*Stream, error) {
-	conn, err := c.From.Dial(ctx, c.To)
+	dial := c.From.Dial
+	if c.Multipath {
+		dial = c.From.DialMultipath
+	}
+	conn, err := dial(ctx, c.To)
 	if err != nil {
 		return nil, err
 	}

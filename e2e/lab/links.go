@@ -126,16 +126,23 @@ func (n *Namespace) address(name string, v4, v6 netip.Addr) error {
 		return fmt.Errorf("lab: %s in %s: %w", name, n.label, err)
 	}
 	for _, a := range []netip.Prefix{netip.PrefixFrom(v4, 24), netip.PrefixFrom(v6, 64)} {
-		err := n.link.AddrAdd(link, &netlink.Addr{
-			IPNet: &net.IPNet{
-				IP:   a.Addr().AsSlice(),
-				Mask: net.CIDRMask(a.Bits(), a.Addr().BitLen()),
-			},
-			Flags: unix.IFA_F_NODAD,
-		})
-		if err != nil {
-			return fmt.Errorf("lab: address %v in %s: %w", a, n.label, err)
+		if err := n.addAddress(link, a); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (n *Namespace) addAddress(link netlink.Link, a netip.Prefix) error {
+	err := n.link.AddrAdd(link, &netlink.Addr{
+		IPNet: &net.IPNet{
+			IP:   a.Addr().AsSlice(),
+			Mask: net.CIDRMask(a.Bits(), a.Addr().BitLen()),
+		},
+		Flags: unix.IFA_F_NODAD,
+	})
+	if err != nil {
+		return fmt.Errorf("lab: address %v in %s: %w", a, n.label, err)
 	}
 	return nil
 }

@@ -126,7 +126,26 @@ func (n *Namespace) inside(_, _ string, c syscall.RawConn) error {
 // Dial opens a TCP connection from inside the namespace. The address is a
 // literal, so the net package neither resolves nor races on other threads.
 func (n *Namespace) Dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) {
+	return n.dial(ctx, net.Dialer{Control: n.inside}, to)
+}
+
+// DialMultipath is Dial for an MPTCP connection. It fails where the peer does
+// not speak it.
+func (n *Namespace) DialMultipath(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) {
 	d := net.Dialer{Control: n.inside}
+	d.SetMultipathTCP(true)
+	conn, err := n.dial(ctx, d, to)
+	if err != nil {
+		return nil, err
+	}
+	if is, err := conn.MultipathTCP(); err != nil || !is {
+		conn.Close()
+		return nil, fmt.Errorf("lab: the connection to %v is no MPTCP: %w", to, err)
+	}
+	return conn, nil
+}
+
+func (n *Namespace) dial(ctx context.Context, d net.Dialer, to netip.AddrPort) (*net.TCPConn, error) {
 	var conn net.Conn
 	err := n.Do(func() (err error) {
 		conn, err = d.DialContext(ctx, "tcp", to.String())
@@ -152,11 +171,11 @@ func (n *Namespace) DialUDP(to netip.AddrPort) (*net.UDPConn, error) {
 	return conn.(*net.UDPConn), nil
 }
 
-// Listen opens a TCP listener inside the namespace. Multipath TCP is off: the
-// mirror should carry what ordinary servers speak.
+// Listen opens a TCP listener inside the namespace. It speaks multipath TCP with
+// clients that ask for it, as servers in Go do.
 func (n *Namespace) Listen(at netip.AddrPort) (*net.TCPListener, error) {
 	lc := net.ListenConfig{Control: n.inside}
-	lc.SetMultipathTCP(false)
+	lc.SetMultipathTCP(true)
 	var ln net.Listener
 	err := n.Do(func() (err error) {
 		ln, err = lc.Listen(context.Background(), "tcp", at.String())

@@ -100,6 +100,9 @@ func (s *Server) signal() {
 	s.changed = make(chan struct{})
 }
 
+// Addr is the address that the server listens on.
+func (s *Server) Addr() net.Addr { return s.ln.Addr() }
+
 // Read reads from the connection and records bytes and end.
 func (c *Conn) Read(b []byte) (int, error) {
 	n, err := c.TCPConn.Read(b)

@@ -45,6 +45,8 @@
 		target_ended: "of streams that the target ended",
 		replaced: "of connections that their client replaced",
 		idle: "of streams that were silent for too long",
+		mptcp: "of MPTCP connections of which too little was seen",
+		not_opened: "of connections that netmirror was too busy to open",
 		out_of_window: "of no connection that there can be",
 		bad_address: "of no connection that there can be",
 	};

@@ -1,0 +1,81 @@
+package stack
+
+import (
+	"bytes"
+
+	"netmirror/http1"
+)
+
+// answers is what the server has answered, where the mirror shows it: by that a
+// client's request is told from a body that looks like one, for a client sends a
+// body's rest without an answer. Interim answers (RFC 9110, section 15.2) are none.
+type answers struct {
+	known   bool   // everything from the server's from on was seen
+	from    uint32 // in the server's sequence space, like nxt and interim
+	nxt     uint32
+	interim span // the last interim answers
+	last    [4]answer1
+	count   int
+}
+
+// answer1 is a run of the server's bytes that were sent when it had received
+// everything before ack.
+type answer1 struct {
+	from uint32
+	ack  uint32 // in the client's sequence space
+}
+
+// begin starts at a sequence number of the server's.
+func (a *answers) begin(seq uint32) { *a = answers{known: true, from: seq, nxt: seq} }
+
+// add takes a segment of the server's.
+func (a *answers) add(seg *segment) {
+	if len(seg.payload) == 0 {
+		return
+	}
+	if !a.known || a.nxt != seg.seq {
+		if a.known && !seqLess(a.nxt, seg.seq) {
+			return // again
+		}
+		*a = answers{interim: a.interim}
+		a.begin(seg.seq)
+	}
+	a.nxt = seg.end()
+	if bytes.HasPrefix(seg.payload, []byte("HTTP/1.")) && http1.Interim(seg.payload) == len(seg.payload) {
+		if a.interim.to != seg.seq {
+			a.interim.from = seg.seq
+		}
+		a.interim.to = seg.end()
+		return
+	}
+	if a.count > 0 && a.last[(a.count-1)%len(a.last)].ack == seg.ack {
+		return
+	}
+	a.last[a.count%len(a.last)] = answer1{from: seg.seq, ack: seg.ack}
+	a.count++
+}
+
+// beyond is ack, or the end of the interim answers that are at it.
+func (a *answers) beyond(ack uint32) uint32 {
+	if a.interim.has(ack) {
+		return a.interim.to
+	}
+	return ack
+}
+
+// between reports whether the server answered after it had received something behind
+// the sequence number from, and nothing behind to, before the client sent what
+// acknowledges ack. ok is false where that cannot be told, because the mirror did not
+// show all of what the server sent.
+func (a *answers) between(from, to, ack uint32) (yes, ok bool) {
+	if !a.known || a.count == 0 || seqLess(a.nxt, ack) || !seqLess(a.from, ack) {
+		return false, false
+	}
+	for i := range min(a.count, len(a.last)) {
+		r := &a.last[i]
+		if seqLess(from, r.ack) && !seqLess(to, r.ack) && seqLess(r.from, ack) {
+			return true, true
+		}
+	}
+	return false, a.count <= len(a.last)
+}

@@ -1,0 +1,224 @@
+package stack
+
+import (
+	"bytes"
+	"slices"
+	"time"
+)
+
+// A segment that nothing supports, because it lies where the server could not take it
+// or acknowledges what the server has not sent, is kept beside the stream: it makes no
+// hole and hides no byte. The stream goes on without it until something confirms it.
+
+// doubt is why a segment is kept beside the stream.
+type doubt uint8
+
+const (
+	farAway  doubt = iota // further ahead, or further back, than the connection reaches
+	oddACK                // it acknowledges what the server was not seen to send
+	oddProbe              // one byte that may be a probe's
+)
+
+// drops is what a segment is counted under that nothing confirmed.
+func (d doubt) drops() Drop {
+	switch d {
+	case oddACK:
+		return DropRejected
+	case oddProbe:
+		return DropProbe
+	}
+	return DropOutOfWindow
+}
+
+// aside is a segment that is kept beside the stream.
+type aside struct {
+	segment
+	why doubt
+	at  time.Time
+}
+
+// maxAside is how many segments are kept beside a stream. As many that agree are
+// believed at once: a burst of packets was lost in front of them.
+const maxAside = 8
+
+// setAside keeps a segment beside the stream.
+func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
+	if seg.next() == seg.seq || f.ending {
+		s.drop(seg, DropOutOfWindow) // brings nothing, and says nothing that is believed
+		return
+	}
+	for i := range f.aside {
+		if a := &f.aside[i]; a.seq == seg.seq && len(a.payload) == len(seg.payload) {
+			s.drop(seg, DropDuplicate)
+			return
+		}
+	}
+	if !s.room(f, seg) {
+		return
+	}
+	if len(f.aside) == maxAside {
+		s.dropAside(f, 0, f.aside[0].why.drops())
+	}
+	kept := aside{segment: *seg, why: why, at: s.now}
+	kept.options, kept.payload = nil, bytes.Clone(seg.payload)
+	f.aside = append(f.aside, kept)
+	s.asidePackets++
+	s.asideBytes += len(kept.payload)
+	s.charge(f)
+	if n := s.agreeing(f); n == maxAside && !s.serverSpeaks(f) {
+		s.believe(f)
+	}
+	s.touch(f)
+}
+
+// takeAside takes the segment at index i back.
+func (s *Stack) takeAside(f *flow, i int) aside {
+	a := f.aside[i]
+	f.aside = slices.Delete(f.aside, i, i+1)
+	if len(f.aside) == 0 {
+		f.aside = nil
+	}
+	s.asidePackets--
+	s.asideBytes -= len(a.payload)
+	s.charge(f)
+	return a
+}
+
+func (s *Stack) dropAside(f *flow, i int, why Drop) {
+	a := s.takeAside(f, i)
+	s.drop(&a.segment, why)
+}
+
+// clearAside drops all that is beside a stream that ends.
+func (s *Stack) clearAside(f *flow) {
+	for len(f.aside) > 0 {
+		s.dropAside(f, 0, f.aside[0].why.drops())
+	}
+}
+
+// agreeing is how many of the segments beside the stream go on where the first of
+// them ends.
+func (s *Stack) agreeing(f *flow) (n int) {
+	end := uint32(0)
+	for i := range f.aside {
+		a := &f.aside[i]
+		if a.why == oddProbe {
+			continue
+		}
+		if n == 0 || within(a.next(), end, nearby) || within(end, a.next(), nearby) {
+			n, end = n+1, a.next()
+		}
+	}
+	return n
+}
+
+// serverSpeaks reports whether the mirror has shown the server since the oldest
+// segment beside the stream came: then the server's word decides, and not how many
+// of the client's segments agree.
+func (s *Stack) serverSpeaks(f *flow) bool {
+	return len(f.aside) > 0 && f.ev.server.nxt.known && f.ev.server.heard > f.aside[0].at.Sub(s.epoch)
+}
+
+// reconsider looks through what is beside the stream when the server has been heard
+// or the stream has come further.
+func (s *Stack) reconsider(f *flow) {
+	for i := 0; i < len(f.aside) && !f.removed; {
+		a := &f.aside[i]
+		switch {
+		case !seqLess(f.floor(), a.next()):
+			s.dropAside(f, i, a.why.drops()) // others came in its place
+		case a.why == oddProbe && seqLess(a.seq, f.serverAck):
+			s.readmit(f, i) // the server has taken it as new
+		case a.why == oddProbe:
+			i++
+		case f.ev.judge(&a.segment) == rejected:
+			s.dropAside(f, i, DropRejected)
+		case f.ev.judge(&a.segment) == accepted && !s.misplaced(f, &a.segment):
+			s.readmit(f, i)
+			i = 0
+		default:
+			i++
+		}
+	}
+}
+
+// readmit takes the segment at index i into the stream.
+func (s *Stack) readmit(f *flow, i int) {
+	a := s.takeAside(f, i)
+	s.segmentOf(f, &a.segment)
+}
+
+// ageAside decides about what has waited beside the stream for long enough.
+func (s *Stack) ageAside(f *flow) {
+	if len(f.aside) == 0 {
+		return
+	}
+	a := &f.aside[0]
+	patience := s.cfg.GapTimeout
+	if a.why == oddACK {
+		patience = s.cfg.Grace // a server answers at once what it does not take
+	}
+	if s.now.Sub(a.at) < patience {
+		return
+	}
+	goesOn := f.beside.After(a.at)
+	switch {
+	case a.why == oddProbe, s.serverSpeaks(f), goesOn:
+	case a.why == oddACK && !seqLess(a.seq, f.floor()) && !seqLess(f.beyond+s.near(f), a.seq):
+		s.believe(f) // the mirror does not show the server any more
+		return
+	case s.agreeing(f) > 1:
+		s.believe(f)
+		return
+	}
+	s.dropAside(f, 0, a.why.drops())
+}
+
+// believe takes what is beside the stream for true.
+func (s *Stack) believe(f *flow) {
+	f.ev.silent()
+	f.ev.client.ack.set(f.aside[len(f.aside)-1].ack)
+	all := slices.Clone(f.aside)
+	if back := all[0].seq - f.floor(); back >= maxWindow {
+		s.resync(f)
+		return
+	}
+	for len(f.aside) > 0 {
+		s.takeAside(f, 0)
+	}
+	for i := range all {
+		if f.removed {
+			s.drop(&all[i].segment, DropOutOfWindow)
+			continue
+		}
+		s.segmentOf(f, &all[i].segment)
+	}
+}
+
+// takeIn takes segments that were kept beside a stream as if they came only now.
+func (s *Stack) takeIn(all []aside) {
+	for i := range all {
+		seg := &all[i].segment
+		s.asidePackets--
+		s.asideBytes -= len(seg.payload)
+		f := s.flows[seg.key]
+		switch {
+		case all[i].why == oddProbe:
+			s.drop(seg, DropProbe)
+		case f != nil:
+			s.known(f, seg)
+		default:
+			s.unknown(seg)
+		}
+	}
+}
+
+// resync begins anew where the connection turned out to be: the flow had begun at
+// what was none of it.
+func (s *Stack) resync(f *flow) {
+	key, all := f.key, f.aside
+	f.aside = nil
+	s.end(f, EndGap, DropGap)
+	s.stubs.remove(&key)
+	s.takeIn(all)
+}

@@ -1,0 +1,105 @@
+package stack
+
+// A FIN or a RST counts when everything before it is here; till then it is a claim,
+// which what comes later may show to be none of the connection's.
+
+// reset notes a client's RST. It takes effect when everything before it has
+// been received, so that it cannot throw away what the server still read. The server
+// answers one that lies elsewhere in its window with an acknowledgement, and goes on
+// (RFC 5961, section 3.2).
+func (s *Stack) reset(f *flow, seg *segment) {
+	if f.rstSeen || f.ending || seqLess(seg.seq, f.floor()) || seqLess(f.beyond, seg.seq) && seqLess(s.reach(f), seg.seq) {
+		s.drop(seg, DropOutOfWindow)
+		return
+	}
+	f.rstSeen, f.rst, f.rstAt = true, seg.seq, s.now
+	s.used(seg)
+	if f.state == open && seqLess(f.tail(), seg.seq) {
+		s.sentUpTo(f, seg.seq)
+		s.claim(f)
+	} else if f.state != open && seqLess(f.beyond, seg.seq) {
+		f.beyond = seg.seq
+	}
+	s.touch(f)
+}
+
+// forgetRST goes on as if the RST had not come.
+func (s *Stack) forgetRST(f *flow) {
+	f.rstSeen = false
+	s.notUsed()
+	if f.beyond == f.rst && seqLess(f.tail(), f.rst) {
+		f.beyond = f.received()
+	}
+}
+
+// notUsed takes back what used counted.
+func (s *Stack) notUsed() {
+	s.counters.packetsUsed--
+	s.counters.dropped[DropOutOfWindow]++
+}
+
+// fin notes the client's FIN and returns the packets that are still to be
+// accounted for.
+func (s *Stack) fin(f *flow, seq, packets uint32) uint32 {
+	if f.finQueued() || f.finSeen && f.fin == seq || seqLess(seq, f.floor()) || !f.hasBase && f.q.len() > 0 && seqLess(seq, f.q.last().end()) {
+		return packets
+	}
+	if f.finSeen {
+		s.forgetFIN(f)
+	}
+	f.finSeen, f.fin, f.finAlone = true, seq, packets == 1
+	if f.finAlone {
+		s.counters.packetsUsed++
+	}
+	if f.state == open && seqLess(f.tail(), seq) && packets == 1 {
+		s.claim(f)
+	}
+	return 0
+}
+
+// forgetFIN goes on as if the FIN had not come.
+func (s *Stack) forgetFIN(f *flow) {
+	f.finSeen = false
+	if f.finAlone {
+		s.notUsed()
+	}
+}
+
+// cutAtFIN returns where bytes [seq, end) end that go on behind the FIN. There are none
+// behind it, unless the server has more than that, no start is known, or nothing of what
+// was directly before the FIN has come: then it was none of the connection's.
+func (s *Stack) cutAtFIN(f *flow, seq, end uint32) uint32 {
+	_, _, _, alone := f.q.lacks(f.fin-1, f.fin)
+	alone = alone && f.fin != f.floor()
+	switch {
+	case !f.hasBase || alone || !f.finQueued() && seqLess(f.fin+1, f.serverAck):
+		s.forgetFIN(f)
+		return end
+	case seqLess(seq, f.fin):
+		return f.fin
+	}
+	return seq
+}
+
+// finQueued reports whether the FIN is on its way to gVisor.
+func (f *flow) finQueued() bool { return f.q.len() > 0 && f.q.last().fin }
+
+// queueFIN queues the FIN behind the last byte. gVisor loses a FIN that it has to put
+// off: its receiver takes an empty segment at the awaited sequence number for one that
+// was received before.
+func (s *Stack) queueFIN(f *flow) {
+	switch {
+	case seqLess(f.fin, f.ack) || seqLess(f.fin+1, f.serverAck):
+		s.forgetFIN(f) // the stream goes on where it ended
+		return
+	case f.finQueued():
+		return
+	case f.gapless() && f.received() == f.fin:
+	case f.ack == f.fin && f.claims <= 1 && f.holed():
+		s.forgetAhead(f) // there are no bytes behind a FIN that counts
+	default:
+		return
+	}
+	f.q.insert(nil, entry{seq: f.fin, fin: true, at: s.clock()})
+	f.finAlone = false
+}

@@ -1,0 +1,214 @@
+package stack
+
+import "time"
+
+// evidence is what the mirror showed of a connection. A number in a single packet is
+// a claim: a segment is judged by the windows, acknowledgements and timestamps that
+// the connection's other segments have shown, as the real server would have judged it
+// (RFC 9293, section 3.10.7.4; RFC 5961; RFC 7323, section 5).
+type evidence struct {
+	client, server party
+	stamps         stamps
+	sums           sums
+	answers        answers
+	pushes         bool // the client sets PSH where a write ends, as nearly all stacks do
+}
+
+// party is one end of a connection, in as far as the mirror showed its packets. nxt
+// is in its own sequence space, ack and edge are in the other's.
+type party struct {
+	heard  time.Duration // when its last packet came, since Stack.epoch
+	nxt    mark          // it has sent everything before
+	ack    mark          // it has acknowledged everything before
+	edge   uint32        // the other end may send what is before; 0 with ack where not known
+	scale  uint8         // of its window
+	scaled bool          // scale is known
+	first  mark          // its SYN's sequence number, where that was seen
+}
+
+// stamps is the clock of the client's timestamps.
+type stamps struct {
+	began        time.Duration // when first was seen, since Stack.epoch
+	first, stamp uint32        // the first, and the newest
+	known        bool
+}
+
+// mark is a sequence number that only moves forward, and in steps that something
+// supports: a far one counts when a second packet agrees with it.
+type mark struct {
+	at, odd       uint32
+	known, hasOdd bool
+}
+
+// set makes the mark known.
+func (m *mark) set(to uint32) { *m = mark{at: to, known: true} }
+
+// move moves the mark to a place at most near ahead. It reports false for an
+// outlier.
+func (m *mark) move(to, near uint32) bool {
+	switch {
+	case !m.known, within(to, m.at, near), m.hasOdd && within(to, m.odd, near):
+		m.set(to)
+	case m.at-to < maxWindow: // older
+	default:
+		m.odd, m.hasOdd = to, true
+		return false
+	}
+	return true
+}
+
+// within reports whether to is at from or at most n behind it in sequence space.
+func within(to, from, n uint32) bool { return to-from <= n }
+
+// verdict is what becomes of a client's segment.
+type verdict uint8
+
+const (
+	accepted verdict = iota
+	rejected         // the real server did not take it
+	doubtful         // it may be what it says, if something else confirms it
+)
+
+// unscaled is the largest window without a scale.
+const unscaled = 1<<16 - 1
+
+// maxWindow is the largest window that p can have advertised.
+func (p *party) maxWindow() uint32 {
+	if p.scaled {
+		return unscaled << p.scale
+	}
+	return maxWindow
+}
+
+// judge judges a segment of the client's by its ACK and its timestamp; where in the
+// stream it is, is another question.
+func (ev *evidence) judge(seg *segment) verdict {
+	if seg.flags&flagACK == 0 {
+		return rejected
+	}
+	if seg.stamped && ev.outdated(seg.stamp) {
+		return rejected
+	}
+	return ev.judgeACK(seg.ack)
+}
+
+// judgeACK judges an acknowledgement by RFC 5961, section 5.2: the server takes
+// nothing with one of what it has not sent, or of what is older than any window.
+func (ev *evidence) judgeACK(ack uint32) verdict {
+	if c := &ev.client; c.ack.known && seqLess(ack, c.ack.at) && c.ack.at-ack > c.maxWindow() {
+		return rejected
+	}
+	if first := ev.server.first; first.known && !seqLess(first.at, ack) && ev.server.nxt.at-first.at < maxWindow {
+		return rejected // not even the SYN
+	}
+	switch {
+	case ev.server.nxt.known:
+		if seqLess(ev.server.nxt.at, ack) {
+			return doubtful // the mirror may show the server's bytes later
+		}
+		if ev.server.nxt.at-ack > 2*max(ev.client.maxWindow(), nearby) {
+			return rejected
+		}
+	case ev.client.ack.known && ack-ev.client.ack.at > ev.client.maxWindow() && seqLess(ev.client.ack.at, ack):
+		return doubtful
+	}
+	return accepted
+}
+
+const (
+	// nearby is how far ahead a segment may be by itself where nothing is known of
+	// the server's window: as far as a window without a scale reaches.
+	nearby = 64 << 10
+	// staleness is how many ticks older than the newest a timestamp may be and still
+	// come late through the mirror: 5 s at the usual 1 kHz, and at 1 MHz.
+	staleness, fineStaleness = 5_000, 5_000_000
+	// fineRate is more ticks in a millisecond than a clock of 1 kHz has.
+	fineRate = 10
+)
+
+// outdated reports whether a timestamp is older than what the mirror can have held
+// back (PAWS; RFC 7323, section 5).
+func (ev *evidence) outdated(stamp uint32) bool {
+	c := &ev.stamps
+	if !c.known || !seqLess(stamp, c.stamp) {
+		return false
+	}
+	limit := uint32(staleness)
+	if ms := (ev.client.heard - c.began).Milliseconds(); ms >= 50 && int64(c.stamp-c.first)/ms > fineRate {
+		limit = fineStaleness
+	}
+	return c.stamp-stamp > limit
+}
+
+// takes learns from a client's segment that was accepted.
+func (ev *evidence) takes(seg *segment, now time.Duration) {
+	if seg.flags&flagPSH != 0 {
+		ev.pushes = true
+	}
+	if c := &ev.stamps; seg.stamped && (!c.known || seqLess(c.stamp, seg.stamp)) {
+		if !c.known {
+			c.began, c.first = now, seg.stamp
+		}
+		c.stamp, c.known = seg.stamp, true
+	}
+	ev.client.heard = now
+	if seg.flags&flagACK != 0 && !seg.probe() {
+		ev.client.ack.move(seg.ack, maxWindow)
+	}
+}
+
+// opens learns from the client's SYN.
+func (ev *evidence) opens(seg *segment, now time.Duration) {
+	ev.client.scale, _ = windowScale(seg.options)
+	ev.client.scaled = true
+	_, offered := windowScale(seg.options)
+	if !offered {
+		ev.server.scaled = true // the server must not scale either (RFC 7323, section 2.2)
+	}
+	ev.takes(seg, now)
+}
+
+// answered learns from the server's SYN-ACK.
+func (ev *evidence) answered(seg *segment, now time.Duration) {
+	s := &ev.server
+	scale, offered := windowScale(seg.options)
+	switch {
+	case !offered:
+		ev.client.scale, ev.client.scaled = 0, true
+		s.scale, s.scaled = 0, true
+	case !s.scaled: // or the client did not offer it
+		s.scale, s.scaled = scale, true
+	}
+	s.heard = now
+	s.nxt.set(seg.seq + 1)
+	s.first.set(seg.seq)
+	s.ack.set(seg.ack)
+	s.edge = seg.ack + uint32(seg.window) // never scaled in a SYN
+	ev.answers.begin(seg.seq + 1)
+}
+
+// hears learns from any other segment of the server's how far it has sent, and how
+// much it can receive. What it acknowledges is for the flow to judge.
+func (ev *evidence) hears(seg *segment, now time.Duration) {
+	s := &ev.server
+	s.heard = now
+	if seg.flags&flagRST != 0 {
+		return
+	}
+	if !s.nxt.move(seg.next(), ev.client.maxWindow()) {
+		return
+	}
+	ev.answers.add(seg)
+	if seg.flags&flagACK != 0 && s.scaled {
+		if edge := seg.ack + uint32(seg.window)<<s.scale; seqLess(s.edge, edge) && within(edge, s.edge, s.maxWindow()+nearby) {
+			s.edge = edge
+		}
+	}
+}
+
+// silent is called where the mirror does not show the server any more, so that it
+// is no standard to judge by.
+func (ev *evidence) silent() {
+	ev.server.nxt, ev.server.first, ev.server.scaled = mark{}, mark{}, false
+	ev.answers = answers{}
+}
