@@ -62,7 +62,7 @@ func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
 	kept := aside{segment: *seg, why: why, at: s.now}
 	kept.options, kept.payload = nil, bytes.Clone(seg.payload)
 	f.aside = append(f.aside, kept)
-	s.asidePackets++
+	s.asidePackets += seg.packets()
 	s.asideBytes += len(kept.payload)
 	s.charge(f)
 	if n := s.agreeing(f); n == maxAside && !s.serverSpeaks(f) {
@@ -78,7 +78,7 @@ func (s *Stack) takeAside(f *flow, i int) aside {
 	if len(f.aside) == 0 {
 		f.aside = nil
 	}
-	s.asidePackets--
+	s.asidePackets -= a.packets()
 	s.asideBytes -= len(a.payload)
 	s.charge(f)
 	return a

@@ -89,6 +89,9 @@ func (ev *evidence) judge(seg *segment) verdict {
 	if seg.stamped && ev.outdated(seg.stamp) {
 		return rejected
 	}
+	if seg.noACK {
+		return accepted
+	}
 	return ev.judgeACK(seg.ack)
 }
 
@@ -152,7 +155,7 @@ func (ev *evidence) takes(seg *segment, now time.Duration) {
 		c.stamp, c.known = seg.stamp, true
 	}
 	ev.client.heard = now
-	if seg.flags&flagACK != 0 && !seg.probe() {
+	if seg.flags&flagACK != 0 && !seg.noACK && !seg.probe() {
 		ev.client.ack.move(seg.ack, maxWindow)
 	}
 }
@@ -199,7 +202,7 @@ func (ev *evidence) hears(seg *segment, now time.Duration) {
 		return
 	}
 	ev.answers.add(seg)
-	if seg.flags&flagACK != 0 && s.scaled {
+	if seg.flags&flagACK != 0 && !seg.noACK && s.scaled {
 		if edge := seg.ack + uint32(seg.window)<<s.scale; seqLess(s.edge, edge) && within(edge, s.edge, s.maxWindow()+nearby) {
 			s.edge = edge
 		}

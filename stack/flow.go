@@ -47,7 +47,7 @@ type flow struct {
 	serverAck   uint32 // the server has received everything before it; base at first
 	cut         span   // came, but cut by the mirror
 	aside       []aside
-	_           bool // of an MPTCP connection: in its data sequence space
+	multipath   bool // of an MPTCP connection that has had several subflows
 
 	q        sendQueue
 	cost     int // what q counts for in the budgets

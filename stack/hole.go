@@ -41,7 +41,7 @@ func (s *Stack) hopeless(f *flow) bool {
 	if s.serverWaits(f) {
 		return age >= serverPatience*s.cfg.GapTimeout
 	}
-	crowded := f.q.count > s.cfg.MaxPending || f.ending || f.newer != nil
+	crowded := f.q.count > s.cfg.MaxPending && !f.multipath || f.ending || f.newer != nil
 	return age >= s.cfg.GapTimeout || crowded && age >= s.cfg.Grace
 }
 
@@ -62,7 +62,7 @@ const fewBesides = 3
 // refuted reports whether the connection goes on beside a single packet that said that
 // there is more: it was none of the connection's.
 func (s *Stack) refuted(f *flow) bool {
-	return f.claims <= 1 && f.certain.IsZero() && !f.ending &&
+	return f.claims <= 1 && !f.multipath && f.certain.IsZero() && !f.ending &&
 		(f.besides > fewBesides || f.besides > 0 && f.beside.Sub(f.ahead) >= s.cfg.Grace || s.serverWaits(f))
 }
 

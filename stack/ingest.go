@@ -39,12 +39,15 @@ func (s *Stack) fromClient(seg *segment) {
 		s.drop(seg, DropBadChecksum)
 		return
 	}
-	if len(seg.options) > 0 || len(s.subflows.all) > 0 {
-		if why, ok := s.subflows.translate(s, seg); !ok {
-			s.drop(seg, why)
-			return
-		}
+	if s.subflows.concerns(seg) {
+		s.fromSubflow(seg)
+		return
 	}
+	s.toFlow(seg)
+}
+
+// toFlow takes a client's segment to its flow.
+func (s *Stack) toFlow(seg *segment) {
 	if f := s.flows[seg.key]; f != nil {
 		s.known(f, seg)
 	} else {
@@ -74,7 +77,7 @@ func (s *Stack) turned(seg *segment) bool {
 
 // follows reports whether anything is known of a connection.
 func (s *Stack) follows(key *flowKey) bool {
-	if s.flows[*key] != nil {
+	if s.flows[*key] != nil || s.subflows.has(key) {
 		return true
 	}
 	_, ok := s.stubs.get(key, s.now)
@@ -82,14 +85,14 @@ func (s *Stack) follows(key *flowKey) bool {
 }
 
 func (s *Stack) drop(seg *segment, why Drop) {
-	s.counters.dropped[why]++
+	s.counters.dropped[why] += uint64(seg.packets())
 	s.counters.droppedBytes[why] += uint64(len(seg.payload))
 }
 
 // used counts a segment that did its work without a byte for the stream. What it
 // carries all the same is of no connection.
 func (s *Stack) used(seg *segment) {
-	s.counters.packetsUsed++
+	s.counters.packetsUsed += uint64(seg.packets())
 	s.counters.droppedBytes[DropOutOfWindow] += uint64(len(seg.payload))
 }
 
@@ -118,6 +121,7 @@ func (s *Stack) known(f *flow, seg *segment) {
 		s.synAgain(f, seg)
 		return
 	}
+	f.multipath = f.multipath || seg.multipath
 	if !f.ev.sums.trusts(seg.sum, len(seg.payload)) {
 		s.drop(seg, DropBadChecksum)
 		return

@@ -329,7 +329,8 @@ func (f *flow) rest() *flow {
 	r := &flow{
 		key: f.key, base: f.base, picked: true, lostSYN: true, past: span{f.origin() - 1, f.sent()},
 		beyond: f.beyond, serverAck: f.serverAck, q: f.q.moved(), ev: f.ev, framing: f.framing.apart(),
-		finSeen: f.finSeen, fin: f.fin, rstSeen: f.rstSeen, rst: f.rst,
+		multipath: f.multipath,
+		finSeen:   f.finSeen, fin: f.fin, rstSeen: f.rstSeen, rst: f.rst,
 		ending: f.ending, reason: f.reason,
 	}
 	if r.q.len() > 0 {

@@ -54,7 +54,7 @@ func (q *sendQueue) extend(seg *segment, n int) bool {
 	if e == nil || n == 0 {
 		return false
 	}
-	if e.fin || e.sent || e.single || e.end() != seg.seq || !e.acks || seg.flags&flagACK == 0 || e.ack != seg.ack || int(e.n)+n > maxPayload {
+	if e.fin || e.sent || e.single || e.end() != seg.seq || !e.acks || seg.flags&flagACK == 0 || seg.noACK || e.ack != seg.ack || int(e.n)+n > maxPayload {
 		return false
 	}
 	q.mem -= e.memory()
@@ -64,8 +64,8 @@ func (q *sendQueue) extend(seg *segment, n int) bool {
 	_, _ = e.view.Write(seg.payload[:n]) // has no error to return
 	q.mem += e.memory()
 	e.n += uint32(n)
-	e.packets++
-	q.count++
+	e.packets += uint32(seg.packets())
+	q.count += seg.packets()
 	q.bytes += n
 	return true
 }

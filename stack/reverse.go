@@ -5,6 +5,15 @@ package stack
 func (s *Stack) reverse(m *Segment, seg *segment) {
 	s.counters.dropped[DropReverse]++
 	s.serverShown = s.now
+	if s.subflows.concerns(seg) {
+		s.reverseSubflow(m, seg)
+		return
+	}
+	s.serverSays(m, seg)
+}
+
+// serverSays has the flow of a server's segment learn from it.
+func (s *Stack) serverSays(m *Segment, seg *segment) {
 	f := s.flows[seg.key]
 	var known stub
 	remembered := false
@@ -31,7 +40,9 @@ func (s *Stack) reverse(m *Segment, seg *segment) {
 		s.serverAccepted(f, seg)
 	case seg.flags&flagACK != 0:
 		f.ev.hears(seg, s.clock())
-		s.serverHas(f, seg)
+		if !seg.noACK {
+			s.serverHas(f, seg)
+		}
 	}
 	if !f.removed && len(f.aside) > 0 {
 		s.reconsider(f)

@@ -87,7 +87,18 @@ type segment struct {
 	stamp      uint32 // the timestamp (TSval), where stamped
 	stamped    bool
 	options    []byte
+	part       bool // of a packet of which another part is counted
+	multipath  bool // of an MPTCP connection of several subflows, in data sequence space
+	noACK      bool // what it acknowledges is not known
 	payload    []byte
+}
+
+// packets is how many packets the segment counts for.
+func (s *segment) packets() int {
+	if s.part {
+		return 0
+	}
+	return 1
 }
 
 // next is the sequence number behind the segment, a FIN included.

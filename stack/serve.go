@@ -55,7 +55,7 @@ func (s *Stack) serve() {
 
 // nextLook is how long serve may sleep.
 func (s *Stack) nextLook() time.Duration {
-	s.alert = slices.ContainsFunc(s.active, func(f *flow) bool { return !f.calm() })
+	s.alert = len(s.subflows.waiting) > 0 || slices.ContainsFunc(s.active, func(f *flow) bool { return !f.calm() })
 	switch {
 	case s.alert:
 		return tick
@@ -74,6 +74,7 @@ func (s *Stack) service() {
 			s.age(s.active[i])
 		}
 	}
+	s.dropWaiting()
 	s.pumpDirty()
 	if s.now.Sub(s.idleScan) >= min(max(s.cfg.IdleTimeout/64, idleTick), maxIdleScan) {
 		s.idleScan = s.now

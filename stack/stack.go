@@ -155,12 +155,18 @@ func New(cfg Config) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
+	subflows, err := newSubflows(cfg.MaxFlows)
+	if err != nil {
+		return nil, err
+	}
 	s := &Stack{
 		cfg:     cfg,
 		flows:   make(map[flowKey]*flow),
 		clients: make(map[clientID]*flow),
 		stubs:   stubs,
 		epoch:   cfg.Now(),
+
+		subflows: subflows,
 
 		lingering: make(map[*Conn]struct{}),
 
@@ -221,6 +227,7 @@ func (s *Stack) Shutdown() {
 	s.now = s.cfg.Now()
 	s.stopping = true
 	s.collect()
+	s.dropWaiting()
 	for _, f := range s.flows {
 		for f := range f.chain() {
 			s.endWhenDelivered(f, EndShutdown)
@@ -237,6 +244,7 @@ func (s *Stack) Close() error {
 	s.closing.Do(func() {
 		s.mu.Lock()
 		s.stopping = true
+		s.dropWaiting()
 		for _, f := range s.flows {
 			for f := range f.chain() {
 				s.end(f, EndShutdown, DropShutdown)

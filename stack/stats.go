@@ -14,6 +14,7 @@ type counters struct {
 	spliced, splicedBytes     uint64
 	holes, missingBytes       uint64
 	halfOpen                  uint64
+	multipaths, subflows      uint64
 }
 
 // Stats is a snapshot of what happened to the segments. At any moment that no
@@ -53,6 +54,8 @@ type Stats struct {
 	HeaderUnknown uint64 // of them, those whose PROXY protocol header was not seen, while others have one
 	HalfOpen      uint64 // SYNs that were remembered
 	HalfOpenLost  uint64 // of them, pushed out by newer ones before they were proven
+	Multipath     uint64 // MPTCP connections (RFC 8684)
+	Subflows      uint64 // their subflows beyond the first of each
 	Spliced       uint64 // holes that were closed over what is missing
 	SplicedBytes  uint64 // what is missing there
 }
@@ -85,6 +88,8 @@ func (s *Stats) Add(o Stats) {
 	s.HeaderUnknown += o.HeaderUnknown
 	s.HalfOpen += o.HalfOpen
 	s.HalfOpenLost += o.HalfOpenLost
+	s.Multipath += o.Multipath
+	s.Subflows += o.Subflows
 	s.Spliced += o.Spliced
 	s.SplicedBytes += o.SplicedBytes
 }
@@ -105,6 +110,7 @@ func (s *Stack) Stats() Stats {
 		PickedUp:   c.pickedUp, HeaderUnknown: c.headerUnknown,
 		HalfOpen: c.halfOpen, HalfOpenLost: s.stubs.halfOpenLost,
 		Holes: c.holes, MissingBytes: c.missingBytes,
+		Multipath: c.multipaths, Subflows: c.subflows,
 		Spliced: c.spliced, SplicedBytes: c.splicedBytes,
 	}
 	for e := range numEnds {

@@ -105,7 +105,7 @@ func (s *Stack) store(f *flow, seg *segment) {
 // keep queues what is new in [seq, end) of a segment. It returns the packets that
 // are still to be accounted for, one or none, and the bytes that were new.
 func (s *Stack) keep(f *flow, seg *segment, seq, end uint32) (packets uint32, stored int) {
-	packets = 1
+	packets = uint32(seg.packets())
 	if seq == seg.seq && f.q.extend(seg, int(end-seq)) {
 		return 0, int(end - seq)
 	}
@@ -147,7 +147,7 @@ const maxPayload = 65535 - ipv6HeaderLen - tcpHeaderLen
 func (s *Stack) carry(seg *segment, from, to, packets uint32) entry {
 	view := buffer.NewViewWithData(seg.payload[from-seg.seq : to-seg.seq])
 	return entry{
-		seq: from, n: to - from, ack: seg.ack, acks: seg.flags&flagACK != 0,
+		seq: from, n: to - from, ack: seg.ack, acks: seg.flags&flagACK != 0 && !seg.noACK,
 		packets: packets, at: s.clock(),
 		first: from == seg.seq, view: view,
 	}

@@ -1,0 +1,191 @@
+package stack
+
+// ontoData learns from a client's segment of a subflow and moves it to its
+// connection's key and acknowledgements; its sequence number is left for the caller.
+// Timestamps, options and checksums count within the subflow only.
+func (s *Stack) ontoData(f *subflow, seg *segment, o *mptcpOptions) {
+	c := f.of
+	f.ev.takes(seg, s.clock())
+	if o.acks {
+		c.clientAt.move(o.ack, maxWindow)
+	}
+	if m, ok := o.mapping(f.isn, c.base); ok {
+		f.client.add(m)
+		if len(f.client) > 0 {
+			s.tryAgain()
+		}
+	}
+	seg.key, seg.multipath = c.key, c.joined
+	seg.stamped, seg.options, seg.sum = false, nil, sumUnread
+	switch {
+	case o.acks:
+		seg.ack = o.ack
+	case c.clientAt.known:
+		seg.ack = c.clientAt.at
+	default:
+		seg.noACK = true
+	}
+}
+
+// mapping is the mapping that the options of a segment of a subflow have. base is the
+// data sequence number behind the sender's initial one.
+func (o *mptcpOptions) mapping(isn, base uint32) (m mapping, ok bool) {
+	switch {
+	case o.capable && o.length > 0:
+		return mapping{from: isn + 1, dsn: base, n: uint32(o.length)}, true
+	case !o.maps || o.bareFIN():
+		return mapping{}, false
+	}
+	m = mapping{from: isn + o.ssn, dsn: o.dsn, n: uint32(o.dll), endless: o.dll == 0, fin: o.dataFIN}
+	if m.fin {
+		m.n--
+	}
+	return m, m.n > 0 || m.endless
+}
+
+// mapped takes a segment with payload, which begins at a place in the subflow, piece by
+// piece of its mappings.
+func (s *Stack) mapped(f *subflow, seg *segment, o *mptcpOptions, place uint32) {
+	whole := *seg
+	own, hasOwn := o.mapping(f.isn, f.of.base)
+	for rest := seg.payload; len(rest) > 0; {
+		piece := whole
+		m := f.client.find(place)
+		if n, ok := own.covers(place); hasOwn && ok && n > 0 {
+			m = &own // what comes with the bytes is surer than what came before
+		}
+		if m == nil {
+			m = f.fallback(place)
+		}
+		n := len(rest)
+		if m != nil {
+			covered, _ := m.covers(place)
+			n = min(n, int(covered))
+		} else {
+			n = f.client.unmapped(place, n)
+		}
+		piece.payload, rest = rest[:n], rest[n:]
+		last := len(rest) == 0
+		piece.flags &^= flagFIN
+		if m == nil {
+			s.unplaced(f, &piece, place)
+		} else {
+			s.piece(f, &piece, m, place, last && seg.flags&flagFIN != 0)
+		}
+		place, whole.part = place+uint32(n), true
+	}
+	if seg.flags&flagFIN != 0 {
+		f.end()
+	}
+	if o.bareFIN() {
+		whole.payload = nil
+		s.dataFIN(f, &whole, o.dsn)
+	}
+}
+
+// fallback is the mapping of a connection without any: it fell back to TCP before its
+// first byte (RFC 8684, section 3.7).
+func (f *subflow) fallback(place uint32) *mapping {
+	if c := f.of; len(f.client) > 0 || c.joined || place != f.isn+1 {
+		return nil
+	}
+	f.client.add(mapping{from: f.isn + 1, dsn: f.of.base, endless: true})
+	return &f.client[0]
+}
+
+// piece takes a piece of a segment that lies within the mapping m. fin says that the
+// subflow ends with it.
+func (s *Stack) piece(f *subflow, seg *segment, m *mapping, place uint32, fin bool) {
+	c := f.of
+	seg.seq = m.place(place)
+	if m.fin && place+uint32(len(seg.payload)) == m.from+m.n || m.endless && fin {
+		seg.flags |= flagFIN
+		c.finSeen = true
+	}
+	c.sent.move(seg.end(), maxWindow/64)
+	s.toFlow(seg)
+}
+
+// unplaced keeps a moment what no mapping is for. The segment has been moved to its
+// connection's key.
+func (s *Stack) unplaced(f *subflow, seg *segment, place uint32) {
+	s.drop(seg, DropSubflow)
+}
+
+// dataFIN takes a DATA_FIN that comes without the last byte.
+func (s *Stack) dataFIN(f *subflow, seg *segment, at uint32) {
+	c := f.of
+	c.finSeen = true
+	c.sent.move(at, maxWindow/64)
+	seg.seq = at
+	seg.flags |= flagFIN
+	s.toFlow(seg)
+}
+
+// bare takes a segment of a subflow without payload.
+func (s *Stack) bare(f *subflow, seg *segment, o *mptcpOptions, place uint32) {
+	c := f.of
+	ends := seg.flags&flagFIN != 0
+	seg.flags &^= flagFIN
+	if ends {
+		f.end()
+	}
+	if o.bareFIN() {
+		s.dataFIN(f, seg, o.dsn)
+		return
+	}
+	at, known := f.sentBefore(place)
+	switch {
+	case ends && known && f.client[len(f.client)-1].endless:
+		c.finSeen, seg.flags = true, seg.flags|flagFIN
+	case ends && c.alive == 0 && !c.finSeen:
+		at = c.sent.at + 1 // its last subflow ends: the DATA_FIN was missed
+	case c.joined:
+		g := s.flows[c.key]
+		if g != nil && g.state == open {
+			g.seen, g.last = s.now, s.captured
+			if !known || !seqLess(g.tail(), at) {
+				g.ev.takes(seg, s.clock())
+				s.drop(seg, DropNoPayload) // that this subflow has sent no more says nothing
+				return
+			}
+		}
+	}
+	seg.seq = at
+	s.toFlow(seg)
+}
+
+// sentBefore is the data sequence number before which the client has sent everything
+// where the subflow has sent everything before place. known is false where the
+// mappings do not tell.
+func (f *subflow) sentBefore(place uint32) (at uint32, known bool) {
+	c := f.of
+	if len(f.client) == 0 {
+		return c.base + (place - f.isn - 1), !c.joined
+	}
+	m := &f.client[len(f.client)-1]
+	return m.place(place), !c.joined || m.endless || place-m.from <= m.n
+}
+
+// subflowReset takes the RST of a subflow at a place in it. It ends the connection
+// only where nothing else carries it.
+func (s *Stack) subflowReset(f *subflow, seg *segment, place uint32) {
+	if !within(place, f.next.at, nearby) {
+		s.drop(seg, DropOutOfWindow)
+		return
+	}
+	f.end()
+	if f.of.alive > 0 || f.of.finSeen {
+		s.drop(seg, DropNoPayload)
+		return
+	}
+	s.connectionReset(f, seg)
+}
+
+// connectionReset takes a segment that aborts the whole connection (RFC 8684, section 3.5).
+func (s *Stack) connectionReset(f *subflow, seg *segment) {
+	f.end()
+	seg.flags = flagRST | seg.flags&flagACK
+	seg.seq = f.of.sent.at
+	s.toFlow(seg)
+}
