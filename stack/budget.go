@@ -9,6 +9,9 @@ func (s *Stack) charge(f *flow) {
 		cost += entryOverhead + len(f.aside[i].payload)
 	}
 	s.held += cost - f.cost
+	if f.standing.host != nil {
+		s.table.held[f.standing.rank] += cost - f.cost
+	}
 	f.cost = cost
 }
 
@@ -45,6 +48,10 @@ func (s *Stack) room(f *flow, seg *segment) bool {
 	if f.cost+need > s.cfg.FlowBytes {
 		s.drop(seg, DropFlowBudget)
 		s.end(f, EndShed, DropFlowBudget)
+		return false
+	}
+	if f.standing.rank == stray && !s.roomForStrays(f, need) {
+		s.drop(seg, DropUnproven)
 		return false
 	}
 	if s.holding()+need > s.budget() {

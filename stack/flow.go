@@ -18,10 +18,11 @@ const (
 // it: it begins at the SYN, or at a request in the middle. All of it is guarded
 // by Stack.mu.
 type flow struct {
-	key   flowKey
-	id    clientID // its virtual client's; 0 before there is one
-	state flowState
-	conn  *Conn // nil until gVisor's listener has handed it out
+	key      flowKey
+	id       clientID // its virtual client's; 0 before there is one
+	state    flowState
+	standing standing
+	conn     *Conn // nil until gVisor's listener has handed it out
 
 	hasBase bool   // it is known where the stream starts
 	base    uint32 // sequence number of the stream's first byte; parked: the lowest seen

@@ -67,7 +67,12 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 		s.drop(seg, DropRejected)
 		return
 	}
-	f := s.newFlow(seg)
+	far := seg.seq != known.base && !within(seg.seq, known.base, nearby)
+	as := opened
+	if far {
+		as = stray
+	}
+	f := s.newFlow(seg, as)
 	if f == nil {
 		s.stubs.remove(&seg.key)
 		return
@@ -75,7 +80,7 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 	s.stubs.remove(&seg.key)
 	f.learn(known)
 	f.hasBase, f.base, f.beyond = true, known.base, known.base
-	if seg.seq != known.base && !within(seg.seq, known.base, nearby) {
+	if far {
 		f.hasBase = false // it is too far from the SYN to be of its connection
 	}
 	s.parked(f, seg)
@@ -113,7 +118,7 @@ func (s *Stack) syn(seg *segment) {
 		return
 	}
 	s.counters.halfOpen++
-	if f := s.newFlow(seg); f != nil {
+	if f := s.newFlow(seg, stray); f != nil {
 		s.stubs.remove(&seg.key)
 		f.ev = *ev
 		f.hasBase, f.base, f.beyond, f.early = true, base, base, true

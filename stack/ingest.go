@@ -133,6 +133,7 @@ func (s *Stack) known(f *flow, seg *segment) {
 		return
 	}
 	f.seen, f.last = s.now, s.captured
+	s.proceeds(f, seg)
 	if f.state == parked {
 		s.parked(f, seg)
 		return

@@ -1,16 +1,18 @@
 package stack
 
-// newFlow makes a flow for a segment, or counts the segment as turned away.
-func (s *Stack) newFlow(seg *segment) *flow {
-	switch {
-	case s.stopping:
+// newFlow makes a flow of a rank for a segment, or counts the segment as turned away.
+func (s *Stack) newFlow(seg *segment, as rank) *flow {
+	if s.stopping {
 		s.drop(seg, DropShutdown)
 		return nil
-	case s.nflows >= s.cfg.MaxFlows:
-		s.drop(seg, DropFlowLimit)
+	}
+	if why, ok := s.makeRoom(&seg.key, as); !ok {
+		s.drop(seg, why)
 		return nil
 	}
 	f := &flow{key: seg.key, base: seg.seq, beyond: seg.seq}
+	f.standing.rank = as
+	f.standing.shows(seg)
 	s.add(f)
 	return f
 }
@@ -23,6 +25,7 @@ func (s *Stack) add(f *flow) {
 	f.last = s.captured
 	s.flows[f.key] = f
 	s.nflows++
+	s.table.enter(f, s.now)
 	s.touch(f)
 }
 
@@ -34,6 +37,7 @@ func (s *Stack) start(f *flow, base uint32) {
 		f.beyond = base
 	}
 	f.serverAck, f.claims, f.ahead = base, f.q.count, s.now
+	s.began(f)
 	if !f.picked {
 		f.framing.begin(base, true)
 		f.framing.known = s.cfg.Midstream == MidstreamHTTP
@@ -50,7 +54,11 @@ func (s *Stack) replace(f *flow, seg *segment) *flow {
 		older = f.older
 		s.discard(f, DropReplaced, over)
 	}
-	nf := s.newFlow(seg)
+	nf := s.newFlow(seg, opened)
+	if older != nil && older.removed { // it gave way
+		older = nil
+		s.stubs.remove(&seg.key)
+	}
 	if nf == nil {
 		if older != nil {
 			s.flows[seg.key] = older
@@ -58,7 +66,7 @@ func (s *Stack) replace(f *flow, seg *segment) *flow {
 		}
 		return nil
 	}
-	if older != nil && !older.removed {
+	if older != nil {
 		nf.older, older.newer = older, nf
 		s.endWhenDelivered(older, EndReplaced)
 	}
@@ -187,6 +195,7 @@ func (s *Stack) remove(f *flow, why Drop, as stubKind) {
 	s.clearAside(f)
 	f.removed, f.unread = true, nil
 	s.charge(f)
+	s.table.leave(f)
 	s.nflows--
 	if f.older != nil {
 		f.older.newer = f.newer

@@ -32,7 +32,7 @@ const (
 	candidate subflowKind = iota // it asked for MPTCP
 	joining                      // it asked to be a further subflow
 	belongs                      // it is a subflow of a known connection
-	stray                        // a subflow of a connection that is not known
+	orphan                       // a subflow of a connection that is not known
 	plainTCP                     // a new connection on the ports of a subflow
 )
 

@@ -163,7 +163,7 @@ func (s *Stack) park(seg *segment, known *stub) {
 		s.drop(seg, DropRejected)
 		return
 	}
-	f := s.newFlow(seg)
+	f := s.newFlow(seg, stray)
 	if f == nil {
 		return
 	}
@@ -229,10 +229,12 @@ func (s *Stack) seek(f *flow, now bool) {
 	elapsed := s.clock()
 	start := s.startAt(f)
 	if start.e != nil && (now || elapsed-start.e.at >= s.patience(f)) {
-		if f.past != (span{}) {
-			s.missed(&f.q, start.e, f.past.to, start.e.seq)
+		if s.mayBegin(f) {
+			if f.past != (span{}) {
+				s.missed(&f.q, start.e, f.past.to, start.e.seq)
+			}
+			s.pickedUp(f, start, DropMidStream)
 		}
-		s.pickedUp(f, start, DropMidStream)
 		return
 	}
 	hold := s.cfg.GapTimeout
@@ -333,6 +335,7 @@ func (f *flow) rest() *flow {
 		finSeen:   f.finSeen, fin: f.fin, rstSeen: f.rstSeen, rst: f.rst,
 		ending: f.ending, reason: f.reason,
 	}
+	r.standing.rank = f.standing.rank
 	if r.q.len() > 0 {
 		r.past.to = f.ack
 	}

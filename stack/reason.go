@@ -26,6 +26,7 @@ const (
 	DropRefused                 // the server answered it with a reset: no connection
 	DropProbe                   // the byte of a keep-alive or window probe
 	DropSubflow                 // of an MPTCP connection of which not enough is known
+	DropUnproven                // made room for others: it was not proven to be of a connection
 	DropNotOpened               // gVisor did not take the connection within 5 s
 	DropShutdown                // netmirror stopped
 	NumDrops
@@ -34,7 +35,7 @@ const (
 var dropNames = [NumDrops]string{
 	"bad_address", "reverse", "no_payload", "duplicate", "out_of_window", "mid_stream", "flow_over",
 	"truncated", "bad_checksum", "gap", "flow_budget", "total_budget", "flow_limit", "target_ended",
-	"replaced", "idle", "rejected", "refused", "probe", "mptcp", "not_opened", "shutdown",
+	"replaced", "idle", "rejected", "refused", "probe", "mptcp", "unproven", "not_opened", "shutdown",
 }
 
 // String is the reason in the form of a metric's label.

@@ -40,6 +40,7 @@ func (s *Stack) serverSays(m *Segment, seg *segment) {
 		s.serverAccepted(f, seg)
 	case seg.flags&flagACK != 0:
 		f.ev.hears(seg, s.clock())
+		s.prove(f)
 		if !seg.noACK {
 			s.serverHas(f, seg)
 		}

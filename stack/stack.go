@@ -18,7 +18,8 @@ type Config struct {
 	VNIs []uint32 // the networks; the same addresses in two of them are two flows
 
 	// MaxFlows bounds the connections followed at a time (default 20000).
-	// New ones beyond it are dropped.
+	// Beyond it, a new one takes the place of one that has shown less of its
+	// connection, or of a client with more than its share, or is dropped.
 	MaxFlows int
 	// MaxStubs bounds what is remembered of connections without a flow:
 	// unproven SYNs and ended connections (default 65536). The oldest go.
@@ -114,6 +115,7 @@ type Stack struct {
 	clients map[clientID]*flow // flows that gVisor knows, by their virtual client
 	lastID  clientID
 	nflows  int // flows in all, superseded ones included
+	table   table
 	stubs   *stubTable
 	active  []*flow // flows that are busy
 	alert   bool    // serve looks after every tick
@@ -173,6 +175,7 @@ func New(cfg Config) (*Stack, error) {
 		wake: make(chan struct{}, 1),
 		done: make(chan struct{}),
 	}
+	s.table.init()
 	s.accepted.init()
 	s.box.post = func() {
 		if s.eager.Load() > 0 {

@@ -19,7 +19,7 @@ func (s *Stack) fromSubflow(seg *segment) {
 		// which of the connection's segments it is.
 		s.subflowBegins(seg, &o, s.newSubflow(&seg.key, candidate, seg.seq-1))
 	case next == nil && o.present && !o.capable:
-		f := &subflow{kind: stray}
+		f := &subflow{kind: orphan}
 		s.proven(&seg.key, f)
 		s.ofSubflow(f, seg, &o)
 	default:
@@ -45,7 +45,7 @@ func (s *Stack) subflowSYN(seg *segment, o *mptcpOptions, known, next *subflow) 
 	case o.join:
 		kind = joining
 	case o.capable && len(seg.payload) > 0:
-		kind = stray // data in the SYN are not followed (RFC 8684, appendix B)
+		kind = orphan // data in the SYN are not followed (RFC 8684, appendix B)
 	case o.capable:
 		kind = candidate
 	case known == nil:
@@ -62,7 +62,7 @@ func (s *Stack) subflowSYN(seg *segment, o *mptcpOptions, known, next *subflow) 
 	switch {
 	case kind == joining && s.subflows.tokens[o.token] != nil:
 		s.drop(seg, DropNoPayload)
-	case kind == joining, kind == stray:
+	case kind == joining, kind == orphan:
 		s.drop(seg, DropSubflow)
 	default:
 		s.toFlow(seg)
@@ -76,14 +76,14 @@ func (s *Stack) subflowBegins(seg *segment, o *mptcpOptions, f *subflow) {
 	switch {
 	case seg.flags&flagRST != 0:
 		s.subflows.half.Remove(key)
-		if f.kind == joining || f.kind == stray {
+		if f.kind == joining || f.kind == orphan {
 			s.drop(seg, DropNoPayload)
 			return
 		}
 	case f.ev.judge(seg) == rejected, o.keys == 2 && f.hasKey && f.serverKey != o.key[1]:
 		s.drop(seg, DropRejected)
 		return
-	case f.kind == joining, f.kind == stray:
+	case f.kind == joining, f.kind == orphan:
 		s.proven(&key, f)
 		s.ofSubflow(f, seg, o)
 		return

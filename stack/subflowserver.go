@@ -22,7 +22,7 @@ func (s *Stack) reverseSubflow(m *Segment, seg *segment) {
 	case accepts && o.join, accepts && o.capable: // the SYN was lost
 		kind := candidate
 		if o.join {
-			kind = stray
+			kind = orphan
 		}
 		s.subflowAnswered(m, seg, &o, s.newSubflow(&seg.key, kind, seg.ack-1))
 	default:
@@ -36,7 +36,7 @@ func (s *Stack) subflowAnswered(m *Segment, seg *segment, o *mptcpOptions, f *su
 	f.ev.answered(seg, s.clock())
 	f.serverISN, f.hasServerISN = seg.seq, true
 	switch {
-	case f.kind == joining, f.kind == stray:
+	case f.kind == joining, f.kind == orphan:
 		return
 	case f.kind == candidate && o.capable && o.keys == 1:
 		f.serverKey, f.hasKey = o.key[0], true

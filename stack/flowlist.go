@@ -1,0 +1,51 @@
+package stack
+
+// flowList is a list of flows that takes constant time for each operation: the flows
+// hold the links. A flow is in two lists at most, one of each kind.
+type flowList struct {
+	kind        listKind
+	first, last *flow
+	n           int
+}
+
+// listKind says which of a flow's links a list uses.
+type listKind uint8
+
+const (
+	ofTable listKind = iota // all flows of a rank
+	ofHost                  // those of one client address
+	numListKinds
+)
+
+// links are a flow's neighbors in one list.
+type links struct{ prev, next *flow }
+
+// push puts f at the end. It must be in no list of this kind.
+func (l *flowList) push(f *flow) {
+	in := &f.standing.in[l.kind]
+	in.prev, in.next = l.last, nil
+	if l.last != nil {
+		l.last.standing.in[l.kind].next = f
+	} else {
+		l.first = f
+	}
+	l.last = f
+	l.n++
+}
+
+// remove takes f, which must be in this list, out of it.
+func (l *flowList) remove(f *flow) {
+	in := &f.standing.in[l.kind]
+	if in.prev != nil {
+		in.prev.standing.in[l.kind].next = in.next
+	} else {
+		l.first = in.next
+	}
+	if in.next != nil {
+		in.next.standing.in[l.kind].prev = in.prev
+	} else {
+		l.last = in.prev
+	}
+	*in = links{}
+	l.n--
+}

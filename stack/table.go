@@ -1,0 +1,212 @@
+package stack
+
+import "time"
+
+// The table of flows must not be filled by packets that belong to no connection. A
+// flow earns its place: by a handshake, and by what comes behind it. Where there is no
+// room, what has earned least goes first, and a client address that has more than its
+// share before the others.
+
+// rank says what a flow has shown of its connection.
+type rank uint8
+
+const (
+	stray  rank = iota // a packet without a SYN
+	opened             // a SYN, and a packet that acknowledges the server's
+	proven             // it has begun and gone on: see proceeds
+	numRanks
+)
+
+// standing is a flow's place in the table.
+type standing struct {
+	rank  rank
+	host  *host
+	in    [numListKinds]links
+	since time.Time // when it came to the end of its lists
+
+	// What it has shown.
+	goesOn bool   // it is proven as soon as it begins
+	acked  bool   // ack is set
+	hasSeq bool   // seq is set
+	ack    uint32 // what its first packet acknowledged
+	seq    uint32 // where its first data begin
+}
+
+// table holds the flows in the order in which they give way.
+type table struct {
+	ranks [numRanks]flowList // proven: the longest silent first; else the oldest
+	held  [numRanks]int      // Σ cost
+	hosts hosts
+	turns turns
+}
+
+func (t *table) init() {
+	for r := range t.ranks {
+		t.ranks[r].kind = ofTable
+	}
+}
+
+// enter gives a new flow its place.
+func (t *table) enter(f *flow, now time.Time) {
+	f.standing.host = t.hosts.add(hostOf(&f.key))
+	t.held[f.standing.rank] += f.cost
+	t.line(f, now)
+}
+
+// leave takes away the place of a flow.
+func (t *table) leave(f *flow) {
+	t.unline(f)
+	t.held[f.standing.rank] -= f.cost
+	t.hosts.remove(f.standing.host)
+	f.standing.host = nil
+}
+
+// line puts f at the end of the lists of its rank.
+func (t *table) line(f *flow, now time.Time) {
+	f.standing.since = now
+	t.ranks[f.standing.rank].push(f)
+	f.standing.host.flows[f.standing.rank].push(f)
+}
+
+func (t *table) unline(f *flow) {
+	t.ranks[f.standing.rank].remove(f)
+	f.standing.host.flows[f.standing.rank].remove(f)
+}
+
+// raise gives f a higher rank.
+func (t *table) raise(f *flow, to rank, now time.Time) {
+	t.unline(f)
+	t.held[f.standing.rank] -= f.cost
+	t.held[to] += f.cost
+	f.standing.rank = to
+	t.line(f, now)
+}
+
+// silence is how exactly the proven are in the order of their last packets: more
+// would cost a look at three flows for each packet.
+const silence = time.Second
+
+// refresh notes a packet of f's.
+func (t *table) refresh(f *flow, now time.Time) {
+	if f.standing.rank == proven && now.Sub(f.standing.since) >= silence {
+		t.unline(f)
+		t.line(f, now)
+	}
+}
+
+// unproven is how many flows are not proven.
+func (t *table) unproven() int { return t.ranks[stray].n + t.ranks[opened].n }
+
+// strayRoom, unprovenRoom and strayShare are how many of a table's flows the strays
+// may be, those and the opened together, and how many strays do not give way to those
+// who come with a SYN.
+func (s *Stack) strayRoom() int    { return max(s.cfg.MaxFlows/4, 1) }
+func (s *Stack) unprovenRoom() int { return max(s.cfg.MaxFlows/2, 1) }
+func (s *Stack) strayShare() int   { return max(s.cfg.MaxFlows/8, 1) }
+
+// makeRoom makes room for one more flow of a rank below proven. Where there is none,
+// it says why and reports false.
+func (s *Stack) makeRoom(key *flowKey, as rank) (why Drop, ok bool) {
+	t := &s.table
+	h := t.hosts.all[hostOf(key)]
+	for s.nflows >= s.cfg.MaxFlows {
+		v, why := s.leastUnproven(h, as), DropUnproven
+		if v == nil {
+			v, why = s.leastProven(h, as), DropFlowLimit
+		}
+		if !s.displace(v, why) {
+			return DropFlowLimit, false
+		}
+	}
+	for as == stray && t.ranks[stray].n >= s.strayRoom() {
+		if !s.displace(t.oldest(h, stray), DropUnproven) {
+			return DropUnproven, false
+		}
+	}
+	for t.unproven() >= s.unprovenRoom() {
+		if !s.displace(s.leastUnproven(h, as), DropUnproven) {
+			return DropUnproven, false
+		}
+	}
+	return 0, true
+}
+
+// leastUnproven is the unproven flow that gives way to a newcomer of h's; nil where
+// there is none. Strays go first, but for their share: a flood of handshakes leaves
+// them that, and a flood of strays gets no more.
+func (s *Stack) leastUnproven(h *host, as rank) *flow {
+	t := &s.table
+	strays := t.ranks[stray].n
+	if as == stray {
+		strays++
+	}
+	if strays > s.strayShare() && t.ranks[stray].n > 0 || t.ranks[opened].n == 0 {
+		return t.oldest(h, stray)
+	}
+	return t.oldest(h, opened)
+}
+
+// oldest is the oldest flow of a rank, or of h's where h has more than half of them.
+func (t *table) oldest(h *host, r rank) *flow {
+	if h != nil && h.flows[r].n > t.ranks[r].n/2 {
+		return h.flows[r].first
+	}
+	return t.ranks[r].first
+}
+
+// leastProven is the flow that gives way to a newcomer of h's where all are proven:
+// the longest silent one of the address that has most, if that is more than its share
+// and more than h has. Who comes with a SYN always finds one.
+func (s *Stack) leastProven(h *host, as rank) *flow {
+	t := &s.table
+	top, own := t.hosts.top(), 0
+	if h != nil {
+		own = h.n
+	}
+	share := s.cfg.MaxFlows / max(len(t.hosts.all), 1)
+	switch {
+	case top != nil && top.n > max(share, own):
+		return top.flows[proven].first
+	case as == stray:
+		return nil
+	case own > share:
+		return h.flows[proven].first
+	}
+	return t.ranks[proven].first
+}
+
+// displace ends a flow to make room. It reports false for none, and for one that came
+// with the batch at hand, which goes before another of the same batch.
+func (s *Stack) displace(f *flow, why Drop) bool {
+	if f == nil || f.standing.since.Equal(s.now) {
+		return false
+	}
+	switch {
+	case f.conn != nil:
+		s.end(f, EndShed, why)
+	case f.state != parked:
+		s.counters.ended[EndShed]++
+		s.missed(&f.q, nil, f.floor(), f.sent())
+		s.discard(f, why, s.remains(f))
+	default:
+		s.displaceParked(f, why)
+	}
+	return true
+}
+
+// displaceParked ends a flow that has not begun. There is nothing of it in a stream, so
+// that nothing has to be remembered but what was known before.
+func (s *Stack) displaceParked(f *flow, why Drop) {
+	key, ev, fresh := f.key, f.ev, f.hasBase && f.q.len() == 0
+	s.discard(f, why, s.remains(f))
+	if s.flows[key] != nil || f.past != (span{}) {
+		return
+	}
+	switch known, ok := s.stubs.get(&key, s.now); {
+	case ok && known.kind == halfOpen: // the next connection's
+	case fresh:
+		s.stubs.put(&key, stub{kind: halfOpen, base: f.base, ev: &ev}, s.now)
+	default:
+		s.stubs.remove(&key)
+	}
+}
