@@ -55,8 +55,8 @@ CASES ?= 5000
 property:
 	go test -run '^(TestPromise|TestHostileSegments)$$' -timeout 60m ./stack -rapid.checks=$(CASES)
 
-## fuzz: each fuzz target for FUZZTIME
-FUZZTIME ?= 5s
+## fuzz: each fuzz target for FUZZTIME, a number of inputs (20000x) or a time (10s)
+FUZZTIME ?= 20000x
 fuzz:
 	@sh e2e/fuzz.sh $(FUZZTIME)
 

@@ -47,6 +47,7 @@ func (p *pipeline) open(o *options, metrics *status.Metrics) (closeAll func(), e
 		sc.Latency = metrics.Latency
 	}
 	sc.CaughtUp = p.caughtUp
+	p.paths = stack.NewPaths(sc.MaxFlows*2, sc.IdleTimeout)
 	for range workers {
 		st, err := stack.New(sc)
 		if err != nil {

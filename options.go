@@ -60,7 +60,7 @@ type fidelityOptions struct {
 }
 
 type budgetOptions struct {
-	MaxFlows    int           `long:"max-flows" env:"NETMIRROR_MAX_FLOWS" value-name:"N" default:"20000" description:"connections followed at a time; further ones are not forwarded"`
+	MaxFlows    int           `long:"max-flows" env:"NETMIRROR_MAX_FLOWS" value-name:"N" default:"20000" description:"connections followed at a time; beyond that, those that have shown least make room"`
 	MaxHalfOpen int           `long:"max-half-open" env:"NETMIRROR_MAX_HALF_OPEN" value-name:"N" default:"65536" description:"connection attempts and ended connections remembered; the oldest are forgotten"`
 	FlowKiB     int           `long:"flow-kib" env:"NETMIRROR_FLOW_KIB" value-name:"KIB" default:"16384" description:"memory for one connection's packets that cannot be delivered yet"`
 	TotalMiB    int           `long:"total-mib" env:"NETMIRROR_TOTAL_MIB" value-name:"MIB" default:"512" description:"memory for all connections together, the ring aside; those that hold most are given up"`

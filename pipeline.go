@@ -24,6 +24,7 @@ type pipeline struct {
 	decoder *decap.Decoder
 	parts   *fragments
 	workers []*worker
+	paths   *stack.Paths
 	bridge  *bridge.Bridge
 	counts  counts
 	memory  memory
@@ -159,7 +160,7 @@ func (p *pipeline) capture(from int) error {
 		}
 		joined = joined[:0]
 		p.counts.frames.Add(uint64(len(frames)))
-		bytes := 0
+		bytes, read := 0, time.Now()
 		for _, frame := range frames {
 			bytes += len(frame)
 			if !p.decode(frame, &packet, &joined) {
@@ -167,7 +168,7 @@ func (p *pipeline) capture(from int) error {
 			}
 			to := from
 			if len(batches) > 1 {
-				to = owner(&packet, len(batches))
+				to = p.owner(&packet, read)
 			}
 			batches[to] = append(batches[to], stack.Segment(packet))
 		}
@@ -210,7 +211,16 @@ func (p *pipeline) caughtUp() time.Time {
 	return up
 }
 
-// owner is the worker that a packet's connection belongs to.
+// owner is the worker that a packet's connection belongs to. The first one has all MPTCP
+// connections: the addresses of a subflow do not tell which connection it is part of.
+func (p *pipeline) owner(packet *decap.Packet, now time.Time) int {
+	if p.paths.Multipath((*stack.Segment)(packet), now) {
+		return 0
+	}
+	return owner(packet, len(p.workers))
+}
+
+// owner is the worker that a packet's TCP connection belongs to.
 func owner(p *decap.Packet, workers int) int {
 	src, dst := p.IP[12:16], p.IP[16:20]
 	if p.IP[0]>>4 == 6 {

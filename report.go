@@ -143,6 +143,8 @@ func (p *pipeline) report() {
 	attrs = some(attrs, "picked_up", st.PickedUp)
 	attrs = some(attrs, "header_unknown", st.HeaderUnknown)
 	attrs = some(attrs, "not_opened", st.FlowsEnded[stack.EndNotOpened.Outcome()])
+	attrs = some(attrs, "mptcp_conns", st.Multipath)
+	attrs = some(attrs, "mptcp_subflows", st.Subflows)
 	attrs = some(attrs, "spliced_holes", st.Spliced)
 	attrs = some(attrs, "spliced_bytes", st.SplicedBytes)
 	attrs = some(attrs, "half_open_forgotten", st.HalfOpenLost)

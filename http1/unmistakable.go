@@ -13,7 +13,7 @@ import (
 // target, and a version of a protocol that has requests of this form. Behind a
 // method of the list below the target may be anything. Another method has to be
 // in capitals, and its target a path, a URL or an asterisk. Until the end of the
-// line the answer is Possible at best, and only with a method of the list.
+// line the answer is Possible at best.
 //
 // A method that is the end of another one (LOCK of UNLOCK, BIND of REBIND)
 // contradicts: the bytes in front of it may have been lost, and what is meant
@@ -25,7 +25,7 @@ func Unmistakable(b []byte) Likeness {
 	b = trimBlank(b)
 	n := bytes.IndexAny(b[:min(len(b), longestMethod+1)], " \t")
 	switch {
-	case n < 0 && beginsMethod(b):
+	case n < 0 && (beginsMethod(b) || len(b) <= longestMethod && capitals(b)):
 		return Possible
 	case n < 0:
 		return Contradicts
@@ -40,15 +40,11 @@ func Unmistakable(b []byte) Likeness {
 		return Contradicts
 	}
 	target, version := cutLine(b[n:end])
-	if !registered && (verdict == Possible || bytes.ContainsAny(target, " \t") || !pathOrURL(target) && string(target) != "*") {
-		return Contradicts
-	}
 	if verdict == Possible {
-		// Several words are a target with a space only where that is a path.
-		if len(target) > 0 && bytes.ContainsAny(target, " \t") && !pathOrURL(target) {
-			return Contradicts
-		}
 		return Possible
+	}
+	if !registered && (bytes.ContainsAny(target, " \t") || !pathOrURL(target) && string(target) != "*") {
+		return Contradicts
 	}
 	if !versionKnown(version) {
 		return Contradicts

@@ -37,9 +37,13 @@ type aside struct {
 	at  time.Time
 }
 
-// maxAside is how many segments are kept beside a stream. As many that agree are
-// believed at once: a burst of packets was lost in front of them.
-const maxAside = 8
+const (
+	// maxAside is how many segments are kept beside a stream.
+	maxAside = 64
+	// agreement is how many that agree are believed at once: a burst of packets was lost
+	// in front of them.
+	agreement = 8
+)
 
 // setAside keeps a segment beside the stream.
 func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
@@ -56,7 +60,11 @@ func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
 	if !s.room(f, seg) {
 		return
 	}
-	if len(f.aside) == maxAside {
+	limit := maxAside
+	if why == farAway {
+		limit = agreement
+	}
+	if len(f.aside) >= limit {
 		s.dropAside(f, 0, f.aside[0].why.drops())
 	}
 	kept := aside{segment: *seg, why: why, at: s.now}
@@ -65,7 +73,11 @@ func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
 	s.asidePackets += seg.packets()
 	s.asideBytes += len(kept.payload)
 	s.charge(f)
-	if n := s.agreeing(f); n == maxAside && !s.serverSpeaks(f) {
+	if why == farAway && f.strayed.has(seg.seq) {
+		s.believe(f) // it goes on where another one was not believed, and nothing came elsewhere
+		return
+	}
+	if n := s.agreeing(f); n >= agreement && !s.serverSpeaks(f) {
 		s.believe(f)
 	}
 	s.touch(f)
@@ -125,7 +137,7 @@ func (s *Stack) reconsider(f *flow) {
 	for i := 0; i < len(f.aside) && !f.removed; {
 		a := &f.aside[i]
 		switch {
-		case !seqLess(f.floor(), a.next()):
+		case !seqLess(f.floor(), a.next()) && !s.misplaced(f, &a.segment):
 			s.dropAside(f, i, a.why.drops()) // others came in its place
 		case a.why == oddProbe && seqLess(a.seq, f.serverAck):
 			s.readmit(f, i) // the server has taken it as new
@@ -155,21 +167,27 @@ func (s *Stack) ageAside(f *flow) {
 	}
 	a := &f.aside[0]
 	patience := s.cfg.GapTimeout
-	if a.why == oddACK {
+	if a.why == oddACK && !s.serverSpeaks(f) {
 		patience = s.cfg.Grace // a server answers at once what it does not take
 	}
 	if s.now.Sub(a.at) < patience {
 		return
 	}
-	goesOn := f.beside.After(a.at)
+	goesOn := f.beside.Sub(a.at) >= s.cfg.Grace // sooner, it may be what came late
 	switch {
 	case a.why == oddProbe, s.serverSpeaks(f), goesOn:
-	case a.why == oddACK && !seqLess(a.seq, f.floor()) && !seqLess(f.beyond+s.near(f), a.seq):
-		s.believe(f) // the mirror does not show the server any more
+	case a.why == oddACK && !seqLess(a.seq, f.floor()) && seqLess(a.seq, f.beyond+s.near(f)):
+		// The mirror does not show the server any more. What is far away is still odd.
+		f.ev.silent()
+		f.ev.client.ack.set(a.ack)
+		s.reconsider(f)
 		return
 	case s.agreeing(f) > 1:
 		s.believe(f)
 		return
+	}
+	if a.why == farAway && !goesOn && seqLess(f.floor(), a.seq) {
+		f.strayed = span{a.next(), a.next() + nearby}
 	}
 	s.dropAside(f, 0, a.why.drops())
 }

@@ -66,7 +66,7 @@ func (s *Stack) room(f *flow, seg *segment) bool {
 
 // holding is the memory held for all flows. gVisor keeps what was not read in
 // chunks of powers of two.
-func (s *Stack) holding() int { return s.held + s.unread()*3/2 }
+func (s *Stack) holding() int { return s.held + s.unread()*3/2 + s.subflows.waitingSize }
 
 // victim is something whose memory can be taken: a flow, or a stream whose flow
 // has ended.

@@ -69,3 +69,37 @@ func TestChecksums(t *testing.T) {
 func passes(c Checksums, ip []byte, tcp int) bool {
 	return c.passes(c.sumOf(&Segment{IP: ip, TCP: tcp}))
 }
+
+// A connection's segments are judged together: where offload is at work, nearly all of
+// its checksums are unfinished; where it is not, an unfinished one is a wrong one.
+func TestSumsOfAConnection(t *testing.T) {
+	const full, unfinished = sumFull, sumUnfinished
+	type one struct {
+		sum     sum
+		payload int
+		trusted bool
+	}
+	for _, tc := range []struct {
+		name string
+		segs []one
+	}{
+		{"all are full", []one{{full, 0, true}, {full, 100, true}}},
+		{"all are unfinished: offload", []one{{unfinished, 0, true}, {unfinished, 100, true}, {unfinished, 20000, true}}},
+		{"an unfinished one among full ones", []one{{full, 0, true}, {unfinished, 100, false}, {full, 100, true}, {unfinished, 100, false}}},
+		{"a full one among unfinished ones, which some are by chance", []one{{unfinished, 0, true}, {full, 100, true}, {unfinished, 100, true}}},
+		{"what was full at first was so by chance", []one{{full, 0, true}, {unfinished, 1, false}, {unfinished, 2, false}, {unfinished, 3, true}, {unfinished, 4, true}}},
+		{"two in a row are not enough", []one{{full, 0, true}, {unfinished, 1, false}, {unfinished, 2, false}, {full, 3, true}, {unfinished, 4, false}}},
+		{"a super-frame, before segmentation offload cuts it", []one{{full, 0, true}, {unfinished, 1461, true}, {full, 10, true}, {unfinished, 1460, false}}},
+		{"jumbo frames are no super-frames", []one{{full, 8960, true}, {unfinished, 8960, false}, {unfinished, 8961, true}}},
+		{"not looked at", []one{{sumUnread, 0, true}, {sumUnread, 100, true}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var c sums
+			for i, o := range tc.segs {
+				if got := c.trusts(o.sum, o.payload); got != o.trusted {
+					t.Errorf("segment %d: trusted %v, want %v", i+1, got, o.trusted)
+				}
+			}
+		})
+	}
+}

@@ -16,7 +16,7 @@ type entry struct {
 	acks    bool          // ack is set
 	fin     bool          // the client's FIN; then n is 0
 	first   bool          // begins where a segment does
-	single  bool          // of a flow without a start: one byte, which may be a probe's
+	single  bool          // one byte, which may be a probe's where its place is not known
 	sent    bool          // injected since the last go-back
 	view    *buffer.View  // the bytes; gVisor may share them. nil for a FIN
 	links   tower         // its place in the list that holds it

@@ -73,6 +73,8 @@ type flow struct {
 	backoff   time.Duration
 	hole      time.Time // since when bytes are missing at ack; zero when none are
 	certain   time.Time // since when they are known to be lost
+	uncounted bool      // parked: the hole in front was not counted yet
+	strayed   span      // where a segment goes on that was dropped from beside the stream
 	ahead     time.Time // when a packet last said that the client has sent more than is here
 	claims    int       // how many packets did since the hole
 	beside    time.Time // when the client was last seen not to have sent more

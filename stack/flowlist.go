@@ -20,6 +20,25 @@ const (
 // links are a flow's neighbors in one list.
 type links struct{ prev, next *flow }
 
+// maxSkipped bounds the search of ready.
+const maxSkipped = 16
+
+// ready is the first flow that can end at once; nil where there is none near the front.
+// One that gVisor is opening cannot: it would be left with half a connection.
+func (l *flowList) ready() *flow {
+	f := l.first
+	for n := 0; f != nil && f.handshaking(); n++ {
+		if n == maxSkipped {
+			return nil
+		}
+		f = f.standing.in[l.kind].next
+	}
+	return f
+}
+
+// handshaking reports whether gVisor has begun to open the flow, and not handed it out.
+func (f *flow) handshaking() bool { return f.state != parked && f.id != 0 && f.conn == nil }
+
 // push puts f at the end. It must be in no list of this kind.
 func (l *flowList) push(f *flow) {
 	in := &f.standing.in[l.kind]

@@ -72,7 +72,7 @@ func TestSegmentsAreRewritten(t *testing.T) {
 	defer view.Release()
 	view.Write([]byte("abc"))
 	ip := header.IPv6(view.AsSlice())
-	if !ip.IsValid(view.Size()) || ip.TransportProtocol() != header.TCPProtocolNumber {
+	if !ip.IsValid(view.Size()) || ip.NextHeader() != uint8(header.TCPProtocolNumber) {
 		t.Fatalf("not a valid IPv6 TCP packet: % x", view.AsSlice())
 	}
 	if src := ip.SourceAddress().As16(); idOf(src[:]) != 9 {

@@ -35,39 +35,47 @@ func drawHostile(t *rapid.T, c *client) Segment {
 // panic, nothing that never ends, and the books are in order.
 func TestHostileSegments(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		var clk clock
-		s, err := New(Config{
-			Port: testPort, VNIs: []uint32{testVNI}, Now: clk.now, FlowBytes: 20_000, TotalBytes: 200_000, MaxFlows: 3,
-			MaxPending: rapid.IntRange(1, 20).Draw(rt, "pending"),
-			Midstream:  rapid.SampledFrom([]Midstream{MidstreamHTTP, MidstreamAny, MidstreamOff}).Draw(rt, "midstream"),
-			OnGap:      rapid.SampledFrom([]OnGap{GapReset, GapSplice}).Draw(rt, "on gap"),
+		playHostile(t, rt, func(c *client) func() Segment {
+			return func() Segment { return drawHostile(rt, c) }
 		})
-		if err != nil {
-			rt.Fatal(err)
-		}
-		ended := false // else a panic may have left the lock held
-		defer func() {
-			if ended || rt.Failed() {
-				s.Close()
-			}
-		}()
-		r := readMortally(s, rapid.SampledFrom([]int{0, 100}).Draw(rt, "death"), rapid.Uint64().Draw(rt, "dice"))
-		c := newClient(t, rapid.Uint32().Draw(rt, "ISN"))
-		for range rapid.IntRange(1, 30).Draw(rt, "segments") {
-			s.Inject([]Segment{drawHostile(rt, c)})
-			clk.pass(t, s, rapid.SampledFrom([]time.Duration{0, 0, 0, 10 * time.Millisecond, 70 * time.Millisecond, 2 * time.Second}).Draw(rt, "pause"))
-		}
-		clk.pass(t, s, 3*time.Second)
-		s.Shutdown()
-		clk.pass(t, s, 20*time.Second)
-		if st := s.Stats(); st.Flows > 0 {
-			rt.Fatalf("%d flows did not end: %+v", st.Flows, st)
-		}
-		r.wg.Wait()
-		ended = true
-		balanced(rt, s)
 	})
 	noLeaks(t)
+}
+
+// playHostile plays what segments makes to a stack with any settings.
+func playHostile(t *testing.T, rt *rapid.T, segments func(*client) func() Segment) {
+	var clk clock
+	s, err := New(Config{
+		Port: testPort, VNIs: []uint32{testVNI}, Now: clk.now, FlowBytes: 20_000, TotalBytes: 200_000, MaxFlows: 3,
+		MaxPending: rapid.IntRange(1, 20).Draw(rt, "pending"),
+		Midstream:  rapid.SampledFrom([]Midstream{MidstreamHTTP, MidstreamAny, MidstreamOff}).Draw(rt, "midstream"),
+		OnGap:      rapid.SampledFrom([]OnGap{GapReset, GapSplice}).Draw(rt, "on gap"),
+	})
+	if err != nil {
+		rt.Fatal(err)
+	}
+	ended := false // else a panic may have left the lock held
+	defer func() {
+		if ended || rt.Failed() {
+			s.Close()
+		}
+	}()
+	r := readMortally(s, rapid.SampledFrom([]int{0, 100}).Draw(rt, "death"), rapid.Uint64().Draw(rt, "dice"))
+	c := newClient(t, rapid.Uint32().Draw(rt, "ISN"))
+	next := segments(c)
+	for range rapid.IntRange(1, 30).Draw(rt, "segments") {
+		s.Inject([]Segment{next()})
+		clk.pass(t, s, rapid.SampledFrom([]time.Duration{0, 0, 0, 10 * time.Millisecond, 70 * time.Millisecond, 2 * time.Second}).Draw(rt, "pause"))
+	}
+	clk.pass(t, s, 3*time.Second)
+	s.Shutdown()
+	clk.pass(t, s, 20*time.Second)
+	if st := s.Stats(); st.Flows > 0 {
+		rt.Fatalf("%d flows did not end: %+v", st.Flows, st)
+	}
+	r.wg.Wait()
+	ended = true
+	balanced(rt, s)
 }
 
 // Sequence numbers that no window spans turn the order of a queue around.

@@ -27,9 +27,10 @@ func hostOf(k *flowKey) hostKey {
 // hosts are the client addresses with flows, and the one that has most. Every
 // operation takes constant time. The zero value is empty.
 type hosts struct {
-	all  map[hostKey]*host
-	by   []hostList // those with as many flows as the index says
-	most int        // the largest index at which there are any
+	all   map[hostKey]*host
+	by    []hostList // those with as many flows as the index says
+	most  int        // the largest index at which there are any
+	spare *host      // one that is not in use, or nil
 }
 
 // hostList holds the hosts that have the same number of flows, the one that has had
@@ -43,10 +44,8 @@ func (hs *hosts) add(key hostKey) *host {
 	}
 	h := hs.all[key]
 	if h == nil {
-		h = &host{key: key}
-		for r := range h.flows {
-			h.flows[r].kind = ofHost
-		}
+		h = hs.unused()
+		h.key = key
 		hs.all[key] = h
 	}
 	hs.count(h, +1)
@@ -57,7 +56,21 @@ func (hs *hosts) add(key hostKey) *host {
 func (hs *hosts) remove(h *host) {
 	if hs.count(h, -1); h.n == 0 {
 		delete(hs.all, h.key)
+		hs.spare = h
 	}
+}
+
+// unused is a host without a flow.
+func (hs *hosts) unused() *host {
+	if h := hs.spare; h != nil {
+		hs.spare = nil
+		return h
+	}
+	h := new(host)
+	for r := range h.flows {
+		h.flows[r].kind = ofHost
+	}
+	return h
 }
 
 // top is an address that has most flows; nil where there is none.

@@ -102,13 +102,16 @@ func (s *Stack) clock() time.Duration { return s.now.Sub(s.epoch) }
 // truncated learns from a segment that the mirror has cut that its bytes will
 // not come whole.
 func (s *Stack) truncated(m *Segment, seg *segment) {
+	if s.subflows.has(&seg.key) {
+		return // its flow has other sequence numbers
+	}
 	f := s.flows[seg.key]
 	whole := m.length()
 	if f == nil || f.state != open || whole < len(m.IP) {
 		return
 	}
 	end := seg.end() + uint32(whole-len(m.IP))
-	if within(seg.seq, f.ack, s.near(f)) || f.ack-seg.seq < maxWindow {
+	if !s.misplaced(f, seg) && f.ev.judge(seg) != rejected {
 		f.cut = span{seg.seq, end}
 		s.sentUpTo(f, end)
 		s.touch(f)
@@ -161,8 +164,10 @@ func (s *Stack) judged(f *flow, seg *segment) {
 	}
 	switch f.ev.judge(seg) {
 	case rejected:
-		s.drop(seg, DropRejected)
-		return
+		if !f.ev.refuse(seg) {
+			s.drop(seg, DropRejected)
+			return
+		}
 	case doubtful:
 		s.setAside(f, seg, oddACK)
 		return
@@ -191,13 +196,16 @@ func (s *Stack) misplaced(f *flow, seg *segment) bool {
 // nothing is known of the server's window: no further than what the connection can
 // have had on its way.
 func (s *Stack) near(f *flow) uint32 {
+	if f.multipath {
+		return uint32(s.cfg.FlowBytes) // the other subflows may be behind
+	}
 	return uint32(max(nearby, min(f.got+f.q.bytes, s.cfg.FlowBytes)))
 }
 
 // reach is the sequence number before which a segment can begin that does not go on
 // where the client was.
 func (s *Stack) reach(f *flow) uint32 {
-	if sv := &f.ev.server; sv.scaled && sv.nxt.known {
+	if sv := &f.ev.server; sv.scaled && sv.nxt.known && !f.multipath {
 		return sv.edge
 	}
 	return f.beyond + s.near(f)

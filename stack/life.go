@@ -167,16 +167,9 @@ func (s *Stack) lost(q *sendQueue, n int, why Drop) {
 	s.counters.droppedBytes[why] += bytes
 }
 
-// lostBefore drops the entries of q in front of e, which is in it.
-func (s *Stack) lostBefore(q *sendQueue, e *entry, why Drop) {
-	for q.first() != e {
-		s.lost(q, 1, why)
-	}
-}
-
 // stub is what is worth remembering of a flow.
 func (f *flow) stub(kind stubKind) stub {
-	known := stub{kind: kind, base: f.origin(), end: f.sent(), acked: f.q.acked, ack: f.q.ack, last: f.last, twoWay: f.ev.server.nxt.known}
+	known := stub{kind: kind, base: f.origin(), end: f.came(kind), acked: f.q.acked, ack: f.q.ack, last: f.last, twoWay: f.ev.server.nxt.known}
 	if kind == midStream || kind == opaque {
 		ev, framing := f.ev, f.framing.apart()
 		known.ev, known.framing = &ev, &framing

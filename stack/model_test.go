@@ -48,6 +48,7 @@ type connection struct {
 type mirrorModel struct {
 	lose, repeat, displace, truncate, corrupt int
 	both                                      bool // the server's direction too
+	probes, strays                            int  // between requests
 	skip                                      int  // packets sent before the mirror began
 }
 
@@ -59,6 +60,8 @@ var drawMirror = rapid.Custom(func(t *rapid.T) mirrorModel {
 		corrupt:  rapid.SampledFrom([]int{0, 0, 0, 50}).Draw(t, "corrupt"),
 		both:     rapid.Bool().Draw(t, "both"),
 		skip:     rapid.SampledFrom([]int{0, 0, 1, 2, 5}).Draw(t, "skip"),
+		probes:   rapid.SampledFrom([]int{0, 0, 500}).Draw(t, "probes"),
+		strays:   rapid.SampledFrom([]int{0, 0, 300}).Draw(t, "strays"),
 	}
 })
 
@@ -67,6 +70,7 @@ type sender struct {
 	*rapid.T
 	conn   *connection
 	serial int
+	strays int    // how many there were
 	acked  uint32 // what the client has acknowledged of the server's bytes
 	m      mirrorModel
 }
@@ -122,13 +126,16 @@ func (s *sender) request() []mirrored {
 		if off < lookalike && off+n > lookalike {
 			n = lookalike - off
 		}
-		out = append(out, s.data(off, off+n, nil))
+		// Stacks set PSH where a write ends, and not in a probe.
+		out = append(out, s.data(off, off+n, func(t *layers.TCP) { t.PSH = off+n == to || off+n == lookalike }))
 		if off == from {
 			conn.exchanges = append(conn.exchanges, exchange{from, to, n})
 		}
 		if s.chance(50, "retransmit") {
 			a := rapid.IntRange(from, off).Draw(s.T, "refrom")
-			out = append(out, s.data(a, min(to, a+rapid.IntRange(1, 4000).Draw(s.T, "relen")), nil))
+			// A single byte in the middle of a write would be a window probe.
+			b := min(to, a+rapid.IntRange(2, 4000).Draw(s.T, "relen"))
+			out = append(out, s.data(a, b, func(t *layers.TCP) { t.PSH = b == to }))
 		}
 		off += n
 		if s.m.both && s.chance(500, "server ack") {
@@ -196,9 +203,53 @@ func unfinished(ip []byte) bool {
 	return field == with%0xffff || field == without%0xffff
 }
 
+// probe is a keep-alive probe: the last byte once more, but with any value in it.
+func (s *sender) probe() mirrored {
+	end := len(s.conn.content)
+	return mirrored{seg: s.conn.c.packet(end-1, []byte{rapid.Byte().Draw(s.T, "value")}, func(t *layers.TCP) { t.Ack = s.acked })}
+}
+
+// stray is a packet that is of another connection on the same ports: far ahead of
+// what this one sends, and of what its window can hold.
+func (s *sender) stray() mirrored {
+	// No two of them agree: two that do are what the end of a lost burst looks like.
+	s.strays++
+	off := (4+s.strays*97%240)<<22 + rapid.IntRange(0, 3<<20).Draw(s.T, "far")
+	if kind := rapid.SampledFrom([]string{"data", "FIN", "RST", "ACK", "server"}).Draw(s.T, "stray"); kind == "server" {
+		return s.serverAck(off, nil)
+	} else {
+		var payload []byte
+		if kind == "data" {
+			payload = []byte("GET /stray HTTP/1.1\r\n\r\n")
+		}
+		return mirrored{seg: s.conn.c.packet(off, payload, func(t *layers.TCP) {
+			t.Ack, t.FIN, t.RST = s.acked, kind == "FIN", kind == "RST"
+		})}
+	}
+}
+
+// between adds what comes between two requests and is no part of the stream.
+func (s *sender) between() {
+	if s.conn.lossless && s.chance(s.m.strays, "stray?") { // else there may be no stream beside which it is one
+		out := []mirrored{s.stray()}
+		if s.chance(s.m.repeat, "repeated") {
+			out = append(out, out[0])
+		}
+		s.conn.turns = append(s.conn.turns, turn{out, s.pause()})
+	}
+	if s.chance(s.m.probes, "probe?") {
+		// A client probes when it has been silent, and hardly ever has something to send just then.
+		after := rapid.SampledFrom([]time.Duration{100 * time.Millisecond, 1500 * time.Millisecond, 5 * time.Second}).Draw(s.T, "after it")
+		s.conn.turns = append(s.conn.turns, turn{nil, 2 * time.Second}, turn{s.mangle([]mirrored{s.probe()}), after})
+	}
+}
+
+func (s *sender) pause() time.Duration {
+	return rapid.SampledFrom([]time.Duration{0, time.Millisecond, 200 * time.Millisecond, 3 * time.Second}).Draw(s.T, "pause")
+}
+
 func (s *sender) turn(packets []mirrored) {
-	pause := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 200 * time.Millisecond, 3 * time.Second}).Draw(s.T, "pause")
-	s.conn.turns = append(s.conn.turns, turn{s.mangle(packets), pause})
+	s.conn.turns = append(s.conn.turns, turn{s.mangle(packets), s.pause()})
 }
 
 // drawConnection makes a connection of c, from its SYN to its end.
@@ -216,6 +267,7 @@ func drawConnection(t *rapid.T, c *client, m mirrorModel) *connection {
 	for range rapid.IntRange(1, 6).Draw(t, "requests") {
 		s.turn(append(packets, s.request()...))
 		packets = nil
+		s.between()
 	}
 	end := len(s.conn.content)
 	switch rapid.SampledFrom([]string{"fin", "fin", "rst", "silence", "server"}).Draw(t, "end") {

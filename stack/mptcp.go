@@ -10,20 +10,25 @@ import (
 // connections, its subflows. Its flow has the key of the first subflow and the data
 // sequence numbers.
 type multipath struct {
-	key      flowKey
-	token    uint32 // by which further subflows name it; valid with hasToken
-	hasToken bool
-	base     uint32 // data sequence number of the client's first byte
-	sent     mark   // what the client has sent, in data sequence space
-	answered mark   // what the server has sent
-	clientAt mark   // newest Data ACK of the client
-	serverAt mark   // newest Data ACK of the server
-	finSeen  bool   // the client's DATA_FIN
-	joined   bool   // it has had a second subflow
-	entries  int    // subflows in the table
-	alive    int    // of them, those that have not ended
-	scale    uint8  // of the server's windows on the first subflow
+	key       flowKey
+	serverKey uint64 // valid with hasKey
+	token     uint32 // of it, by which further subflows name the connection
+	hasKey    bool
+	base      uint32 // data sequence number of the client's first byte
+	sent      mark   // what the client has sent, in data sequence space
+	answered  mark   // what the server has sent
+	clientAt  mark   // newest Data ACK of the client
+	serverAt  mark   // newest Data ACK of the server
+	finSeen   bool   // the client's DATA_FIN
+	joined    bool   // it has had a second subflow
+	entries   int    // subflows in the table
+	alive     int    // of them, those that have not ended
+	scale     uint8  // of the server's windows on the first subflow
 }
+
+// farthest is how far ahead one packet alone moves what is known to be sent: more than the
+// windows of all subflows together usually are.
+const farthest = 16 << 20
 
 // subflowKind says what is known of a TCP connection that speaks MPTCP.
 type subflowKind uint8
@@ -60,7 +65,6 @@ type subflows struct {
 	tokens      map[uint32]*multipath
 	waiting     []waiting
 	waitingSize int
-	since       time.Time // of the waiting segment that is tried again
 }
 
 func newSubflows(limit int) (subflows, error) {
@@ -81,7 +85,7 @@ func (t *subflows) forget(f *subflow) {
 		return
 	}
 	f.end()
-	if c.entries--; c.entries == 0 && c.hasToken && t.tokens[c.token] == c {
+	if c.entries--; c.entries == 0 && c.hasKey && t.tokens[c.token] == c {
 		delete(t.tokens, c.token)
 	}
 }
@@ -104,7 +108,7 @@ func (t *subflows) has(key *flowKey) bool {
 	return t.half.Len() > 0 && t.half.Contains(*key) || t.known.Contains(*key)
 }
 
-// find returns what is known of a TCP connection, nil for nothing, and the one that
+// subflow returns what is known of a TCP connection, nil for nothing, and the one that
 // its last SYN would begin.
 func (s *Stack) subflow(key *flowKey) (known, next *subflow) {
 	t := &s.subflows
@@ -148,6 +152,7 @@ func (s *Stack) proven(key *flowKey, f *subflow) {
 
 // belong makes f a subflow of c.
 func (s *Stack) belong(key *flowKey, f *subflow, c *multipath) {
+	s.proven(key, f)
 	f.kind, f.of = belongs, c
 	c.entries++
 	c.alive++
@@ -155,12 +160,12 @@ func (s *Stack) belong(key *flowKey, f *subflow, c *multipath) {
 		c.joined = true
 		s.counters.subflows++
 	}
-	s.proven(key, f)
 }
 
-// known as takes the token by which further subflows name the connection.
-func (s *Stack) called(c *multipath, token uint32) {
-	c.token, c.hasToken = token, true
-	s.subflows.tokens[token] = c
-	s.tryAgain()
+// called notes the token by which further subflows name the connection.
+func (s *Stack) called(c *multipath) {
+	if c.hasKey {
+		s.subflows.tokens[c.token] = c
+		s.tryAgain(c.token)
+	}
 }

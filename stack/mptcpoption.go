@@ -83,7 +83,9 @@ func (o *mptcpOptions) read(options []byte) {
 		case subtypeDSS:
 			o.readDSS(v[1], v[2:])
 		case subtypeFastclose:
-			o.fastclose = len(v) == 10
+			if o.fastclose = len(v) == 10; o.fastclose {
+				o.key[1] = binary.BigEndian.Uint64(v[2:])
+			}
 		}
 	}
 }

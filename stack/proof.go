@@ -118,8 +118,8 @@ func (s *Stack) mayBegin(f *flow) bool {
 func (s *Stack) roomForStrays(f *flow, need int) bool {
 	t := &s.table
 	for f.standing.rank == stray && !f.removed && t.held[stray]+need > s.cfg.TotalBytes/8 {
-		v := t.ranks[stray].first
-		if v.state == parked {
+		v := t.ranks[stray].ready()
+		if v != nil && v.state == parked { // also one that came with this batch
 			s.displaceParked(v, DropUnproven)
 		} else if !s.displace(v, DropUnproven) {
 			break

@@ -67,11 +67,19 @@ func (s *Stack) serverHas(f *flow, seg *segment) {
 	if !seqLess(f.floor(), ack) {
 		f.serverAt = s.now // the server has no more than is here
 	}
+	if !f.ev.server.ack.known {
+		f.ev.server.ack.set(f.floor()) // so that the first packet is no better than any other
+	}
+	if f.claimedAgain(ack) {
+		return
+	}
 	if !seqLess(f.serverAck, ack) || !f.ev.server.ack.move(ack, s.near(f)) {
 		return
 	}
 	if seqLess(f.sent(), ack) && ack-f.sent() > bigStep && !f.serverSure(ack) {
 		s.sentUpTo(f, ack)
+		s.claim(f)
+		s.touch(f)
 		return
 	}
 	f.serverAck = ack
@@ -79,9 +87,16 @@ func (s *Stack) serverHas(f *flow, seg *segment) {
 	s.touch(f)
 }
 
+// claimedAgain reports whether ack is what one packet of the server's has claimed, and
+// nothing else supports yet: a mirror may show that packet twice.
+func (f *flow) claimedAgain(ack uint32) bool {
+	odd := &f.ev.server.ack
+	return (f.serverClaim != 0 && ack == f.serverClaim || odd.hasOdd && ack == odd.odd) && seqLess(f.tail(), ack)
+}
+
 // serverSure reports whether an earlier packet of the server's said as much as ack.
 func (f *flow) serverSure(ack uint32) bool {
-	sure := f.serverClaim != 0 && within(ack, f.serverClaim, maxWindow)
+	sure := f.serverClaim != 0 && ack != f.serverClaim && within(ack, f.serverClaim, maxWindow)
 	f.serverClaim = ack
 	return sure
 }
@@ -140,7 +155,7 @@ func (s *Stack) refused(known *stub, seg *segment) {
 		// It answers a segment that was none of the connection's.
 	case known.kind == halfOpen:
 		s.stubs.remove(&seg.key)
-	default:
+	case known.ev == nil || known.ev.endsAt(seg.seq):
 		s.stubs.put(&seg.key, known.ended(known.end), s.now)
 	}
 }

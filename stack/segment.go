@@ -88,7 +88,8 @@ type segment struct {
 	stamped    bool
 	options    []byte
 	part       bool // of a packet of which another part is counted
-	multipath  bool // of an MPTCP connection of several subflows, in data sequence space
+	subflow    bool // of an MPTCP connection, in its data sequence space
+	multipath  bool // of one that has had several subflows
 	noACK      bool // what it acknowledges is not known
 	payload    []byte
 }

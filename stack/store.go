@@ -92,6 +92,7 @@ func (s *Stack) store(f *flow, seg *segment) {
 		f.beyond = end
 	}
 	if stored > 0 {
+		f.strayed = span{}
 		s.timed(f, end)
 	}
 	if packets == 1 {
@@ -116,7 +117,7 @@ func (s *Stack) keep(f *flow, seg *segment, seq, end uint32) (packets uint32, st
 		}
 		to = min(to-from, maxPayload) + from
 		in := s.carry(seg, from, to, packets)
-		in.single = f.state == parked && !f.hasBase && seg.probe() && seg.flags&flagPSH == 0
+		in.single = seg.probe() && seg.flags&flagPSH == 0 && (f.state != open || seqLess(f.tail(), seg.seq))
 		if e := f.q.insert(before, in); e.late() {
 			s.send(f, e)
 		}
@@ -129,8 +130,11 @@ func (s *Stack) keep(f *flow, seg *segment, seq, end uint32) (packets uint32, st
 // placed notes whether new bytes go on where those that are here end, or say that
 // others are missing.
 func (s *Stack) placed(f *flow, seq, end uint32) {
-	if seq == f.beyond && f.claims == 0 {
-		return // the usual case: nothing is missing
+	if seq == f.beyond && f.claims == 0 { // the usual case: nothing is missing
+		if len(f.aside) > 0 {
+			f.beside = s.now
+		}
+		return
 	}
 	switch tail := f.tail(); {
 	case seqLess(tail, seq):

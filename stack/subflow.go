@@ -10,7 +10,7 @@ func (s *Stack) fromSubflow(seg *segment) {
 	switch {
 	case seg.flags&flagSYN != 0:
 		s.subflowSYN(seg, &o, known, next)
-	case next != nil && within(seg.seq, next.isn+1, nearby):
+	case next != nil && s.begins(next, known, seg, &o):
 		s.subflowBegins(seg, &o, next)
 	case known != nil:
 		s.ofSubflow(known, seg, &o)
@@ -18,13 +18,23 @@ func (s *Stack) fromSubflow(seg *segment) {
 		// The SYN was lost. Only where the option maps all of the segment it is known
 		// which of the connection's segments it is.
 		s.subflowBegins(seg, &o, s.newSubflow(&seg.key, candidate, seg.seq-1))
-	case next == nil && o.present && !o.capable:
-		f := &subflow{kind: orphan}
-		s.proven(&seg.key, f)
-		s.ofSubflow(f, seg, &o)
+	case o.present && !o.capable:
+		if next == nil && !s.follows(&seg.key) { // else it is none of that connection's
+			s.proven(&seg.key, &subflow{kind: orphan})
+		}
+		s.drop(seg, DropSubflow)
 	default:
 		s.toFlow(seg)
 	}
+}
+
+// begins reports whether a segment goes on behind the SYN of next. Where the ports are
+// in use, a forged SYN must not take their connection over.
+func (s *Stack) begins(next, known *subflow, seg *segment, o *mptcpOptions) bool {
+	if known == nil && s.flows[seg.key] == nil {
+		return within(seg.seq, next.isn+1, nearby)
+	}
+	return seg.seq == next.isn+1 && (o.present || next.kind == plainTCP || next.kind == candidate)
 }
 
 // subflowSYN takes a client's SYN.
@@ -123,10 +133,11 @@ func (s *Stack) establish(seg *segment, o *mptcpOptions, f *subflow, base uint32
 		token, idsn := ofKey(o.version, f.serverKey)
 		c.answered.set(idsn + 1)
 		c.clientAt.set(idsn + 1)
-		s.called(c, token)
+		c.serverKey, c.hasKey, c.token = f.serverKey, true, token
 	}
 	s.rebase(f)
 	s.ofSubflow(f, seg, o)
+	s.called(c)
 }
 
 // rebase moves what is remembered of the first subflow's SYN to data sequence space.
@@ -171,8 +182,8 @@ func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 		}
 	}
 	switch {
-	case f.kind != belongs && f.kind == joining && s.now.Sub(f.began) < s.cfg.Grace && len(seg.payload) > 0:
-		s.wait(seg)
+	case f.kind == joining && len(seg.payload) > 0:
+		s.wait(f, seg)
 		return
 	case f.kind != belongs:
 		s.drop(seg, DropSubflow)
@@ -187,12 +198,13 @@ func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 	place := seg.seq
 	s.ontoData(f, seg, o)
 	switch {
-	case o.fastclose:
+	case o.fastclose && (!f.of.hasKey || o.key[1] == f.of.serverKey):
 		s.connectionReset(f, seg)
 	case seg.flags&flagRST != 0:
 		s.subflowReset(f, seg, place)
+	case !f.next.move(place+uint32(len(seg.payload)), farthest):
+		s.drop(seg, DropOutOfWindow)
 	case len(seg.payload) > 0:
-		f.next.move(place+uint32(len(seg.payload)), maxWindow/64)
 		s.mapped(f, seg, o, place)
 	default:
 		s.bare(f, seg, o, place)

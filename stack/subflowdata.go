@@ -11,11 +11,8 @@ func (s *Stack) ontoData(f *subflow, seg *segment, o *mptcpOptions) {
 	}
 	if m, ok := o.mapping(f.isn, c.base); ok {
 		f.client.add(m)
-		if len(f.client) > 0 {
-			s.tryAgain()
-		}
 	}
-	seg.key, seg.multipath = c.key, c.joined
+	seg.key, seg.subflow, seg.multipath = c.key, true, c.joined
 	seg.stamped, seg.options, seg.sum = false, nil, sumUnread
 	switch {
 	case o.acks:
@@ -68,7 +65,7 @@ func (s *Stack) mapped(f *subflow, seg *segment, o *mptcpOptions, place uint32) 
 		last := len(rest) == 0
 		piece.flags &^= flagFIN
 		if m == nil {
-			s.unplaced(f, &piece, place)
+			s.drop(&piece, DropSubflow) // a hole, so that the stream ends rather than be altered
 		} else {
 			s.piece(f, &piece, m, place, last && seg.flags&flagFIN != 0)
 		}
@@ -102,21 +99,15 @@ func (s *Stack) piece(f *subflow, seg *segment, m *mapping, place uint32, fin bo
 		seg.flags |= flagFIN
 		c.finSeen = true
 	}
-	c.sent.move(seg.end(), maxWindow/64)
+	c.sent.move(seg.end(), farthest)
 	s.toFlow(seg)
-}
-
-// unplaced keeps a moment what no mapping is for. The segment has been moved to its
-// connection's key.
-func (s *Stack) unplaced(f *subflow, seg *segment, place uint32) {
-	s.drop(seg, DropSubflow)
 }
 
 // dataFIN takes a DATA_FIN that comes without the last byte.
 func (s *Stack) dataFIN(f *subflow, seg *segment, at uint32) {
 	c := f.of
 	c.finSeen = true
-	c.sent.move(at, maxWindow/64)
+	c.sent.move(at, farthest)
 	seg.seq = at
 	seg.flags |= flagFIN
 	s.toFlow(seg)
@@ -136,10 +127,14 @@ func (s *Stack) bare(f *subflow, seg *segment, o *mptcpOptions, place uint32) {
 	}
 	at, known := f.sentBefore(place)
 	switch {
-	case ends && known && f.client[len(f.client)-1].endless:
+	case ends && len(f.client) > 0 && f.client[len(f.client)-1].endless:
 		c.finSeen, seg.flags = true, seg.flags|flagFIN
 	case ends && c.alive == 0 && !c.finSeen:
-		at = c.sent.at + 1 // its last subflow ends: the DATA_FIN was missed
+		// Its last subflow ends: the DATA_FIN was missed.
+		at = c.sent.at + 1
+		if g := s.flows[c.key]; g != nil {
+			s.sentUpTo(g, at)
+		}
 	case c.joined:
 		g := s.flows[c.key]
 		if g != nil && g.state == open {

@@ -61,7 +61,8 @@ func (s *Stack) answeredLate(m *Segment, seg *segment, o *mptcpOptions, f *subfl
 	token, idsn := ofKey(o.version, o.key[0])
 	if !f.hasKey {
 		f.serverKey, f.hasKey = o.key[0], true
-		s.called(c, token)
+		c.serverKey, c.hasKey, c.token = f.serverKey, true, token
+		s.called(c)
 	}
 	seg.seq, seg.ack = idsn, c.base
 	if !c.answered.known {
@@ -103,7 +104,7 @@ func (s *Stack) ofServer(m *Segment, f *subflow, seg *segment, o *mptcpOptions) 
 		n := min(len(rest), int(covered))
 		piece := whole
 		piece.seq, piece.payload = mp.place(place), rest[:n]
-		c.answered.move(piece.end(), maxWindow/64)
+		c.answered.move(piece.end(), farthest)
 		s.serverSays(m, &piece)
 		rest, place = rest[n:], place+uint32(n)
 	}

@@ -149,9 +149,9 @@ func (s *Stack) leastUnproven(h *host, as rank) *flow {
 // oldest is the oldest flow of a rank, or of h's where h has more than half of them.
 func (t *table) oldest(h *host, r rank) *flow {
 	if h != nil && h.flows[r].n > t.ranks[r].n/2 {
-		return h.flows[r].first
+		return h.flows[r].ready()
 	}
-	return t.ranks[r].first
+	return t.ranks[r].ready()
 }
 
 // leastProven is the flow that gives way to a newcomer of h's where all are proven:
@@ -166,13 +166,13 @@ func (s *Stack) leastProven(h *host, as rank) *flow {
 	share := s.cfg.MaxFlows / max(len(t.hosts.all), 1)
 	switch {
 	case top != nil && top.n > max(share, own):
-		return top.flows[proven].first
+		return top.flows[proven].ready()
 	case as == stray:
 		return nil
 	case own > share:
-		return h.flows[proven].first
+		return h.flows[proven].ready()
 	}
-	return t.ranks[proven].first
+	return t.ranks[proven].ready()
 }
 
 // displace ends a flow to make room. It reports false for none, and for one that came
@@ -197,16 +197,21 @@ func (s *Stack) displace(f *flow, why Drop) bool {
 // displaceParked ends a flow that has not begun. There is nothing of it in a stream, so
 // that nothing has to be remembered but what was known before.
 func (s *Stack) displaceParked(f *flow, why Drop) {
-	key, ev, fresh := f.key, f.ev, f.hasBase && f.q.len() == 0
-	s.discard(f, why, s.remains(f))
-	if s.flows[key] != nil || f.past != (span{}) {
+	if f.past != (span{}) {
+		s.discard(f, why, s.remains(f))
 		return
 	}
-	switch known, ok := s.stubs.get(&key, s.now); {
+	handshake := f.hasBase && f.q.len() == 0
+	s.discard(f, why, over)
+	if s.flows[f.key] != nil {
+		return
+	}
+	switch known, ok := s.stubs.get(&f.key, s.now); {
 	case ok && known.kind == halfOpen: // the next connection's
-	case fresh:
-		s.stubs.put(&key, stub{kind: halfOpen, base: f.base, ev: &ev}, s.now)
+	case handshake:
+		ev := f.ev
+		s.stubs.put(&f.key, stub{kind: halfOpen, base: f.base, ev: &ev}, s.now)
 	default:
-		s.stubs.remove(&key)
+		s.stubs.remove(&f.key)
 	}
 }

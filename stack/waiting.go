@@ -2,83 +2,90 @@ package stack
 
 import (
 	"bytes"
+	"slices"
 	"time"
 )
 
-// waiting is a segment of a subflow that cannot be placed yet: what says where its
-// data belong may be late.
+// waiting is a segment of a subflow whose connection is not known yet: where rings share
+// the packets, the packet that tells may be in another one.
 type waiting struct {
 	segment
-	at time.Time
+	token uint32
+	at    time.Time
 }
 
 // Bounds of what waits, for all subflows together: segments, and bytes.
 const (
-	maxWaiting     = 32
-	maxWaitingSize = 1 << 20
+	maxWaiting     = 2048
+	maxWaitingSize = 4 << 20
 )
 
-// wait keeps a segment for Config.Grace, or drops it where it has waited or there is
-// no room.
-func (s *Stack) wait(seg *segment) {
+// wait keeps a segment of f for a moment, or drops it where that is over or there is no
+// room.
+func (s *Stack) wait(f *subflow, seg *segment) {
 	t := &s.subflows
-	at := s.now
-	if !t.since.IsZero() {
-		at = t.since
-	}
-	if s.stopping || s.now.Sub(at) >= s.cfg.Grace || len(t.waiting) == maxWaiting || t.waitingSize+len(seg.payload) > maxWaitingSize {
+	if s.stopping || s.vain(f.began) || len(t.waiting) == maxWaiting || t.waitingSize+len(seg.payload) > maxWaitingSize {
 		s.drop(seg, DropSubflow)
 		return
 	}
-	w := waiting{segment: *seg, at: at}
+	w := waiting{segment: *seg, token: f.token, at: f.began}
 	w.options, w.payload = bytes.Clone(seg.options), bytes.Clone(seg.payload)
 	t.waiting = append(t.waiting, w)
 	s.holdsWaiting(&w, 1)
 	if len(t.waiting) == 1 {
-		s.alert = true
-		s.signal()
+		s.signal() // serve sleeps longer while nothing waits
 	}
+}
+
+// vain reports whether a subflow has waited long enough for its connection.
+func (s *Stack) vain(since time.Time) bool {
+	age := s.now.Sub(since)
+	if age < s.cfg.Grace || age >= s.cfg.GapTimeout || s.cfg.CaughtUp == nil {
+		return age >= s.cfg.Grace
+	}
+	if s.caughtUp.IsZero() {
+		s.caughtUp = s.cfg.CaughtUp()
+	}
+	return s.caughtUp.After(since)
 }
 
 // holdsWaiting counts a waiting segment among what is held, or takes it back.
 func (s *Stack) holdsWaiting(w *waiting, sign int) {
 	s.subflows.waitingSize += sign * len(w.payload)
-	s.asidePackets += sign * w.packets()
+	s.asidePackets += sign
 	s.asideBytes += sign * len(w.payload)
 }
 
-// takeWaiting takes back all that waits.
-func (s *Stack) takeWaiting() []waiting {
-	all := s.subflows.waiting
-	s.subflows.waiting = nil
-	for i := range all {
-		s.holdsWaiting(&all[i], -1)
-	}
-	return all
-}
-
-// tryAgain places what waits, after something was learned.
-func (s *Stack) tryAgain() {
+// release takes back what waits and which applies to, and hands it to take.
+func (s *Stack) release(which func(*waiting) bool, take func(*segment)) {
 	t := &s.subflows
-	if len(t.waiting) == 0 || !t.since.IsZero() {
+	if len(t.waiting) == 0 {
 		return
 	}
-	all := s.takeWaiting()
-	for i := range all {
-		t.since = all[i].at
-		s.fromSubflow(&all[i].segment)
+	var ready []waiting
+	t.waiting = slices.DeleteFunc(t.waiting, func(w waiting) bool {
+		if !which(&w) {
+			return false
+		}
+		ready = append(ready, w)
+		return true
+	})
+	if len(t.waiting) == 0 {
+		t.waiting = nil
 	}
-	t.since = time.Time{}
+	for i := range ready {
+		s.holdsWaiting(&ready[i], -1)
+		take(&ready[i].segment)
+	}
+}
+
+// tryAgain takes the segments that waited for the connection of a token.
+func (s *Stack) tryAgain(token uint32) {
+	s.release(func(w *waiting) bool { return w.token == token }, s.fromSubflow)
 }
 
 // dropWaiting drops what has waited in vain.
 func (s *Stack) dropWaiting() {
-	if w := s.subflows.waiting; len(w) > 0 && (s.stopping || s.now.Sub(w[0].at) >= s.cfg.Grace) {
-		all := s.takeWaiting()
-		for i := range all {
-			s.subflows.since = all[i].at
-			s.wait(&all[i].segment)
-		}
-		s.subflows.since = time.Time{}
-	}
+	s.release(func(w *waiting) bool { return s.stopping || s.vain(w.at) },
+		func(seg *segment) { s.drop(seg, DropSubflow) })
 }

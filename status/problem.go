@@ -76,7 +76,7 @@ var rules = []rule{
 	{"max_conns", Loss, nil, func(s *Snapshot) uint64 { return s.Bridge.TurnedAway },
 		"streams found as many connections to the target open as there may be",
 		"raise --max-conns, or the limit of open files, where a warning at the start says that it is the lower one"},
-	{"max_flows", Loss, nil, dropped(stack.DropFlowLimit),
+	{"max_flows", Loss, nil, (*Snapshot).crowdedOut,
 		"packets were of connections beyond those that may be followed",
 		"raise --max-flows, and --total-mib by 20 KiB for each"},
 	{"total_budget", Loss, nil, dropped(stack.DropTotalBudget),

@@ -47,6 +47,11 @@ func (s *Snapshot) truncated() uint64 {
 	return s.Decap[decap.InnerTruncated] + s.Decap[decap.TCPTruncated] + s.Stack.Dropped[stack.DropTruncated]
 }
 
+// crowdedOut is how many packets found no room in the table of flows, or had to leave it.
+func (s *Snapshot) crowdedOut() uint64 {
+	return s.Stack.Dropped[stack.DropFlowLimit] + s.Stack.Dropped[stack.DropUnproven]
+}
+
 // broken is how many packets could not be read for another reason.
 func (s *Snapshot) broken() (n uint64) {
 	for r := range decap.NumReasons {

@@ -42,6 +42,7 @@
 		flow_budget: "beyond --flow-kib",
 		total_budget: "beyond --total-mib",
 		flow_limit: "of connections beyond --max-flows",
+		unproven: "of what may be no connection, and had to make room",
 		target_ended: "of streams that the target ended",
 		replaced: "of connections that their client replaced",
 		idle: "of streams that were silent for too long",

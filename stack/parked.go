@@ -1,0 +1,156 @@
+package stack
+
+import "time"
+
+// park keeps a segment of a connection whose start was not seen: its SYN may
+// be late, or it may be part of a request to begin with.
+func (s *Stack) park(seg *segment, known *stub) {
+	if len(seg.payload) == 0 && seg.flags&(flagFIN|flagRST) == 0 {
+		s.drop(seg, DropNoPayload)
+		return
+	}
+	if seg.flags&(flagACK|flagRST) == 0 {
+		s.drop(seg, DropRejected)
+		return
+	}
+	f := s.newFlow(seg, stray)
+	if f == nil {
+		return
+	}
+	if known != nil {
+		s.stubs.remove(&seg.key)
+		f.lostSYN, f.past = true, s.past(known)
+		f.q.acked, f.q.ack = known.acked, known.ack
+		f.learn(known)
+	}
+	s.parked(f, seg)
+}
+
+// learn takes over what is remembered of a connection.
+func (f *flow) learn(known *stub) {
+	if known.ev != nil {
+		f.ev = *known.ev
+	}
+	if known.framing != nil {
+		f.framing = *known.framing
+	}
+}
+
+// past is what was seen of a connection before: it is in a stream, or was given
+// up. Where any segment may begin a stream, all that is older counts.
+func (s *Stack) past(known *stub) span {
+	if s.cfg.Midstream == MidstreamAny {
+		return span{known.end - maxWindow, known.end}
+	}
+	return known.seen()
+}
+
+// parked takes a segment of a flow that has no start yet, or, with the SYN's
+// data in hand, waits for the proof that the server took it.
+func (s *Stack) parked(f *flow, seg *segment) {
+	f.lastACK = seg.ack
+	switch {
+	case f.hasBase:
+		s.unproven(f, seg)
+	case f.past.has(seg.seq):
+		s.drop(seg, DropDuplicate)
+	case seg.flags&(flagACK|flagRST) == 0:
+		s.drop(seg, DropRejected)
+	default:
+		if seqLess(seg.seq, f.base) {
+			if f.q.len() > 0 && f.q.last().end()-seg.seq >= maxWindow {
+				s.drop(seg, DropOutOfWindow) // not all of it can be of one connection
+				return
+			}
+			f.base = seg.seq
+		}
+		f.due = earlier(f.due, s.now.Add(s.cfg.Grace))
+		s.segmentOf(f, seg)
+		if !f.removed && f.q.count > s.cfg.MaxPending {
+			f.lostSYN = true
+			s.seek(f, true)
+		}
+	}
+}
+
+// seek lets a parked flow begin where it may, once what the mirror has delayed
+// has had time to come, or now. What has waited in vain is dropped.
+func (s *Stack) seek(f *flow, now bool) {
+	elapsed := s.clock()
+	start := s.startAt(f)
+	if start.e != nil && (now || elapsed-start.e.at >= s.patience(f)) {
+		if s.mayBegin(f) {
+			if f.uncounted {
+				s.missed(&f.q, start.e, f.past.to, start.e.seq)
+			}
+			s.pickedUp(f, start, DropMidStream)
+		}
+		return
+	}
+	hold := s.cfg.GapTimeout
+	if f.lostSYN {
+		hold = s.cfg.Grace
+	}
+	for f.q.first() != start.e && (elapsed-f.q.first().at >= hold || f.q.count > s.cfg.MaxPending) {
+		s.passOver(f, DropMidStream)
+	}
+	s.charge(f)
+	switch {
+	case start.e != nil:
+		f.due = s.epoch.Add(start.e.at + s.patience(f))
+	case f.q.len() > 0:
+		f.due = s.epoch.Add(f.q.first().at + hold)
+	case f.rstSeen && s.now.Sub(f.opened) < hold:
+		f.due = f.opened.Add(hold)
+	default:
+		s.discard(f, DropMidStream, s.remains(f))
+	}
+}
+
+// patience is how long a place to begin at waits. Where the mirror shows the server,
+// a request of a connection that nothing is known of waits for its word: it may answer
+// with a reset.
+func (s *Stack) patience(f *flow) time.Duration {
+	if !f.lostSYN && !f.taken && f.past == (span{}) && s.twoWay() {
+		return s.cfg.GapTimeout
+	}
+	return s.cfg.Grace
+}
+
+// pickedUp begins a stream at a place in what f holds.
+func (s *Stack) pickedUp(f *flow, start place, why Drop) {
+	for f.q.first() != start.e {
+		s.lost(&f.q, 1, why)
+	}
+	if n := f.q.trimFront(start.at); n > 0 {
+		s.counters.droppedBytes[why] += uint64(n)
+	}
+	s.charge(f)
+	s.counters.pickedUp++
+	f.picked = true
+	lead, whole := f.framing.proxied(), f.framing.whole
+	f.framing.begin(start.at, false)
+	f.framing.lead, f.framing.whole, f.framing.sure = lead, whole, true
+	if s.cfg.Midstream != MidstreamHTTP {
+		f.framing.known = false
+	}
+	s.start(f, start.at)
+}
+
+// passOver drops the first entry that f holds, in which no stream can begin, and
+// reads its framing.
+func (s *Stack) passOver(f *flow, why Drop) {
+	e := f.q.first()
+	if g := &f.framing; g.known && e.n > 0 {
+		if seqLess(g.at, e.seq) {
+			g.skip(e.seq)
+		}
+		if g.known && seqLess(g.at, e.end()) {
+			g.read(e.payload()[g.at-e.seq:], nil)
+		}
+	}
+	if f.past != (span{}) && !seqLess(f.past.to, e.seq) && seqLess(f.past.to, e.end()) {
+		f.past.to = e.end()
+	}
+	s.lost(&f.q, 1, why)
+}

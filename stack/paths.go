@@ -1,0 +1,73 @@
+package stack
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Paths tells segments that speak MPTCP, or whose TCP connection did, from all others.
+// Where several stacks share the connections, it says which segments one stack must get:
+// nothing but the keys of an MPTCP connection, which one of its subflows shows, tells
+// which TCP connections are its subflows. It is safe for concurrent use.
+type Paths struct {
+	limit int           // tuples in each of the two maps
+	idle  time.Duration // after which a tuple may be forgotten
+	used  atomic.Bool   // there are tuples
+
+	mu       sync.Mutex // guards the fields below
+	now, old map[path]struct{}
+	since    time.Time // of now
+}
+
+// path is a TCP connection.
+type path struct {
+	flowKey
+	vni uint32
+}
+
+// NewPaths remembers at least the last limit TCP connections that spoke MPTCP, for idle.
+func NewPaths(limit int, idle time.Duration) *Paths {
+	return &Paths{limit: limit, idle: idle, now: make(map[path]struct{})}
+}
+
+// Multipath reports whether a segment's TCP connection speaks MPTCP, as far as the
+// segments that it was asked about have shown.
+func (p *Paths) Multipath(m *Segment, now time.Time) bool {
+	if len(m.IP) < m.TCP+tcpHeaderLen {
+		return false
+	}
+	tcp := m.IP[m.TCP:]
+	options := tcp[tcpHeaderLen:max(min(int(tcp[12]>>4)*4, len(tcp)), tcpHeaderLen)]
+	speaks := hasMPTCP(options)
+	if !speaks && !p.used.Load() {
+		return false
+	}
+	var seg segment
+	if !seg.parse(m, 0) {
+		return false
+	}
+	k := path{seg.key, m.VNI}
+	if seg.key.port == seg.serverPort && string(k.src[:]) > string(k.dst[:]) {
+		k.src, k.dst = k.dst, k.src // either end may be the client
+	}
+	return p.has(k, speaks, now)
+}
+
+// has looks for a connection, and remembers one that speaks MPTCP.
+func (p *Paths) has(k path, speaks bool, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.now[k]; ok {
+		return true
+	}
+	if _, ok := p.old[k]; !ok && !speaks {
+		return false
+	}
+	if len(p.now) >= p.limit || now.Sub(p.since) > p.idle {
+		p.old, p.now, p.since = p.now, make(map[path]struct{}), now
+	}
+	p.now[k] = struct{}{}
+	p.used.Store(true)
+	return true
+}

@@ -1,0 +1,139 @@
+package stack
+
+import (
+	"slices"
+
+	"netmirror/http1"
+)
+
+// place is where a stream may begin: at, in the entry e.
+type place struct {
+	e    *entry
+	at   uint32
+	sure bool // nothing is missing in front of it that could show otherwise
+}
+
+// startAt finds the first place in what f holds at which a stream may begin; its
+// entry is nil if there is none.
+//
+// Where the framing of what came before is known, that is where the next request
+// begins, wherever a segment does. Behind a loss that hides it, and in a connection
+// older than netmirror, it is a segment that looks like the beginning of a request.
+func (s *Stack) startAt(f *flow) (found place) {
+	switch s.cfg.Midstream {
+	case MidstreamOff:
+		return place{}
+	case MidstreamAny:
+		for e := f.q.first(); e != nil; e = e.next() {
+			if e.first && e.n > 0 && !e.single {
+				return place{e, e.seq, true}
+			}
+		}
+		return place{}
+	}
+	g := f.framing.apart()
+	missing := false
+	for e := f.q.first(); e != nil && found.e == nil; e = e.next() {
+		if e.n == 0 {
+			continue
+		}
+		if prev, seen := f.before(e); seen && prev.end != e.seq {
+			missing = true
+		}
+		if g.known && seqLess(g.at, e.seq) {
+			g.skip(e.seq)
+		}
+		switch {
+		case g.known && !seqLess(g.at, e.end()):
+		case g.known:
+			g.read(e.payload()[g.at-e.seq:], func(at uint32) {
+				if found.e == nil {
+					found = place{e, at, !missing}
+				}
+			})
+		case f.begins(e):
+			found = place{e, e.seq, !missing}
+		}
+	}
+	return found
+}
+
+// maxRequestLine is how many bytes are looked at for the end of a request line
+// that is split over segments.
+const maxRequestLine = 16 << 10
+
+// begins reports whether the segment at e begins an HTTP/1 request that the client
+// was free to send: one directly behind what it sent before the last answer is a part
+// of that.
+func (f *flow) begins(e *entry) bool {
+	if !e.first || e.mayProbe() || !f.fresh(e) {
+		return false
+	}
+	judge := http1.Unmistakable
+	if prev, seen := f.before(e); seen && prev.end == e.seq {
+		judge = http1.Start // what is in front of it is there, so that it is no part of a line
+	}
+	if e.n == 1 && e.next() != nil && e.next().seq == e.end() && e.next().n > 1 &&
+		http1.Unmistakable(e.next().payload()) == http1.Request {
+		return false // a probe, and the request behind it
+	}
+	l := judge(e.payload())
+	if l != http1.Possible {
+		return l == http1.Request
+	}
+	line := slices.Clone(e.payload())
+	judged := len(line)
+	for end := e.end(); l == http1.Possible && len(line) < maxRequestLine; end = e.end() {
+		// What follows an answer is not the rest of a line.
+		if e = e.next(); e == nil || e.n == 0 || e.seq != end || e.ack != e.prev().ack {
+			break
+		}
+		line = append(line, e.payload()...)
+		// Not at each of many small pieces: it takes time linear in the line.
+		if len(line)-judged > judged/8 {
+			l, judged = judge(line), len(line)
+		}
+	}
+	if l == http1.Possible {
+		l = judge(line)
+	}
+	return l == http1.Request || l == http1.Possible && len(line) >= maxRequestLine
+}
+
+// front is what is known of what the client sent in front of a place.
+type front struct {
+	end   uint32 // the bytes end before
+	ack   uint32 // what they acknowledged; valid with acked
+	acked bool
+}
+
+// before is what was seen in front of e. seen is false where nothing was.
+func (f *flow) before(e *entry) (at front, seen bool) {
+	for prev := e.prev(); prev != nil; prev = prev.prev() {
+		if !prev.single || e.at-prev.at < probePause {
+			return front{prev.end(), prev.ack, prev.acks}, true
+		}
+	}
+	return front{f.past.to, f.q.ack, f.q.acked}, f.past != span{}
+}
+
+// fresh reports whether the client had been answered between the bytes in
+// front of e and e. Where nothing is known of what is in front, it may have
+// been. Where bytes are missing in between, it is not enough that the client had an
+// answer since: that may be the one to the request before the one whose head is
+// missing.
+func (f *flow) fresh(e *entry) bool {
+	prev, seen := f.before(e)
+	if !prev.acked || !e.acks {
+		return true
+	}
+	if !seqLess(f.ev.answers.beyond(prev.ack), e.ack) {
+		return false
+	}
+	if seen && prev.end != e.seq {
+		if yes, ok := f.ev.answers.between(prev.end, e.seq, e.ack); ok {
+			return yes
+		}
+	}
+	return true
+}
