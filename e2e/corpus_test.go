@@ -1,0 +1,202 @@
+package e2e
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"netmirror/e2e/corpus"
+	"netmirror/e2e/lab"
+)
+
+const (
+	corpusAtOnce = 64                      // captures played at a time; most of them wait
+	corpusQuiet  = 1300 * time.Millisecond // behind the last frame; longer than --gap-timeout
+)
+
+// Every capture of the corpus, played to netmirror as a mirror sends it, gives
+// the streams and ends that the real server saw, and figures that tell no lie
+// about what was lost.
+func TestCorpus(t *testing.T) {
+	captures := make(chan corpus.Capture)
+	var players sync.WaitGroup
+	for range corpusAtOnce {
+		players.Go(func() {
+			var w *lab.Wire
+			for c := range captures {
+				t.Run(c.Name, func(t *testing.T) {
+					if w == nil {
+						w = newWire(t)
+					}
+					playCapture(t, w, c)
+				})
+			}
+			if w != nil {
+				w.Close()
+			}
+		})
+	}
+	for _, c := range corpus.All() {
+		captures <- c
+	}
+	close(captures)
+	players.Wait()
+}
+
+func newWire(t *testing.T) *lab.Wire {
+	t.Helper()
+	w, err := lab.NewWire()
+	if errors.Is(err, lab.ErrPrivilege) && os.Getenv("CI") == "" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func playCapture(t *testing.T, w *lab.Wire, c corpus.Capture) {
+	ctx := deadline(t)
+	var got keeper
+	target, err := w.To.Serve(w.Target(0), got.keep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	p := start(t, w.To, netmirrorPath, append([]string{
+		"--iface", lab.MirrorLink, "--vni", "42", "--port", fmt.Sprint(corpus.Port),
+		"--to", target.Addr().String(), "--ring-mib", "8", "--workers", "1", "--stats-interval", "0",
+	}, c.Args...)...)
+	p.capturing(ctx)
+	sendFrames(t, w, c.Frames)
+	// That nothing further comes has no event.
+	select {
+	case <-time.After(corpusQuiet):
+	case <-p.done:
+	}
+	p.stop(t)
+	if err := target.Wait(ctx, 0); err != nil {
+		t.Errorf("target, after netmirror's end: %v", err)
+	}
+	compareCapture(t, c, got.streams)
+	b := p.final(t)
+	b.check(t)
+	checkReasons(t, c, b)
+	if t.Failed() {
+		keepCapture(t, c)
+	}
+}
+
+// keepCapture leaves the capture where go test -artifacts keeps it.
+func keepCapture(t *testing.T, c corpus.Capture) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.ArtifactDir(), "capture.pcap"))
+	if err == nil {
+		err = errors.Join(c.WritePcap(f), f.Close())
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// keeper is a target that keeps every connection that has a byte.
+type keeper struct {
+	mu      sync.Mutex // guards the field below
+	streams []corpus.Stream
+}
+
+func (k *keeper) keep(c *lab.Conn, _ <-chan struct{}) {
+	b, _ := io.ReadAll(struct{ io.Reader }{c}) // the record has the error
+	if len(b) == 0 {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.streams = append(k.streams, corpus.Stream{Bytes: b, End: string(c.Record().End)})
+}
+
+// sendFrames sends the frames, with the pauses that they have in the capture.
+func sendFrames(t *testing.T, w *lab.Wire, frames []corpus.Frame) {
+	t.Helper()
+	conn, err := w.Dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	begun := time.Now()
+	for _, f := range frames {
+		time.Sleep(time.Until(begun.Add(f.At)))
+		vxlan := binary.BigEndian.AppendUint64(nil, 8<<56|42<<8) // RFC 7348, section 5
+		if _, err := conn.Write(append(vxlan, f.Bytes...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// compareCapture compares what the target got with what the capture wants.
+func compareCapture(t *testing.T, c corpus.Capture, got []corpus.Stream) {
+	t.Helper()
+	for _, want := range append([][]corpus.Stream{c.Want}, c.Or...) {
+		if describe(want) == describe(got) {
+			return
+		}
+	}
+	t.Errorf("the target got\n%swant\n%s", describe(got), describe(c.Want))
+}
+
+// describe tells streams apart, in no order.
+func describe(streams []corpus.Stream) string {
+	lines := []string{}
+	for _, s := range streams {
+		lines = append(lines, fmt.Sprintf("  %s %d bytes %.8x %.300q\n", s.End, len(s.Bytes), sha256.Sum256(s.Bytes), s.Bytes))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "")
+}
+
+// checkReasons checks that nothing which was lost is counted under a reason
+// that says nobody needed it, or that the server did not take it either.
+func checkReasons(t *testing.T, c corpus.Capture, b books) {
+	t.Helper()
+	var server, bare, needless, serverBytes, needlessBytes int64
+	for _, f := range c.Frames {
+		switch {
+		case f.Server:
+			server++
+			serverBytes += int64(f.Data)
+		case f.Data == 0:
+			bare++
+		case !f.Fresh:
+			needless++
+			needlessBytes += int64(f.Data)
+		}
+	}
+	for key, most := range map[string]int64{
+		"drop_reverse":                server,
+		"drop_no_payload":             bare,
+		"drop_duplicate":              needless + bare,
+		"bytes_dropped_reverse":       serverBytes,
+		"bytes_dropped_duplicate":     needlessBytes,
+		"bytes_dropped_bad_checksum":  needlessBytes,
+		"bytes_dropped_out_of_window": needlessBytes + serverBytes,
+		"bytes_dropped_flow_over":     needlessBytes + serverBytes,
+	} {
+		if b[key] > most {
+			t.Errorf("%s is %d, but the capture has no more than %d of them", key, b[key], most)
+		}
+	}
+	for key, n := range c.Counts {
+		if b[key] != n {
+			t.Errorf("%s is %d, want %d", key, b[key], n)
+		}
+	}
+}
