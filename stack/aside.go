@@ -37,13 +37,9 @@ type aside struct {
 	at  time.Time
 }
 
-const (
-	// maxAside is how many segments are kept beside a stream.
-	maxAside = 64
-	// agreement is how many that agree are believed at once: a burst of packets was lost
-	// in front of them.
-	agreement = 8
-)
+// maxAside is how many segments are kept beside a stream. As many that agree are
+// believed at once: a burst of packets was lost in front of them.
+const maxAside = 8
 
 // setAside keeps a segment beside the stream.
 func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
@@ -60,11 +56,7 @@ func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
 	if !s.room(f, seg) {
 		return
 	}
-	limit := maxAside
-	if why == farAway {
-		limit = agreement
-	}
-	if len(f.aside) >= limit {
+	if len(f.aside) == maxAside {
 		s.dropAside(f, 0, f.aside[0].why.drops())
 	}
 	kept := aside{segment: *seg, why: why, at: s.now}
@@ -73,11 +65,7 @@ func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
 	s.asidePackets += seg.packets()
 	s.asideBytes += len(kept.payload)
 	s.charge(f)
-	if why == farAway && f.strayed.has(seg.seq) {
-		s.believe(f) // it goes on where another one was not believed, and nothing came elsewhere
-		return
-	}
-	if n := s.agreeing(f); n >= agreement && !s.serverSpeaks(f) {
+	if n := s.agreeing(f); n == maxAside && !s.serverSpeaks(f) {
 		s.believe(f)
 	}
 	s.touch(f)
@@ -167,7 +155,7 @@ func (s *Stack) ageAside(f *flow) {
 	}
 	a := &f.aside[0]
 	patience := s.cfg.GapTimeout
-	if a.why == oddACK && !s.serverSpeaks(f) {
+	if a.why == oddACK {
 		patience = s.cfg.Grace // a server answers at once what it does not take
 	}
 	if s.now.Sub(a.at) < patience {
@@ -185,9 +173,6 @@ func (s *Stack) ageAside(f *flow) {
 	case s.agreeing(f) > 1:
 		s.believe(f)
 		return
-	}
-	if a.why == farAway && !goesOn && seqLess(f.floor(), a.seq) {
-		f.strayed = span{a.next(), a.next() + nearby}
 	}
 	s.dropAside(f, 0, a.why.drops())
 }

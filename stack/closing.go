@@ -95,8 +95,8 @@ func (s *Stack) queueFIN(f *flow) {
 	case f.finQueued():
 		return
 	case f.gapless() && f.received() == f.fin:
-	case f.ack == f.fin && f.claims <= 1 && f.q.len() > 0 && f.q.first().seq-f.ack > s.near(f):
-		s.forgetAhead(f) // there are no bytes as far behind a FIN that counts
+	case f.ack == f.fin && f.claims <= 1 && f.holed():
+		s.forgetAhead(f) // there are no bytes behind a FIN that counts
 	default:
 		return
 	}

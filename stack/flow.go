@@ -73,8 +73,6 @@ type flow struct {
 	backoff   time.Duration
 	hole      time.Time // since when bytes are missing at ack; zero when none are
 	certain   time.Time // since when they are known to be lost
-	uncounted bool      // parked: the hole in front was not counted yet
-	strayed   span      // where a segment goes on that was dropped from beside the stream
 	ahead     time.Time // when a packet last said that the client has sent more than is here
 	claims    int       // how many packets did since the hole
 	beside    time.Time // when the client was last seen not to have sent more
@@ -144,6 +142,9 @@ func (f *flow) nextStart(seq uint32) (uint32, bool) {
 	for e := f.q.first(); e != nil && e.n > 0 && !ok && g.known && f.q.follows(e, f.ack); e = e.next() {
 		if !seqLess(g.at, e.end()) {
 			continue
+		}
+		if seqLess(g.at, e.seq) {
+			break // bytes in front of it were not read
 		}
 		g.read(e.payload()[g.at-e.seq:], func(at uint32) {
 			if !ok && !seqLess(at, seq) {

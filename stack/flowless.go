@@ -27,12 +27,12 @@ func (s *Stack) unknown(seg *segment) {
 
 // goesOn takes a segment of a connection whose stream was given up.
 func (s *Stack) goesOn(known *stub, seg *segment) {
-	if seg.flags&flagRST == 0 && seg.flags&flagACK == 0 || seg.flags&flagRST == 0 && known.ev != nil && known.ev.judge(seg) == rejected && !known.ev.refuse(seg) {
+	if seg.flags&flagRST == 0 && seg.flags&flagACK == 0 || seg.flags&flagRST == 0 && known.ev != nil && known.ev.judge(seg) == rejected {
 		s.drop(seg, DropRejected)
 		return
 	}
 	if seg.flags&(flagFIN|flagRST) != 0 && len(seg.payload) == 0 {
-		if seg.seq == known.end {
+		if within(seg.seq, known.end, nearby) {
 			s.stubs.put(&seg.key, known.ended(seg.seq+1), s.now)
 			s.drop(seg, DropMidStream)
 		} else {
@@ -43,9 +43,6 @@ func (s *Stack) goesOn(known *stub, seg *segment) {
 	switch {
 	case known.kind == opaque:
 		s.drop(seg, DropMidStream)
-		if seg.seq == known.end {
-			known.end = seg.end()
-		}
 		s.stubs.put(&seg.key, *known, s.now)
 	case s.past(known).has(seg.seq):
 		s.drop(seg, DropDuplicate)
@@ -62,11 +59,6 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 	case seg.flags&flagRST != 0 && seg.seq == known.base:
 		s.stubs.remove(&seg.key)
 		s.used(seg)
-		return
-	case !proves(seg, known.base) && known.prev != nil:
-		// The SYN was a stray one, and the connection before it goes on.
-		s.stubs.put(&seg.key, *known.prev, s.now)
-		s.unknown(seg)
 		return
 	case !proves(seg, known.base):
 		s.drop(seg, DropOutOfWindow)
@@ -98,10 +90,6 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 // sequence number of its first byte.
 func (s *Stack) remember(key *flowKey, half stub) {
 	s.counters.halfOpen++
-	if known, ok := s.stubs.get(key, s.now); ok && known.kind != over {
-		known.prev = nil
-		half.prev = &known
-	}
 	s.stubs.put(key, half, s.now)
 	if f := s.flows[*key]; f != nil {
 		f.synSeen = true

@@ -111,7 +111,7 @@ func (s *Stack) truncated(m *Segment, seg *segment) {
 		return
 	}
 	end := seg.end() + uint32(whole-len(m.IP))
-	if !s.misplaced(f, seg) && f.ev.judge(seg) != rejected {
+	if within(seg.seq, f.ack, s.near(f)) || f.ack-seg.seq < maxWindow {
 		f.cut = span{seg.seq, end}
 		s.sentUpTo(f, end)
 		s.touch(f)
@@ -164,10 +164,8 @@ func (s *Stack) judged(f *flow, seg *segment) {
 	}
 	switch f.ev.judge(seg) {
 	case rejected:
-		if !f.ev.refuse(seg) {
-			s.drop(seg, DropRejected)
-			return
-		}
+		s.drop(seg, DropRejected)
+		return
 	case doubtful:
 		s.setAside(f, seg, oddACK)
 		return

@@ -80,7 +80,7 @@ func (s *Stack) seek(f *flow, now bool) {
 	start := s.startAt(f)
 	if start.e != nil && (now || elapsed-start.e.at >= s.patience(f)) {
 		if s.mayBegin(f) {
-			if f.uncounted {
+			if f.past != (span{}) {
 				s.missed(&f.q, start.e, f.past.to, start.e.seq)
 			}
 			s.pickedUp(f, start, DropMidStream)
@@ -149,7 +149,8 @@ func (s *Stack) passOver(f *flow, why Drop) {
 			g.read(e.payload()[g.at-e.seq:], nil)
 		}
 	}
-	if f.past != (span{}) && !seqLess(f.past.to, e.seq) && seqLess(f.past.to, e.end()) {
+	if f.past != (span{}) && seqLess(f.past.to, e.end()) {
+		s.missed(&f.q, e, f.past.to, e.seq)
 		f.past.to = e.end()
 	}
 	s.lost(&f.q, 1, why)

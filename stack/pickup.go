@@ -26,7 +26,7 @@ func earlier(a, b time.Time) time.Time {
 // remains is what a connection is to be remembered as whose stream is given up.
 func (s *Stack) remains(f *flow) stubKind {
 	switch {
-	case f.over() || f.ending && f.reason.final():
+	case f.finSeen || f.rstSeen || f.ending && f.reason.final():
 		return over
 	case s.cfg.Midstream == MidstreamOff, s.cfg.Midstream == MidstreamHTTP && f.framing.opaque():
 		return opaque
@@ -45,8 +45,8 @@ func (f *flow) rest() *flow {
 		ending: f.ending, reason: f.reason,
 	}
 	r.standing.rank = f.standing.rank
-	if f.state == open {
-		r.past.to = f.ack // only bytes that came are past
+	if r.q.len() > 0 {
+		r.past.to = f.ack
 	}
 	r.aside, f.aside = f.aside, nil
 	return r
@@ -68,7 +68,12 @@ func (s *Stack) pickUpQueued(f, rest *flow, why Drop) {
 	known, next := s.stubs.get(&f.key, s.now)
 	next = next && known.kind == halfOpen // the next connection's SYN
 	if start.e == nil || kind == opaque || f.newer != nil || s.stopping && !rest.ending {
-		s.missed(&rest.q, nil, rest.past.to, rest.sent())
+		from := rest.past.to
+		if rest.q.len() == 0 {
+			from = f.ack
+		}
+		s.missed(&rest.q, nil, from, rest.sent())
+		rest.past.to = rest.sent()
 		for rest.q.len() > 0 {
 			s.passOver(rest, why)
 		}
@@ -91,7 +96,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why Drop) {
 	}
 	if wait {
 		// What is in front may be late, and show that this is the middle of a request.
-		rest.base, rest.due, rest.uncounted = rest.q.first().seq, s.now.Add(tick), true
+		rest.base, rest.due = rest.q.first().seq, s.now.Add(tick)
 		s.charge(rest)
 		return
 	}
@@ -125,31 +130,4 @@ func (s *Stack) beforeRequest(c *Conn, p []byte) ([]byte, error) {
 		return p[:min(len(p), max(c.unread(), 1))], nil
 	}
 	return p[:min(len(p), int(at-c.position()))], nil
-}
-
-// came is the sequence number before which what is remembered of a connection ends: of
-// one that goes on, only bytes that came.
-func (f *flow) came(kind stubKind) uint32 {
-	switch {
-	case kind == over:
-	case f.state == open:
-		return f.ack
-	case !f.hasBase && f.past != (span{}):
-		return f.past.to
-	}
-	return f.sent()
-}
-
-// over reports whether the connection has ended with a FIN or a RST that counted: all
-// before it is here, or the server has it.
-func (f *flow) over() bool {
-	at := f.ack
-	if f.state != open {
-		if f.past == (span{}) {
-			return f.finSeen || f.rstSeen
-		}
-		at = f.past.to
-	}
-	return f.finSeen && (at == f.fin || at == f.fin+1 || seqLess(f.fin, f.serverAck)) ||
-		f.rstSeen && (at == f.rst || f.serverAck == f.rst)
 }

@@ -25,7 +25,7 @@ func (s *Stack) startAt(f *flow) (found place) {
 		return place{}
 	case MidstreamAny:
 		for e := f.q.first(); e != nil; e = e.next() {
-			if e.first && e.n > 0 && !e.single {
+			if e.first && e.n > 0 && !e.mayProbe() {
 				return place{e, e.seq, true}
 			}
 		}

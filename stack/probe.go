@@ -9,31 +9,16 @@ package stack
 // where it is the client's next byte.
 func (s *Stack) probed(f *flow, seg *segment) bool {
 	_, _, _, missing := f.q.lacks(seg.seq, seg.end())
-	pushed := seg.flags&flagPSH != 0
-	unlike := !pushed && f.ev.pushes // the client's writes end with PSH
+	unlike := f.ev.pushes && seg.flags&flagPSH == 0 // the client's writes end with PSH
 	switch tail := f.tail(); {
 	case seqLess(seg.seq, f.floor()) || !missing:
 		s.drop(seg, DropProbe)
-	case seqLess(seg.seq, f.sent()) && (unlike || !pushed && f.claims > 0 && s.now.Sub(f.ahead) >= s.cfg.Grace):
+	case seqLess(seg.seq, f.sent()) && (unlike || f.claims > 0 && s.now.Sub(f.ahead) >= s.cfg.Grace):
 		s.drop(seg, DropProbe) // more was sent before: what is missing here is the real byte
-	case unlike && s.typed(f, seg):
-		return false
 	case !seqLess(seg.seq, tail) && unlike:
 		s.setAside(f, seg, oddProbe)
 	default:
 		return false
 	}
 	return true
-}
-
-// typed reports whether a byte goes on where another one that waits beside the stream
-// ends: a client that writes byte by byte. The one that waits joins the stream then.
-func (s *Stack) typed(f *flow, seg *segment) bool {
-	for i := range f.aside {
-		if a := &f.aside[i]; a.why == oddProbe && a.next() == seg.seq {
-			s.readmit(f, i)
-			return !f.removed
-		}
-	}
-	return false
 }

@@ -224,7 +224,11 @@ func (s *Stack) received(f *flow) {
 // frame reads what gVisor has received of an entry, before end, for the places at
 // which requests begin.
 func (s *Stack) frame(f *flow, e *entry, end uint32) {
-	if g := &f.framing; g.known && e.n > 0 && seqLess(g.at, end) {
+	g := &f.framing
+	if g.known && seqLess(g.at, e.seq) {
+		g.known = false // bytes in front of it were not read
+	}
+	if g.known && e.n > 0 && seqLess(g.at, end) {
 		g.read(e.payload()[g.at-e.seq:end-e.seq], f.starts.add)
 		s.proxied = s.proxied || len(g.proxied()) > 0
 	}

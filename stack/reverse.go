@@ -96,7 +96,7 @@ func (f *flow) claimedAgain(ack uint32) bool {
 
 // serverSure reports whether an earlier packet of the server's said as much as ack.
 func (f *flow) serverSure(ack uint32) bool {
-	sure := f.serverClaim != 0 && ack != f.serverClaim && within(ack, f.serverClaim, maxWindow)
+	sure := f.serverClaim != 0 && within(ack, f.serverClaim, maxWindow)
 	f.serverClaim = ack
 	return sure
 }
@@ -155,7 +155,7 @@ func (s *Stack) refused(known *stub, seg *segment) {
 		// It answers a segment that was none of the connection's.
 	case known.kind == halfOpen:
 		s.stubs.remove(&seg.key)
-	case known.ev == nil || known.ev.endsAt(seg.seq):
+	default:
 		s.stubs.put(&seg.key, known.ended(known.end), s.now)
 	}
 }

@@ -92,7 +92,6 @@ func (s *Stack) store(f *flow, seg *segment) {
 		f.beyond = end
 	}
 	if stored > 0 {
-		f.strayed = span{}
 		s.timed(f, end)
 	}
 	if packets == 1 {

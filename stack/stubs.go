@@ -46,7 +46,6 @@ type stub struct {
 	last    time.Time // when its last packet was captured
 	twoWay  bool      // the mirror showed the server
 	ev      *evidence // what is known besides; nil: nothing
-	prev    *stub     // halfOpen: what was known before the SYN, which may be a stray one
 	framing *framing  // midStream: where the next request begins; nil: not known
 }
 
