@@ -55,7 +55,7 @@ func sumOf(ip []byte, tcp int) sum {
 	return sumWrong
 }
 
-// sumOf is what the checksum of a packet is, in as far as anybody wants to know.
+// sumOf is what the checksum of a packet is, if it is wanted.
 func (c Checksums) sumOf(m *Segment) sum {
 	if c == ChecksumsNever {
 		return sumUnread

@@ -14,7 +14,7 @@ type evidence struct {
 	pushes         bool // the client sets PSH where a write ends, as nearly all stacks do
 }
 
-// party is one end of a connection, in as far as the mirror showed its packets. nxt
+// party is one end of a connection, as the mirror showed its packets. nxt
 // is in its own sequence space, ack and edge are in the other's.
 type party struct {
 	heard  time.Duration // when its last packet came, since Stack.epoch
