@@ -8,6 +8,7 @@ import (
 
 	"netmirror/decap"
 	"netmirror/defrag"
+	"netmirror/outcome"
 	"netmirror/stack"
 	"netmirror/status"
 	"netmirror/tap"
@@ -142,7 +143,7 @@ func (p *pipeline) report() {
 	attrs = some(attrs, "holes", st.Holes)
 	attrs = some(attrs, "picked_up", st.PickedUp)
 	attrs = some(attrs, "header_unknown", st.HeaderUnknown)
-	attrs = some(attrs, "not_opened", st.FlowsEnded[stack.EndNotOpened.Outcome()])
+	attrs = some(attrs, "not_opened", st.FlowsEnded[outcome.EndNotOpened])
 	attrs = some(attrs, "mptcp_conns", st.Multipath)
 	attrs = some(attrs, "mptcp_subflows", st.Subflows)
 	attrs = some(attrs, "spliced_holes", st.Spliced)

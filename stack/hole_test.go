@@ -177,7 +177,7 @@ func TestHolesAreWaitedForAtTheSameTime(t *testing.T) {
 	}
 	s.Inject(segs)
 	s.pass(1400 * time.Millisecond)
-	if n := s.Stats().FlowsEnded["gap"]; n != 9 {
+	if n := s.Stats().FlowsEnded[EndGap]; n != 9 {
 		t.Errorf("after 1.4 s, %d holes of 9 were given up", n)
 	}
 	want[9].err = EndShutdown

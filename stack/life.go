@@ -80,7 +80,7 @@ func (s *Stack) endWhenDelivered(f *flow, e End) {
 		s.seek(f, true)
 	}
 	if f.state == parked && !f.removed {
-		s.discard(f, ends[e].drop, over)
+		s.discard(f, e.Drop(), over)
 	}
 	if f.removed {
 		return
@@ -98,7 +98,7 @@ func (s *Stack) end(f *flow, e End, why Drop) {
 		return
 	}
 	as := over
-	if !e.final() {
+	if !e.Final() {
 		as = s.remains(f)
 	}
 	complete := false

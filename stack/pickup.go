@@ -26,7 +26,7 @@ func earlier(a, b time.Time) time.Time {
 // remains is what a connection is to be remembered as whose stream is given up.
 func (s *Stack) remains(f *flow) stubKind {
 	switch {
-	case f.finSeen || f.rstSeen || f.ending && f.reason.final():
+	case f.finSeen || f.rstSeen || f.ending && f.reason.Final():
 		return over
 	case s.cfg.Midstream == MidstreamOff, s.cfg.Midstream == MidstreamHTTP && f.framing.opaque():
 		return opaque

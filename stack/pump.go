@@ -145,7 +145,7 @@ func (s *Stack) settle(f *flow) {
 	case f.rstSeen:
 		s.end(f, EndClientReset, DropDuplicate)
 	case f.ending:
-		s.end(f, f.reason, ends[f.reason].drop)
+		s.end(f, f.reason, f.reason.Drop())
 	}
 }
 

@@ -366,8 +366,8 @@ func TestBudgetOfAll(t *testing.T) {
 		t.Error("the other stream is altered")
 	}
 	quick.Close()
-	if st := s.Stats(); st.Dropped[DropTotalBudget] == 0 || st.FlowsEnded["shed"] != 1 {
-		t.Errorf("%d packets dropped for the budget, %d streams shed; want some, and 1", st.Dropped[DropTotalBudget], st.FlowsEnded["shed"])
+	if st := s.Stats(); st.Dropped[DropTotalBudget] == 0 || st.FlowsEnded[EndShed] != 1 {
+		t.Errorf("%d packets dropped for the budget, %d streams shed; want some, and 1", st.Dropped[DropTotalBudget], st.FlowsEnded[EndShed])
 	}
 }
 
@@ -383,7 +383,7 @@ func TestBudgetCountsSmallSegments(t *testing.T) {
 		}
 		settled(t, s)
 	}
-	if st := s.Stats(); st.FlowsEnded["shed"] == 0 {
+	if st := s.Stats(); st.FlowsEnded[EndShed] == 0 {
 		t.Errorf("4000 segments in gVisor, and none was too many: %+v", st)
 	}
 }

@@ -1,5 +1,7 @@
 package stack
 
+import "netmirror/outcome"
+
 // counters are guarded by Stack.mu.
 type counters struct {
 	packets, bytes            uint64
@@ -7,7 +9,7 @@ type counters struct {
 	packetsUsed, bytesInOrder uint64
 	dropped, droppedBytes     [NumDrops]uint64
 	flowsOpened               uint64
-	ended                     [numEnds]uint64
+	ended                     [outcome.NumEnds]uint64
 	completed                 uint64
 	pickedUp                  uint64
 	headerUnknown             uint64
@@ -48,7 +50,7 @@ type Stats struct {
 
 	FlowsOpened   uint64 // streams handed out by Accept
 	FlowsComplete uint64 // flows that ended with the client's FIN
-	FlowsEnded    map[string]uint64
+	FlowsEnded    [outcome.NumEnds]uint64
 	Flows         int    // gauge: connections being followed
 	PickedUp      uint64 // streams that did not begin at a SYN
 	HeaderUnknown uint64 // of them, those whose PROXY protocol header was not seen, while others have one
@@ -77,11 +79,8 @@ func (s *Stats) Add(o Stats) {
 	s.BytesHeld += o.BytesHeld
 	s.FlowsOpened += o.FlowsOpened
 	s.FlowsComplete += o.FlowsComplete
-	if s.FlowsEnded == nil {
-		s.FlowsEnded = make(map[string]uint64, numEnds)
-	}
-	for name, n := range o.FlowsEnded {
-		s.FlowsEnded[name] += n
+	for e := range outcome.NumEnds {
+		s.FlowsEnded[e] += o.FlowsEnded[e]
 	}
 	s.Flows += o.Flows
 	s.PickedUp += o.PickedUp
@@ -105,16 +104,12 @@ func (s *Stack) Stats() Stats {
 		Dropped: c.dropped, DroppedBytes: c.droppedBytes,
 		BytesHeld:   uint64(max(s.unread(), 0)),
 		FlowsOpened: c.flowsOpened, FlowsComplete: c.completed,
-		FlowsEnded: make(map[string]uint64, numEnds),
-		Flows:      s.nflows,
-		PickedUp:   c.pickedUp, HeaderUnknown: c.headerUnknown,
+		FlowsEnded: c.ended, Flows: s.nflows,
+		PickedUp: c.pickedUp, HeaderUnknown: c.headerUnknown,
 		HalfOpen: c.halfOpen, HalfOpenLost: s.stubs.halfOpenLost,
 		Holes: c.holes, MissingBytes: c.missingBytes,
 		Multipath: c.multipaths, Subflows: c.subflows,
 		Spliced: c.spliced, SplicedBytes: c.splicedBytes,
-	}
-	for e := range numEnds {
-		st.FlowsEnded[e.Outcome()] = c.ended[e]
 	}
 	st.Held, st.BytesHeld = uint64(s.asidePackets), st.BytesHeld+uint64(s.asideBytes)
 	for _, f := range s.active { // a flow that holds something is busy

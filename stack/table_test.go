@@ -151,8 +151,8 @@ func TestWhoGivesWayAmongTheProven(t *testing.T) {
 		s.stays(false, "longest silent", many[1])
 		s.stays(true, "few", few...)
 		s.stays(true, "others and newcomer", append(many[2:], many[0], newcomer)...)
-		if st := s.Stats(); st.FlowsEnded["shed"] != 1 {
-			t.Errorf("%d streams shed, want 1", st.FlowsEnded["shed"])
+		if st := s.Stats(); st.FlowsEnded[EndShed] != 1 {
+			t.Errorf("%d streams shed, want 1", st.FlowsEnded[EndShed])
 		}
 	})
 	t.Run("his own, where he has more than his share", func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"netmirror/decap"
 	"netmirror/defrag"
+	"netmirror/outcome"
 	"netmirror/stack"
 )
 
@@ -132,7 +133,7 @@ var metrics = []metric{
 	count("netmirror_stack_unknown_header_streams_total", "Of them, those whose PROXY protocol header was not seen, where other connections have one.",
 		func(s *Snapshot) uint64 { return s.Stack.HeaderUnknown }),
 	count("netmirror_stack_not_opened_streams_total", "Streams that gVisor did not open within 5 s, in no other figure of streams.",
-		func(s *Snapshot) uint64 { return s.Stack.FlowsEnded[stack.EndNotOpened.Outcome()] }),
+		func(s *Snapshot) uint64 { return s.Stack.FlowsEnded[outcome.EndNotOpened] }),
 	count("netmirror_stack_spliced_holes_total", "With --on-gap splice: how often a stream was altered.",
 		func(s *Snapshot) uint64 { return s.Stack.Spliced }),
 	count("netmirror_stack_spliced_bytes_total", "With --on-gap splice: what is missing in the streams; it is in the missing bytes too.",

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"netmirror/outcome"
 	"netmirror/stack"
 )
 
@@ -39,7 +40,7 @@ func dropped(d stack.Drop) func(*Snapshot) uint64 {
 	return func(s *Snapshot) uint64 { return s.Stack.Dropped[d] }
 }
 
-func outcome(name string) func(*Snapshot) uint64 {
+func ended(name string) func(*Snapshot) uint64 {
 	return func(s *Snapshot) uint64 { return s.Bridge.Outcomes[name] }
 }
 
@@ -50,23 +51,23 @@ var rules = []rule{
 		"packets found the ring full, and what they carried is lost",
 		"give netmirror more processor time (fewer neighbours, more --workers), then a larger --ring-mib; or mirror fewer hosts to one netmirror"},
 	{"target_refused", Loss, []string{"target_refused"}, // which bridge logs itself
-		outcome("target-refused"),
+		ended("target-refused"),
 		"streams were given up because the target took no connection",
 		"see that the service at --to runs and is reachable from here; netmirror check tries it"},
 	{"no_descriptor", Loss, []string{"no_descriptor"}, // bridge again, like the next
-		outcome("no-descriptor"),
+		ended("no-descriptor"),
 		"streams were given up because no file descriptor was left to connect to the target with",
 		"raise the limit of open files (LimitNOFILE= in the unit, ulimit -n in a shell), or lower --max-conns"},
-	{"no_port", Loss, []string{"no_port"}, outcome("no-port"),
+	{"no_port", Loss, []string{"no_port"}, ended("no-port"),
 		"streams were given up because no local port was left to connect to the target from",
 		"widen net.ipv4.ip_local_port_range, or see why the target keeps so many connections open"},
 	{"truncated", Loss, nil, (*Snapshot).truncated,
 		"packets were cut by the mirror, and the streams that they are of are lost",
 		"keep the MTU of the mirrored hosts at 8947 or less (8486 behind a network load balancer), and set no PacketLength on the mirror session"},
-	{"gap", Loss, []string{"ring_full", "truncated"}, outcome("gap"),
+	{"gap", Loss, []string{"ring_full", "truncated"}, ended("gap"),
 		"streams were reset because the mirror has lost a packet of theirs",
 		"a mirror drops its packets first where a host or its network is busy: look at the mirrored host's bandwidth, and at the drops of this host's interface (ethtool -S)"},
-	{"target_slow", Loss, nil, outcome("target-slow"),
+	{"target_slow", Loss, nil, ended("target-slow"),
 		"streams were reset because the target took nothing for too long",
 		"give the target more capacity, or raise --write-timeout"},
 	{"target_closed", Loss, []string{"target_refused", "no_descriptor", "no_port"},
@@ -97,13 +98,13 @@ var rules = []rule{
 	{"cut", Loss, nil, func(s *Snapshot) uint64 { return s.Ring.Cut },
 		"packets did not fit into the ring whole",
 		"turn off receive offload on the interface (ethtool -K NAME gro off)"},
-	{"idle", Loss, nil, outcome("idle"),
+	{"idle", Loss, nil, ended("idle"),
 		"streams were reset because their client was silent for too long",
 		"raise --idle-timeout, if such connections are to be kept"},
 	{"mptcp", Note, nil, dropped(stack.DropSubflow),
 		"packets were of MPTCP connections of which not enough was seen",
 		"mirror all addresses of the service: a client's second path may go to another one"},
-	{"not_opened", Loss, nil, func(s *Snapshot) uint64 { return s.Stack.FlowsEnded[stack.EndNotOpened.Outcome()] },
+	{"not_opened", Loss, nil, func(s *Snapshot) uint64 { return s.Stack.FlowsEnded[outcome.EndNotOpened] },
 		"connections were given up because netmirror was kept from running for seconds",
 		"give it more processor time, or fewer connections"},
 	{"header_unknown", Note, nil, func(s *Snapshot) uint64 { return s.Stack.HeaderUnknown },

@@ -156,7 +156,7 @@ type meaning struct {
 // stackReasons, bridgeOutcomes, decapReasons and fragmentReasons take the meanings
 // out of the comments at the constants.
 func stackReasons(t *testing.T) (all []meaning) {
-	for i, c := range constants(t, "../stack/reason.go", "Drop", "NumDrops") {
+	for i, c := range constants(t, "../outcome/drop.go", "Drop", "NumDrops") {
 		all = append(all, meaning{stack.Drop(i).String(), c.text, !harmless[stack.Drop(i)]})
 	}
 	return all
