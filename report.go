@@ -121,8 +121,8 @@ func (p *pipeline) report() {
 		"missing_bytes", st.MissingBytes,
 		"bytes_held", st.BytesHeld,
 	}
-	for outcome, n := range br.Outcomes {
-		attrs = some(attrs, "end_"+outcome, n)
+	for e, n := range br.Outcomes {
+		attrs = some(attrs, "end_"+outcome.End(e).String(), n)
 	}
 	for r := decap.OK + 1; r < decap.NumReasons; r++ {
 		attrs = some(attrs, "drop_"+r.String(), now.Decap[r])

@@ -9,14 +9,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/outcome"
 )
 
-// zeros is an accepted conn that holds left bytes and then a FIN; a Read returns
+// zeros is an accepted stream that holds left bytes and then a FIN; a Read returns
 // at most piece of them, if that is set.
 type zeros struct {
-	net.Conn
 	left, piece int
-	done        chan string
+	done        chan outcome.End
 }
 
 func (z *zeros) Read(p []byte) (int, error) {
@@ -31,9 +32,11 @@ func (z *zeros) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (z *zeros) WaitReadable() error      { return nil }
-func (z *zeros) Unread(p []byte)          { z.left += len(p) }
-func (z *zeros) CloseWith(outcome string) { z.done <- outcome }
+func (z *zeros) WaitReadable() error     { return nil }
+func (z *zeros) Unread(p []byte)         { z.left += len(p) }
+func (z *zeros) Split()                  {}
+func (z *zeros) CloseWith(e outcome.End) { z.done <- e }
+func (z *zeros) RemoteAddr() net.Addr    { return &net.TCPAddr{} }
 
 // sink serves a listener that reads everything and holds no buffer while idle.
 func sink(b *testing.B) net.Listener {
@@ -87,9 +90,9 @@ func BenchmarkOneStream(b *testing.B) {
 		_, ln := serveBench(b)
 		b.SetBytes(benchBytes)
 		for b.Loop() {
-			z := &zeros{left: benchBytes, done: make(chan string, 1)}
+			z := &zeros{left: benchBytes, done: make(chan outcome.End, 1)}
 			ln.conns <- z
-			if o := <-z.done; o != "complete" {
+			if o := <-z.done; o != outcome.EndComplete {
 				b.Fatal(o)
 			}
 		}
@@ -119,23 +122,23 @@ func BenchmarkOneStream(b *testing.B) {
 // BenchmarkSmallRequests reports the cost of one of many requests on a stream.
 func BenchmarkSmallRequests(b *testing.B) {
 	_, ln := serveBench(b)
-	z := &zeros{left: 400 * max(b.N, 1), piece: 400, done: make(chan string, 1)}
+	z := &zeros{left: 400 * max(b.N, 1), piece: 400, done: make(chan outcome.End, 1)}
 	b.ReportAllocs()
 	b.SetBytes(400)
 	b.ResetTimer()
 	ln.conns <- z
-	if o := <-z.done; o != "complete" {
+	if o := <-z.done; o != outcome.EndComplete {
 		b.Fatal(o)
 	}
 }
 
 func BenchmarkShortStreams(b *testing.B) {
 	_, ln := serveBench(b)
-	done := make(chan string, 1)
+	done := make(chan outcome.End, 1)
 	b.ReportAllocs()
 	for b.Loop() {
 		ln.conns <- &zeros{left: 400, done: done}
-		if o := <-done; o != "complete" {
+		if o := <-done; o != outcome.EndComplete {
 			b.Fatal(o)
 		}
 	}
@@ -152,7 +155,7 @@ func BenchmarkIdleStreams(b *testing.B) {
 		for i := range all {
 			all[i] = newScript()
 			all[i].send([]byte("hello"))
-			ln.conns <- rich{waiting{all[i]}}
+			ln.conns <- all[i]
 		}
 		for br.Stats().BytesWritten < br.Stats().Streams*5 {
 			time.Sleep(time.Millisecond)

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"net"
 	"sync"
+
+	"netmirror/outcome"
 )
 
 // Bridge serves any number of listeners towards one target.
@@ -33,41 +35,30 @@ func New(c Config) (*Bridge, error) {
 	return &Bridge{cfg: c, outage: outage{log: c.Logger, target: c.Target}}, nil
 }
 
+// Listener is where streams come from.
+type Listener interface {
+	// Accept waits for the next stream. The error is net.ErrClosed where none will
+	// come any more.
+	Accept() (outcome.Stream, error)
+	// Close has Accept fail with net.ErrClosed.
+	Close() error
+}
+
 // Serve plays every stream that ln accepts, until ln is closed or ctx ends. It
 // may run for several listeners at a time.
 //
-// Serve owns ln and every conn it accepts: all are closed, and every goroutine it
+// Serve owns ln and every stream it accepts: all are closed, and every goroutine it
 // started has returned, before Serve does. Where Accept fails with net.ErrClosed,
 // the streams accepted so far run to their end and Serve returns nil. Where ctx
 // ends, every stream is reset at once (outcome shutdown) and Serve returns nil.
 // Any other failure of Accept resets every stream too and is returned.
 //
-// Read on an accepted conn returns io.EOF where the client's FIN was. Any other
-// error means that the stream cannot be continued; its method Outcome() string,
-// if it has one, names the reason. An error that comes with bytes comes again at
-// the next Read. Five more methods of the conn are used if it has them:
-//
-//   - WaitReadable() error blocks until Read will not, so that an idle stream
-//     holds no buffer.
-//   - Unread(p []byte) gives back the end of what the last Read returned, all of
-//     it maybe, which the target did not take: WaitReadable then returns at once
-//     and the next Read returns p first. The conn copies p and waits for nothing.
-//     Unread is called at most once after a Read and never during one, nor after
-//     CloseWith. It is used only where WaitReadable and CloseWith exist too.
-//   - CloseWith(outcome string) is called in place of Close with what became of
-//     the stream. At target-closed, what was given back and what was never read
-//     may be played on a new connection. Where the target's FIN was heard before
-//     the bytes came, it took all before them and none of them; where it just
-//     reset the connection, an unknown end of what it was sent is lost as well.
-//   - Split() says that the target has sent its FIN. The conn may then end with
-//     an error whose Outcome is target-closed at a place from which on the bytes
-//     are better played on a new connection. It is called once, at any time
-//     before CloseWith returns.
-//   - RemoteAddr is for the log.
-//
-// Close or CloseWith is called exactly once, possibly during a Read or
-// WaitReadable, which must then return.
-func (b *Bridge) Serve(ctx context.Context, ln net.Listener) error {
+// CloseWith of a stream is called exactly once, possibly during a Read or
+// WaitReadable. At outcome.EndTargetClosed, the target took what it acknowledged:
+// where its FIN was heard before the bytes came, all before them and none of them;
+// where it just reset the connection, an unknown end of what it was sent is lost
+// with what it did not take.
+func (b *Bridge) Serve(ctx context.Context, ln Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	live := &streams{all: make(map[*stream]struct{})}
@@ -90,8 +81,8 @@ func (b *Bridge) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-// accept starts a stream for each conn of ln; it waits for nothing but ln.
-func (b *Bridge) accept(ctx context.Context, ln net.Listener, live *streams) error {
+// accept starts a stream for each of ln's; it waits for nothing but ln.
+func (b *Bridge) accept(ctx context.Context, ln Listener, live *streams) error {
 	for {
 		in, err := ln.Accept()
 		if err != nil {
@@ -101,15 +92,15 @@ func (b *Bridge) accept(ctx context.Context, ln net.Listener, live *streams) err
 			return fmt.Errorf("bridge: accept: %w", err)
 		}
 		b.n.streams.Add(1)
-		s := newStream(b, in)
+		s := &stream{b: b, in: in}
 		if b.n.open.Add(1) > int64(b.cfg.MaxConns) {
 			b.n.turnedAway.Add(1)
-			s.finish(shed)
+			s.finish(outcome.EndShed)
 			s.account()
 			continue
 		}
 		if !live.add(s) {
-			s.finish(shutdown)
+			s.finish(outcome.EndShutdown)
 			s.account()
 			continue
 		}
@@ -157,6 +148,6 @@ func (l *streams) abort() {
 	}
 	l.mu.Unlock()
 	for _, s := range all {
-		s.finish(shutdown)
+		s.finish(outcome.EndShutdown)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"math"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/outcome"
 )
 
 // answerBatch is how many bytes of answers an open stream leaves to the kernel
@@ -72,10 +74,10 @@ func (s *stream) discard() {
 		}
 		switch {
 		case a.over && a.err == nil && s.finSent.Load():
-			s.finish(complete)
+			s.finish(outcome.EndComplete)
 			return
 		case a.over:
-			s.finish(targetClosed)
+			s.finish(outcome.EndTargetClosed)
 			return
 		case a.fin:
 			s.heardFIN()
@@ -92,7 +94,5 @@ func (s *stream) heardFIN() {
 		return
 	}
 	s.b.n.closedFirst.Add(1)
-	if in, ok := s.in.(splitter); ok {
-		in.Split()
-	}
+	s.in.Split()
 }

@@ -4,23 +4,25 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // verdict is the target's part in an end, as an error.
-type verdict outcome
+type verdict outcome.End
 
-func (v verdict) Error() string { return "bridge: " + outcome(v).String() }
+func (v verdict) Error() string { return "bridge: " + outcome.End(v).String() }
 
 // end ends the stream for what step returned.
 func (s *stream) end(err error) {
 	var v verdict
 	switch {
 	case errors.As(err, &v):
-		s.finish(outcome(v))
+		s.finish(outcome.End(v))
 	case errors.Is(err, io.EOF):
 		s.passFIN()
 	default:
-		s.passReset(outcomeOf(err))
+		s.passReset(endOf(err))
 	}
 }
 
@@ -31,7 +33,7 @@ func (s *stream) end(err error) {
 func (s *stream) passFIN() {
 	s.finSent.Store(true)
 	if err := s.out.CloseWrite(); err != nil {
-		s.finish(targetClosed)
+		s.finish(outcome.EndTargetClosed)
 		return
 	}
 	wakeAt(s.raw, 1) // from here on every answer tells
@@ -46,9 +48,9 @@ func (s *stream) passFIN() {
 		}
 		if t.over(now, s.answered.Load()-int64(queued), limit) {
 			if queued > 0 {
-				s.finish(targetSlow)
+				s.finish(outcome.EndTargetSlow)
 			} else {
-				s.finish(complete)
+				s.finish(outcome.EndComplete)
 			}
 			return
 		}
@@ -60,13 +62,23 @@ func (s *stream) passFIN() {
 	}
 }
 
-// passReset ends the stream with o and a RST, once the target has acknowledged
+// endOf is how a stream ends whose Read failed with err, which is not io.EOF. Only
+// what a stream can tell is believed.
+func endOf(err error) outcome.End {
+	var e outcome.End
+	if errors.As(err, &e) && e.Readable() {
+		return e
+	}
+	return outcome.EndFailed
+}
+
+// passReset ends the stream with e and a RST, once the target has acknowledged
 // all bytes before it: a reset socket throws its send queue away.
-func (s *stream) passReset(o outcome) {
+func (s *stream) passReset(e outcome.End) {
 	_, err := s.awaitAcks()
 	var v verdict
 	if errors.As(err, &v) {
-		o = outcome(v)
+		e = outcome.End(v)
 	}
-	s.finish(o)
+	s.finish(e)
 }

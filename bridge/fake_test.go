@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"netmirror/outcome"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -23,11 +25,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is how long a test waits for what has to come.
 const patience = 20 * time.Second
 
-// script is an accepted conn whose reads the test dictates.
+// script is an accepted stream whose reads the test dictates.
 type script struct {
-	net.Conn // nil: only what is defined here may be called
-
-	ended chan string // outcomes given to CloseWith, "" for Close
+	ended chan string   // outcomes given to CloseWith
+	split chan struct{} // has what Split was told
 
 	mu     sync.Mutex // guards the fields below
 	cond   *sync.Cond
@@ -41,7 +42,7 @@ type script struct {
 }
 
 func newScript() *script {
-	s := &script{ended: make(chan string, 10)}
+	s := &script{ended: make(chan string, 10), split: make(chan struct{}, 10)}
 	s.cond = sync.NewCond(&s.mu)
 	return s
 }
@@ -89,15 +90,22 @@ func (s *script) await() {
 	}
 }
 
-func (s *script) close(outcome string) {
+func (s *script) WaitReadable() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.await()
+	return nil
+}
+
+func (s *script) CloseWith(e outcome.End) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed++
 	s.cond.Broadcast()
-	s.ended <- outcome
+	s.ended <- e.String()
 }
 
-func (s *script) Close() error         { s.close(""); return nil }
+func (s *script) Split()               { s.split <- struct{}{} }
 func (s *script) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4321} }
 
 func (s *script) outcome(t *testing.T) string {
@@ -105,9 +113,9 @@ func (s *script) outcome(t *testing.T) string {
 	return receive(t, s.ended, "the stream's end")
 }
 
-// unread takes back p and checks what Serve promises about it. It keeps no copy:
+// Unread takes back p and checks what Stream asks of its reader. It keeps no copy:
 // p has to be the end of a chunk that the script still knows.
-func (s *script) unread(p []byte) {
+func (s *script) Unread(p []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -131,42 +139,19 @@ func (s *script) rest() []byte {
 	return bytes.Join(s.chunks, nil)
 }
 
-// waiting is a script with all of the optional methods but Unread.
-type waiting struct{ *script }
-
-func (w waiting) CloseWith(outcome string) { w.close(outcome) }
-
-func (w waiting) WaitReadable() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.await()
-	return nil
-}
-
-// rich is a script with all optional methods.
-type rich struct{ waiting }
-
-func (r rich) Unread(p []byte) { r.unread(p) }
-
-// named is a stream's end with a name.
-type named string
-
-func (n named) Error() string   { return "stream ended: " + string(n) }
-func (n named) Outcome() string { return string(n) }
-
 // queue is a listener that the test feeds.
 type queue struct {
-	conns  chan net.Conn
+	conns  chan outcome.Stream
 	closed chan struct{}
 	once   sync.Once
 	err    error // Accept's, once closed
 }
 
 func newQueue() *queue {
-	return &queue{conns: make(chan net.Conn), closed: make(chan struct{}), err: net.ErrClosed}
+	return &queue{conns: make(chan outcome.Stream), closed: make(chan struct{}), err: net.ErrClosed}
 }
 
-func (q *queue) Accept() (net.Conn, error) {
+func (q *queue) Accept() (outcome.Stream, error) {
 	select {
 	case c := <-q.conns:
 		return c, nil
@@ -175,8 +160,7 @@ func (q *queue) Accept() (net.Conn, error) {
 	}
 }
 
-func (q *queue) Close() error   { q.once.Do(func() { close(q.closed) }); return nil }
-func (q *queue) Addr() net.Addr { return &net.TCPAddr{} }
+func (q *queue) Close() error { q.once.Do(func() { close(q.closed) }); return nil }
 
 // harness is a Bridge being served.
 type harness struct {
@@ -188,7 +172,7 @@ type harness struct {
 }
 
 // serve starts a Bridge; at the test's end its streams have to end in order, its
-// accounts to be balanced, and every stream's conn to have been closed once and
+// accounts to be balanced, and every stream to have been closed once and
 // been given back nothing but what it may be.
 func serve(t *testing.T, c Config) *harness {
 	t.Helper()
@@ -212,10 +196,10 @@ func serve(t *testing.T, c Config) *harness {
 			s.mu.Lock()
 			read += s.read
 			if s.wrong != "" {
-				t.Errorf("Unread of accepted conn %d called %s", i, s.wrong)
+				t.Errorf("Unread of accepted stream %d called %s", i, s.wrong)
 			}
 			if s.closed != 1 {
-				t.Errorf("accepted conn %d closed %d times, want once", i, s.closed)
+				t.Errorf("accepted stream %d closed %d times, want once", i, s.closed)
 			}
 			s.mu.Unlock()
 		}
@@ -243,18 +227,13 @@ func (h *harness) open(t *testing.T, chunks ...[]byte) *script {
 	t.Helper()
 	s := newScript()
 	s.send(chunks...)
-	h.accept(t, rich{waiting{s}}, s)
-	return s
-}
-
-func (h *harness) accept(t *testing.T, c net.Conn, s *script) {
-	t.Helper()
 	select {
-	case h.ln.conns <- c:
+	case h.ln.conns <- s:
 	case <-time.After(patience):
 		t.Fatal("not accepted")
 	}
 	h.all = append(h.all, s)
+	return s
 }
 
 // target is a shadow service on loopback.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // bufferSize is how much of a stream is read at a time.
@@ -44,7 +46,7 @@ func (s *stream) step() error {
 		return err
 	}
 	if !s.hold() {
-		return verdict(targetClosed)
+		return verdict(outcome.EndTargetClosed)
 	}
 	defer s.release()
 	if s.onProbation() {
@@ -91,7 +93,7 @@ func (s *stream) pass() error {
 	taken, err := s.send.write(p)
 	s.settle(p, taken)
 	if err != nil {
-		return verdict(targetClosed)
+		return verdict(outcome.EndTargetClosed)
 	}
 	s.vain = s.await == room && taken == 0
 	s.await = nothing
@@ -121,14 +123,14 @@ func (s *stream) awaitRoom() error {
 		case err == nil: // or the connection is gone, which the next write tells
 			return nil
 		case !errors.Is(err, os.ErrDeadlineExceeded):
-			return verdict(targetClosed)
+			return verdict(outcome.EndTargetClosed)
 		}
 		queued, err := unacked(s.raw)
 		if err != nil {
-			return verdict(targetClosed)
+			return verdict(outcome.EndTargetClosed)
 		}
 		if t.over(time.Now(), -int64(queued), limit) {
-			return verdict(targetSlow)
+			return verdict(outcome.EndTargetSlow)
 		}
 	}
 }
@@ -150,14 +152,14 @@ func (s *stream) awaitAcks() (left int, err error) {
 			return 0, nil
 		}
 		if t.over(time.Now(), -int64(left), s.b.cfg.WriteTimeout) {
-			return left, verdict(targetSlow)
+			return left, verdict(outcome.EndTargetSlow)
 		}
 		if !s.pause(pause) {
 			break
 		}
 	}
 	<-s.drained
-	return min(left, s.left), verdict(targetClosed)
+	return min(left, s.left), verdict(outcome.EndTargetClosed)
 }
 
 // pause waits for d, or less where discard has ended, which it reports as false.

@@ -1,5 +1,7 @@
 package bridge
 
+import "netmirror/outcome"
+
 // probeSize is how much is risked on a target that has closed its side. It holds
 // most requests, and little is held while it waits.
 const probeSize = 4 << 10
@@ -41,7 +43,7 @@ func (s *stream) probe() error {
 func (s *stream) deliver(p []byte) (taken int, err error) {
 	written, err := s.send.write(p)
 	if err != nil {
-		return 0, verdict(targetClosed)
+		return 0, verdict(outcome.EndTargetClosed)
 	}
 	left, err := s.awaitAcks()
 	return written - min(left, written), err

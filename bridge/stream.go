@@ -7,15 +7,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"netmirror/outcome"
 )
 
-// stream is one accepted conn and its connection to the target. One goroutine
+// stream is one accepted Stream and its connection to the target. One goroutine
 // forwards, another discards the answers; whichever meets the end first calls
 // finish, which wakes the other.
 type stream struct {
-	b    *Bridge
-	in   source
-	kept *keeper // in, where it is one
+	b  *Bridge
+	in outcome.Stream
 
 	// Set before discard is started.
 	out     *net.TCPConn
@@ -38,27 +39,22 @@ type stream struct {
 
 	mu       sync.Mutex // guards the fields below; held during in.Unread, never while waiting
 	ended    bool
-	outcome  outcome // valid once ended
-	attached bool    // out is set, and finish's to close
-	held     bool    // in is not to be told of a target's end yet
-	told     bool    // in.CloseWith has been called, or is about to be
+	how      outcome.End // valid once ended
+	attached bool        // out is set, and finish's to close
+	held     bool        // in is not to be told of a target's end yet
+	told     bool        // in.CloseWith has been called, or is about to be
 }
 
-func newStream(b *Bridge, c net.Conn) *stream {
-	in, kept := sourceOf(c)
-	return &stream{b: b, in: in, kept: kept}
-}
-
-// run plays the stream to its end. When it returns, both conns are closed and no
+// run plays the stream to its end. When it returns, both sides are closed and no
 // goroutine of the stream is left.
 func (s *stream) run(ctx context.Context) {
 	out, err := s.b.dial(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			s.finish(shutdown)
+			s.finish(outcome.EndShutdown)
 			return
 		}
-		s.finish(dialOutcome(err))
+		s.finish(dialEnd(err))
 		return
 	}
 	if !s.attach(out) {
@@ -83,47 +79,46 @@ func (s *stream) attach(out *net.TCPConn) bool {
 	s.mu.Unlock()
 	if !ok {
 		reset(out)
-		s.finish(targetClosed)
+		s.finish(outcome.EndTargetClosed)
 	}
 	return ok
 }
 
-// finish ends the stream with o, unless it has ended: the target's connection is
-// closed in order if o is complete and reset otherwise, and the accepted conn
-// is told, by release where the stream is held. Every blocked read and write of
-// both then returns.
-func (s *stream) finish(o outcome) {
+// finish ends the stream with e, unless it has ended: the target's connection is
+// closed in order if e is complete and reset otherwise, and the accepted Stream
+// is told, by release where it is held. Every blocked read and write of both then
+// returns.
+func (s *stream) finish(e outcome.End) {
 	s.mu.Lock()
 	first := !s.ended
 	if first {
-		s.ended, s.outcome = true, o
+		s.ended, s.how = true, e
 	}
-	// A shutdown continues no stream and must not depend on the conn's keeping the
-	// promise that its Read will not wait.
-	tell := !s.told && (!s.held || o == shutdown)
+	// A shutdown continues no stream and must not depend on its keeping the promise
+	// that its Read will not wait.
+	tell := !s.told && (!s.held || e == outcome.EndShutdown)
 	s.told = s.told || tell
-	attached, o := s.attached, s.outcome
+	attached, e := s.attached, s.how
 	s.mu.Unlock()
 	switch {
 	case !first || !attached:
-	case o == complete:
+	case e == outcome.EndComplete:
 		s.out.Close()
 	default:
 		reset(s.out)
 	}
 	if tell {
-		s.in.CloseWith(o.String())
+		s.in.CloseWith(e)
 	}
 }
 
-// hold keeps the target's end from the accepted conn until release, because
+// hold keeps the target's end from the accepted Stream until release, because
 // bytes in hand may have to be given back before. It reports false where the
-// stream has ended. A keeper is not held: it gives nothing back to its conn,
-// whose Read may have to be interrupted.
+// stream has ended.
 func (s *stream) hold() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held = !s.ended && s.kept == nil
+	s.held = !s.ended
 	return !s.ended
 }
 
@@ -133,15 +128,15 @@ func (s *stream) release() {
 	s.held = false
 	tell := s.ended && !s.told
 	s.told = s.told || tell
-	o := s.outcome
+	e := s.how
 	s.mu.Unlock()
 	if tell {
-		s.in.CloseWith(o.String())
+		s.in.CloseWith(e)
 	}
 }
 
 // settle accounts for p, a piece that was read: the target took the first taken
-// bytes of it; the others go back to the accepted conn, or are lost where that
+// bytes of it; the others go back to the accepted Stream, or are lost where that
 // was closed meanwhile.
 func (s *stream) settle(p []byte, taken int) {
 	lost := 0
@@ -151,7 +146,7 @@ func (s *stream) settle(p []byte, taken int) {
 	s.count(taken, lost)
 }
 
-// giveBack reports false where the accepted conn was closed before.
+// giveBack reports false where the accepted Stream was closed before.
 func (s *stream) giveBack(p []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,17 +169,14 @@ func (s *stream) count(taken, lost int) {
 
 // account counts a stream that has ended.
 func (s *stream) account() {
-	if s.kept != nil {
-		s.count(0, len(s.kept.kept))
-	}
 	s.mu.Lock()
-	o := s.outcome
+	e := s.how
 	s.mu.Unlock()
-	s.b.n.outcomes[o].Add(1)
+	s.b.n.outcomes[e].Add(1)
 	s.b.n.open.Add(-1)
 	if log := s.b.cfg.Logger; log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug("stream ended", "src", s.in.RemoteAddr(), "dst", s.b.cfg.Target,
-			"outcome", o.String(), "bytes_read", s.got, "bytes_written", s.sent)
+			"outcome", e.String(), "bytes_read", s.got, "bytes_written", s.sent)
 	}
 }
 

@@ -5,22 +5,15 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
-// Conn is one client's byte stream. It can be read, by one goroutine, and
-// closed; there is nobody to write to.
-//
-// Read returns io.EOF where the client's FIN was, an End where the stream
-// cannot be followed any further, and net.ErrClosed after Close. Every byte
-// before that is exactly what the client sent.
+// Conn is one client's byte stream: an outcome.Stream.
 type Conn struct {
 	stack         *Stack
 	flow          *flow
@@ -186,22 +179,8 @@ func (c *Conn) unreadLocked() int {
 	return n
 }
 
-// Write fails: the client is not there.
-func (c *Conn) Write([]byte) (int, error) {
-	return 0, &net.OpError{Op: "write", Net: "tcp", Source: c.local, Addr: c.remote, Err: errors.ErrUnsupported}
-}
-
 // LocalAddr is the address of the server that the client connected to.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 
 // RemoteAddr is the client's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
-
-// SetDeadline is not supported: Close interrupts a Read.
-func (c *Conn) SetDeadline(time.Time) error { return os.ErrNoDeadline }
-
-// SetReadDeadline is not supported: Close interrupts a Read.
-func (c *Conn) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
-
-// SetWriteDeadline is not supported: there is nothing to write to.
-func (c *Conn) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }

@@ -6,6 +6,8 @@ import (
 	"net"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+
+	"netmirror/outcome"
 )
 
 // Unread gives back the end of what was read, because the target did not take
@@ -68,16 +70,14 @@ func (c *Conn) endLocked(err error) {
 
 // Close gives the stream up.
 func (c *Conn) Close() error {
-	c.CloseWith("")
+	c.stack.left(c, false)
 	return nil
 }
 
-// CloseWith is Close for a reader that has a name for how the stream ended. At
-// "target-closed" the stream goes on as another one, which Accept returns, from
+// CloseWith is Close for a reader that says how the stream ended. At
+// EndTargetClosed the stream goes on as another one, which Accept returns, from
 // the first request on of which nothing was read, or all was given back.
-func (c *Conn) CloseWith(outcome string) {
-	c.stack.left(c, outcome == "target-closed")
-}
+func (c *Conn) CloseWith(e outcome.End) { c.stack.left(c, e == outcome.EndTargetClosed) }
 
 // received is where what gVisor has received in order ends.
 func (c *Conn) received() uint32 {

@@ -67,7 +67,7 @@ func TestMissingBytesOfStreamsThatEnd(t *testing.T) {
 	for name, end := range map[string]func(s *Stack, clk *clock, c *Conn){
 		"the stack is closed":     func(s *Stack, _ *clock, _ *Conn) { s.Close() },
 		"the reader gives up":     func(_ *Stack, _ *clock, c *Conn) { c.Close() },
-		"the target has closed":   func(_ *Stack, _ *clock, c *Conn) { c.CloseWith("target-closed") },
+		"the target has closed":   func(_ *Stack, _ *clock, c *Conn) { c.CloseWith(EndTarget) },
 		"the stack is shut down":  func(s *Stack, clk *clock, _ *Conn) { s.Shutdown(); clk.pass(t, s, time.Second) },
 		"the client is silent":    func(s *Stack, clk *clock, _ *Conn) { clk.pass(t, s, time.Hour) },
 		"a budget is spent on it": func(s *Stack, _ *clock, _ *Conn) { shed(s) },
@@ -77,7 +77,7 @@ func TestMissingBytesOfStreamsThatEnd(t *testing.T) {
 			s := newTestStack(t, func(c *Config) { c.Now, c.GapTimeout, c.IdleTimeout = clk.now, 2*time.Hour, time.Minute })
 			c := newClient(t, 3)
 			s.Inject(append(c.opening(), c.ask(0, get1, 1), c.ask(len(get1)+30, "no request", 1)))
-			conn := accept(t, s).(*Conn)
+			conn := accept(t, s)
 			settled(t, s)
 			if n, err := conn.Read(make([]byte, 1000)); n != len(get1) {
 				t.Fatalf("%d bytes, %v", n, err)

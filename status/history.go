@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"netmirror/decap"
-	"netmirror/stack"
+	"netmirror/outcome"
 )
 
 const (
@@ -32,16 +32,6 @@ type Sample struct {
 	Lost map[string]uint64 `json:"lost"` // packets, by reason; reasons that count nothing are left out
 	Cut  map[string]uint64 `json:"cut"`  // streams that ended before their client did, by outcome; likewise
 }
-
-// harmless are the reasons to drop a packet that cost no client anything.
-var harmless = map[stack.Drop]bool{
-	stack.DropReverse: true, stack.DropNoPayload: true, stack.DropDuplicate: true, stack.DropFlowOver: true, stack.DropShutdown: true,
-	stack.DropRejected: true, stack.DropRefused: true, stack.DropProbe: true,
-}
-
-// whole are the outcomes of streams that ended as the client, or its server,
-// ended them; a shutdown is nobody's loss either.
-var whole = map[string]bool{"complete": true, "client-reset": true, "server-reset": true, "shutdown": true}
 
 // sample is what the history keeps of a snapshot.
 func sample(s *Snapshot, t timeline) Sample {
@@ -81,8 +71,8 @@ func lostPackets(s *Snapshot) map[string]uint64 {
 			put(r.String(), s.Decap[r])
 		}
 	}
-	for d := range stack.NumDrops {
-		if !harmless[d] {
+	for d := range outcome.NumDrops {
+		if !d.Harmless() {
 			put(d.String(), s.Stack.Dropped[d])
 		}
 	}
@@ -91,9 +81,9 @@ func lostPackets(s *Snapshot) map[string]uint64 {
 
 func cutStreams(s *Snapshot) map[string]uint64 {
 	cut := make(map[string]uint64)
-	for outcome, n := range s.Bridge.Outcomes {
-		if n > 0 && !whole[outcome] {
-			cut[outcome] = n
+	for e, n := range s.Bridge.Outcomes {
+		if e := outcome.End(e); n > 0 && !e.Harmless() {
+			cut[e.String()] = n
 		}
 	}
 	return cut

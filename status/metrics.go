@@ -146,8 +146,8 @@ var metrics = []metric{
 		func(s *Snapshot) float64 { return float64(s.Bridge.MaxConns) }),
 	each("netmirror_bridge_streams_ended_total", "outcome", "Streams by how they ended.",
 		func(s *Snapshot, put func(string, float64)) {
-			for _, name := range outcomes(s) {
-				put(name, float64(s.Bridge.Outcomes[name]))
+			for e, n := range s.Bridge.Outcomes {
+				put(outcome.End(e).String(), float64(n))
 			}
 		}),
 	count("netmirror_bridge_turned_away_streams_total", "Streams beyond netmirror_bridge_max_connections, which end as shed.",

@@ -40,8 +40,8 @@ func dropped(d stack.Drop) func(*Snapshot) uint64 {
 	return func(s *Snapshot) uint64 { return s.Stack.Dropped[d] }
 }
 
-func ended(name string) func(*Snapshot) uint64 {
-	return func(s *Snapshot) uint64 { return s.Bridge.Outcomes[name] }
+func ended(e outcome.End) func(*Snapshot) uint64 {
+	return func(s *Snapshot) uint64 { return s.Bridge.Outcomes[e] }
 }
 
 // rules are in the order of their weight. What they say is of the packets and
@@ -51,23 +51,23 @@ var rules = []rule{
 		"packets found the ring full, and what they carried is lost",
 		"give netmirror more processor time (fewer neighbours, more --workers), then a larger --ring-mib; or mirror fewer hosts to one netmirror"},
 	{"target_refused", Loss, []string{"target_refused"}, // which bridge logs itself
-		ended("target-refused"),
+		ended(outcome.EndTargetRefused),
 		"streams were given up because the target took no connection",
 		"see that the service at --to runs and is reachable from here; netmirror check tries it"},
 	{"no_descriptor", Loss, []string{"no_descriptor"}, // bridge again, like the next
-		ended("no-descriptor"),
+		ended(outcome.EndNoDescriptor),
 		"streams were given up because no file descriptor was left to connect to the target with",
 		"raise the limit of open files (LimitNOFILE= in the unit, ulimit -n in a shell), or lower --max-conns"},
-	{"no_port", Loss, []string{"no_port"}, ended("no-port"),
+	{"no_port", Loss, []string{"no_port"}, ended(outcome.EndNoPort),
 		"streams were given up because no local port was left to connect to the target from",
 		"widen net.ipv4.ip_local_port_range, or see why the target keeps so many connections open"},
 	{"truncated", Loss, nil, (*Snapshot).truncated,
 		"packets were cut by the mirror, and the streams that they are of are lost",
 		"keep the MTU of the mirrored hosts at 8947 or less (8486 behind a network load balancer), and set no PacketLength on the mirror session"},
-	{"gap", Loss, []string{"ring_full", "truncated"}, ended("gap"),
+	{"gap", Loss, []string{"ring_full", "truncated"}, ended(outcome.EndGap),
 		"streams were reset because the mirror has lost a packet of theirs",
 		"a mirror drops its packets first where a host or its network is busy: look at the mirrored host's bandwidth, and at the drops of this host's interface (ethtool -S)"},
-	{"target_slow", Loss, nil, ended("target-slow"),
+	{"target_slow", Loss, nil, ended(outcome.EndTargetSlow),
 		"streams were reset because the target took nothing for too long",
 		"give the target more capacity, or raise --write-timeout"},
 	{"target_closed", Loss, []string{"target_refused", "no_descriptor", "no_port"},
@@ -98,7 +98,7 @@ var rules = []rule{
 	{"cut", Loss, nil, func(s *Snapshot) uint64 { return s.Ring.Cut },
 		"packets did not fit into the ring whole",
 		"turn off receive offload on the interface (ethtool -K NAME gro off)"},
-	{"idle", Loss, nil, ended("idle"),
+	{"idle", Loss, nil, ended(outcome.EndIdle),
 		"streams were reset because their client was silent for too long",
 		"raise --idle-timeout, if such connections are to be kept"},
 	{"mptcp", Note, nil, dropped(stack.DropSubflow),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"netmirror/bridge"
+	"netmirror/outcome"
 	"netmirror/stack"
 )
 
@@ -18,7 +19,6 @@ type figures struct {
 func newFigures() *figures {
 	f := &figures{begin: time.Unix(1_700_000_000, 0)}
 	f.s.Frames, f.s.Stack.Packets = 1, 1
-	f.s.Bridge.Outcomes = map[string]uint64{}
 	return f
 }
 
@@ -73,14 +73,14 @@ func TestWhatComesOfAnotherProblemIsNotLogged(t *testing.T) {
 	f := newFigures()
 	w := newWatch(f.begin)
 	f.s.Stack.Dropped[stack.DropTruncated] = 5
-	f.s.Bridge.Outcomes["gap"] = 5
+	f.s.Bridge.Outcomes[outcome.EndGap] = 5
 	if log := w.look(f.at(1)); ids(log) != "truncated" {
 		t.Errorf("logged %q, want truncated", ids(log))
 	}
 	if log := w.look(f.at(100)); ids(log) != "" {
 		t.Errorf("logged %q later, though nothing grew", ids(log))
 	}
-	f.s.Bridge.Outcomes["gap"] = 8
+	f.s.Bridge.Outcomes[outcome.EndGap] = 8
 	if log := w.look(f.at(101)); ids(log) != "gap" || log[0].Count != 3 {
 		t.Errorf("logged %+v, want a gap of 3", log)
 	}
@@ -93,7 +93,7 @@ func TestWhatComesOfAnotherProblemIsNotLogged(t *testing.T) {
 func TestRefusalsAreShownAndNotLogged(t *testing.T) {
 	f := newFigures()
 	w := newWatch(f.begin)
-	f.s.Bridge.Outcomes["target-refused"] = 3
+	f.s.Bridge.Outcomes[outcome.EndTargetRefused] = 3
 	for _, second := range []float64{1, 2, 70, 200} {
 		if log := w.look(f.at(second)); len(log) != 0 {
 			t.Errorf("logged %v", log)
@@ -214,7 +214,7 @@ func TestHistoryGoesBackAQuarterOfAnHour(t *testing.T) {
 
 // What was nobody's loss is not shown as one.
 func TestWhatCountsAsLost(t *testing.T) {
-	s := Snapshot{Bridge: bridge.Stats{Outcomes: map[string]uint64{"complete": 1, "client-reset": 1, "gap": 2, "target-slow": 0}}}
+	s := Snapshot{Bridge: bridge.Stats{Outcomes: [outcome.NumStreamEnds]uint64{outcome.EndComplete: 1, outcome.EndClientReset: 1, outcome.EndGap: 2}}}
 	for d := range stack.NumDrops {
 		s.Stack.Dropped[d] = 1
 	}

@@ -18,7 +18,7 @@ import (
 	"netmirror/bridge"
 	"netmirror/decap"
 	"netmirror/defrag"
-	"netmirror/stack"
+	"netmirror/outcome"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md anew")
@@ -157,25 +157,16 @@ type meaning struct {
 // out of the comments at the constants.
 func stackReasons(t *testing.T) (all []meaning) {
 	for i, c := range constants(t, "../outcome/drop.go", "Drop", "NumDrops") {
-		all = append(all, meaning{stack.Drop(i).String(), c.text, !harmless[stack.Drop(i)]})
+		d := outcome.Drop(i)
+		all = append(all, meaning{d.String(), c.text, !d.Harmless()})
 	}
 	return all
 }
 
 func bridgeOutcomes(t *testing.T) (all []meaning) {
-	names := make(map[string]string) // by constant
-	ast.Inspect(parse(t, "../bridge/stats.go"), func(n ast.Node) bool {
-		if kv, ok := n.(*ast.KeyValueExpr); ok {
-			key, ok := kv.Key.(*ast.Ident)
-			value, ok2 := kv.Value.(*ast.BasicLit)
-			if ok && ok2 {
-				names[key.Name] = strings.Trim(value.Value, `"`)
-			}
-		}
-		return true
-	})
-	for _, c := range constants(t, "../bridge/stats.go", "outcome", "outcomeCount") {
-		all = append(all, meaning{names[c.name], c.text, !whole[names[c.name]]})
+	for i, c := range constants(t, "../outcome/end.go", "End", "EndNotOpened") {
+		e := outcome.End(i)
+		all = append(all, meaning{e.String(), c.text, !e.Harmless()})
 	}
 	return all
 }
@@ -236,7 +227,7 @@ func plainly(text string) string {
 		"Config.Timeout, nor before maxYounger newer datagrams", "time, nor before too many newer datagrams",
 		"Config.Bytes", "the memory for fragments",
 		"more pieces than maxPieces", "too many pieces",
-		"MaxConns", "`--max-conns`",
+		"--max-conns", "`--max-conns`",
 	).Replace(text)
 }
 

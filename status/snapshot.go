@@ -7,8 +7,6 @@
 package status
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"netmirror/bridge"
@@ -100,6 +98,3 @@ const (
 	Capturing Phase = "capturing"
 	Draining  Phase = "draining" // the capture has ended; what was captured is being delivered
 )
-
-// outcomes are the names of all ends that a stream can have, in order.
-func outcomes(s *Snapshot) []string { return slices.Sorted(maps.Keys(s.Bridge.Outcomes)) }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"netmirror/outcome"
 	"netmirror/stack"
 )
 
@@ -151,7 +152,7 @@ func BenchmarkConnections(b *testing.B) {
 		p.delivered(target, int64(b.N*len(request)))
 		await(func() bool { return busy() == 0 })
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "conns/s")
-		if st := p.bridge.Stats(); st.Outcomes["complete"] != uint64(b.N) {
+		if st := p.bridge.Stats(); st.Outcomes[outcome.EndComplete] != uint64(b.N) {
 			b.Errorf("of %d connections: %v", b.N, st.Outcomes)
 		}
 	})
