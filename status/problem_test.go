@@ -47,7 +47,7 @@ func TestAProblemIsLoggedOnceAMinute(t *testing.T) {
 	for second := 1; second <= 130; second++ {
 		f.s.Ring.Drops += 10
 		for _, p := range w.look(f.at(float64(second))) {
-			if p.ID != "ring_full" || p.Severity != Loss || !strings.Contains(p.Remedy, "--ring-mib") {
+			if p.ID != "ring_full" || p.Severity != outcome.Loss || !strings.Contains(p.Remedy, "--ring-mib") {
 				t.Errorf("%+v", p)
 			}
 			counts = append(counts, p.Count)
@@ -144,7 +144,7 @@ func TestWhatIsRecent(t *testing.T) {
 		w.look(&f.s)
 		h.add(&f.s, w.timeline)
 	}
-	if n := w.recent("ring_full", f.s.Time, 5*time.Second); n != 0 {
+	if n := w.recent(outcome.ProblemRingFull, f.s.Time, 5*time.Second); n != 0 {
 		t.Errorf("%d drops in the last 5 s, which were 14 s ago", n)
 	}
 	if n := len(h.since(w.milli(begin.Add(9 * time.Second)))); n != 5 {
@@ -209,6 +209,15 @@ func TestHistoryGoesBackAQuarterOfAnHour(t *testing.T) {
 	}
 	if none := h.since(all[449].T); none == nil || len(none) != 0 {
 		t.Errorf("behind the last: %v", none)
+	}
+}
+
+// What is counted has a count, also where a problem was added.
+func TestEveryProblemIsRecognised(t *testing.T) {
+	for p := range outcome.NumProblems {
+		if counted := p > outcome.ProblemOneDirection; (rules[p].count != nil) != counted {
+			t.Errorf("%s has a count: want %v", p, counted)
+		}
 	}
 }
 
