@@ -58,25 +58,30 @@ func (s *Snapshot) Lost() (packets, streams uint64) {
 
 func lostPackets(s *Snapshot) map[string]uint64 {
 	lost := make(map[string]uint64)
-	put := func(reason string, n uint64) {
+	losses(s, func(why outcome.Words, n uint64) {
 		if n > 0 {
-			lost[reason] += n
+			lost[why.Name] += n
 		}
-	}
-	put("ring_full", s.Ring.Drops)
-	put("fragment", s.fragments())
-	put("lost_inner_fragment", s.innerFragments())
+	})
+	return lost
+}
+
+// losses calls put for every reason that a packet can be lost for, with how many
+// were.
+func losses(s *Snapshot, put func(why outcome.Words, n uint64)) {
+	put(outcome.Words{Name: "ring_full", Shown: "found the ring full"}, s.Ring.Drops)
+	put(outcome.Words{Name: "fragment", Shown: "outer fragments that never became whole"}, s.fragments())
+	put(outcome.Words{Name: "lost_inner_fragment", Shown: "fragments of mirrored packets that never became whole"}, s.innerFragments())
 	for r := range decap.NumReasons {
 		if r.Broken() {
-			put(r.String(), s.Decap[r])
+			put(r.Words(), s.Decap[r])
 		}
 	}
 	for d := range outcome.NumDrops {
 		if !d.Harmless() {
-			put(d.String(), s.Stack.Dropped[d])
+			put(d.Words(), s.Stack.Dropped[d])
 		}
 	}
-	return lost
 }
 
 func cutStreams(s *Snapshot) map[string]uint64 {
