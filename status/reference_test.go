@@ -79,13 +79,13 @@ func reference(t *testing.T) string {
 		{"Reasons of the decapsulation", "netmirror_decap_dropped_packets_total", "may be ours", decapReasons(t)},
 		{"Fragments", "netmirror_tap_dropped_fragments_total` and `netmirror_defrag_dropped_fragments_total", "loss", fragmentReasons(t)},
 	} {
-		fmt.Fprintf(&w, "\n## %s\n\n`%s`\n\n| value | %s | meaning |\n|---|---|---|\n", s.title, s.metric, s.head)
+		fmt.Fprintf(&w, "\n## %s\n\n`%s`\n\n| value | %s | meaning | what to do |\n|---|---|---|---|\n", s.title, s.metric, s.head)
 		for _, m := range s.meanings {
 			loss := ""
 			if m.loss {
 				loss = "yes"
 			}
-			fmt.Fprintf(&w, "| `%s` | %s | %s |\n", m.name, loss, m.text)
+			fmt.Fprintf(&w, "| `%s` | %s | %s | %s |\n", m.name, loss, m.text, m.remedy)
 		}
 	}
 	return w.String()
@@ -151,6 +151,7 @@ func identities(t *testing.T) (lines []string) {
 type meaning struct {
 	name, text string
 	loss       bool
+	remedy     string
 }
 
 // stackReasons, bridgeOutcomes, decapReasons and fragmentReasons take the meanings
@@ -158,7 +159,7 @@ type meaning struct {
 func stackReasons(t *testing.T) (all []meaning) {
 	for i, c := range constants(t, "../outcome/drop.go", "Drop", "NumDrops") {
 		d := outcome.Drop(i)
-		all = append(all, meaning{d.String(), c.text, !d.Harmless()})
+		all = append(all, meaning{d.String(), c.text, !d.Harmless(), d.Words().Remedy})
 	}
 	return all
 }
@@ -166,7 +167,7 @@ func stackReasons(t *testing.T) (all []meaning) {
 func bridgeOutcomes(t *testing.T) (all []meaning) {
 	for i, c := range constants(t, "../outcome/end.go", "End", "EndNotOpened") {
 		e := outcome.End(i)
-		all = append(all, meaning{e.String(), c.text, !e.Harmless()})
+		all = append(all, meaning{e.String(), c.text, !e.Harmless(), e.Words().Remedy})
 	}
 	return all
 }
@@ -175,7 +176,7 @@ func decapReasons(t *testing.T) (all []meaning) {
 	list := constants(t, "../decap/reason.go", "Reason", "NumReasons")
 	for i, c := range list[1:] { // without OK
 		r := decap.Reason(i + 1)
-		all = append(all, meaning{r.String(), inNames(c.text, list, func(i int) string { return decap.Reason(i).String() }), r.Broken()})
+		all = append(all, meaning{r.String(), inNames(c.text, list, func(i int) string { return decap.Reason(i).String() }), r.Broken(), r.Words().Remedy})
 	}
 	return all
 }
@@ -183,7 +184,11 @@ func decapReasons(t *testing.T) (all []meaning) {
 func fragmentReasons(t *testing.T) (all []meaning) {
 	for i, c := range constants(t, "../defrag/stats.go", "Drop", "Drops") {
 		d := defrag.Drop(i)
-		all = append(all, meaning{d.String(), c.text, d != defrag.DropDuplicate})
+		loss, remedy := d != defrag.DropDuplicate, ""
+		if loss {
+			remedy = outcome.ProblemFragments.Remedy()
+		}
+		all = append(all, meaning{d.String(), c.text, loss, remedy})
 	}
 	return all
 }
