@@ -93,7 +93,7 @@ func (s *Stats) Add(o Stats) {
 	s.SplicedBytes += o.SplicedBytes
 }
 
-// Stats returns a snapshot.
+// Stats returns a snapshot. What it costs does not depend on the traffic.
 func (s *Stack) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,10 +111,7 @@ func (s *Stack) Stats() Stats {
 		Multipath: c.multipaths, Subflows: c.subflows,
 		Spliced: c.spliced, SplicedBytes: c.splicedBytes,
 	}
-	st.Held, st.BytesHeld = uint64(s.asidePackets), st.BytesHeld+uint64(s.asideBytes)
-	for _, f := range s.active { // a flow that holds something is busy
-		st.Held += uint64(f.q.count)
-		st.BytesHeld += uint64(f.q.bytes)
-	}
+	st.Held = uint64(s.asidePackets + s.entries.packets)
+	st.BytesHeld += uint64(s.asideBytes + s.entries.bytes)
 	return st
 }
