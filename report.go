@@ -135,7 +135,7 @@ func (p *pipeline) report() {
 	}
 	attrs = some(attrs, "fragments_held", now.Inner.FragmentsHeld)
 	attrs = some(attrs, "fragments_merged", now.Inner.FragmentsReassembled-now.Inner.Reassembled)
-	for d := range stack.NumDrops {
+	for d := range outcome.NumDrops {
 		attrs = some(attrs, "drop_"+d.String(), st.Dropped[d])
 		attrs = some(attrs, "bytes_dropped_"+d.String(), st.DroppedBytes[d])
 	}

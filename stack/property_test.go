@@ -76,7 +76,7 @@ func (r *readers) read(c *Conn, nth int, dice *rand.Rand) {
 	r.add(c.RemoteAddr().String(), st) // now, for another stream may follow at once
 	how := outcome.EndComplete
 	if st.err == errTarget {
-		how = []End{EndTarget, EndTarget, outcome.EndTargetSlow}[dice.IntN(3)]
+		how = []outcome.End{outcome.EndTargetClosed, outcome.EndTargetClosed, outcome.EndTargetSlow}[dice.IntN(3)]
 	}
 	c.CloseWith(how)
 }
@@ -163,7 +163,7 @@ func TestPromise(t *testing.T) {
 func balanced(t *rapid.T, s *Stack) {
 	st := s.Stats()
 	packets, payload := st.Used+st.Held, st.BytesRead+st.BytesHeld
-	for d := range NumDrops {
+	for d := range outcome.NumDrops {
 		packets += st.Dropped[d]
 		payload += st.DroppedBytes[d]
 	}
@@ -229,7 +229,7 @@ func (c *connection) fit(mode Midstream, streams []stream, came []bool) bool {
 
 // mayEnd reports whether a stream may end there so.
 func (c *connection) mayEnd(to int, err error) bool {
-	var end End
+	var end outcome.End
 	return err == nil && c.fin && to == len(c.content) || err == errTarget || errors.As(err, &end)
 }
 

@@ -13,7 +13,6 @@ import (
 	"netmirror/decap"
 	"netmirror/defrag"
 	"netmirror/outcome"
-	"netmirror/stack"
 )
 
 // metric is a figure of the snapshot for Prometheus.
@@ -100,7 +99,7 @@ var metrics = []metric{
 		func(s *Snapshot) uint64 { return s.Stack.Used }),
 	each("netmirror_stack_dropped_packets_total", "reason", "Packets that went into no stream.",
 		func(s *Snapshot, put func(string, float64)) {
-			for d := range stack.NumDrops {
+			for d := range outcome.NumDrops {
 				put(d.String(), float64(s.Stack.Dropped[d]))
 			}
 		}),
@@ -112,8 +111,8 @@ var metrics = []metric{
 		func(s *Snapshot) uint64 { return s.Stack.ServerBytes }),
 	each("netmirror_stack_dropped_bytes_total", "reason", "The clients' payload that went into no stream.",
 		func(s *Snapshot, put func(string, float64)) {
-			for d := range stack.NumDrops {
-				if d != stack.DropReverse { // which is the servers'
+			for d := range outcome.NumDrops {
+				if d != outcome.DropReverse { // which is the servers'
 					put(d.String(), float64(s.Stack.DroppedBytes[d]))
 				}
 			}

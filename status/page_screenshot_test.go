@@ -51,8 +51,8 @@ func (d *busyDay) pass(seconds, left float64) {
 	s.Stack.Bytes += about(9e6 * load)
 	s.Stack.ServerBytes += about(31e6 * load)
 	s.Bridge.BytesWritten += about(8.8e6 * load)
-	s.Stack.Dropped[stack.DropNoPayload] += frames / 2
-	s.Stack.Dropped[stack.DropMidStream] += about(0.8)
+	s.Stack.Dropped[outcome.DropNoPayload] += frames / 2
+	s.Stack.Dropped[outcome.DropMidStream] += about(0.8)
 	s.Stack.Used = s.Frames * 45 / 100
 	begun := about(130 * load)
 	s.Stack.FlowsOpened += begun
@@ -63,18 +63,18 @@ func (d *busyDay) pass(seconds, left float64) {
 	s.Stack.Held, s.Stack.BytesHeld, s.RingWaiting = 40, uint64(60e3*load*(0.7+0.6*r.Float64())), 3+r.IntN(6)
 	if lossy {
 		s.Bridge.Outcomes[outcome.EndGap] += about(1.5)
-		s.Stack.Dropped[stack.DropGap] += about(22)
+		s.Stack.Dropped[outcome.DropGap] += about(22)
 		s.Stack.Holes += about(1.5)
 		s.Stack.MissingBytes += about(2200)
 		s.Bridge.Outcomes[outcome.EndTargetClosed] += about(0.4)
-		s.Stack.Dropped[stack.DropTargetEnded] += about(5)
+		s.Stack.Dropped[outcome.DropTargetEnded] += about(5)
 		s.Stack.BytesHeld *= 9
 		s.Stack.PickedUp += about(1.5)
 	}
 	if full {
 		s.Ring.Drops += about(90)
 		s.Bridge.Outcomes[outcome.EndGap] += about(4)
-		s.Stack.Dropped[stack.DropGap] += about(30)
+		s.Stack.Dropped[outcome.DropGap] += about(30)
 		s.RingWaiting = 470 + r.IntN(40)
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"netmirror/bridge"
 	"netmirror/outcome"
-	"netmirror/stack"
 )
 
 // figures makes snapshots at given seconds of a run.
@@ -72,7 +71,7 @@ func TestAProblemIsLoggedOnceAMinute(t *testing.T) {
 func TestWhatComesOfAnotherProblemIsNotLogged(t *testing.T) {
 	f := newFigures()
 	w := newWatch(f.begin)
-	f.s.Stack.Dropped[stack.DropTruncated] = 5
+	f.s.Stack.Dropped[outcome.DropTruncated] = 5
 	f.s.Bridge.Outcomes[outcome.EndGap] = 5
 	if log := w.look(f.at(1)); ids(log) != "truncated" {
 		t.Errorf("logged %q, want truncated", ids(log))
@@ -119,7 +118,7 @@ func TestSilenceAndOneDirection(t *testing.T) {
 	}
 	// 80 answers, and the SYN of a scanner.
 	f.s.Frames, f.s.Stack.Packets = 81, 81
-	f.s.Stack.Dropped[stack.DropReverse] = 80
+	f.s.Stack.Dropped[outcome.DropReverse] = 80
 	if log := w.look(f.at(33)); ids(log) != "one_direction" {
 		t.Errorf("with answers alone: %+v", log)
 	}
@@ -128,7 +127,7 @@ func TestSilenceAndOneDirection(t *testing.T) {
 		t.Errorf("with a request: %v, %v", log, w.problems(f.at(34).Time))
 	}
 	// An hour later connections are kept alive: a probe of the server's, an answer.
-	f.s.Stack.Packets, f.s.Stack.Dropped[stack.DropReverse] = 182, 130
+	f.s.Stack.Packets, f.s.Stack.Dropped[outcome.DropReverse] = 182, 130
 	if log := w.look(f.at(3600)); len(log) != 0 {
 		t.Errorf("with keep-alive probes: %v", log)
 	}
@@ -224,7 +223,7 @@ func TestEveryProblemIsRecognised(t *testing.T) {
 // What was nobody's loss is not shown as one.
 func TestWhatCountsAsLost(t *testing.T) {
 	s := Snapshot{Bridge: bridge.Stats{Outcomes: [outcome.NumStreamEnds]uint64{outcome.EndComplete: 1, outcome.EndClientReset: 1, outcome.EndGap: 2}}}
-	for d := range stack.NumDrops {
+	for d := range outcome.NumDrops {
 		s.Stack.Dropped[d] = 1
 	}
 	s.Ring.Drops = 4

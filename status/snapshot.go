@@ -12,6 +12,7 @@ import (
 	"netmirror/bridge"
 	"netmirror/decap"
 	"netmirror/defrag"
+	"netmirror/outcome"
 	"netmirror/stack"
 	"netmirror/tap"
 )
@@ -42,12 +43,12 @@ func (s *Snapshot) RingUse() float64 {
 
 // truncated is how many packets the mirror has cut.
 func (s *Snapshot) truncated() uint64 {
-	return s.Decap[decap.InnerTruncated] + s.Decap[decap.TCPTruncated] + s.Stack.Dropped[stack.DropTruncated]
+	return s.Decap[decap.InnerTruncated] + s.Decap[decap.TCPTruncated] + s.Stack.Dropped[outcome.DropTruncated]
 }
 
 // crowdedOut is how many packets found no room in the table of flows, or had to leave it.
 func (s *Snapshot) crowdedOut() uint64 {
-	return s.Stack.Dropped[stack.DropFlowLimit] + s.Stack.Dropped[stack.DropUnproven]
+	return s.Stack.Dropped[outcome.DropFlowLimit] + s.Stack.Dropped[outcome.DropUnproven]
 }
 
 // broken is how many packets could not be read for another reason.

@@ -112,7 +112,7 @@ func (p *pipeline) delivered(target *sink, want int64) {
 // lost counts the packets that were dropped though nobody may miss one here.
 func lost(st *stack.Stats) (n uint64) {
 	for d, dropped := range st.Dropped {
-		if stack.Drop(d) != stack.DropNoPayload {
+		if outcome.Drop(d) != outcome.DropNoPayload {
 			n += dropped
 		}
 	}
@@ -212,7 +212,7 @@ func BenchmarkAcks(b *testing.B) {
 		await(func() bool { return c.stack.Stats().BytesHeld == 0 })
 		st := c.stack.Stats()
 		acks := uint64(b.N - b.N/every)
-		if n := st.Dropped[stack.DropNoPayload] - before.Dropped[stack.DropNoPayload]; n != acks || lost(&st) > 0 {
+		if n := st.Dropped[outcome.DropNoPayload] - before.Dropped[outcome.DropNoPayload]; n != acks || lost(&st) > 0 {
 			b.Errorf("%d of %d acknowledgements were not injected: %+v", n, acks, st)
 		}
 	})
