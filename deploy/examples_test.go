@@ -142,6 +142,34 @@ func TestExpressions(t *testing.T) {
 	}
 }
 
+// TestLossesAreThoseOfNetmirror sees that expressions that leave out what is harmless
+// leave out all of it, and nothing else.
+func TestLossesAreThoseOfNetmirror(t *testing.T) {
+	harmless := map[string]string{}
+	for d := range outcome.NumDrops {
+		if d.Harmless() {
+			harmless["reason"] += "|" + d.String()
+		}
+	}
+	for e := range outcome.NumStreamEnds {
+		if e.Harmless() {
+			harmless["outcome"] += "|" + e.String()
+		}
+	}
+	found := 0
+	for where, expr := range expressions(t) {
+		for _, m := range regexp.MustCompile(`\b(reason|outcome)!~"([^"]*)"`).FindAllStringSubmatch(expr, -1) {
+			found++
+			if want := harmless[m[1]][1:]; m[2] != want {
+				t.Errorf("%s leaves out %s, want %s", where, m[2], want)
+			}
+		}
+	}
+	if found < 3 {
+		t.Errorf("only %d expressions leave something out", found)
+	}
+}
+
 // expressions are all of the dashboard and of the rules, by where they are.
 func expressions(t *testing.T) map[string]string {
 	all := make(map[string]string)

@@ -15,8 +15,8 @@ const (
 type Problem uint8
 
 const (
-	ProblemLinkDown Problem = iota // this one and the next two are there or not
-	ProblemSilence                 // the others are counted
+	ProblemLinkDown Problem = iota
+	ProblemSilence
 	ProblemOneDirection
 	ProblemRingFull
 	ProblemTargetRefused

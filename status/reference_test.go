@@ -184,11 +184,11 @@ func decapReasons(t *testing.T) (all []meaning) {
 func fragmentReasons(t *testing.T) (all []meaning) {
 	for i, c := range constants(t, "../defrag/stats.go", "Drop", "Drops") {
 		d := defrag.Drop(i)
-		loss, remedy := d != defrag.DropDuplicate, ""
-		if loss {
-			remedy = outcome.ProblemFragments.Remedy()
+		remedy := outcome.ProblemFragments.Remedy()
+		if d.Harmless() {
+			remedy = ""
 		}
-		all = append(all, meaning{d.String(), c.text, loss, remedy})
+		all = append(all, meaning{d.String(), c.text, !d.Harmless(), remedy})
 	}
 	return all
 }

@@ -69,7 +69,7 @@ func (s *Snapshot) innerFragments() uint64 { return lostFragments(&s.Inner) }
 
 func lostFragments(s *defrag.Stats) (n uint64) {
 	for d, count := range s.FragmentsDropped {
-		if defrag.Drop(d) != defrag.DropDuplicate {
+		if !defrag.Drop(d).Harmless() {
 			n += count
 		}
 	}
