@@ -260,3 +260,18 @@ func TestNoMPTCPCostsNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A packet whose parts belong to several mappings is one packet, also where one of them
+// is kept beside the stream, and the connection then turns out to be there.
+func TestPartsOfAPacketBesideTheStream(t *testing.T) {
+	s := newTimed(t, nil)
+	m := newMulti(t, 1)
+	s.Inject([]Segment{m.keys(), m.segment(1, "", "F", m.dss(1, 1<<30, 0))})
+	s.Inject([]Segment{m.segment(0, "abc", "")}) // a has no mapping, bc lies at the FIN
+	s.pass(3 * time.Second)
+	s.Shutdown()
+	s.pass(time.Second)
+	if st := s.Stats(); st.Held != 0 || st.BytesHeld != 0 {
+		t.Errorf("%d packets, %d bytes are held, want none", int64(st.Held), st.BytesHeld)
+	}
+}
