@@ -248,6 +248,7 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 		// Late, as was hoped; what is parked proves it.
 		s.counters.halfOpen++
 		s.used(seg)
+		f.anew()
 		f.ev.opens(seg, s.clock())
 		s.unpark(f, base)
 	default:
@@ -259,6 +260,14 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 // client has ended the first, longer ago than mirrors show packets twice.
 func (f *flow) replayed(captured time.Time) bool {
 	return (f.finSeen || f.rstSeen) && captured.Sub(f.last) >= repeatsFor(f.ev.server.nxt.known)
+}
+
+// anew forgets what is known of a connection before the one that begins now: its
+// framing tells nothing of this one.
+func (f *flow) anew() {
+	if f.past != (span{}) {
+		f.past, f.picked, f.ev = span{}, false, evidence{}
+	}
 }
 
 // unpark starts a flow whose SYN came after other segments of it, and lets go
