@@ -100,18 +100,30 @@ func (s *Stack) reconnect(f *flow) {
 	f.opened = opened
 }
 
-// inject sends what the window has room for. A single segment behind a hole waits: it
-// may be none of the connection's, and gVisor would not give it back.
+// inject sends what the window has room for.
 func (s *Stack) inject(f *flow) {
-	q := &f.q
-	for e := q.unsent; e != nil; e = q.unsent {
-		switch {
-		case !e.fin && !seqLess(e.seq, f.windowEnd),
-			(s.cfg.OnGap == GapSplice || f.claims <= 1) && !q.follows(e, f.ack):
+	for e := f.q.unsent; e != nil; e = f.q.unsent {
+		if !e.fin && !seqLess(e.seq, f.windowEnd) || f.q.beyondHole(e, f.ack) && !s.goesAhead(f, e) {
 			return
 		}
 		s.send(f, e)
 	}
+}
+
+// goesAhead reports whether an entry behind a hole is injected all the same, for gVisor
+// to put in order. A single segment waits: it may be none of the connection's, and gVisor
+// would not give it back. So does what is behind a second hole, and more than gVisor
+// keeps: it would have to be injected again for each hole.
+func (s *Stack) goesAhead(f *flow, e *entry) bool {
+	q := &f.q
+	if !q.follows(e, f.ack) && (s.cfg.OnGap == GapSplice || f.claims <= 1 || e.prev() != nil && e.prev().ahead) {
+		return false
+	}
+	if q.ahead+e.memory() > s.cfg.ReceiveBuffer/2 {
+		return false
+	}
+	q.markAhead(e)
+	return true
 }
 
 // send injects an entry.
