@@ -201,6 +201,9 @@ func (ev *evidence) hears(seg *segment, now time.Duration) {
 	if !s.nxt.move(seg.next(), ev.client.maxWindow()) {
 		return
 	}
+	if s.nxt.at-s.first.at >= maxWindow {
+		s.first.known = false // sequence numbers come around
+	}
 	ev.answers.add(seg)
 	if seg.flags&flagACK != 0 && !seg.noACK && s.scaled {
 		if edge := seg.ack + uint32(seg.window)<<s.scale; seqLess(s.edge, edge) && within(edge, s.edge, s.maxWindow()+nearby) {

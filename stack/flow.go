@@ -26,6 +26,8 @@ type flow struct {
 
 	hasBase bool   // it is known where the stream starts
 	base    uint32 // sequence number of the stream's first byte; parked: the lowest seen
+	oldest  uint32 // its oldest byte that can still be told from what is to come; valid with long
+	long    bool   // it has sent more than maxWindow
 	lostSYN bool   // parked: no SYN will come any more
 	past    span   // what was seen of the connection before the flow
 	picked  bool   // it did not begin at a SYN
@@ -182,8 +184,11 @@ func (f *flow) floor() uint32 {
 }
 
 // origin is the sequence number of the first byte that was seen of the
-// connection.
+// connection, or that of a byte as far back as sequence numbers tell.
 func (f *flow) origin() uint32 {
+	if f.long {
+		return f.oldest
+	}
 	if f.past != (span{}) {
 		return f.past.from + 1
 	}

@@ -43,6 +43,7 @@ func (o *mptcpOptions) mapping(isn, base uint32) (m mapping, ok bool) {
 // mapped takes a segment with payload, which begins at a place in the subflow, piece by
 // piece of its mappings.
 func (s *Stack) mapped(f *subflow, seg *segment, o *mptcpOptions, place uint32) {
+	f.client.movedTo(f.next.at)
 	whole := *seg
 	own, hasOwn := o.mapping(f.isn, f.of.base)
 	for rest := seg.payload; len(rest) > 0; {

@@ -94,6 +94,9 @@ func (s *Stack) ofServer(m *Segment, f *subflow, seg *segment, o *mptcpOptions) 
 	if mp, ok := o.mapping(f.serverISN, 0); ok && !o.capable && f.hasServerISN {
 		f.server.add(mp)
 	}
+	if f.ev.server.nxt.known {
+		f.server.movedTo(f.ev.server.nxt.at)
+	}
 	whole := *seg
 	for rest := seg.payload; len(rest) > 0; {
 		mp := f.server.find(place)
