@@ -2,6 +2,7 @@ package stack
 
 import (
 	"fmt"
+	"io"
 	"testing"
 	"time"
 )
@@ -34,5 +35,29 @@ func TestANewConnectionWhileTheOldOneWaits(t *testing.T) {
 			s.Inject([]Segment{c.ack(0), c.data(0, []byte(get1+get1)), c.data(2*len(get1), []byte(get3)), c.fin(3 * len(get1))})
 			s.is(c, text(header+put, EndGap), text(get1+get1+get3, nil))
 		})
+	}
+}
+
+// Behind a FIN that was received with all before it there are no bytes. What comes there
+// waits for nothing, and is not looked through for the next request.
+func TestNothingComesBehindAFIN(t *testing.T) {
+	const n = len(get1)
+	clk := new(clock)
+	s := newTestStack(t, func(c *Config) { c.Now = clk.now })
+	c := newClient(t, 1000)
+	s.Inject(append(c.opening(), c.data(0, []byte(get1)), c.fin(n)))
+	clk.pass(t, s, 10*time.Millisecond)
+	s.Inject([]Segment{c.ask(n+1, get2, 2), c.fin(n)})
+	if st := s.Stats(); st.Held != 0 || st.Dropped[DropOutOfWindow] != 1 || st.Dropped[DropDuplicate] != 1 {
+		t.Errorf("%d packets held, %d dropped as out of the window, %d as duplicates, want 0, 1, 1",
+			st.Held, st.Dropped[DropOutOfWindow], st.Dropped[DropDuplicate])
+	}
+	conn := accept(t, s)
+	if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
+		t.Fatal(err)
+	}
+	conn.(*Conn).Split() // looks for the next request
+	if b, err := readAll(t, conn); string(b) != get1[5:] || err != nil {
+		t.Errorf("read %q, %v, want the rest of the request and the end", b, err)
 	}
 }

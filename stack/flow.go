@@ -57,6 +57,7 @@ type flow struct {
 	finSeen  bool
 	fin      uint32 // sequence number of the FIN: there are no bytes at it or behind
 	finAlone bool   // the FIN's packet brought nothing else
+	finished bool   // gVisor has the FIN
 	rstSeen  bool
 	rst      uint32    // sequence number of the RST
 	rstAt    time.Time // when it came
@@ -144,9 +145,6 @@ func (f *flow) nextStart(seq uint32) (uint32, bool) {
 	for e := f.q.first(); e != nil && e.n > 0 && !ok && g.known && f.q.follows(e, f.ack); e = e.next() {
 		if !seqLess(g.at, e.end()) {
 			continue
-		}
-		if seqLess(g.at, e.seq) {
-			break // bytes in front of it were not read
 		}
 		g.read(e.payload()[g.at-e.seq:], func(at uint32) {
 			if !ok && !seqLess(at, seq) {

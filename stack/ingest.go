@@ -234,7 +234,7 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 
 // delivered reports whether gVisor has all that the client sent.
 func (f *flow) delivered() bool {
-	return f.state == open && f.q.len() == 0 && (f.finSeen || f.rstSeen)
+	return f.state == open && f.q.len() == 0 && (f.finSeen || f.finished || f.rstSeen)
 }
 
 // synAgain takes a SYN on the addresses of a flow.
@@ -259,7 +259,7 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 // replayed reports whether a SYN like the flow's own begins another connection: the
 // client has ended the first, longer ago than mirrors show packets twice.
 func (f *flow) replayed(captured time.Time) bool {
-	return (f.finSeen || f.rstSeen) && captured.Sub(f.last) >= repeatsFor(f.ev.server.nxt.known)
+	return (f.finSeen || f.finished || f.rstSeen) && captured.Sub(f.last) >= repeatsFor(f.ev.server.nxt.known)
 }
 
 // anew forgets what is known of a connection before the one that begins now: its

@@ -227,6 +227,7 @@ func (s *Stack) received(f *flow) {
 	first := f.q.first()
 	s.frame(f, first, first.end())
 	f.unread = append(f.unread, first.end())
+	f.finished = f.finished || first.fin
 	packets, bytes := f.q.pop()
 	s.counters.packetsUsed += packets
 	s.counters.bytesInOrder += bytes
@@ -237,9 +238,6 @@ func (s *Stack) received(f *flow) {
 // which requests begin.
 func (s *Stack) frame(f *flow, e *entry, end uint32) {
 	g := &f.framing
-	if g.known && seqLess(g.at, e.seq) {
-		g.known = false // bytes in front of it were not read
-	}
 	if g.known && e.n > 0 && seqLess(g.at, end) {
 		g.read(e.payload()[g.at-e.seq:end-e.seq], f.starts.add)
 		s.proxied = s.proxied || len(g.proxied()) > 0

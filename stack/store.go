@@ -72,6 +72,10 @@ func (s *Stack) store(f *flow, seg *segment) {
 	if seqLess(seq, floor) {
 		seq = floor
 	}
+	if f.finished && seqLess(floor, end) {
+		s.drop(seg, DropOutOfWindow)
+		return
+	}
 	if f.finSeen && seqLess(f.fin, end) {
 		if end = s.cutAtFIN(f, seq, end); end == seq {
 			s.drop(seg, DropOutOfWindow)
