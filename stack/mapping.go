@@ -58,6 +58,12 @@ func (l *mappings) add(m mapping) {
 	*l = append(*l, m)
 }
 
+// goOn reports whether m places bytes where one of the mappings before did. Where there is
+// none, it is the first.
+func (l mappings) goOn(m *mapping) bool {
+	return len(l) == 0 || slices.ContainsFunc(l, func(old mapping) bool { return old.dsn-old.from == m.dsn-m.from })
+}
+
 // movedTo forgets what the subflow has left behind when it has come to a place: sequence
 // numbers come around, and a mapping without an end goes on.
 func (l *mappings) movedTo(at uint32) {
