@@ -124,6 +124,7 @@ func (s *Stack) known(f *flow, seg *segment) {
 		s.synAgain(f, seg)
 		return
 	}
+	f.ev.rested(s.clock())
 	f.multipath = f.multipath || seg.multipath
 	if !f.ev.sums.trusts(seg.sum, len(seg.payload)) {
 		s.drop(seg, DropBadChecksum)

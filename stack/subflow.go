@@ -176,6 +176,7 @@ func (ev *evidence) rebase(base uint32, answered mark) {
 
 // ofSubflow takes a client's segment of a subflow.
 func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
+	f.ev.rested(s.clock())
 	f.seen = s.now
 	if f.kind == joining {
 		if c := s.subflows.tokens[f.token]; c != nil {
