@@ -204,7 +204,7 @@ func (s *Stack) believe(f *flow) {
 func (s *Stack) takeIn(all []aside) {
 	for i := range all {
 		seg := &all[i].segment
-		s.asidePackets--
+		s.asidePackets -= seg.packets()
 		s.asideBytes -= len(seg.payload)
 		f := s.flows[seg.key]
 		switch {

@@ -53,8 +53,8 @@ func (s *Stack) fin(f *flow, seq, packets uint32) uint32 {
 	if f.finAlone {
 		s.counters.packetsUsed++
 	}
-	if f.state == open && seqLess(f.tail(), seq) && packets == 1 {
-		s.claim(f)
+	if f.state == open && packets == 1 {
+		s.sentBefore(f, seq)
 	}
 	return 0
 }
@@ -68,13 +68,14 @@ func (s *Stack) forgetFIN(f *flow) {
 }
 
 // cutAtFIN returns where bytes [seq, end) end that go on behind the FIN. There are none
-// behind it, unless the server has more than that, no start is known, or nothing of what
-// was directly before the FIN has come: then it was none of the connection's.
+// behind it, unless the server has more than that, no start is known, nothing of what
+// was directly before the FIN has come, or some were there already and these come before
+// them: then it was none of the connection's.
 func (s *Stack) cutAtFIN(f *flow, seq, end uint32) uint32 {
 	_, _, _, alone := f.q.lacks(f.fin-1, f.fin)
 	alone = alone && f.fin != f.floor()
 	switch {
-	case !f.hasBase || alone || !f.finQueued() && seqLess(f.fin+1, f.serverAck):
+	case !f.hasBase || alone || f.q.len() > 0 && seqLess(f.fin, f.q.last().seq) || !f.finQueued() && seqLess(f.fin+1, f.serverAck):
 		s.forgetFIN(f)
 		return end
 	case seqLess(seq, f.fin):
@@ -97,11 +98,19 @@ func (s *Stack) queueFIN(f *flow) {
 	case f.finQueued():
 		return
 	case f.gapless() && f.received() == f.fin:
-	case f.ack == f.fin && f.claims <= 1 && f.holed():
-		s.forgetAhead(f) // there are no bytes behind a FIN that counts
+	case f.ack == f.fin && f.claims <= 1 && f.holed() && s.finCounts(f):
+		s.forgetAhead(f)
 	default:
 		return
 	}
 	f.q.insert(nil, entry{seq: f.fin, fin: true, at: s.clock()})
 	f.finAlone = false
+}
+
+// finCounts reports whether a FIN is right although a segment lies behind it, to which it
+// is a claim as that one is to it: the server has acknowledged it and nothing more, the client
+// was still there well after the segment came, or the segment is far away.
+func (s *Stack) finCounts(f *flow) bool {
+	first := f.q.first()
+	return f.serverAck == f.fin+1 || s.refuted(f) || first != nil && first.seq-f.fin > s.near(f)
 }

@@ -18,6 +18,7 @@ type entry struct {
 	first   bool          // begins where a segment does
 	single  bool          // one byte, which may be a probe's where its place is not known
 	sent    bool          // injected since the last go-back
+	ahead   bool          // it was while something was missing in front
 	view    *buffer.View  // the bytes; gVisor may share them. nil for a FIN
 	links   tower         // its place in the list that holds it
 }

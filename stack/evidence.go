@@ -30,7 +30,10 @@ type party struct {
 type stamps struct {
 	began        time.Duration // when first was seen, since Stack.epoch
 	first, stamp uint32        // the first, and the newest
+	odd          uint32        // the last that seemed to be too old; valid with hasOdd
 	known        bool
+	hasOdd       bool
+	fine         bool // the clock is finer than 1 kHz
 }
 
 // mark is a sequence number that only moves forward, and in steps that something
@@ -127,20 +130,59 @@ const (
 	staleness, fineStaleness = 5_000, 5_000_000
 	// fineRate is more ticks in a millisecond than a clock of 1 kHz has.
 	fineRate = 10
+	// stampsLast is how long a client may be silent so that its next timestamp tells
+	// something: half of what a clock of 1 MHz, the fastest, takes to come around is 2147 s. RFC
+	// 7323, section 5.5, says 24 days, for a clock of 1 kHz.
+	stampsLast = 2100 * time.Second
+	// rateLasts is how long after the first timestamp the rate can be told from it: half
+	// as long.
+	rateLasts = stampsLast / 2
 )
 
 // outdated reports whether a timestamp is older than what the mirror can have held
-// back (PAWS; RFC 7323, section 5).
+// back (PAWS; RFC 7323, section 5). Where a second one goes on behind one that was, and none
+// that is newer has come since, the clock is there.
 func (ev *evidence) outdated(stamp uint32) bool {
 	c := &ev.stamps
-	if !c.known || !seqLess(stamp, c.stamp) {
+	if !c.known || !seqLess(stamp, c.stamp) || c.stamp-stamp <= c.staleness() {
 		return false
 	}
-	limit := uint32(staleness)
-	if ms := (ev.client.heard - c.began).Milliseconds(); ms >= 50 && int64(c.stamp-c.first)/ms > fineRate {
-		limit = fineStaleness
+	if c.hasOdd && seqLess(c.odd, stamp) {
+		*c = stamps{}
+		return false
 	}
-	return c.stamp-stamp > limit
+	c.odd, c.hasOdd = stamp, true
+	return true
+}
+
+func (c *stamps) staleness() uint32 {
+	if c.fine {
+		return fineStaleness
+	}
+	return staleness
+}
+
+// take learns from a timestamp that was accepted.
+func (c *stamps) take(stamp uint32, now time.Duration) {
+	c.hasOdd = false
+	if c.known && !seqLess(c.stamp, stamp) {
+		return
+	}
+	if !c.known {
+		c.began, c.first = now, stamp
+	}
+	c.stamp, c.known = stamp, true
+	if ms := (now - c.began).Milliseconds(); ms >= 50 && now-c.began < rateLasts {
+		c.fine = c.fine || int64(stamp-c.first)/ms > fineRate
+	}
+}
+
+// rested forgets the client's timestamps where it was silent for so long that the next
+// one may look older than the last.
+func (ev *evidence) rested(now time.Duration) {
+	if ev.stamps.known && now-ev.client.heard >= stampsLast {
+		ev.stamps = stamps{}
+	}
 }
 
 // takes learns from a client's segment that was accepted.
@@ -148,11 +190,8 @@ func (ev *evidence) takes(seg *segment, now time.Duration) {
 	if seg.flags&flagPSH != 0 {
 		ev.pushes = true
 	}
-	if c := &ev.stamps; seg.stamped && (!c.known || seqLess(c.stamp, seg.stamp)) {
-		if !c.known {
-			c.began, c.first = now, seg.stamp
-		}
-		c.stamp, c.known = seg.stamp, true
+	if seg.stamped {
+		ev.stamps.take(seg.stamp, now)
 	}
 	ev.client.heard = now
 	if seg.flags&flagACK != 0 && !seg.noACK && !seg.probe() {
@@ -200,6 +239,9 @@ func (ev *evidence) hears(seg *segment, now time.Duration) {
 	}
 	if !s.nxt.move(seg.next(), ev.client.maxWindow()) {
 		return
+	}
+	if s.nxt.at-s.first.at >= maxWindow {
+		s.first.known = false // sequence numbers come around
 	}
 	ev.answers.add(seg)
 	if seg.flags&flagACK != 0 && !seg.noACK && s.scaled {

@@ -28,6 +28,8 @@ type flow struct {
 
 	hasBase bool   // it is known where the stream starts
 	base    uint32 // sequence number of the stream's first byte; parked: the lowest seen
+	oldest  uint32 // its oldest byte that can still be told from what is to come; valid with long
+	long    bool   // it has sent more than maxWindow
 	lostSYN bool   // parked: no SYN will come any more
 	past    span   // what was seen of the connection before the flow
 	picked  bool   // it did not begin at a SYN
@@ -57,6 +59,7 @@ type flow struct {
 	finSeen  bool
 	fin      uint32 // sequence number of the FIN: there are no bytes at it or behind
 	finAlone bool   // the FIN's packet brought nothing else
+	finished bool   // gVisor has the FIN
 	rstSeen  bool
 	rst      uint32    // sequence number of the RST
 	rstAt    time.Time // when it came
@@ -145,9 +148,6 @@ func (f *flow) nextStart(seq uint32) (uint32, bool) {
 		if !seqLess(g.at, e.end()) {
 			continue
 		}
-		if seqLess(g.at, e.seq) {
-			break // bytes in front of it were not read
-		}
 		g.read(e.payload()[g.at-e.seq:], func(at uint32) {
 			if !ok && !seqLess(at, seq) {
 				found, ok = at, true
@@ -184,8 +184,11 @@ func (f *flow) floor() uint32 {
 }
 
 // origin is the sequence number of the first byte that was seen of the
-// connection.
+// connection, or that of a byte as far back as sequence numbers tell.
 func (f *flow) origin() uint32 {
+	if f.long {
+		return f.oldest
+	}
 	if f.past != (span{}) {
 		return f.past.from + 1
 	}

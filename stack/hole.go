@@ -154,6 +154,9 @@ func (s *Stack) splice(f *flow) {
 // advance moves what gVisor has received up to ack.
 func (s *Stack) advance(f *flow, ack uint32) {
 	f.ack = ack
+	if ack-f.origin() > maxWindow {
+		f.oldest, f.long = ack-maxWindow, true
+	}
 	f.hole, f.certain, f.doomed = time.Time{}, time.Time{}, time.Time{}
 	if seqLess(f.serverAck, ack) {
 		f.serverAck = ack

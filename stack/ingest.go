@@ -126,6 +126,7 @@ func (s *Stack) known(f *flow, seg *segment) {
 		s.synAgain(f, seg)
 		return
 	}
+	f.ev.rested(s.clock())
 	f.multipath = f.multipath || seg.multipath
 	if !f.ev.sums.trusts(seg.sum, len(seg.payload)) {
 		s.drop(seg, outcome.DropBadChecksum)
@@ -236,7 +237,7 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 
 // delivered reports whether gVisor has all that the client sent.
 func (f *flow) delivered() bool {
-	return f.state == open && f.q.len() == 0 && (f.finSeen || f.rstSeen)
+	return f.state == open && f.q.len() == 0 && (f.finSeen || f.finished || f.rstSeen)
 }
 
 // synAgain takes a SYN on the addresses of a flow.
@@ -250,6 +251,7 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 		// Late, as was hoped; what is parked proves it.
 		s.counters.halfOpen++
 		s.used(seg)
+		f.anew()
 		f.ev.opens(seg, s.clock())
 		s.unpark(f, base)
 	default:
@@ -260,7 +262,15 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 // replayed reports whether a SYN like the flow's own begins another connection: the
 // client has ended the first, longer ago than mirrors show packets twice.
 func (f *flow) replayed(captured time.Time) bool {
-	return (f.finSeen || f.rstSeen) && captured.Sub(f.last) >= repeatsFor(f.ev.server.nxt.known)
+	return (f.finSeen || f.finished || f.rstSeen) && captured.Sub(f.last) >= repeatsFor(f.ev.server.nxt.known)
+}
+
+// anew forgets what is known of a connection before the one that begins now: its
+// framing tells nothing of this one.
+func (f *flow) anew() {
+	if f.past != (span{}) {
+		f.past, f.picked, f.ev = span{}, false, evidence{}
+	}
 }
 
 // unpark starts a flow whose SYN came after other segments of it, and lets go

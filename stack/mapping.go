@@ -1,5 +1,7 @@
 package stack
 
+import "slices"
+
 // mapping says where some bytes of a subflow belong in the data of their MPTCP
 // connection (RFC 8684, section 3.3.1).
 type mapping struct {
@@ -54,6 +56,28 @@ func (l *mappings) add(m mapping) {
 		*l = (*l)[:copy(*l, (*l)[1:])]
 	}
 	*l = append(*l, m)
+}
+
+// goOn reports whether m places bytes where one of the mappings before did. Where there is
+// none, it is the first.
+func (l mappings) goOn(m *mapping) bool {
+	return len(l) == 0 || slices.ContainsFunc(l, func(old mapping) bool { return old.dsn-old.from == m.dsn-m.from })
+}
+
+// movedTo forgets what the subflow has left behind when it has come to a place: sequence
+// numbers come around, and a mapping without an end goes on.
+func (l *mappings) movedTo(at uint32) {
+	*l = slices.DeleteFunc(*l, func(m mapping) bool {
+		behind := at - (m.from + m.n)
+		return !m.endless && behind >= maxWindow && behind < 1<<31
+	})
+	for i := range *l {
+		m := &(*l)[i]
+		if off := at - m.from; m.endless && off > maxWindow/2 && off < 1<<31 {
+			over := off - maxWindow/2
+			m.from, m.dsn, m.n = m.from+over, m.dsn+over, m.n-min(m.n, over)
+		}
+	}
 }
 
 // find returns the mapping for a byte of the subflow. Where two are, the first

@@ -10,20 +10,22 @@ import (
 // connections, its subflows. Its flow has the key of the first subflow and the data
 // sequence numbers.
 type multipath struct {
-	key       flowKey
-	serverKey uint64 // valid with hasKey
-	token     uint32 // of it, by which further subflows name the connection
-	hasKey    bool
-	base      uint32 // data sequence number of the client's first byte
-	sent      mark   // what the client has sent, in data sequence space
-	answered  mark   // what the server has sent
-	clientAt  mark   // newest Data ACK of the client
-	serverAt  mark   // newest Data ACK of the server
-	finSeen   bool   // the client's DATA_FIN
-	joined    bool   // it has had a second subflow
-	entries   int    // subflows in the table
-	alive     int    // of them, those that have not ended
-	scale     uint8  // of the server's windows on the first subflow
+	key          flowKey
+	clientKey    uint64 // valid with hasClientKey
+	serverKey    uint64 // valid with hasKey
+	token        uint32 // of the server's, by which further subflows name the connection
+	hasKey       bool
+	hasClientKey bool
+	base         uint32 // data sequence number of the client's first byte
+	sent         mark   // what the client has sent, in data sequence space
+	answered     mark   // what the server has sent
+	clientAt     mark   // newest Data ACK of the client
+	serverAt     mark   // newest Data ACK of the server
+	finSeen      bool   // the client's DATA_FIN
+	joined       bool   // it has had a second subflow
+	entries      int    // subflows in the table
+	alive        int    // of them, those that have not ended
+	scale        uint8  // of the server's windows on the first subflow
 }
 
 // farthest is how far ahead one packet alone moves what is known to be sent: more than the

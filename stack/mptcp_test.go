@@ -97,6 +97,21 @@ func (m *multi) ackJoin() Segment {
 	return m.segment(0, "", "", append([]byte{0x10, 0}, make([]byte, 20)...))
 }
 
+// fail is MP_FAIL with the data sequence number of a place.
+func (m *multi) fail(at int) []byte {
+	return binary.BigEndian.AppendUint64([]byte{0x60, 0}, m.dsn+uint64(at))
+}
+
+// fromServer is a segment of the server's without data on the client's subflow.
+func (m *multi) fromServer(flags string, opts ...[]byte) Segment {
+	server, turned := *m, *m.client
+	turned.src, turned.dst, turned.isn = m.dst, m.src, 0
+	server.client = &turned
+	seg := server.segment(0, "", flags, opts...)
+	seg.FromServer = true
+	return seg
+}
+
 const otherPath = "192.0.2.8:40001"
 
 func TestMultipath(t *testing.T) {
@@ -178,6 +193,45 @@ func TestMultipath(t *testing.T) {
 		{"the client does without MPTCP after all", 1, func(s *timed, m, o *multi) {
 			s.Inject([]Segment{m.synCapable(), m.segment(0, "", ""), m.segment(0, put+"abcdefghi", ""), m.segment(47, "", "F")})
 		}, []stream{text(put+"abcdefghi", nil)}},
+		{"an infinite mapping to another place than the mappings before", 1, func(s *timed, m, o *multi) {
+			s.Inject([]Segment{m.synCapable(), m.keys(), m.send(0, 0, put), m.segment(38, "abcdefghi", "F", m.dss(38, 30, 0))})
+			s.pass(2 * time.Second)
+		}, []stream{text(put, outcome.EndGap)}},
+		{"FIN of the last subflow with data where the DATA_FIN is lost", 1, func(s *timed, m, o *multi) {
+			s.Inject([]Segment{m.synCapable(), m.keys(), m.send(0, 0, put), m.segment(38, "abc", "F", m.dss(38, 38, 3))})
+			s.pass(2 * time.Second)
+		}, []stream{text(put+"abc", outcome.EndGap)}},
+		{"MP_FAIL on the only subflow", 1, func(s *timed, m, o *multi) {
+			s.Inject([]Segment{m.synCapable(), m.keys(), m.send(0, 0, put), m.send(38, 38, "abc"), m.fromServer("", m.fail(38))})
+			s.Inject([]Segment{m.segment(41, "def", "", m.dss(38, 38, 0), m.fail(0)), m.segment(44, "ghi", "F")})
+		}, []stream{text(put+"abcdefghi", nil)}},
+		{"MP_FAIL and RST of one of two subflows", 1, both(func(s *timed, m, o *multi) {
+			s.Inject([]Segment{o.fromServer(""), o.send(0, 38, "abc")})
+			s.pass(10 * time.Millisecond)
+			s.Inject([]Segment{o.fromServer("R", o.fail(38))})
+			s.Inject([]Segment{m.send(38, 38, "ABC"), m.send(41, 41, "defghi"), m.dataFIN(47, 47)})
+		}), []stream{text(put+"abc", outcome.EndGap)}},
+		{"MP_FAIL and RST of one of two subflows before its data came", 1, both(func(s *timed, m, o *multi) {
+			s.Inject([]Segment{o.fromServer(""), o.fromServer("R", o.fail(38)), m.send(38, 38, "abcdefghi"), m.dataFIN(47, 47)})
+		}), []stream{text(put+"abcdefghi", nil)}},
+		{"the server's MP_FASTCLOSE", 1, both(func(s *timed, m, o *multi) {
+			s.Inject([]Segment{m.fromServer(""), m.fromServer("R", append([]byte{0x70, 0}, m.clientKey...))})
+		}), []stream{text(put, outcome.EndServerReset)}},
+		{"the server's MP_FASTCLOSE without the client's key", 1, both(func(s *timed, m, o *multi) {
+			s.Inject([]Segment{m.fromServer(""), m.fromServer("", append([]byte{0x70, 0}, m.serverKey...)), m.send(38, 38, "abcdefghi"), m.dataFIN(47, 47)})
+		}), []stream{text(put+"abcdefghi", nil)}},
+		{"MP_FASTCLOSE where the keys are lost", 1, func(s *timed, m, o *multi) {
+			s.Inject([]Segment{m.synCapable(), m.send(0, 0, put), m.segment(100, "", "R", append([]byte{0x70, 0}, "any key!"...))})
+			s.Inject([]Segment{m.send(38, 38, "abcdefghi"), m.dataFIN(47, 47)})
+		}, []stream{text(put+"abcdefghi", nil)}},
+		{"RST of the last subflow, which the client opens anew", 1, func(s *timed, m, o *multi) {
+			s.Inject([]Segment{m.synCapable(), m.keys(), m.send(0, 0, put), m.segment(38, "", "R", []byte{0x81, 2})})
+			s.pass(3 * time.Second)
+			s.Inject([]Segment{o.synJoin(m.token), o.ackJoin(), o.send(0, 38, "abcdefghi"), o.dataFIN(9, 47)})
+		}, []stream{text(put+"abcdefghi", nil)}},
+		{"RST of the last subflow for good, with a reason", 1, func(s *timed, m, o *multi) {
+			s.Inject([]Segment{m.synCapable(), m.keys(), m.send(0, 0, put), m.segment(38, "", "R", []byte{0x80, 2})})
+		}, []stream{text(put, outcome.EndClientReset)}},
 		{"a plain connection follows on the ports of the first subflow", 1, both(func(s *timed, m, o *multi) {
 			s.Inject([]Segment{m.send(38, 38, "abcdefghi"), m.dataFIN(47, 47), m.segment(47, "", "F"), o.segment(0, "", "F")})
 			s.pass(100 * time.Millisecond)
@@ -260,5 +314,20 @@ func TestNoMPTCPCostsNothing(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// A packet whose parts belong to several mappings is one packet, also where one of them
+// is kept beside the stream, and the connection then turns out to be there.
+func TestPartsOfAPacketBesideTheStream(t *testing.T) {
+	s := newTimed(t, nil)
+	m := newMulti(t, 1)
+	s.Inject([]Segment{m.keys(), m.segment(1, "", "F", m.dss(1, 1<<30, 0))})
+	s.Inject([]Segment{m.segment(0, "abc", "")}) // a has no mapping, bc lies at the FIN
+	s.pass(3 * time.Second)
+	s.Shutdown()
+	s.pass(time.Second)
+	if st := s.Stats(); st.Held != 0 || st.BytesHeld != 0 {
+		t.Errorf("%d packets, %d bytes are held, want none", int64(st.Held), st.BytesHeld)
 	}
 }

@@ -12,7 +12,9 @@ const (
 	subtypeCapable   = 0x0
 	subtypeJoin      = 0x1
 	subtypeDSS       = 0x2
+	subtypeFail      = 0x6
 	subtypeFastclose = 0x7
+	subtypeReset     = 0x8
 )
 
 // Flags of the DSS option (RFC 8684, section 3.3).
@@ -23,6 +25,9 @@ const (
 	dssDSN8    = 1 << 3 // its data sequence number has 8 bytes
 	dssDataFIN = 1 << 4
 )
+
+// resetTransient is a flag of MP_TCPRST (RFC 8684, section 3.6).
+const resetTransient = 1 << 0
 
 // mptcpOptions is what the MPTCP options of a segment say. Of numbers of 8 bytes the
 // lower 4 are kept.
@@ -46,7 +51,10 @@ type mptcpOptions struct {
 	dll     uint16 // length of the mapping, DATA_FIN included; 0: it has no end
 	dataFIN bool
 
+	fail      bool
+	failAt    uint32 // data sequence number from which on the receiver discards
 	fastclose bool
+	transient bool // of a RST: the subflow may be opened anew
 }
 
 // hasMPTCP reports whether there is an MPTCP option. Nearly all segments have
@@ -82,6 +90,12 @@ func (o *mptcpOptions) read(options []byte) {
 			}
 		case subtypeDSS:
 			o.readDSS(v[1], v[2:])
+		case subtypeFail:
+			if o.fail = len(v) == 10; o.fail {
+				o.failAt = binary.BigEndian.Uint32(v[6:])
+			}
+		case subtypeReset:
+			o.transient = len(v) == 2 && v[0]&resetTransient != 0
 		case subtypeFastclose:
 			if o.fastclose = len(v) == 10; o.fastclose {
 				o.key[1] = binary.BigEndian.Uint64(v[2:])

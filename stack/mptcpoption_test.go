@@ -68,7 +68,7 @@ func drawMultipath(t *rapid.T, m *multi) Segment {
 	data := []string{"", "", "abc", get1, string(pattern(3000))}[rapid.IntRange(0, 4).Draw(t, "data")]
 	off, flags := small.Draw(t, "off"), rapid.SampledFrom([]string{"", "", "", "", "F", "R", "S"}).Draw(t, "flags")
 	var seg Segment
-	switch rapid.IntRange(0, 8).Draw(t, "kind") {
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0:
 		seg = m.synCapable()
 	case 1:
@@ -83,6 +83,9 @@ func drawMultipath(t *rapid.T, m *multi) Segment {
 		seg = m.segment(off, data, flags)
 	case 6:
 		seg = m.segment(off, data, flags, append([]byte{0x70, 0}, m.serverKey...))
+	case 7:
+		o := rapid.SampledFrom([][]byte{m.fail(off), {0x80, 0}, {0x81, 2}}).Draw(t, "option")
+		seg = m.segment(off, data, flags, o)
 	default:
 		d := m.dss(small.Draw(t, "from"), small.Draw(t, "at"), rapid.SampledFrom([]int{0, 1, 3, len(data), 65535}).Draw(t, "length"))
 		d[1] |= rapid.SampledFrom([]byte{0, 0, 0x10}).Draw(t, "DATA_FIN")
@@ -93,8 +96,11 @@ func drawMultipath(t *rapid.T, m *multi) Segment {
 		turned.src, turned.dst = m.dst, m.src
 		server := *m
 		server.client = &turned
-		seg = server.segment(off, data, rapid.SampledFrom([]string{"", "S", "R", "F"}).Draw(t, "server's"),
-			server.dss(off, small.Draw(t, "answer"), len(data)))
+		o := rapid.SampledFrom([][]byte{
+			server.dss(off, small.Draw(t, "answer"), len(data)), m.fail(small.Draw(t, "failed")),
+			append([]byte{0x70, 0}, m.clientKey...), {0x81, 2},
+		}).Draw(t, "server's option")
+		seg = server.segment(off, data, rapid.SampledFrom([]string{"", "S", "R", "F"}).Draw(t, "server's"), o)
 		seg.FromServer = true
 	}
 	return seg

@@ -30,7 +30,7 @@ func earlier(a, b time.Time) time.Time {
 // remains is what a connection is to be remembered as whose stream is given up.
 func (s *Stack) remains(f *flow) stubKind {
 	switch {
-	case f.finSeen || f.rstSeen || f.ending && f.reason.Final():
+	case f.finSeen || f.finished || f.rstSeen || f.ending && f.reason.Final():
 		return over
 	case s.cfg.Midstream == MidstreamOff, s.cfg.Midstream == MidstreamHTTP && f.framing.opaque():
 		return opaque
@@ -45,7 +45,7 @@ func (f *flow) rest() *flow {
 		key: f.key, base: f.base, picked: true, lostSYN: true, past: span{f.origin() - 1, f.sent()},
 		beyond: f.beyond, serverAck: f.serverAck, q: f.q.moved(), ev: f.ev, framing: f.framing.apart(),
 		multipath: f.multipath,
-		finSeen:   f.finSeen, fin: f.fin, rstSeen: f.rstSeen, rst: f.rst,
+		finSeen:   f.finSeen, fin: f.fin, finished: f.finished, rstSeen: f.rstSeen, rst: f.rst,
 		ending: f.ending, reason: f.reason,
 	}
 	r.standing.rank = f.standing.rank

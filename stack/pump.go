@@ -102,18 +102,30 @@ func (s *Stack) reconnect(f *flow) {
 	f.opened = opened
 }
 
-// inject sends what the window has room for. A single segment behind a hole waits: it
-// may be none of the connection's, and gVisor would not give it back.
+// inject sends what the window has room for.
 func (s *Stack) inject(f *flow) {
-	q := &f.q
-	for e := q.unsent; e != nil; e = q.unsent {
-		switch {
-		case !e.fin && !seqLess(e.seq, f.windowEnd),
-			(s.cfg.OnGap == GapSplice || f.claims <= 1) && !q.follows(e, f.ack):
+	for e := f.q.unsent; e != nil; e = f.q.unsent {
+		if !e.fin && !seqLess(e.seq, f.windowEnd) || f.q.beyondHole(e, f.ack) && !s.goesAhead(f, e) {
 			return
 		}
 		s.send(f, e)
 	}
+}
+
+// goesAhead reports whether an entry behind a hole is injected all the same, for gVisor
+// to put in order. A single segment waits: it may be none of the connection's, and gVisor
+// would not give it back. So does what is behind a second hole, and more than gVisor
+// keeps: it would have to be injected again for each hole.
+func (s *Stack) goesAhead(f *flow, e *entry) bool {
+	q := &f.q
+	if !q.follows(e, f.ack) && (s.cfg.OnGap == GapSplice || f.claims <= 1 || e.prev() != nil && e.prev().ahead) {
+		return false
+	}
+	if q.ahead+e.memory() > s.cfg.ReceiveBuffer/2 {
+		return false
+	}
+	q.markAhead(e)
+	return true
 }
 
 // send injects an entry.
@@ -217,6 +229,7 @@ func (s *Stack) received(f *flow) {
 	first := f.q.first()
 	s.frame(f, first, first.end())
 	f.unread = append(f.unread, first.end())
+	f.finished = f.finished || first.fin
 	packets, bytes := f.q.pop()
 	s.counters.packetsUsed += packets
 	s.counters.bytesInOrder += bytes
@@ -227,9 +240,6 @@ func (s *Stack) received(f *flow) {
 // which requests begin.
 func (s *Stack) frame(f *flow, e *entry, end uint32) {
 	g := &f.framing
-	if g.known && seqLess(g.at, e.seq) {
-		g.known = false // bytes in front of it were not read
-	}
 	if g.known && e.n > 0 && seqLess(g.at, end) {
 		g.read(e.payload()[g.at-e.seq:end-e.seq], f.starts.add)
 		s.proxied = s.proxied || len(g.proxied()) > 0

@@ -10,6 +10,7 @@ type sendQueue struct {
 	bytes  int    // payload bytes held
 	mem    int    // bytes of memory held
 	count  int    // mirrored packets that brought what is held
+	ahead  int    // bytes of memory of the entries that were sent while a hole was in front
 	unsent *entry // every entry before it has been sent; nil: all were
 
 	acked bool   // ack is set
@@ -114,6 +115,18 @@ func (q *sendQueue) follows(e *entry, ack uint32) bool {
 	return !seqLess(ack, e.seq)
 }
 
+// beyondHole reports whether something is missing in front of e, as far as the entry
+// before it tells.
+func (q *sendQueue) beyondHole(e *entry, ack uint32) bool {
+	return !q.follows(e, ack) || e.prev() != nil && e.prev().ahead
+}
+
+// markAhead notes that an entry is sent although something is missing in front.
+func (q *sendQueue) markAhead(e *entry) {
+	e.ahead = true
+	q.ahead += e.memory()
+}
+
 func (q *sendQueue) pop() (packets, bytes uint64) {
 	e := q.first()
 	packets, bytes = uint64(e.packets), uint64(e.n)
@@ -130,6 +143,9 @@ func (q *sendQueue) removeLast() { q.forget(q.last()) }
 func (q *sendQueue) forget(e *entry) {
 	q.mem -= e.memory()
 	q.hold(-int(e.packets), -int(e.n))
+	if e.ahead {
+		q.ahead -= e.memory()
+	}
 	if q.unsent == e {
 		q.unsent = e.next()
 	}
@@ -148,8 +164,9 @@ func (q *sendQueue) markSent(e *entry) {
 // resend marks every entry as not sent.
 func (q *sendQueue) resend() {
 	for e := q.first(); e != q.unsent; e = e.next() {
-		e.sent = false
+		e.sent, e.ahead = false, false
 	}
+	q.ahead = 0
 	q.unsent = q.first()
 }
 

@@ -124,6 +124,7 @@ func (s *Stack) serverAccepted(f *flow, seg *segment) {
 		f.ev.answered(seg, s.clock())
 		s.proved(f)
 	case f.state == parked && !f.past.has(seg.ack-1):
+		f.anew()
 		f.ev.answered(seg, s.clock())
 		s.unpark(f, seg.ack)
 	case seg.ack == f.base && !f.picked && !f.ev.server.nxt.known:

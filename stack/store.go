@@ -39,8 +39,11 @@ func (s *Stack) segmentOf(f *flow, seg *segment) {
 // sentBefore notes the sequence number of a segment without data: the client has sent
 // everything before it, and nothing else.
 func (s *Stack) sentBefore(f *flow, seq uint32) {
-	if !seqLess(f.tail(), seq) {
+	if tail := f.tail(); !seqLess(tail, seq) || f.finSeen && f.fin == tail && seq == tail+1 {
 		f.goesOn(s.now)
+		if f.finSeen {
+			s.touch(f) // it may count now
+		}
 		return
 	}
 	s.sentUpTo(f, seq)
@@ -73,6 +76,10 @@ func (s *Stack) store(f *flow, seg *segment) {
 	}
 	if seqLess(seq, floor) {
 		seq = floor
+	}
+	if f.finished && seqLess(floor, end) {
+		s.drop(seg, outcome.DropOutOfWindow)
+		return
 	}
 	if f.finSeen && seqLess(f.fin, end) {
 		if end = s.cutAtFIN(f, seq, end); end == seq {

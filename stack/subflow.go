@@ -125,6 +125,7 @@ func (s *Stack) subflowBegins(seg *segment, o *mptcpOptions, f *subflow) {
 func (s *Stack) establish(seg *segment, o *mptcpOptions, f *subflow, base uint32) {
 	key := seg.key
 	c := &multipath{key: key, base: base, scale: f.ev.server.scale}
+	c.clientKey, c.hasClientKey = o.key[0], o.keys == 2
 	c.sent.set(base)
 	s.counters.multipaths++
 	if !f.hasServerISN && seg.seq == f.isn+1 {
@@ -177,6 +178,7 @@ func (ev *evidence) rebase(base uint32, answered mark) {
 
 // ofSubflow takes a client's segment of a subflow.
 func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
+	f.ev.rested(s.clock())
 	f.seen = s.now
 	if f.kind == joining {
 		if c := s.subflows.tokens[f.token]; c != nil {
@@ -200,10 +202,10 @@ func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 	place := seg.seq
 	s.ontoData(f, seg, o)
 	switch {
-	case o.fastclose && (!f.of.hasKey || o.key[1] == f.of.serverKey):
+	case o.fastclose && (f.of.hasKey && o.key[1] == f.of.serverKey || !f.of.hasKey && place == f.next.at):
 		s.connectionReset(f, seg)
 	case seg.flags&flagRST != 0:
-		s.subflowReset(f, seg, place)
+		s.subflowReset(f, seg, o, place)
 	case !f.next.move(place+uint32(len(seg.payload)), farthest):
 		s.drop(seg, outcome.DropOutOfWindow)
 	case len(seg.payload) > 0:

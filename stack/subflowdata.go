@@ -11,7 +11,7 @@ func (s *Stack) ontoData(f *subflow, seg *segment, o *mptcpOptions) {
 	if o.acks {
 		c.clientAt.move(o.ack, maxWindow)
 	}
-	if m, ok := o.mapping(f.isn, c.base); ok {
+	if m, ok := f.mappingOf(o); ok {
 		f.client.add(m)
 	}
 	seg.key, seg.subflow, seg.multipath = c.key, true, c.joined
@@ -24,6 +24,14 @@ func (s *Stack) ontoData(f *subflow, seg *segment, o *mptcpOptions) {
 	default:
 		seg.noACK = true
 	}
+}
+
+// mappingOf is the mapping that the options of a client's segment have. One without an
+// end turns the subflow into a TCP connection, from what was received on (RFC 8684, section
+// 3.7): it places the bytes where the mappings before do, or it is none that a receiver could use.
+func (f *subflow) mappingOf(o *mptcpOptions) (m mapping, ok bool) {
+	m, ok = o.mapping(f.isn, f.of.base)
+	return m, ok && (!m.endless || f.client.goOn(&m))
 }
 
 // mapping is the mapping that the options of a segment of a subflow have. base is the
@@ -45,8 +53,9 @@ func (o *mptcpOptions) mapping(isn, base uint32) (m mapping, ok bool) {
 // mapped takes a segment with payload, which begins at a place in the subflow, piece by
 // piece of its mappings.
 func (s *Stack) mapped(f *subflow, seg *segment, o *mptcpOptions, place uint32) {
+	f.client.movedTo(f.next.at)
 	whole := *seg
-	own, hasOwn := o.mapping(f.isn, f.of.base)
+	own, hasOwn := f.mappingOf(o)
 	for rest := seg.payload; len(rest) > 0; {
 		piece := whole
 		m := f.client.find(place)
@@ -80,7 +89,14 @@ func (s *Stack) mapped(f *subflow, seg *segment, o *mptcpOptions, place uint32) 
 		whole.payload = nil
 		s.dataFIN(f, &whole, o.dsn)
 	}
+	if g := s.flows[f.of.key]; seg.flags&flagFIN != 0 && g != nil && f.of.endMissed() {
+		s.sentUpTo(g, f.of.sent.at+1)
+		s.touch(g)
+	}
 }
+
+// endMissed reports whether all subflows have ended, and no DATA_FIN has come.
+func (c *multipath) endMissed() bool { return c.alive == 0 && !c.finSeen }
 
 // fallback is the mapping of a connection without any: it fell back to TCP before its
 // first byte (RFC 8684, section 3.7).
@@ -131,8 +147,7 @@ func (s *Stack) bare(f *subflow, seg *segment, o *mptcpOptions, place uint32) {
 	switch {
 	case ends && len(f.client) > 0 && f.client[len(f.client)-1].endless:
 		c.finSeen, seg.flags = true, seg.flags|flagFIN
-	case ends && c.alive == 0 && !c.finSeen:
-		// Its last subflow ends: the DATA_FIN was missed.
+	case ends && c.endMissed():
 		at = c.sent.at + 1
 		if g := s.flows[c.key]; g != nil {
 			s.sentUpTo(g, at)
@@ -165,14 +180,14 @@ func (f *subflow) sentBefore(place uint32) (at uint32, known bool) {
 }
 
 // subflowReset takes the RST of a subflow at a place in it. It ends the connection
-// only where nothing else carries it.
-func (s *Stack) subflowReset(f *subflow, seg *segment, place uint32) {
+// only where nothing else carries it, nor will.
+func (s *Stack) subflowReset(f *subflow, seg *segment, o *mptcpOptions, place uint32) {
 	if !within(place, f.next.at, nearby) {
 		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}
 	f.end()
-	if f.of.alive > 0 || f.of.finSeen {
+	if f.of.alive > 0 || f.of.finSeen || o.transient {
 		s.drop(seg, outcome.DropNoPayload)
 		return
 	}

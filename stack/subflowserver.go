@@ -1,5 +1,7 @@
 package stack
 
+import "netmirror/outcome"
+
 // reverseSubflow takes a server's segment of a TCP connection that speaks MPTCP. The
 // flow of the connection learns from it in data sequence space.
 func (s *Stack) reverseSubflow(m *Segment, seg *segment) {
@@ -78,13 +80,8 @@ func (s *Stack) ofServer(m *Segment, f *subflow, seg *segment, o *mptcpOptions) 
 	f.ev.hears(seg, s.clock())
 	place := seg.seq
 	s.ontoAnswers(f, seg, o)
-	if o.fastclose || seg.flags&flagRST != 0 {
-		f.end()
-		if !c.answered.known || !o.fastclose && (c.alive > 0 || c.finSeen) {
-			return
-		}
-		seg.flags, seg.seq, seg.payload = flagRST, c.answered.at, nil
-		s.serverSays(m, seg)
+	if o.fastclose = o.fastclose && (!c.hasClientKey || o.key[1] == c.clientKey); o.fastclose || seg.flags&flagRST != 0 {
+		s.serverEnds(m, f, seg, o, place)
 		return
 	}
 	if seg.flags&flagFIN != 0 {
@@ -93,6 +90,9 @@ func (s *Stack) ofServer(m *Segment, f *subflow, seg *segment, o *mptcpOptions) 
 	}
 	if mp, ok := o.mapping(f.serverISN, 0); ok && !o.capable && f.hasServerISN {
 		f.server.add(mp)
+	}
+	if f.ev.server.nxt.known {
+		f.server.movedTo(f.ev.server.nxt.at)
 	}
 	whole := *seg
 	for rest := seg.payload; len(rest) > 0; {
@@ -116,6 +116,33 @@ func (s *Stack) ofServer(m *Segment, f *subflow, seg *segment, o *mptcpOptions) 
 		seg.seq, seg.flags = o.dsn, seg.flags|flagFIN
 	}
 	s.serverSays(m, seg)
+}
+
+// serverEnds takes a server's segment that ends a subflow, or the whole connection.
+func (s *Stack) serverEnds(m *Segment, f *subflow, seg *segment, o *mptcpOptions, place uint32) {
+	c := f.of
+	f.end()
+	switch {
+	case o.fastclose, c.alive == 0 && !c.finSeen && !o.transient:
+		if c.answered.known {
+			seg.flags, seg.seq, seg.payload = flagRST, c.answered.at, nil
+			s.serverSays(m, seg)
+		}
+	case o.fail && f.ev.server.nxt.known && within(place, f.ev.server.nxt.at, nearby):
+		s.mappingFailed(c, o.failAt)
+	}
+}
+
+// mappingFailed is called where the server found a checksum of the data wrong (RFC 8684,
+// section 3.7). It has discarded what came on that subflow from a data sequence number on, and the
+// client sends it again on another. Which of the bytes in the stream something on the way has
+// altered is not known.
+func (s *Stack) mappingFailed(c *multipath, from uint32) {
+	g := s.flows[c.key]
+	if g == nil || g.state == parked || !seqLess(from, g.beyond) || seqLess(from, g.origin()) {
+		return
+	}
+	s.end(g, outcome.EndGap, outcome.DropSubflow)
 }
 
 // ontoAnswers moves a server's segment of a subflow to its connection's key,

@@ -1,0 +1,65 @@
+package stack
+
+import (
+	"testing"
+	"time"
+
+	"netmirror/outcome"
+)
+
+// A FIN comes where a segment that lies behind it is here already. One of the two is none
+// of the connection's.
+func TestAFINWithDataBehindIt(t *testing.T) {
+	const n, m = len(get1), 500
+	rest := append(pattern(m), get2...)
+	for _, tc := range []struct {
+		name   string
+		before time.Duration // after the data, before the FIN
+		play   func(s *timed, c *client)
+		want   stream
+	}{
+		{"what is between comes", 0, func(s *timed, c *client) {
+			s.pass(20 * time.Millisecond)
+			s.Inject([]Segment{c.data(n, rest[:m]), c.fin(n + len(rest))})
+		}, text(get1+string(rest), nil)},
+		{"what is between comes in pieces, out of order", 0, func(s *timed, c *client) {
+			s.pass(20 * time.Millisecond)
+			s.Inject([]Segment{c.data(n+100, rest[100:m]), c.data(n, rest[:100]), c.fin(n + len(rest))})
+		}, text(get1+string(rest), nil)},
+		{"nothing comes", 10 * time.Millisecond, func(s *timed, c *client) { s.pass(2 * time.Second) }, text(get1, outcome.EndGap)},
+		{"the client was still there later", 100 * time.Millisecond, func(s *timed, c *client) { s.pass(20 * time.Millisecond) }, text(get1, nil)},
+		{"it acknowledges the server's FIN later", 0, func(s *timed, c *client) {
+			s.pass(100 * time.Millisecond)
+			s.Inject([]Segment{c.ack(n + 1)})
+			s.pass(20 * time.Millisecond)
+		}, text(get1, nil)},
+		{"the server has it", 0, func(s *timed, c *client) {
+			s.Inject([]Segment{c.answer(1000, n+1, "", nil)})
+			s.pass(20 * time.Millisecond)
+		}, text(get1, nil)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newTimed(t, func(c *Config) { c.Midstream = MidstreamOff })
+			c := newClient(t, 1000)
+			s.Inject(append(c.opening(), c.data(0, []byte(get1))))
+			s.pass(10 * time.Millisecond)
+			s.Inject([]Segment{c.data(n+m, rest[m:])})
+			s.pass(tc.before)
+			s.Inject([]Segment{c.fin(n)})
+			tc.play(s, c)
+			s.is(c, tc.want)
+		})
+	}
+}
+
+// What lies further ahead than a client has anything on its way is no reason to wait.
+func TestAFINWithDataFarBehindIt(t *testing.T) {
+	const n = len(get1)
+	s := newTimed(t, nil)
+	c := newClient(t, 1000)
+	s.Inject(append(openWide(c), c.data(0, []byte(get1)), c.answer(1000, n, "", wide)))
+	s.pass(10 * time.Millisecond)
+	s.Inject([]Segment{c.data(n+1<<20, []byte(get2)), c.fin(n)})
+	s.pass(20 * time.Millisecond)
+	s.is(c, text(get1, nil))
+}
