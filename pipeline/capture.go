@@ -19,6 +19,7 @@ import (
 // gets anything any more.
 func (p *Pipeline) captureAll() error {
 	defer func() {
+		p.outer.flush()
 		p.parts.flush()
 		for _, st := range p.stacks {
 			st.Shutdown()
@@ -128,6 +129,12 @@ func (p *Pipeline) injectAsOf(c *loop, at time.Time) {
 // packet to go on with: why is counted.
 func (p *Pipeline) decode(frame []byte, packet *decap.Packet, memory *[]byte) bool {
 	reason := p.decoder.Decode(frame, packet)
+	if reason == decap.OuterFragment {
+		if frame = p.outer.joinFrame(frame, memory); frame == nil {
+			return false
+		}
+		reason = p.decoder.Decode(frame, packet)
+	}
 	if reason == decap.InnerFragment {
 		if !p.parts.join(packet, memory) {
 			return false
