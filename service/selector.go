@@ -73,4 +73,3 @@ func (s *Selector) Select(vni uint32, src, dst uint16) (to, from []ID) {
 	}
 	return t.services(dst), t.services(src)
 }
-
