@@ -1,0 +1,75 @@
+package service
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Selector finds the services of a packet. It never changes after [NewSelector], so
+// any number of goroutines may share one.
+type Selector struct {
+	vnis map[uint32]*portTable // ids that a service names
+	rest *portTable            // all other ids; nil: they are no service's
+}
+
+// NewSelector makes the selector of services, whose IDs are their places in the
+// list. The error wraps [ErrNone], [ErrMany], [ErrVNIs] or [ErrNoPorts].
+func NewSelector(services []Selection) (*Selector, error) {
+	switch {
+	case len(services) == 0:
+		return nil, ErrNone
+	case len(services) > Max:
+		return nil, fmt.Errorf("%w: %d", ErrMany, len(services))
+	}
+	named := make(map[uint32][]ID)
+	var open []ID // services of any id
+	for i, s := range services {
+		if len(s.Ports) == 0 {
+			return nil, fmt.Errorf("%w: %s", ErrNoPorts, s)
+		}
+		if s.VNIs.Any() {
+			open = append(open, ID(i))
+		}
+		for _, id := range s.VNIs {
+			named[id] = append(named[id], ID(i))
+		}
+	}
+	if len(named) > MaxVNIs {
+		return nil, fmt.Errorf("%w: %d", ErrVNIs, len(named))
+	}
+	tables := make(map[string]*portTable) // by the services in them
+	tableOf := func(ids []ID) *portTable {
+		slices.Sort(ids)
+		key := fmt.Sprint(ids)
+		if tables[key] == nil {
+			tables[key] = newPortTable(services, ids)
+		}
+		return tables[key]
+	}
+	s := &Selector{vnis: make(map[uint32]*portTable, len(named))}
+	for id, own := range named {
+		s.vnis[id] = tableOf(append(own, open...))
+	}
+	if len(open) > 0 {
+		s.rest = tableOf(open)
+	}
+	return s, nil
+}
+
+// Knows reports whether any service takes packets of a mirror id.
+func (s *Selector) Knows(vni uint32) bool { return s.rest != nil || s.vnis[vni] != nil }
+
+// Select is the services of a packet of mirror vni from port src to port dst: those
+// that it is addressed to, and those whose port it comes from. Where a service is
+// in both, the ports do not tell the direction. The slices are the selector's: they
+// must not be changed.
+func (s *Selector) Select(vni uint32, src, dst uint16) (to, from []ID) {
+	t := s.rest
+	if own := s.vnis[vni]; own != nil {
+		t = own
+	}
+	if t == nil {
+		return nil, nil
+	}
+	return t.services(dst), t.services(src)
+}

@@ -1,0 +1,38 @@
+// Package service says which mirrored connections belong to which service.
+//
+// A service is a selection, by mirror id and by the original destination port, with
+// a target for what was selected. The package is pure: it opens nothing and
+// starts nothing, and [Selector.Select] never allocates.
+package service
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Max bounds the services of one process, and MaxVNIs the ids that all of them name.
+const (
+	Max     = 100
+	MaxVNIs = 10000
+)
+
+// ID is the place of a service in the list given to [NewSelector].
+type ID uint16
+
+// What [NewSelector] finds wrong.
+var (
+	ErrNone    = errors.New("service: no service given")
+	ErrMany    = fmt.Errorf("service: more than %d services", Max)
+	ErrVNIs    = fmt.Errorf("service: more than %d VNIs", MaxVNIs)
+	ErrNoPorts = errors.New("service: no port given")
+)
+
+// Selection is what makes a connection one of a service.
+type Selection struct {
+	// VNIs are the ids of the mirror sessions; none means any.
+	VNIs VNIs
+	// Ports are the original destination ports. At least one is needed.
+	Ports Ports
+}
+
+func (s Selection) String() string { return s.VNIs.String() + ":" + s.Ports.String() }

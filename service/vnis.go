@@ -1,0 +1,63 @@
+package service
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// VNIs is a set of mirror ids (24 bits each), in ascending order, none twice. The
+// empty set stands for every id. Make it with [ParseVNIs] or [VNIsOf].
+type VNIs []uint32
+
+// maxVNI is the largest id: VXLAN and GENEVE have 24 bits (RFC 7348, section 5;
+// RFC 8926, section 3.4).
+const maxVNI = 1<<24 - 1
+
+// anyVNI is the word for every id.
+const anyVNI = "any"
+
+// VNIsOf is the set of the given ids.
+func VNIsOf(ids ...uint32) VNIs {
+	v := slices.Clone(VNIs(ids))
+	slices.Sort(v)
+	return slices.Compact(v)
+}
+
+// ParseVNIs reads a list like "42,43", or "any". The error says which word is wrong.
+func ParseVNIs(list string) (VNIs, error) {
+	if strings.TrimSpace(list) == anyVNI {
+		return nil, nil
+	}
+	var ids []uint32
+	for word := range strings.SplitSeq(list, ",") {
+		n, err := strconv.ParseUint(strings.TrimSpace(word), 10, 24)
+		if err != nil {
+			return nil, fmt.Errorf("VNI %q is neither a number from 0 to %d nor %q", word, maxVNI, anyVNI)
+		}
+		ids = append(ids, uint32(n))
+	}
+	return VNIsOf(ids...), nil
+}
+
+// Any reports whether the set stands for every id.
+func (v VNIs) Any() bool { return len(v) == 0 }
+
+// Has reports whether id is in the set.
+func (v VNIs) Has(id uint32) bool {
+	_, found := slices.BinarySearch(v, id)
+	return found || v.Any()
+}
+
+// String is the set as [ParseVNIs] reads it.
+func (v VNIs) String() string {
+	if v.Any() {
+		return anyVNI
+	}
+	words := make([]string, len(v))
+	for i, id := range v {
+		words[i] = strconv.FormatUint(uint64(id), 10)
+	}
+	return strings.Join(words, ",")
+}
