@@ -8,9 +8,9 @@ import (
 
 	"netmirror/decap"
 	"netmirror/defrag"
+	"netmirror/source"
 	"netmirror/stack"
 	"netmirror/status"
-	"netmirror/tap"
 )
 
 // counts are what the capture loops count themselves.
@@ -27,7 +27,7 @@ func (p *pipeline) stackStats() (sum stack.Stats) {
 	return sum
 }
 
-func (p *pipeline) ringStats() (sum tap.Stats) {
+func (p *pipeline) ringStats() (sum source.Stats) {
 	for _, w := range p.workers {
 		sum.Add(w.ring.Stats())
 	}
@@ -43,12 +43,7 @@ func (p *pipeline) snapshot() status.Snapshot {
 	for r := range s.Decap {
 		s.Decap[r] = p.counts.reasons[r].Load()
 	}
-	for _, w := range p.workers {
-		waiting, blocks := w.ring.Backlog()
-		s.RingWaiting += waiting
-		s.RingBlocks += blocks
-		s.LinkDown = s.LinkDown || w.ring.LinkDown()
-	}
+	s.RingWaiting, s.RingBlocks, s.LinkDown = s.Ring.Waiting, s.Ring.Room, s.Ring.LinkDown
 	return s
 }
 

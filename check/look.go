@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"netmirror/decap"
+	"netmirror/source"
 	"netmirror/tap"
 )
 
@@ -49,25 +50,25 @@ func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, 
 	return s, err
 }
 
-// watch takes the ring's packets in until the time is over, or ctx.
-func watch(ctx context.Context, ring *tap.Ring, c Config) (*seen, error) {
-	timer := time.AfterFunc(c.Time, ring.Stop)
+// watch takes the packets of a source of Ethernet frames in until the time is over, or ctx.
+func watch(ctx context.Context, from source.Source, c Config) (*seen, error) {
+	timer := time.AfterFunc(c.Time, from.Stop)
 	defer timer.Stop()
-	unhook := context.AfterFunc(ctx, ring.Stop)
+	unhook := context.AfterFunc(ctx, from.Stop)
 	defer unhook()
 	s := newSeen(c)
 	start := time.Now()
 	var err error
 	for err == nil {
 		var frames [][]byte
-		frames, err = ring.Next()
+		frames, err = from.Next()
 		s.flows.now = time.Since(start)
 		for _, frame := range frames {
 			s.add(frame)
 		}
 	}
 	s.took = time.Since(start)
-	s.capture = ring.Stats()
+	s.capture = from.Stats()
 	s.flows.fold()
 	if errors.Is(err, io.EOF) {
 		err = nil
@@ -88,7 +89,7 @@ type seen struct {
 	vnis     *top[uint32, network]
 	flows    *flows
 	services *top[serviceID, service]
-	capture  tap.Stats
+	capture  source.Stats
 	beside   map[place]uint64
 }
 

@@ -14,8 +14,8 @@ import (
 	"netmirror/bridge"
 	"netmirror/decap"
 	"netmirror/defrag"
+	"netmirror/source"
 	"netmirror/stack"
-	"netmirror/tap"
 )
 
 // Snapshot is every figure of netmirror at one moment, all workers together.
@@ -26,7 +26,7 @@ type Snapshot struct {
 	Decap  [decap.NumReasons]uint64 // of them, those that went no further, by reason; OK is 0
 
 	Inner       defrag.Stats // of the mirrored packets' fragments, which were packets handed over
-	Ring        tap.Stats
+	Ring        source.Stats
 	RingWaiting int // blocks of the ring that wait for netmirror, or are being read
 	RingBlocks  int // blocks that there are
 

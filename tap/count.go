@@ -11,7 +11,10 @@ func (r *Ring) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.readKernel()
-	return r.stats
+	s := r.stats
+	s.Waiting, s.Room = r.backlog()
+	s.LinkDown = r.LinkDown()
+	return s
 }
 
 // captured is how many packets the kernel has put into the ring.

@@ -11,11 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/defrag"
+	"netmirror/source"
 )
 
 // handover is how much later than asked for the kernel may close a block: older ones
 // count in jiffies, mostly of 4 ms.
 const handover = 8 * time.Millisecond
+
+var _ source.Source = (*Ring)(nil)
 
 // Ring is a running capture. One goroutine calls Next; Stop and Stats may be
 // called from any.
@@ -128,6 +131,12 @@ func (r *Ring) Close() error {
 	return errors.Join(errs...)
 }
 
+// Start is Ethernet.
+func (r *Ring) Start() source.Start { return source.Ethernet }
+
+// Clock is the host's: the kernel stamps packets with it.
+func (r *Ring) Clock() source.Clock { return source.Wall }
+
 // BatchTime is when the first packet of the batch that Next returned last was
 // captured, by the kernel's wall clock. It is called by the goroutine of Next.
 func (r *Ring) BatchTime() time.Time { return r.batchTime }
@@ -144,6 +153,11 @@ func (r *Ring) More() bool {
 func (r *Ring) Backlog() (waiting, blocks int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.backlog()
+}
+
+// backlog is Backlog. r.mu is held.
+func (r *Ring) backlog() (waiting, blocks int) {
 	if r.closed {
 		return 0, 0
 	}

@@ -1,0 +1,73 @@
+// Package source says what the pipeline asks of whatever frames come from: the
+// kernel's ring, a socket, a capture file. It opens and reads nothing itself.
+package source
+
+import "time"
+
+// Source is where frames come from. One goroutine calls Next, and between two calls of
+// it Start, BatchTime and More; the other methods may be called from any.
+type Source interface {
+	// Next waits for frames and returns a batch of them, at least one, in the order
+	// in which they came. The frames, which may be written to, and the slice are
+	// valid until the next call of Next or Close.
+	//
+	// The error is io.EOF when the source was stopped, or has come to its end, and
+	// all that came before has been returned.
+	Next() ([][]byte, error)
+	// Start is what every frame of the batch begins with.
+	Start() Start
+	// BatchTime is when the first frame of the batch arrived, by the source's clock.
+	BatchTime() time.Time
+	// More reports whether another batch is waiting already.
+	More() bool
+
+	// Clock is the clock that the source's times are read from.
+	Clock() Clock
+	// CaughtUp is the time before which everything that arrived has been returned by
+	// Next, and was done with when Next was called again. now is the time.
+	CaughtUp(now time.Time) time.Time
+	// Stats gives the counters; after Close those of its moment.
+	Stats() Stats
+	// Stop has Next, which it wakes, return io.EOF after the last frame that has
+	// arrived. Sources that share what arrives stop together.
+	Stop()
+	// Close ends the source at once and frees what it holds. It must not be called
+	// while Next runs or a frame is in use. Further calls do nothing.
+	Close() error
+}
+
+// Start is the header that a frame begins with.
+type Start uint8
+
+const (
+	// Ethernet: a frame as a packet socket gives it, VLAN tags in band or stripped.
+	Ethernet Start = iota
+	// IP: an IPv4 or IPv6 header, which its first four bits tell.
+	IP
+	// VXLAN: a VXLAN header (RFC 7348, section 5), the payload of a UDP datagram.
+	VXLAN
+)
+
+// String is the header's name.
+func (s Start) String() string {
+	switch s {
+	case Ethernet:
+		return "Ethernet"
+	case IP:
+		return "IP"
+	case VXLAN:
+		return "VXLAN"
+	}
+	return "unknown"
+}
+
+// Clock tells what passes time for a source.
+type Clock uint8
+
+const (
+	// Wall: the host's clock. What is late is late for good.
+	Wall Clock = iota
+	// Stamps: nothing but the times of the frames. They are read as fast as they can
+	// be, and between two batches no more time has passed than they say.
+	Stamps
+)
