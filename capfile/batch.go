@@ -1,6 +1,9 @@
 package capfile
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 const (
 	batchFrames = 64
@@ -10,6 +13,9 @@ const (
 	// clock: packets of several interfaces or cores are written a little out of order.
 	maxBackstep = time.Second
 )
+
+// latest is the last time of which Unix nanoseconds fit into 64 bits.
+var latest = time.Unix(0, math.MaxInt64)
 
 // Batch is packets that were captured within a millisecond, 64 at most.
 type Batch struct {
@@ -86,7 +92,9 @@ func (b *Batcher) fits(batch *Batch) bool {
 
 // forward is the file's time made one that does not go back.
 func (b *Batcher) forward(at time.Time) time.Time {
-	at = at.Add(b.shift)
+	if at = at.Add(b.shift); at.After(latest) {
+		at = latest
+	}
 	if back := b.last.Sub(at); back > 0 && !b.last.IsZero() {
 		if back > maxBackstep {
 			b.shift += back

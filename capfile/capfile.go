@@ -33,8 +33,8 @@ const (
 
 // Packet is one packet of a capture file.
 type Packet struct {
-	// Time is when it was captured. A pcapng block without a time has that of the
-	// packet before it in the file.
+	// Time is when it was captured, from 1970 to 2242. A pcapng block without a time has
+	// that of the packet before it in the file.
 	Time time.Time
 	// Data begins with an Ethernet header, whatever the capture's link layer is;
 	// where that has no MAC addresses, the 12 bytes mean nothing. Data is valid

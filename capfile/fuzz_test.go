@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // FuzzRead reads anything: what comes out is within bounds, times of batches do not go
@@ -32,6 +33,9 @@ func FuzzRead(f *testing.F) {
 			}
 			if batch.Time.Before(before.Time) {
 				t.Fatalf("time goes back from %v to %v", before.Time, batch.Time)
+			}
+			if n := batch.Time.UnixNano(); !time.Unix(0, n).Equal(batch.Time) || n < 0 {
+				t.Fatalf("%v does not fit into 64 bits of nanoseconds", batch.Time)
 			}
 			before.Time = batch.Time
 			for i, frame := range batch.Frames {

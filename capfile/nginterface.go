@@ -3,7 +3,6 @@ package capfile
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"math/bits"
 	"time"
 )
@@ -118,10 +117,15 @@ func unitsPerSecond(resolution byte) uint64 {
 	return units
 }
 
+// maxSeconds is the latest time that a packet may have, in the year 2242: what is later
+// or before 1970 is no time, and nanoseconds would not fit into 64 bits.
+const maxSeconds = 1 << 33
+
 // time is that of a packet, in the interface's units.
 func (i *ngInterface) time(units uint64) time.Time {
-	seconds := units / i.second
+	seconds := int64(min(units/i.second, maxSeconds))
 	hi, lo := bits.Mul64(units%i.second, uint64(time.Second))
 	nanoseconds, _ := bits.Div64(hi, lo, i.second)
-	return time.Unix(int64(min(seconds, math.MaxInt64))+i.offset, int64(nanoseconds))
+	offset := min(max(i.offset, -maxSeconds), maxSeconds)
+	return time.Unix(min(max(seconds+offset, 0), maxSeconds), int64(nanoseconds))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Block types of pcapng (draft-ietf-opsawg-pcapng, section 11.1). All others are
@@ -33,7 +34,7 @@ type pcapng struct {
 	r      *bufio.Reader
 	order  binary.ByteOrder // of the section
 	ifaces []ngInterface    // of the section
-	last   Packet           // whose time a packet without one gets
+	last   time.Time        // of a packet, which one without a time gets
 	stats  *counters
 	buf    buffer
 	body   []byte // of a block that has no packet
@@ -42,7 +43,7 @@ type pcapng struct {
 
 // newPcapng makes a reader of a file that begins with a section header.
 func newPcapng(r *bufio.Reader, stats *counters) *pcapng {
-	return &pcapng{r: r, order: binary.LittleEndian, stats: stats}
+	return &pcapng{r: r, order: binary.LittleEndian, last: time.Unix(0, 0), stats: stats}
 }
 
 func (f *pcapng) next(p *Packet) error {
@@ -66,7 +67,7 @@ func (f *pcapng) next(p *Packet) error {
 			return within(err)
 		}
 		if found {
-			f.last.Time = p.Time
+			f.last = p.Time
 			return nil
 		}
 	}
@@ -169,7 +170,7 @@ func (f *pcapng) simple(body int64, p *Packet) (bool, error) {
 	if i.snaplen > 0 {
 		captured = min(captured, int64(i.snaplen))
 	}
-	p.Time = f.last.Time
+	p.Time = f.last
 	return f.data(i, body-fixed, captured, int(length), p)
 }
 
