@@ -28,7 +28,9 @@ type options struct {
 	Reporting reportOptions    `group:"Reporting"`
 	Run       runOptions       `group:"Running"`
 
-	checking *checkOptions // the check command's, where that was called
+	checking  *checkOptions  // the check command's, where that was called
+	replaying *replayOptions // the replay command's, where that was called
+	files     []string       // that it is to play
 }
 
 // checkOptions are the flags that the check command has of its own.
