@@ -17,7 +17,6 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"netmirror/check"
 	"netmirror/machine"
 	"netmirror/output"
 	"netmirror/pipeline"
@@ -53,7 +52,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case o.replaying != nil:
 		exit, err = play(ctx, o, os.Stdin, stdout, stderr)
 	case o.checking != nil:
-		ok, err = check.Run(ctx, o.checkConfig(args[0]), stdout)
+		ok, err = o.runCheck(ctx, args[0], stdout)
 	default:
 		err = mirror(ctx, o, stderr)
 	}

@@ -36,6 +36,7 @@ type options struct {
 // checkOptions are the flags that the check command has of its own.
 type checkOptions struct {
 	Time time.Duration `long:"time" value-name:"TIME" default:"10s" description:"how long to look at the mirror's packets"`
+	Read []string      `long:"read" value-name:"FILE" description:"look at a capture file to its end, - for standard input, in place of an interface; may be given more than once"`
 }
 
 type captureOptions struct {

@@ -1,18 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math"
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
 	"time"
 
 	"netmirror/capfile"
+	"netmirror/check"
 	"netmirror/machine"
 	"netmirror/output"
 	"netmirror/pipeline"
@@ -145,13 +148,38 @@ func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Fig
 }
 
 // mirrorPort is --vxlan-port where somebody has set it, else 0.
-func (r *playing) mirrorPort() uint16 {
-	for _, s := range r.settings {
+func (o *options) mirrorPort() uint16 {
+	for _, s := range o.settings() {
 		if s.Flag == "vxlan-port" && s.Default {
 			return 0
 		}
 	}
-	return uint16(r.Capture.VXLANPort)
+	return uint16(o.Capture.VXLANPort)
+}
+
+// runCheck looks at an interface or, with --read, at capture files.
+func (o *options) runCheck(ctx context.Context, program string, stdout io.Writer) (ok bool, err error) {
+	c := o.checkConfig(program)
+	if len(o.checking.Read) == 0 {
+		return check.Run(ctx, c, stdout)
+	}
+	src, err := replay.Open(replay.Config{Paths: o.checking.Read, Stdin: os.Stdin, Port: c.Port, UDPPort: o.mirrorPort(), VNIs: c.VNIs})
+	if err != nil {
+		return false, err
+	}
+	defer src.Close()
+	kind := src.Kind()
+	c.Capture = &check.Capture{Source: src, Plain: !kind.Mirror, Files: o.checking.Read}
+	if kind.Mirror {
+		c.VXLANPort = cmp.Or(kind.UDPPort, c.VXLANPort)
+	} else {
+		c.VNIs = []uint32{0}
+	}
+	ok, err = check.Run(ctx, c, stdout)
+	if fault := src.Fault(); fault != nil {
+		fmt.Fprintln(stdout, "note ", fault)
+	}
+	return ok, err
 }
 
 // config is the pipeline's for files of a kind.

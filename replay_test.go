@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -54,5 +56,33 @@ func TestWrongReplayCalls(t *testing.T) {
 		if _, err := parse(t, nil, tc.args...); err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want one line with %q", tc.name, err, tc.want)
 		}
+	}
+}
+
+// A look at a file says what is in it and how to play it.
+func TestCheckOfAFile(t *testing.T) {
+	for _, tc := range []struct {
+		name, file string
+		args       []string
+		status     int
+		want       []string
+	}{
+		{"a host's packets", "capfile/testdata/micro.pcap", nil, 0,
+			[]string{"a host's packets", "4 packets of clients in 1 connection", "HTTP/1", "netmirror replay --port 80 --to HOST:PORT capfile/testdata/micro.pcap\n"}},
+		{"another port", "capfile/testdata/micro.pcap", []string{"--port=81"}, 1, []string{"FAULT", "80"}},
+		{"a file that was cut off", "capfile/testdata/half.pcap", nil, 0, []string{"2 packets", "ends in the middle of a packet"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			status := run(t.Context(), append([]string{"netmirror", "check", "--read", tc.file}, tc.args...), os.Getenv, &out, &errs)
+			if status != tc.status {
+				t.Errorf("exit status %d, want %d", status, tc.status)
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("no %q in\n%s%s", want, &out, &errs)
+				}
+			}
+		})
 	}
 }

@@ -37,7 +37,7 @@ type detector struct {
 	kind  Kind
 }
 
-// newDetector makes a detector for a service's packets. udpPort is the only port that
+// newDetector makes a detector for a service's packets; port 0: any service's. udpPort is the only port that
 // its mirror may come to; 0: a usual one.
 func newDetector(port, udpPort uint16) *detector {
 	d := &detector{port: port, ports: mirrorPorts, vnis: make(map[uint32]bool)}
@@ -76,7 +76,7 @@ func (d *detector) service(frame []byte) bool {
 		return false
 	}
 	ports := p.IP[p.TCP:]
-	return binary.BigEndian.Uint16(ports) == d.port || binary.BigEndian.Uint16(ports[2:]) == d.port
+	return d.port == 0 || binary.BigEndian.Uint16(ports) == d.port || binary.BigEndian.Uint16(ports[2:]) == d.port
 }
 
 // sure says that more packets would hardly change the result.

@@ -32,7 +32,7 @@ type Config struct {
 	// Speed is how many times as fast as they were captured packets are given; 0: as
 	// fast as they can be forwarded.
 	Speed float64
-	// Port is the service's TCP port, UDPPort its mirror's; 0: a usual one.
+	// Port is the service's TCP port; 0: any. UDPPort is its mirror's; 0: a usual one.
 	Port, UDPPort uint16
 	// VNIs: the files hold a mirror's packets, of these networks. If there are none,
 	// what they hold is found out.
