@@ -110,7 +110,7 @@ type playing struct {
 // pass plays the files once, with stages of its own: what is open at the end of the
 // files has nothing to do with the same connections in the next pass.
 func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Figures, err error) {
-	src, err := replay.Open(replay.Config{
+	src, err := replay.Open(ctx, replay.Config{
 		Paths: r.files, Stdin: stdin, Speed: float64(r.replaying.Speed),
 		Port: uint16(r.Selection.Port), UDPPort: r.mirrorPort(), VNIs: r.vnis(),
 	})
@@ -163,7 +163,7 @@ func (o *options) runCheck(ctx context.Context, program string, stdout io.Writer
 	if len(o.checking.Read) == 0 {
 		return check.Run(ctx, c, stdout)
 	}
-	src, err := replay.Open(replay.Config{Paths: o.checking.Read, Stdin: os.Stdin, Port: c.Port, UDPPort: o.mirrorPort(), VNIs: c.VNIs})
+	src, err := replay.Open(ctx, replay.Config{Paths: o.checking.Read, Stdin: os.Stdin, Port: c.Port, UDPPort: o.mirrorPort(), VNIs: c.VNIs})
 	if err != nil {
 		return false, err
 	}

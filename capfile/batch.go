@@ -17,7 +17,8 @@ const (
 // latest is the last time of which Unix nanoseconds fit into 64 bits.
 var latest = time.Unix(0, math.MaxInt64)
 
-// Batch is packets that were captured within a millisecond, 64 at most.
+// Batch is packets that were captured within a millisecond, 64 at most. A packet does not
+// wait for others that a pipe may bring later.
 type Batch struct {
 	// Time is that of the first. It never goes back from batch to batch: a packet
 	// that was captured before the one in front of it counts as captured with it,
@@ -50,7 +51,7 @@ func NewBatcher(r *Reader) *Batcher { return &Batcher{r: r} }
 func (b *Batcher) Read(batch *Batch) error {
 	batch.Frames, batch.Lengths = batch.Frames[:0], batch.Lengths[:0]
 	b.memory = b.memory[:0]
-	for b.fetch() && b.fits(batch) {
+	for (len(batch.Frames) == 0 || b.more || b.r.Ready()) && b.fetch() && b.fits(batch) {
 		if len(batch.Frames) == 0 {
 			batch.Time = b.at
 		}

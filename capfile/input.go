@@ -25,8 +25,9 @@ type input struct {
 	format
 	file  io.Closer
 	plain io.Closer // the decompressor; nil: none
-	whole bool      // its size is known, and it can be opened again
-	size  int64     // bytes
+	bytes *bufio.Reader
+	whole bool  // its size is known, and it can be opened again
+	size  int64 // bytes
 }
 
 // counters are what a format counts, while others may look.
@@ -70,6 +71,7 @@ func (in *input) begin(raw io.Reader, stats *counters) error {
 	if err != nil {
 		return err
 	}
+	in.bytes = plain
 	magic, err := plain.Peek(4)
 	if len(magic) == 0 && err == io.EOF {
 		return fmt.Errorf("%w: it is empty", ErrFormat)

@@ -164,6 +164,21 @@ func TestBatchOfLargePackets(t *testing.T) {
 	}
 }
 
+// A packet out of a pipe does not wait for the next.
+func TestBatchOfAPipe(t *testing.T) {
+	in, out := io.Pipe()
+	defer out.Close()
+	go out.Write(pcapOf(record{0, "a"}, record{0, "b"}))
+	r, err := Open([]string{Stdin}, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var batch Batch
+	if err := NewBatcher(r).Read(&batch); err != nil || len(batch.Frames) != 2 {
+		t.Errorf("%d frames, %v", len(batch.Frames), err)
+	}
+}
+
 func TestPacer(t *testing.T) {
 	for _, c := range []struct {
 		speed float64

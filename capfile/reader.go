@@ -120,6 +120,10 @@ func (r *Reader) Next(p *Packet) error {
 	return nil
 }
 
+// Ready says that Next has something to read from, and will hardly have to wait for
+// it: a pipe may bring the next packet much later.
+func (r *Reader) Ready() bool { return r.given == nil || r.given.in.bytes.Buffered() > 0 }
+
 // advance reads the packet behind the one that was given last, whose memory it takes.
 func (r *Reader) advance() {
 	m := r.given

@@ -79,10 +79,21 @@ func (d *detector) service(frame []byte) bool {
 	return d.port == 0 || binary.BigEndian.Uint16(ports) == d.port || binary.BigEndian.Uint16(ports[2:]) == d.port
 }
 
-// sure says that more packets would hardly change the result.
+// sure says that more packets would hardly change the result. Those of a pipe may take
+// their time.
 func (d *detector) sure() bool {
-	const enough = 200
-	return d.kind.Mirrored+d.kind.Plain >= enough
+	const few, enough = 20, 200
+	of := d.kind.Mirrored + d.kind.Plain
+	return of >= enough || of >= few && (d.kind.Mirrored == 0 || d.kind.Plain == 0)
+}
+
+// other says whether a frame is of the service in a network that is not among k's.
+func (d *detector) other(frame []byte, k *Kind) bool {
+	vni, inside, r := decap.Outer(frame, k.UDPPort)
+	if r != decap.OK || slices.Contains(k.VNIs, vni) {
+		return false
+	}
+	return d.service(inside)
 }
 
 // result is what most of the service's packets are: a mirror's collector has packets

@@ -23,6 +23,8 @@ func (s *Source) Figures(p *status.Snapshot, service string, began time.Time) Fi
 		Took: p.Time.Sub(began), Faults: s.faults(), Cut: s.stopped.Err() != nil,
 		Lost: append(notHeld(p, files), notForwarded(p)...),
 	}
+	f.Lost = append(f.Lost, Loss{Whose: OfReplay, Count: s.Unknown(),
+		Text: "packets are of networks that the first packets do not show: give each network with --vni"})
 	if !from.IsZero() {
 		f.Span = to.Sub(from)
 	}

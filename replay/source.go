@@ -4,9 +4,11 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +47,7 @@ type Source struct {
 	reader   *capfile.Reader
 	batches  *capfile.Batcher
 	ahead    []ahead // batches that were looked at, and are to be given first
+	detector *detector
 	kind     Kind
 	pacer    capfile.Pacer
 	throttle throttle
@@ -59,6 +62,7 @@ type Source struct {
 	at       atomic.Int64 // when the last batch was captured, Unix nanoseconds
 	caughtUp atomic.Int64 // what was captured before has been given and is done with
 	ended    atomic.Bool
+	unknown  atomic.Uint64 // packets of the service, of networks that the first packets did not show
 
 	mu     sync.Mutex // guards the fields below
 	stats  source.Stats
@@ -76,15 +80,23 @@ type ahead struct {
 
 var _ source.Source = (*Source)(nil)
 
-// Open opens the files and looks at their first packets.
-func Open(c Config) (*Source, error) {
-	r, err := capfile.Open(c.Paths, c.Stdin)
-	if err != nil {
-		return nil, err
-	}
-	s := &Source{cfg: c, reader: r, batches: capfile.NewBatcher(r), pacer: capfile.Pacer{Speed: c.Speed}}
+// Open opens the files and looks at their first packets. When ctx ends meanwhile, its
+// error is returned.
+func Open(ctx context.Context, c Config) (*Source, error) {
+	s := &Source{cfg: c, detector: newDetector(c.Port, c.UDPPort), pacer: capfile.Pacer{Speed: c.Speed}}
 	s.stopped, s.stop = context.WithCancel(context.Background())
-	if err := s.look(); err != nil {
+	defer context.AfterFunc(ctx, s.Stop)()
+	if slices.Contains(c.Paths, capfile.Stdin) {
+		c.Stdin = s.interruptible(c.Stdin)
+	}
+	var err error
+	if s.reader, err = capfile.Open(c.Paths, c.Stdin); err != nil {
+		s.Stop()
+		return nil, cmp.Or(ctx.Err(), err)
+	}
+	s.batches = capfile.NewBatcher(s.reader)
+	s.look()
+	if err := ctx.Err(); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -94,13 +106,26 @@ func Open(c Config) (*Source, error) {
 	return s, nil
 }
 
+// interruptible is stdin, of which a read ends when the source is stopped. Nothing
+// else can end a read of a pipe that somebody else has opened: it is left to a
+// goroutine, which ends with it.
+func (s *Source) interruptible(stdin io.Reader) io.Reader {
+	r, w := io.Pipe()
+	context.AfterFunc(s.stopped, func() { w.CloseWithError(context.Canceled) })
+	go func() {
+		_, err := io.Copy(w, stdin)
+		w.CloseWithError(err) // nil is io.EOF
+	}()
+	return r
+}
+
 // look reads the first packets, which Next then gives, to find out what they are.
-func (s *Source) look() error {
+func (s *Source) look() {
 	if len(s.cfg.VNIs) > 0 {
 		s.kind = Kind{Mirror: true, UDPPort: s.cfg.UDPPort, VNIs: s.cfg.VNIs}
-		return nil
+		return
 	}
-	d := newDetector(s.cfg.Port, s.cfg.UDPPort)
+	d := s.detector
 	for bytes := 0; d.kind.Packets < lookPackets && bytes < lookBytes && !d.sure(); {
 		err := s.batches.Read(&s.batch)
 		if err != nil {
@@ -115,7 +140,6 @@ func (s *Source) look() error {
 		s.ahead = append(s.ahead, copied)
 	}
 	s.kind = d.result()
-	return nil
 }
 
 // cut is how many packets of the batch the snapshot length has cut.
@@ -179,8 +203,12 @@ func (s *Source) whole(frames [][]byte) [][]byte {
 	s.outer.Begin()
 	s.frames = s.frames[:0]
 	for _, frame := range frames {
-		if frame = s.outer.Frame(frame); frame != nil {
-			s.frames = append(s.frames, frame)
+		if frame = s.outer.Frame(frame); frame == nil {
+			continue
+		}
+		s.frames = append(s.frames, frame)
+		if len(s.cfg.VNIs) == 0 && s.detector.other(frame, &s.kind) {
+			s.unknown.Add(1)
 		}
 	}
 	return s.frames
@@ -265,6 +293,10 @@ func (s *Source) Fault() error {
 	defer s.mu.Unlock()
 	return s.fault
 }
+
+// Unknown is how many packets are of the service in networks that are not among those
+// of Kind, because the first packets did not show them.
+func (s *Source) Unknown() uint64 { return s.unknown.Load() }
 
 // Span is from when to when the packets were captured that Next has given.
 func (s *Source) Span() (from, to time.Time) {

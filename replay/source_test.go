@@ -37,7 +37,7 @@ func TestWhatACaptureHolds(t *testing.T) {
 		{"nothing of the service", few(other), 0, false, 0, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, err := Open(Config{Paths: []string{capture(t, time.Millisecond, c.frames...)}, Port: 8080, UDPPort: c.port})
+			s, err := Open(t.Context(), Config{Paths: []string{capture(t, time.Millisecond, c.frames...)}, Port: 8080, UDPPort: c.port})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +81,7 @@ func TestNothingIsLostByLooking(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(Config{Paths: []string{"-"}, Stdin: bytes.NewReader(file), Port: 8080})
+	s, err := Open(t.Context(), Config{Paths: []string{"-"}, Stdin: bytes.NewReader(file), Port: 8080})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,9 +98,53 @@ func TestNothingIsLostByLooking(t *testing.T) {
 	}
 }
 
+// A network that the first packets do not show is not played, and told of.
+func TestUnknownNetworks(t *testing.T) {
+	request := plainFrame(t, 8080, "GET / HTTP/1.1\r\n\r\n")
+	all := slices.Repeat([][]byte{mirrored(t, 1, 4789, request)}, 2000)
+	all = append(all, mirrored(t, 2, 4789, request), mirrored(t, 3, 4789, plainFrame(t, 443, "x")))
+	s, err := Open(t.Context(), Config{Paths: []string{capture(t, 100*time.Microsecond, all...)}, Port: 8080})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	frames(t, s)
+	if n := s.Unknown(); n != 1 {
+		t.Errorf("%d packets of networks that were not shown, want 1", n)
+	}
+}
+
+// A pipe that brings nothing holds nobody who wants to end.
+func TestSilentPipe(t *testing.T) {
+	r, w := io.Pipe()
+	defer w.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go cancel()
+	if _, err := Open(ctx, Config{Paths: []string{"-"}, Stdin: r, Port: 8080}); !errors.Is(err, context.Canceled) {
+		t.Errorf("opened: %v", err)
+	}
+	file, err := os.ReadFile(capture(t, time.Millisecond, slices.Repeat([][]byte{plainFrame(t, 8080, "a")}, 20)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w = io.Pipe()
+	defer w.Close()
+	go w.Write(file)
+	s, err := Open(t.Context(), Config{Paths: []string{"-"}, Stdin: r, Port: 8080})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	time.AfterFunc(time.Millisecond, s.Stop)
+	frames(t, s)
+	if s.Fault() != nil {
+		t.Errorf("stopped: %v", s.Fault())
+	}
+}
+
 // A batch is done with when the next one is asked for.
 func TestCaughtUp(t *testing.T) {
-	s, err := Open(Config{Paths: []string{capture(t, time.Second, plainFrame(t, 8080, "a"), plainFrame(t, 8080, "b"))}, Port: 8080})
+	s, err := Open(t.Context(), Config{Paths: []string{capture(t, time.Second, plainFrame(t, 8080, "a"), plainFrame(t, 8080, "b"))}, Port: 8080})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +168,7 @@ func TestFaultIsToldAtTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(Config{Paths: []string{"-"}, Stdin: bytes.NewReader(file[:len(file)-1]), Port: 8080})
+	s, err := Open(t.Context(), Config{Paths: []string{"-"}, Stdin: bytes.NewReader(file[:len(file)-1]), Port: 8080})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +183,7 @@ func TestFaultIsToldAtTheEnd(t *testing.T) {
 
 // Stop ends a wait for what is due in years.
 func TestStop(t *testing.T) {
-	s, err := Open(Config{Paths: []string{capture(t, 1000*time.Hour, plainFrame(t, 8080, "a"), plainFrame(t, 8080, "b"))}, Port: 8080, Speed: 1})
+	s, err := Open(t.Context(), Config{Paths: []string{capture(t, 1000*time.Hour, plainFrame(t, 8080, "a"), plainFrame(t, 8080, "b"))}, Port: 8080, Speed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +209,7 @@ func TestOuterFragments(t *testing.T) {
 		return f
 	}
 	path := capture(t, time.Microsecond, fragment(cut, len(data)-cut, 0), fragment(0, cut, 0x20))
-	s, err := Open(Config{Paths: []string{path}, Port: 8080, VNIs: []uint32{42}})
+	s, err := Open(t.Context(), Config{Paths: []string{path}, Port: 8080, VNIs: []uint32{42}})
 	if err != nil {
 		t.Fatal(err)
 	}
