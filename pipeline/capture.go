@@ -19,6 +19,7 @@ import (
 // gets anything any more.
 func (p *Pipeline) captureAll() error {
 	defer func() {
+		p.outer.flush()
 		p.parts.flush()
 		for _, st := range p.stacks {
 			st.Shutdown()
@@ -54,9 +55,15 @@ func (p *Pipeline) capture(src source.Source) error {
 		if start := src.Start(); start != source.Ethernet {
 			return fmt.Errorf("pipeline: frames that begin with a header of %v cannot be decoded", start)
 		}
+		at, stamped := p.clock.follow(src)
 		bytes := p.sort(frames, &c)
 		now := time.Now()
-		age := p.inject(&c, src, now)
+		age := time.Duration(0)
+		if stamped {
+			p.injectAsOf(&c, at)
+		} else {
+			age = p.inject(&c, src, now)
+		}
 		p.cores.batch(&c.load, bytes, age, src.More(), now)
 	}
 }
@@ -106,11 +113,28 @@ func (p *Pipeline) inject(c *loop, src source.Source, now time.Time) (age time.D
 	return age
 }
 
+// injectAsOf gives the batch at hand to the stacks, for which no time passes but that
+// of the frames' stamps.
+func (p *Pipeline) injectAsOf(c *loop, at time.Time) {
+	for _, st := range p.stacks {
+		st.Advance(at)
+	}
+	for i, batch := range c.batches {
+		p.stacks[i].InjectAt(batch, at)
+	}
+}
+
 // decode takes the encapsulation off a frame and, where a datagram becomes whole by
 // it, joins that in memory, which is appended to. It is false where there is no
 // packet to go on with: why is counted.
 func (p *Pipeline) decode(frame []byte, packet *decap.Packet, memory *[]byte) bool {
 	reason := p.read(frame, packet)
+	if reason == decap.OuterFragment {
+		if frame = p.outer.joinFrame(frame, memory); frame == nil {
+			return false
+		}
+		reason = p.decoder.Decode(frame, packet)
+	}
 	if reason == decap.InnerFragment {
 		if !p.parts.join(packet, memory) {
 			return false

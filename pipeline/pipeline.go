@@ -15,7 +15,8 @@ import (
 type Pipeline struct {
 	cfg     Config
 	decoder *decap.Decoder
-	parts   *fragments
+	outer   *fragments     // of the mirror's packets
+	parts   *fragments     // of the mirrored packets
 	stacks  []*stack.Stack // one for each worker; nothing is shared between two at packet rate
 	paths   *stack.Paths
 	bridge  *bridge.Bridge                  // of the service
@@ -33,7 +34,7 @@ func New(c Config) (*Pipeline, error) {
 	}
 	service := &c.Services[0]
 	p := &Pipeline{cfg: c, cores: newProcessors(c.AllCores, c.SourceWait), memory: memory{total: c.TotalBytes}}
-	p.parts = newFragments(p.clock.now)
+	p.outer, p.parts = newFragments(protoUDP, p.clock.now), newFragments(protoTCP, p.clock.now)
 	var err error
 	if p.decoder, err = decap.New(decap.Config{UDPPort: c.UDPPort, VNIs: service.VNIs, Port: service.Port}); err != nil {
 		return nil, err
@@ -67,7 +68,7 @@ func (p *Pipeline) Close() error {
 
 // caughtUp is the time before which all that was captured is in the stacks.
 func (p *Pipeline) caughtUp() time.Time {
-	now := time.Now()
+	now := p.clock.now()
 	up := now
 	for _, src := range p.all() {
 		if at := src.CaughtUp(now); at.Before(up) {

@@ -43,7 +43,12 @@ func (s *Stack) serve() {
 		}
 		s.mu.Lock()
 		s.now = s.cfg.Now()
-		s.service()
+		if s.stepped() { // no time has passed
+			s.collect()
+			s.pumpDirty()
+		} else {
+			s.service()
+		}
 		next := s.nextLook()
 		if s.stopping && s.nflows == 0 {
 			s.accepted.close()
@@ -69,6 +74,7 @@ func (s *Stack) nextLook() time.Duration {
 func (s *Stack) service() {
 	s.caughtUp = time.Time{}
 	s.collect()
+	s.shareMemory()
 	for i := len(s.active) - 1; i >= 0; i-- {
 		if i < len(s.active) { // ending one flow can take others off the list
 			s.age(s.active[i])

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"netmirror/budget"
 )
 
 // Config says which connections to rebuild and what they may cost. The zero
@@ -33,6 +35,10 @@ type Config struct {
 	// quarter of it is left in any case. The flows that hold most are reset.
 	TotalBytes    int
 	ReceiveBuffer int
+	// Budget, where it is not nil, is the memory of all flows of several stacks
+	// together, in place of TotalBytes: the flows that hold most, of whichever stack,
+	// are reset. TotalBytes then is only what strays may take an eighth of.
+	Budget *budget.Shared
 
 	// Midstream says where a stream may begin but at a SYN.
 	Midstream Midstream
@@ -64,7 +70,7 @@ type Config struct {
 	Latency func(time.Duration)
 
 	Logger *slog.Logger     // nil: none
-	Now    func() time.Time // nil: time.Now
+	Now    func() time.Time // nil: time.Now; see Advance
 }
 
 func (c *Config) setDefaults() error {
@@ -108,7 +114,9 @@ type Stack struct {
 	ns  *netstack
 	box mailbox
 
-	epoch time.Time // what entries count their time from
+	wall    func() time.Time        // Config.Now
+	instant atomic.Pointer[instant] // what Advance said; nil where nobody calls it
+	epoch   time.Time               // what entries count their time from
 
 	mu      sync.Mutex // guards everything down to counters; held for a batch at the longest
 	flows   map[flowKey]*flow
@@ -121,6 +129,11 @@ type Stack struct {
 	alert   bool    // serve looks after every tick
 	dirty   []*flow // flows to pump before mu is released
 	held    int     // Σ cost of all flows
+	total   int     // bytes of the budget
+	share   *budget.Holder
+	others  others
+	weighed time.Time // when the heaviest flow was last looked for
+	asked   time.Time // when another stack was last asked to give memory up
 	// lingering are the streams whose flow has ended before all was read.
 	lingering                map[*Conn]struct{}
 	now                      time.Time
@@ -142,6 +155,7 @@ type Stack struct {
 	accepts     atomic.Bool   // gVisor's listener has something
 
 	wake     chan struct{} // holds a token when service is wanted
+	answered chan struct{} // holds a token when gVisor has done something that Advance may wait for
 	done     chan struct{} // closed by Close
 	serving  sync.WaitGroup
 	accepted acceptQueue
@@ -166,27 +180,37 @@ func New(cfg Config) (*Stack, error) {
 		flows:   make(map[flowKey]*flow),
 		clients: make(map[clientID]*flow),
 		stubs:   stubs,
+		wall:    cfg.Now,
 		epoch:   cfg.Now(),
 
 		subflows: subflows,
 
 		lingering: make(map[*Conn]struct{}),
 
-		wake: make(chan struct{}, 1),
-		done: make(chan struct{}),
+		wake:     make(chan struct{}, 1),
+		answered: make(chan struct{}, 1),
+		done:     make(chan struct{}),
 	}
+	s.cfg.Now = s.time
 	s.table.init()
 	s.accepted.init()
+	if cfg.Budget == nil {
+		cfg.Budget = budget.New(cfg.TotalBytes)
+	}
+	s.total, s.share = cfg.Budget.Total(), cfg.Budget.Join(s.signal)
 	s.box.post = func() {
+		s.note()
 		if s.eager.Load() > 0 {
 			s.signal()
 		}
 	}
 	ns, err := newNetstack(cfg.Port, cfg.ReceiveBuffer, 2*cfg.MaxFlows+2, &s.box, func() {
 		s.accepts.Store(true)
+		s.note()
 		s.signal()
 	})
 	if err != nil {
+		s.share.Leave()
 		return nil, err
 	}
 	s.ns = ns
@@ -215,6 +239,7 @@ func (s *Stack) InjectAt(batch []Segment, captured time.Time) {
 	s.mu.Lock()
 	s.now, s.captured = s.cfg.Now(), captured
 	s.collect()
+	s.shareMemory()
 	for i := range batch {
 		s.segment(&batch[i])
 	}
@@ -227,6 +252,7 @@ func (s *Stack) InjectAt(batch []Segment, captured time.Time) {
 // fails with net.ErrClosed once all streams have been handed out.
 func (s *Stack) Shutdown() {
 	s.mu.Lock()
+	s.letGo()
 	s.now = s.cfg.Now()
 	s.stopping = true
 	s.collect()
@@ -258,6 +284,9 @@ func (s *Stack) Close() error {
 		s.serving.Wait()
 		s.accepted.close()
 		s.ns.close()
+		s.mu.Lock()
+		s.share.Leave()
+		s.mu.Unlock()
 	})
 	return nil
 }
