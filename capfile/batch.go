@@ -8,7 +8,9 @@ import (
 const (
 	batchFrames = 64
 	batchBytes  = 1 << 20
-	batchTime   = time.Millisecond
+	// batchTime is short: where a client's packets and the server's answer to them come
+	// in one batch, the answer is judged before the stream has taken what it answers to.
+	batchTime = 100 * time.Microsecond
 	// maxBackstep is how far times may go back without that being a step of the
 	// clock: packets of several interfaces or cores are written a little out of order.
 	maxBackstep = time.Second
@@ -17,7 +19,7 @@ const (
 // latest is the last time of which Unix nanoseconds fit into 64 bits.
 var latest = time.Unix(0, math.MaxInt64)
 
-// Batch is packets that were captured within a millisecond, 64 at most. A packet does not
+// Batch is packets that were captured within 0.1 ms, 64 at most. A packet does not
 // wait for others that a pipe may bring later.
 type Batch struct {
 	// Time is that of the first. It never goes back from batch to batch: a packet

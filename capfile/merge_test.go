@@ -144,7 +144,7 @@ func TestBatches(t *testing.T) {
 		sizes   []int
 		times   []time.Duration
 	}{
-		{"a millisecond", []record{{0, "a"}, {0, "b"}, {1, "c"}, {9, "d"}}, []int{2, 1, 1}, []time.Duration{0, ms, 9 * ms}},
+		{"0.1 ms", []record{{0, "a"}, {0, "b"}, {1, "c"}, {9, "d"}}, []int{2, 1, 1}, []time.Duration{0, ms, 9 * ms}},
 		{"64 packets", crowd, []int{64, 6}, []time.Duration{7 * ms, 7 * ms}},
 		{"a little out of order", []record{{5, "a"}, {3, "b"}, {8, "c"}}, []int{2, 1}, []time.Duration{5 * ms, 8 * ms}},
 		{"the clock is set back", []record{{60_000, "a"}, {100, "b"}, {150, "c"}}, []int{2, 1}, []time.Duration{60_000 * ms, 60_050 * ms}},

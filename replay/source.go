@@ -14,11 +14,8 @@ import (
 	"time"
 
 	"netmirror/capfile"
-	"netmirror/defrag"
 	"netmirror/source"
 )
-
-const protoUDP = 17 // IANA protocol numbers
 
 // What is looked at to find out what the files hold.
 const (
@@ -51,13 +48,11 @@ type Source struct {
 	kind     Kind
 	pacer    capfile.Pacer
 	throttle throttle
-	outer    *defrag.Reassembler // of a mirror's packets
 
 	stopped context.Context
 	stop    context.CancelFunc
 
-	batch  capfile.Batch
-	frames [][]byte
+	batch capfile.Batch
 
 	at       atomic.Int64 // when the last batch was captured, Unix nanoseconds
 	caughtUp atomic.Int64 // what was captured before has been given and is done with
@@ -99,9 +94,6 @@ func Open(ctx context.Context, c Config) (*Source, error) {
 	if err := ctx.Err(); err != nil {
 		s.Close()
 		return nil, err
-	}
-	if s.kind.Mirror {
-		s.outer = defrag.New(defrag.Config{Protocol: protoUDP, Now: s.now})
 	}
 	return s, nil
 }
@@ -163,23 +155,31 @@ func (s *Source) Throttle(b Backlog) { s.throttle.Backlog = b }
 // whole one does: Fault has why.
 func (s *Source) Next() ([][]byte, error) {
 	s.caughtUp.Store(s.at.Load())
-	for {
-		at, frames, cut, err := s.read()
-		if err == nil {
-			err = s.pacer.Wait(s.stopped, at)
-		}
-		if err == nil {
-			err = s.throttle.wait(s.stopped, frames)
-		}
-		if err != nil {
-			s.end(err)
-			return nil, io.EOF
-		}
-		s.at.Store(at.UnixNano())
-		if frames = s.whole(frames); s.count(at, frames, cut) {
-			return frames, nil
+	at, frames, cut, err := s.read()
+	if err == nil {
+		err = s.wait(at, frames)
+	}
+	if err != nil {
+		s.end(err)
+		return nil, io.EOF
+	}
+	s.at.Store(at.UnixNano())
+	s.seek(frames)
+	s.count(at, frames, cut)
+	return frames, nil
+}
+
+// wait waits until the frames are due, and there is room for them.
+func (s *Source) wait(at time.Time, frames [][]byte) error {
+	if err := s.pacer.Wait(s.stopped, at); err != nil {
+		return err
+	}
+	if before := s.at.Load(); before != 0 && s.cfg.Speed <= 0 {
+		if err := s.throttle.pause(s.stopped, at.Sub(time.Unix(0, before))); err != nil {
+			return err
 		}
 	}
+	return s.throttle.wait(s.stopped, frames)
 }
 
 // read gives the next batch of the files.
@@ -195,27 +195,20 @@ func (s *Source) read() (at time.Time, frames [][]byte, cutFrames int, err error
 	return s.batch.Time, s.batch.Frames, cut(&s.batch), nil
 }
 
-// whole puts outer fragments together. What it gives is valid until the next call.
-func (s *Source) whole(frames [][]byte) [][]byte {
-	if s.outer == nil {
-		return frames
+// seek counts packets of the service in networks that the first packets did not show.
+func (s *Source) seek(frames [][]byte) {
+	if !s.kind.Mirror || len(s.cfg.VNIs) > 0 {
+		return
 	}
-	s.outer.Begin()
-	s.frames = s.frames[:0]
 	for _, frame := range frames {
-		if frame = s.outer.Frame(frame); frame == nil {
-			continue
-		}
-		s.frames = append(s.frames, frame)
-		if len(s.cfg.VNIs) == 0 && s.detector.other(frame, &s.kind) {
+		if s.detector.other(frame, &s.kind) {
 			s.unknown.Add(1)
 		}
 	}
-	return s.frames
 }
 
-// count counts a batch, and says whether there is anything in it.
-func (s *Source) count(at time.Time, frames [][]byte, cut int) bool {
+// count counts a batch.
+func (s *Source) count(at time.Time, frames [][]byte, cut int) {
 	var bytes uint64
 	for _, f := range frames {
 		bytes += uint64(len(f))
@@ -228,20 +221,12 @@ func (s *Source) count(at time.Time, frames [][]byte, cut int) bool {
 	s.stats.Frames += uint64(len(frames))
 	s.stats.Bytes += bytes
 	s.stats.Cut += uint64(cut)
-	if s.outer != nil {
-		s.stats.FragmentStats = s.outer.Stats()
-	}
-	return len(frames) > 0
 }
 
 // end is the end of the files, or of the reading.
 func (s *Source) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.outer != nil {
-		s.outer.Flush()
-		s.stats.FragmentStats = s.outer.Stats()
-	}
 	if err != io.EOF && !errors.Is(err, context.Canceled) && s.fault == nil {
 		s.fault = err
 	}
@@ -276,7 +261,7 @@ func (s *Source) Stats() source.Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.stats
-	st.Packets = st.Frames + st.FragmentsReceived - st.Reassembled
+	st.Packets = st.Frames
 	return st
 }
 

@@ -197,26 +197,16 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// Outer fragments are put together.
-func TestOuterFragments(t *testing.T) {
-	whole := mirrored(t, 42, 4789, plainFrame(t, 8080, string(make([]byte, 2000))))
-	const cut = 1000
-	data := whole[34:]
-	fragment := func(offset, n int, more byte) []byte {
-		f := append(append([]byte(nil), whole[:34]...), data[offset:offset+n]...)
-		f[16], f[17] = byte((20+n)>>8), byte(20+n)
-		f[20], f[21] = more|byte(offset/8>>8), byte(offset/8)
-		return f
+// A pause is kept while something is to be delivered, and no longer.
+func TestPause(t *testing.T) {
+	looks := 0
+	th := throttle{Backlog: Backlog{Load: func() Load { looks++; return Load{Ending: max(3-looks, 0), Held: int64(max(5-looks, 0))} }}}
+	if err := th.pause(t.Context(), time.Hour); err != nil || looks != 5 {
+		t.Errorf("%d looks, %v; want 5", looks, err)
 	}
-	path := capture(t, time.Microsecond, fragment(cut, len(data)-cut, 0), fragment(0, cut, 0x20))
-	s, err := Open(t.Context(), Config{Paths: []string{path}, Port: 8080, VNIs: []uint32{42}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	all, _ := frames(t, s)
-	if len(all) != 1 || !bytes.Equal([]byte(all[0][34:]), data) {
-		t.Errorf("%d frames, want the one that was cut up", len(all))
+	looks = -1 << 40
+	if err := th.pause(t.Context(), pauseLeast); err != nil {
+		t.Errorf("a pause that is over: %v", err)
 	}
 }
 

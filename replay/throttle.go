@@ -7,9 +7,10 @@ import (
 
 // Load is how much the pipeline has to do.
 type Load struct {
-	Held  int64  // bytes that wait for a missing packet or for the target
-	Conns int    // connections to the target that are open
-	Done  uint64 // grows with every byte that a target has taken and every connection that has ended
+	Held   int64  // bytes that wait for a missing packet or for the target
+	Ending int    // connections that their clients have ended, and that are not delivered to their ends
+	Conns  int    // connections to the target that are open
+	Done   uint64 // grows with every byte that a target has taken and every connection that has ended
 }
 
 // Waiting is what a load waits for.
@@ -34,6 +35,10 @@ const (
 	// throttlePatience is how long nothing is done before it is asked what is waited
 	// for.
 	throttlePatience = 100 * time.Millisecond
+	// pauseLeast is the shortest pause in a capture that is kept, in part.
+	pauseLeast = 10 * time.Millisecond
+	// pauseMost is how much of one is kept.
+	pauseMost = 100 * time.Millisecond
 	// throttleStep is the part of the limits that is read between two looks.
 	throttleStep = 8
 )
@@ -70,6 +75,29 @@ func (t *throttle) wait(ctx context.Context, frames [][]byte) error {
 		}
 		select {
 		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return ctx.Err()
+}
+
+// pause is a pause in the capture, of which what was captured before takes as much as it
+// needs to be delivered. Where a connection is opened again on its ports, or goes on
+// after a packet is lost, it matters how far its stream has got.
+func (t *throttle) pause(ctx context.Context, length time.Duration) error {
+	if t.Load == nil || length < pauseLeast {
+		return ctx.Err()
+	}
+	over := time.NewTimer(min(length, pauseMost))
+	defer over.Stop()
+	tick := time.NewTicker(throttleEvery)
+	defer tick.Stop()
+	for l := t.Load(); l.Held > 0 || l.Ending > 0; l = t.Load() {
+		select {
+		case <-tick.C:
+		case <-over.C:
+			return ctx.Err()
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -50,6 +50,7 @@ type Stats struct {
 	FlowsComplete uint64 // flows that ended with the client's FIN
 	FlowsEnded    map[string]uint64
 	Flows         int    // gauge: connections being followed
+	Ending        int    // gauge: of them, those whose client has ended them, and whose stream was not read to its end
 	PickedUp      uint64 // streams that did not begin at a SYN
 	HeaderUnknown uint64 // of them, those whose PROXY protocol header was not seen, while others have one
 	HalfOpen      uint64 // SYNs that were remembered
@@ -84,6 +85,7 @@ func (s *Stats) Add(o Stats) {
 		s.FlowsEnded[name] += n
 	}
 	s.Flows += o.Flows
+	s.Ending += o.Ending
 	s.PickedUp += o.PickedUp
 	s.HeaderUnknown += o.HeaderUnknown
 	s.HalfOpen += o.HalfOpen
@@ -120,6 +122,9 @@ func (s *Stack) Stats() Stats {
 	for _, f := range s.active { // a flow that holds something is busy
 		st.Held += uint64(f.q.count)
 		st.BytesHeld += uint64(f.q.bytes)
+		if f.finSeen || f.rstSeen || f.ending {
+			st.Ending++
+		}
 	}
 	return st
 }
