@@ -56,7 +56,9 @@ func parseOptions(program string, args []string, getenv func(string) string, std
 	if len(c.words) > 0 && o.checking != nil {
 		return nil, fmt.Errorf("check takes no words; give the interface as --iface %s", cmp.Or(o.Capture.Iface, c.words[0]))
 	}
-	if len(c.words) > 0 {
+	if o.replaying != nil {
+		o.files = c.words
+	} else if len(c.words) > 0 {
 		if err := o.legacyCall(c.words, len(args)); err != nil {
 			return nil, err
 		}
@@ -80,6 +82,7 @@ func parseCall(program string, args []string, file map[string][]string) (*call, 
 	p.SubcommandsOptional = true
 	p.Usage = "--iface NAME --vni N --port PORT --to HOST:PORT [flags]\n  " +
 		p.Name + " check --iface NAME [flags]         (looks at the mirror, forwards nothing)\n  " +
+		p.Name + " replay --port PORT --to HOST:PORT [flags] FILE...   (plays capture files)\n  " +
 		p.Name + " INTERFACE VNI PORT HOST:PORT       (as vxlan-to-http is called)"
 	p.ShortDescription = "replays mirrored TCP connections against a shadow service"
 	p.LongDescription = "Receives packets that a cloud mirrors inside VXLAN, rebuilds one service's TCP connections from them, " +
@@ -92,13 +95,22 @@ func parseCall(program string, args []string, file map[string][]string) (*call, 
 		"Looks at what the mirror brings for a while, tries the target, and says what is wrong and what to run. Only --iface is needed.", check); err != nil {
 		return nil, err
 	}
+	replay := new(replayOptions)
+	if _, err := p.AddCommand("replay", "play capture files in place of an interface",
+		"Plays the connections in pcap and pcapng files, - for standard input. Only --port and --to are needed.", replay); err != nil {
+		return nil, err
+	}
 	for flag, values := range file {
 		p.FindOptionByLongName(flag).Default = values
 	}
 	var err error
 	c.words, err = p.ParseArgs(args)
-	if p.Active != nil {
+	switch {
+	case p.Active == nil:
+	case p.Active.Name == "check":
 		c.options.checking = check
+	default:
+		c.options.replaying = replay
 	}
 	return c, err
 }
@@ -192,10 +204,12 @@ func repeated(args []string) error {
 			return err
 		}
 	}
-	check := reflect.New(listed(reflect.TypeFor[checkOptions]()))
-	lists = append(lists, check.Elem())
-	if _, err := p.AddCommand("check", "", "", check.Interface()); err != nil {
-		return err
+	for name, of := range map[string]reflect.Type{"check": reflect.TypeFor[checkOptions](), "replay": reflect.TypeFor[replayOptions]()} {
+		list := reflect.New(listed(of))
+		lists = append(lists, list.Elem())
+		if _, err := p.AddCommand(name, "", "", list.Interface()); err != nil {
+			return err
+		}
 	}
 	if _, err := p.ParseArgs(args); err != nil {
 		return err

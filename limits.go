@@ -45,15 +45,18 @@ const minStatsInterval = time.Millisecond
 
 func (o *options) checkRequired() error {
 	need := o.checking == nil // to check, all but the interface can be left to be found out
+	mirror := o.replaying == nil && (o.checking == nil || len(o.checking.Read) == 0)
 	switch {
-	case o.Capture.Iface == "":
+	case mirror && o.Capture.Iface == "":
 		return errors.New("no interface: give the one that the mirror packets arrive on with --iface")
-	case need && len(o.Selection.VNI) == 0:
+	case mirror && need && len(o.Selection.VNI) == 0:
 		return errors.New("no VNI: give the mirror session's VXLAN network identifier with --vni")
 	case need && o.Selection.Port == 0:
 		return errors.New("no port: give the service's original TCP port, 1 to 65535, with --port")
 	case need && o.Target.To == "":
 		return errors.New("no target: give the shadow service as --to HOST:PORT")
+	case o.replaying != nil:
+		return o.replaying.check(o.files)
 	}
 	return nil
 }

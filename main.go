@@ -17,7 +17,6 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"netmirror/check"
 	"netmirror/machine"
 	"netmirror/output"
 	"netmirror/pipeline"
@@ -47,11 +46,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if errors.Is(err, errShown) {
 		return 0
 	}
-	ok := true
+	ok, exit := true, 0
 	switch {
 	case err != nil:
+	case o.replaying != nil:
+		exit, err = play(ctx, o, os.Stdin, stdout, stderr)
 	case o.checking != nil:
-		ok, err = check.Run(ctx, o.checkConfig(args[0]), stdout)
+		ok, err = o.runCheck(ctx, args[0], stdout)
 	default:
 		err = mirror(ctx, o, stderr)
 	}
@@ -61,7 +62,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil || !ok {
 		return 1
 	}
-	return 0
+	return exit
 }
 
 // release is the version that a package was built as; the linker sets it.

@@ -28,12 +28,15 @@ type options struct {
 	Reporting reportOptions    `group:"Reporting"`
 	Run       runOptions       `group:"Running"`
 
-	checking *checkOptions // the check command's, where that was called
+	checking  *checkOptions  // the check command's, where that was called
+	replaying *replayOptions // the replay command's, where that was called
+	files     []string       // that it is to play
 }
 
 // checkOptions are the flags that the check command has of its own.
 type checkOptions struct {
 	Time time.Duration `long:"time" value-name:"TIME" default:"10s" description:"how long to look at the mirror's packets"`
+	Read []string      `long:"read" value-name:"FILE" description:"look at a capture file to its end, - for standard input, in place of an interface; may be given more than once"`
 }
 
 type captureOptions struct {

@@ -9,6 +9,10 @@ import (
 // arrivals tells whether mirror packets came. It is false where there is nothing
 // more to tell of them.
 func (r *report) arrivals(c Config, s *seen) bool {
+	if s.frames == 0 && c.Capture != nil {
+		r.fault("give a file that has packets", "capture: there is no packet in it")
+		return false
+	}
 	if s.frames == 0 {
 		r.nothing(c, s)
 		return false
@@ -42,6 +46,9 @@ func (r *report) arrivals(c Config, s *seen) bool {
 // rate is how often packets came.
 func (s *seen) rate() string {
 	const few = 10
+	if s.took <= 0 {
+		return "all at once"
+	}
 	perSecond := float64(s.frames) / s.took.Seconds()
 	if perSecond < few {
 		return fmt.Sprintf("%.1f/s", perSecond)

@@ -12,12 +12,16 @@ import (
 	"context"
 	"io"
 	"net"
+	"strings"
 	"time"
+
+	"netmirror/source"
 )
 
-// Config says what to look at. Only Interface has to be set.
+// Config says what to look at. Only Interface has to be set, or Capture.
 type Config struct {
 	Interface string
+	Capture   *Capture // in place of an interface; nil: none
 	VXLANPort uint16   // 0 means 4789
 	VNIs      []uint32 // those that netmirror is to be called with; none: not known yet
 	Port      uint16   // the service's TCP port; 0: not known yet
@@ -28,6 +32,13 @@ type Config struct {
 	Time        time.Duration // how long to look at the mirror's packets; 0 means 10 s
 
 	Program string // what netmirror is called as, for the command to run
+}
+
+// Capture is capture files to look at.
+type Capture struct {
+	Source source.Source // is read to its end, and not closed
+	Plain  bool          // the packets are a host's own, without encapsulation; they count as of VNI 0
+	Files  []string      // what the files are called, for the command to run
 }
 
 const (
@@ -62,7 +73,11 @@ func Run(ctx context.Context, c Config, out io.Writer) (ok bool, err error) {
 	r := &report{out: out}
 	target := dial(ctx, c) // takes its time meanwhile
 	var chosen *choice
-	if ifi, fit := r.link(c.Interface); fit {
+	if c.Capture != nil {
+		if chosen, err = captured(ctx, r, c); err != nil {
+			return false, err
+		}
+	} else if ifi, fit := r.link(c.Interface); fit {
 		if chosen, err = mirror(ctx, r, c, ifi); err != nil {
 			return false, err
 		}
@@ -79,13 +94,33 @@ func mirror(ctx context.Context, r *report, c Config, ifi *net.Interface) (*choi
 	if s == nil || err != nil {
 		return nil, err
 	}
+	return r.packets(c, s), nil
+}
+
+// captured looks at capture files and says what is in them, as mirror does.
+func captured(ctx context.Context, r *report, c Config) (*choice, error) {
+	what := "a mirror's packets"
+	if c.Capture.Plain {
+		what = "a host's packets"
+	}
+	r.say("reading %s, which has %s ...", strings.Join(c.Capture.Files, " "), what)
+	s, err := watch(ctx, c.Capture.Source, c)
+	if err != nil {
+		return nil, err
+	}
+	return r.packets(c, s), nil
+}
+
+// packets says what was seen. It gives the service to forward, nil where none was
+// found.
+func (r *report) packets(c Config, s *seen) *choice {
 	if !r.arrivals(c, s) {
-		return nil, nil
+		return nil
 	}
 	r.table(c, s)
 	chosen := r.choose(c, s)
 	if chosen != nil {
 		r.service(c, s, chosen)
 	}
-	return chosen, nil
+	return chosen
 }

@@ -5,6 +5,9 @@ import "fmt"
 // service tells what the chosen service's packets are good for.
 func (r *report) service(c Config, s *seen, ch *choice) {
 	name := fmt.Sprintf("service: VNI %s, port %d", numbers(ch.vnis), ch.port)
+	if s.plain {
+		name = fmt.Sprintf("service: port %d", ch.port)
+	}
 	if !r.sides(name, ch) {
 		return
 	}

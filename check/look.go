@@ -50,24 +50,27 @@ func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, 
 	return s, err
 }
 
-// watch takes the packets of a source of Ethernet frames in until the time is over, or ctx.
+// watch takes the packets of a source of Ethernet frames in until the time is over, or
+// ctx; those of a file to its end.
 func watch(ctx context.Context, from source.Source, c Config) (*seen, error) {
-	timer := time.AfterFunc(c.Time, from.Stop)
-	defer timer.Stop()
+	if c.Capture == nil {
+		timer := time.AfterFunc(c.Time, from.Stop)
+		defer timer.Stop()
+	}
 	unhook := context.AfterFunc(ctx, from.Stop)
 	defer unhook()
 	s := newSeen(c)
-	start := time.Now()
+	clock := lookClock{from: from, start: time.Now()}
 	var err error
 	for err == nil {
 		var frames [][]byte
 		frames, err = from.Next()
-		s.flows.now = time.Since(start)
+		s.flows.now = clock.passed()
 		for _, frame := range frames {
 			s.add(frame)
 		}
 	}
-	s.took = time.Since(start)
+	s.took = clock.passed()
 	s.capture = from.Stats()
 	s.flows.fold()
 	if errors.Is(err, io.EOF) {
@@ -76,10 +79,28 @@ func watch(ctx context.Context, from source.Source, c Config) (*seen, error) {
 	return s, err
 }
 
+// lookClock says how long a look has taken, by the clock of what is looked at.
+type lookClock struct {
+	from  source.Source
+	start time.Time
+	begun bool
+}
+
+func (c *lookClock) passed() time.Duration {
+	if c.from.Clock() == source.Wall {
+		return time.Since(c.start)
+	}
+	if !c.begun {
+		c.begun, c.start = true, c.from.BatchTime()
+	}
+	return c.from.BatchTime().Sub(c.start)
+}
+
 // seen is what a look at the mirror gave. What of it depends on the packets is
 // bounded.
 type seen struct {
 	port     uint16 // of the mirror
+	plain    bool   // there is no mirror's encapsulation
 	link     string // the interface
 	mtu      int    // of the interface, bytes
 	took     time.Duration
@@ -98,7 +119,7 @@ type network struct{ packets, tcp uint64 }
 
 func newSeen(c Config) *seen {
 	s := &seen{
-		port: c.VXLANPort, link: c.Interface,
+		port: c.VXLANPort, link: c.Interface, plain: c.Capture != nil && c.Capture.Plain,
 		vnis: newTop[uint32](func(n *network) uint64 { return n.packets }),
 		services: newTop[serviceID](func(s *service) uint64 {
 			return s.client.packets + s.server.packets
@@ -117,7 +138,10 @@ func newSeen(c Config) *seen {
 // add takes a captured frame in.
 func (s *seen) add(frame []byte) {
 	s.frames++
-	vni, mirrored, reason := decap.Outer(frame, s.port)
+	vni, mirrored, reason := uint32(0), frame, decap.OK
+	if !s.plain {
+		vni, mirrored, reason = decap.Outer(frame, s.port)
+	}
 	if reason != decap.OK {
 		s.reasons[reason]++
 		return

@@ -50,8 +50,15 @@ func count(n uint64, noun string) string {
 
 // command is a call of netmirror with what is known, for a shell.
 func (c Config) command(words ...string) string {
+	if c.Capture != nil {
+		words = []string{"replay"}
+	}
 	args := append([]string{c.Program}, words...)
-	args = append(args, "--iface", c.Interface)
+	if c.Capture == nil {
+		args = append(args, "--iface", c.Interface)
+	} else if c.Capture.Plain {
+		c.VNIs = nil
+	}
 	if c.VXLANPort != defaultVXLANPort {
 		args = append(args, "--vxlan-port", strconv.Itoa(int(c.VXLANPort)))
 	}
@@ -66,6 +73,9 @@ func (c Config) command(words ...string) string {
 	}
 	if c.Midstream != "" && c.Midstream != defaultMidstream {
 		args = append(args, "--midstream", c.Midstream)
+	}
+	if c.Capture != nil {
+		args = append(args, c.Capture.Files...)
 	}
 	for i, arg := range args {
 		args[i] = quote(arg)

@@ -128,11 +128,24 @@ func (d *Decoder) Decode(frame []byte, p *Packet) Reason {
 	if _, ours := slices.BinarySearch(d.vnis, vni); !ours {
 		return OtherVNI
 	}
-	etherType, b, r = inner.ethernet(b)
+	return d.mirrored(vni, b, missing, p)
+}
+
+// DecodePlain reads an Ethernet frame that was captured where the service's clients
+// or its server are, without a mirror's encapsulation, as Decode reads what is inside
+// of one. The packet's VNI is the one given. Reasons are those of the mirrored frame.
+func (d *Decoder) DecodePlain(vni uint32, frame []byte, p *Packet) Reason {
+	return d.mirrored(vni, frame, 0, p)
+}
+
+// mirrored reads a frame of a network of ours. missing is how many of its bytes the
+// outer lengths say are missing.
+func (d *Decoder) mirrored(vni uint32, b []byte, missing int, p *Packet) Reason {
+	etherType, b, r := inner.ethernet(b)
 	if r != OK {
 		return r
 	}
-	own, off, unsized, r = inner.ip(etherType, b)
+	own, off, unsized, r := inner.ip(etherType, b)
 	if r != OK {
 		if r == InnerFragment {
 			*p = Packet{VNI: vni, IP: b[:len(b):len(b)]}

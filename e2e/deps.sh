@@ -10,6 +10,9 @@ need curl curl
 need nft nftables
 need ip iproute2
 need chromium chromium
+# for capture files
+need tcpdump tcpdump
+need editcap wireshark-common
 # to install the packages on
 need systemctl systemd
 need rpm rpm

@@ -128,7 +128,7 @@ func (p *Pipeline) injectAsOf(c *loop, at time.Time) {
 // it, joins that in memory, which is appended to. It is false where there is no
 // packet to go on with: why is counted.
 func (p *Pipeline) decode(frame []byte, packet *decap.Packet, memory *[]byte) bool {
-	reason := p.decoder.Decode(frame, packet)
+	reason := p.read(frame, packet)
 	if reason == decap.OuterFragment {
 		if frame = p.outer.joinFrame(frame, memory); frame == nil {
 			return false
@@ -146,6 +146,14 @@ func (p *Pipeline) decode(frame []byte, packet *decap.Packet, memory *[]byte) bo
 		return false
 	}
 	return true
+}
+
+// read finds the mirrored packet in a frame.
+func (p *Pipeline) read(frame []byte, packet *decap.Packet) decap.Reason {
+	if p.cfg.Plain {
+		return p.decoder.DecodePlain(p.cfg.Services[0].VNIs[0], frame, packet)
+	}
+	return p.decoder.Decode(frame, packet)
 }
 
 // owner is the worker that a packet's connection belongs to. The first one has all MPTCP

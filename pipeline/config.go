@@ -28,6 +28,9 @@ type Config struct {
 	Services []Service
 	// UDPPort is the mirror's; 0 means 4789 (VXLAN).
 	UDPPort uint16
+	// Plain frames are no mirror's, but the service's own, without encapsulation. They are
+	// taken as of the service's first VNI.
+	Plain bool
 	// Workers is how many stacks share the connections; 0 means 1.
 	Workers int
 	// Stack is how connections are followed. Its MaxFlows and MaxStubs are those of all

@@ -35,8 +35,10 @@ func (p *Pipeline) sourceStats() (sum source.Stats) {
 
 // Snapshot is every figure of the moment. Any goroutine may ask for it, at any time.
 func (p *Pipeline) Snapshot() status.Snapshot {
+	outer := p.outer.stats()
 	s := status.Snapshot{
-		Time: time.Now(), Frames: p.counts.frames.Load(),
+		// As the sources count them that join fragments themselves: a datagram is one.
+		Time: time.Now(), Frames: p.counts.frames.Load() - outer.FragmentsReceived + outer.Reassembled,
 		Ring: p.sourceStats(), Inner: p.parts.stats(), Stack: p.stackStats(), Bridge: p.bridge.Stats(), Target: p.bridge.Health(),
 	}
 	for r := range s.Decap {

@@ -1,0 +1,113 @@
+package capfile
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// Link layers (https://www.tcpdump.org/linktypes.html). 12 and 14 are what some
+// systems write for raw IP in place of 101.
+const (
+	linkNull     = 0
+	linkEthernet = 1
+	linkRawBSD   = 12
+	linkRawOpen  = 14
+	linkRaw      = 101
+	linkLoop     = 108
+	linkSLL      = 113
+	linkIPv4     = 228
+	linkIPv6     = 229
+	linkSLL2     = 276
+)
+
+const (
+	ethernetHeader = 14 // bytes (IEEE 802.3)
+	nullHeader     = 4  // bytes: the protocol family
+	sllHeader      = 16 // bytes; the last two are the EtherType
+	sll2Header     = 20 // bytes; the first two are the EtherType
+
+	etherTypeIPv4 = 0x0800
+	etherTypeIPv6 = 0x86dd
+	// noEtherType is no protocol's (IEEE 802.3: values from 0x0600 on are types).
+	noEtherType = 0
+)
+
+// readable says whether toEthernet knows the link layer.
+func readable(link uint32) bool {
+	switch link {
+	case linkEthernet, linkNull, linkLoop, linkRaw, linkRawBSD, linkRawOpen, linkIPv4, linkIPv6, linkSLL, linkSLL2:
+		return true
+	}
+	return false
+}
+
+// toEthernet makes an Ethernet frame of the packet at b[headroom:], in place: the
+// frame is b[start:end]. A packet that ends within its link header gives one that
+// is too short for an Ethernet header. ok is false for a link layer that it does
+// not know.
+func toEthernet(link uint32, b []byte) (start, end int, ok bool) {
+	header := 0
+	switch link {
+	case linkEthernet:
+		return headroom, len(b), true
+	case linkNull, linkLoop:
+		header = nullHeader
+	case linkRaw, linkRawBSD, linkRawOpen, linkIPv4, linkIPv6:
+	case linkSLL:
+		header = sllHeader
+	case linkSLL2:
+		header = sll2Header
+	default:
+		return 0, 0, false
+	}
+	packet := b[headroom:]
+	if len(packet) < header {
+		return headroom, headroom + min(len(packet), ethernetHeader-1), true
+	}
+	etherType := linkEtherType(link, packet)
+	start = headroom + header - ethernetHeader
+	clear(b[start : start+12])
+	binary.BigEndian.PutUint16(b[start+12:], etherType)
+	return start, len(b), true
+}
+
+// linkEtherType is the EtherType of a packet that has its whole link header.
+func linkEtherType(link uint32, packet []byte) uint16 {
+	switch link {
+	case linkSLL:
+		return binary.BigEndian.Uint16(packet[sllHeader-2:])
+	case linkSLL2:
+		return binary.BigEndian.Uint16(packet)
+	case linkNull, linkLoop:
+		return familyEtherType(packet)
+	}
+	if len(packet) == 0 {
+		return noEtherType
+	}
+	switch packet[0] >> 4 {
+	case 4:
+		return etherTypeIPv4
+	case 6:
+		return etherTypeIPv6
+	}
+	return noEtherType
+}
+
+// familyEtherType reads a protocol family: in the byte order of the host that wrote
+// it, which need not be the file's, or in network byte order. That of IPv6 depends on
+// the system: Linux 10, Windows 23, NetBSD and OpenBSD 24, FreeBSD 28, macOS 30.
+func familyEtherType(header []byte) uint16 {
+	family := header[0]
+	if bytes.Equal(header[:3], []byte{0, 0, 0}) {
+		family = header[3]
+	} else if !bytes.Equal(header[1:4], []byte{0, 0, 0}) {
+		return noEtherType
+	}
+	switch family {
+	case 2:
+		return etherTypeIPv4
+	case 10, 23, 24, 28, 30:
+		return etherTypeIPv6
+	}
+	return noEtherType
+}

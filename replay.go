@@ -1,0 +1,278 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"time"
+
+	"netmirror/capfile"
+	"netmirror/check"
+	"netmirror/machine"
+	"netmirror/output"
+	"netmirror/pipeline"
+	"netmirror/replay"
+	"netmirror/stack"
+	"netmirror/status"
+)
+
+// replayOptions are the flags that the replay command has of its own.
+type replayOptions struct {
+	Speed speed `long:"speed" value-name:"N" default:"1" description:"how many times as fast as it was captured the file is played; max: as fast as the target takes it"`
+	Loop  int   `long:"loop" value-name:"N" default:"1" description:"how many times to play the files"`
+}
+
+// speed is a factor; 0 is as fast as possible.
+type speed float64
+
+// UnmarshalFlag implements flags.Unmarshaler.
+func (s *speed) UnmarshalFlag(text string) error {
+	if text == "max" {
+		*s = 0
+		return nil
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(f > 0) || math.IsInf(f, 0) {
+		return fmt.Errorf("speed %q is neither a number above 0 nor max", text)
+	}
+	*s = speed(f)
+	return nil
+}
+
+// check says what is wrong with the files and flags.
+func (o *replayOptions) check(files []string) error {
+	switch {
+	case len(files) == 0:
+		return errors.New("no file: give capture files as replay FILE..., or - for standard input")
+	case o.Loop < 1:
+		return fmt.Errorf("--loop %d: must be 1 or more", o.Loop)
+	case o.Loop > 1 && slices.Contains(files, capfile.Stdin):
+		return errors.New("--loop: standard input cannot be played again; write it to a file first")
+	}
+	return nil
+}
+
+// play plays the files as often as is asked, and gives the exit status.
+func play(ctx context.Context, o *options, stdin io.Reader, stdout, stderr io.Writer) (exit int, err error) {
+	out := output.New(stderr, o.Reporting.Live != "off" && o.Reporting.LogFormat == "text")
+	defer out.Close()
+	logger := o.logger(out)
+	if o.Run.Threads > 0 {
+		runtime.GOMAXPROCS(o.Run.Threads)
+	}
+	settings := o.settings()
+	warn := o.fit(machine.Memory())
+	defer ignoreHangups(logger)()
+	logSettings(logger, settings)
+	warn(logger)
+	for n := 1; n <= o.replaying.Loop && ctx.Err() == nil; n++ {
+		r := playing{options: o, log: logger, out: out, settings: settings, began: time.Now()}
+		figures, err := r.pass(ctx, stdin)
+		if err != nil {
+			return replay.StatusFailed, err
+		}
+		if o.replaying.Loop > 1 {
+			fmt.Fprintf(stdout, "pass %d of %d: ", n, o.replaying.Loop)
+		}
+		if err := figures.Write(stdout); err != nil {
+			return replay.StatusFailed, err
+		}
+		exit = worse(exit, figures.Status())
+	}
+	return exit, nil
+}
+
+// worse is the status of two passes together.
+func worse(a, b int) int {
+	if a == replay.StatusFailed || b == replay.StatusFailed {
+		return replay.StatusFailed
+	}
+	return max(a, b)
+}
+
+// playing is one pass through the files.
+type playing struct {
+	*options
+	log      *slog.Logger
+	out      *output.Output
+	settings []status.Setting
+	began    time.Time
+}
+
+// pass plays the files once, with stages of its own: what is open at the end of the
+// files has nothing to do with the same connections in the next pass.
+func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Figures, err error) {
+	src, err := replay.Open(ctx, replay.Config{
+		Paths: r.files, Stdin: stdin, Speed: float64(r.replaying.Speed),
+		Port: uint16(r.Selection.Port), UDPPort: r.mirrorPort(), VNIs: r.vnis(),
+	})
+	if err != nil {
+		return figures, err
+	}
+	defer src.Close()
+	metrics := status.NewMetrics()
+	p, err := pipeline.New(r.config(src.Kind(), metrics))
+	if err != nil {
+		return figures, err
+	}
+	defer p.Close()
+	src.Throttle(r.backlog(p))
+	monitor := status.NewMonitor(status.Config{
+		Source: status.Source{Snapshot: p.Snapshot, Flows: p.Flows}, Log: r.log, Version: version(),
+		Target: r.Target.To, Settings: r.settings,
+	})
+	serve, err := r.listen(r.log, monitor, metrics)
+	if err != nil {
+		return figures, err
+	}
+	defer serve()()
+	r.announce(src.Kind())
+	stopReport := start(func(ctx context.Context) {
+		monitor.Report(ctx, r.Reporting.StatsInterval, progressLine{r.out, src, r.began})
+	})
+	stopProgress := start(func(ctx context.Context) { r.logProgress(ctx, src) })
+	err = p.Run(ctx, monitor.Enter, src)
+	stopProgress()
+	stopReport()
+	monitor.LogFigures()
+	snapshot := p.Snapshot()
+	return src.Figures(&snapshot, fmt.Sprint("port ", r.Selection.Port), r.began), err
+}
+
+// mirrorPort is --vxlan-port where somebody has set it, else 0.
+func (o *options) mirrorPort() uint16 {
+	for _, s := range o.settings() {
+		if s.Flag == "vxlan-port" && s.Default {
+			return 0
+		}
+	}
+	return uint16(o.Capture.VXLANPort)
+}
+
+// runCheck looks at an interface or, with --read, at capture files.
+func (o *options) runCheck(ctx context.Context, program string, stdout io.Writer) (ok bool, err error) {
+	c := o.checkConfig(program)
+	if len(o.checking.Read) == 0 {
+		return check.Run(ctx, c, stdout)
+	}
+	src, err := replay.Open(ctx, replay.Config{Paths: o.checking.Read, Stdin: os.Stdin, Port: c.Port, UDPPort: o.mirrorPort(), VNIs: c.VNIs})
+	if err != nil {
+		return false, err
+	}
+	defer src.Close()
+	kind := src.Kind()
+	c.Capture = &check.Capture{Source: src, Plain: !kind.Mirror, Files: o.checking.Read}
+	if kind.Mirror {
+		c.VXLANPort = cmp.Or(kind.UDPPort, c.VXLANPort)
+	} else {
+		c.VNIs = []uint32{0}
+	}
+	ok, err = check.Run(ctx, c, stdout)
+	if fault := src.Fault(); fault != nil {
+		fmt.Fprintln(stdout, "note ", fault)
+	}
+	return ok, err
+}
+
+// config is the pipeline's for files of a kind.
+func (r *playing) config(kind replay.Kind, metrics *status.Metrics) pipeline.Config {
+	c := r.pipelineConfig(r.log, metrics)
+	service := &c.Services[0]
+	c.UDPPort, service.VNIs = kind.UDPPort, kind.VNIs
+	if !kind.Mirror {
+		c.Plain, service.VNIs = true, []uint32{0}
+	}
+	c.AllCores = true
+	return c
+}
+
+// announce says what the files hold.
+func (r *playing) announce(kind replay.Kind) {
+	attrs := []any{"files", len(r.files), "port", r.Selection.Port, "to", r.Target.To}
+	if kind.Mirror {
+		r.log.Info("replaying", append(attrs, "holds", "packets of a mirror", "vni", kind.VNIs, "vxlan_port", kind.UDPPort)...)
+		return
+	}
+	r.log.Info("replaying", append(attrs, "holds", "packets of a host")...)
+	if kind.Plain == 0 {
+		r.log.Warn("none of the first packets is of the service", "packets", kind.Packets,
+			"do", "see that --port is the service's, as its clients know it; --vni and --vxlan-port say that the file has a mirror's packets")
+	}
+}
+
+// What a file waits for is held well within the budgets, which are there for what
+// cannot wait.
+func (r *playing) backlog(p *pipeline.Pipeline) replay.Backlog {
+	return replay.Backlog{
+		MaxHeld:  int64(min(r.Budgets.FlowKiB<<10, r.Budgets.TotalMiB<<20/4) / 4),
+		MaxConns: max(r.Budgets.MaxConns*3/4, 1),
+		Load: func() replay.Load {
+			s := p.Snapshot()
+			done := s.Bridge.BytesWritten
+			for _, n := range s.Bridge.Outcomes {
+				done += n
+			}
+			return replay.Load{
+				Held: int64(s.Stack.BytesHeld + s.Stack.Held*packetOverhead), Ending: s.Stack.Ending, Conns: int(s.Bridge.Open), Done: done,
+			}
+		},
+		Waiting: func() (w replay.Waiting) {
+			for _, f := range p.Flows() {
+				w.Alive++
+				if f.State != stack.FlowGap && f.State != stack.FlowSeeking {
+					w.Target += int64(f.Held)
+				}
+			}
+			return w
+		},
+	}
+}
+
+// packetOverhead is about what a packet takes while it is held, beside its bytes.
+const packetOverhead = 256
+
+// logProgress logs at each interval how far the files were read, until ctx ends.
+func (r *playing) logProgress(ctx context.Context, src *replay.Source) {
+	if r.Reporting.StatsInterval == 0 {
+		return
+	}
+	due := time.NewTicker(r.Reporting.StatsInterval)
+	defer due.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-due.C:
+		}
+		read, total := src.Progress()
+		attrs := []any{"bytes_read", read}
+		if left, ok := (replay.Progress{Read: read, Total: total, Took: time.Since(r.began)}).Left(); ok {
+			attrs = append(attrs, "bytes", total, "left", left.Round(time.Second))
+		}
+		r.log.Info("progress", attrs...)
+	}
+}
+
+// progressLine is the live line with how far the files were read.
+type progressLine struct {
+	*output.Output
+	src   *replay.Source
+	began time.Time
+}
+
+// Show implements status.Line.
+func (l progressLine) Show(line string) {
+	if line != "" {
+		read, total := l.src.Progress()
+		line = fmt.Sprint(replay.Progress{Read: read, Total: total, Took: time.Since(l.began)}, "  ", line)
+	}
+	l.Output.Show(line)
+}

@@ -1,0 +1,102 @@
+package replay
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"netmirror/capfile"
+	"netmirror/decap"
+	"netmirror/defrag"
+	"netmirror/outcome"
+	"netmirror/status"
+)
+
+// Figures are what the pipeline's figures come to when s has been played by it. service
+// is what to call the service, and began when the replay did.
+func (s *Source) Figures(p *status.Snapshot, service string, began time.Time) Figures {
+	files := s.Files()
+	from, to := s.Span()
+	f := Figures{
+		Files: len(s.cfg.Paths), Packets: files.Packets, Bytes: files.Bytes,
+		Took: p.Time.Sub(began), Faults: s.faults(), Cut: s.stopped.Err() != nil,
+		Lost: append(notHeld(p, files), notForwarded(p)...),
+	}
+	f.Lost = append(f.Lost, Loss{Whose: OfReplay, Count: s.Unknown(),
+		Text: "packets are of networks that the first packets do not show: give each network with --vni"})
+	if !from.IsZero() {
+		f.Span = to.Sub(from)
+	}
+	ends := p.Bridge.Outcomes
+	f.Services = []ServiceFigures{{
+		Name: service, Streams: p.Bridge.Streams,
+		Complete: ends[outcome.EndComplete] + ends[outcome.EndClientReset] + ends[outcome.EndServerReset], Open: ends[outcome.EndShutdown],
+		Bytes: p.Stack.Bytes, Forwarded: p.Bridge.BytesWritten,
+	}}
+	return f
+}
+
+// faults are those of the files one by one.
+func (s *Source) faults() []error {
+	err := s.Fault()
+	var several interface{ Unwrap() []error }
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &several):
+		return several.Unwrap()
+	}
+	return []error{err}
+}
+
+// notHeld is what the files do not have.
+func notHeld(p *status.Snapshot, files capfile.Stats) []Loss {
+	dropped, ends := &p.Stack.Dropped, p.Bridge.Outcomes
+	cut := p.Decap[decap.InnerTruncated] + p.Decap[decap.TCPTruncated] + p.Decap[decap.OuterTruncated] + dropped[outcome.DropTruncated]
+	lost := []Loss{
+		{Count: p.Stack.Holes, Text: fmt.Sprintf("holes in streams, %d bytes", p.Stack.MissingBytes)},
+		{Count: ends[outcome.EndGap], Text: "streams were reset because packets of theirs are missing"},
+		{Count: dropped[outcome.DropMidStream], Text: "packets are of connections in which no stream could begin: their start is missing"},
+		{Count: dropped[outcome.DropSubflow], Text: "packets are of MPTCP connections of which not enough is there"},
+		{Count: cut, Text: "packets of the service were cut by the mirror or the snapshot length (tcpdump -s)"},
+		{Count: dropped[outcome.DropBadChecksum], Text: "packets have a wrong TCP checksum"},
+		{Count: incomplete(&p.Ring.FragmentStats) + incomplete(&p.Inner), Text: "fragments never became whole"},
+		{Count: files.OtherLink, Text: "packets are of link layers that cannot be read"},
+	}
+	if files.Dropped > 0 {
+		lost = append(lost, Loss{Count: files.Dropped, Text: "packets were dropped when the capture was made, by what its program says"})
+	}
+	return lost
+}
+
+// incomplete is how many fragments were of datagrams that did not become whole.
+func incomplete(s *defrag.Stats) (n uint64) {
+	for d, count := range s.FragmentsDropped {
+		if defrag.Drop(d) != defrag.DropDuplicate {
+			n += count
+		}
+	}
+	return n
+}
+
+// notForwarded is what the files have, and the target did not get.
+func notForwarded(p *status.Snapshot) []Loss {
+	dropped, ends := &p.Stack.Dropped, p.Bridge.Outcomes
+	lost := []Loss{
+		{Count: ends[outcome.EndTargetRefused], Text: "streams were given up because the target took no connection"},
+		{Count: ends[outcome.EndNoDescriptor] + ends[outcome.EndNoPort], Text: "streams were given up because no file descriptor or local port was left (ulimit -n)"},
+		{Count: ends[outcome.EndTargetSlow], Text: "streams were reset because the target took nothing for too long (--write-timeout)"},
+		{Count: cmp.Or(dropped[outcome.DropTargetEnded], ends[outcome.EndTargetClosed]), Text: "packets or streams were lost with connections that the target closed before the client did"},
+		{Count: ends[outcome.EndShed] + dropped[outcome.DropFlowBudget] + dropped[outcome.DropTotalBudget], Text: "streams or packets found no room (--flow-kib, --total-mib, --max-conns)"},
+		{Count: dropped[outcome.DropFlowLimit] + dropped[outcome.DropUnproven], Text: "packets were of connections beyond those that may be followed (--max-flows)"},
+		{Count: p.Stack.HalfOpenLost, Text: "connection attempts were forgotten (--max-half-open)"},
+		{Count: dropped[outcome.DropNotOpened], Text: "packets were of connections that could not be opened in time"},
+		{Count: p.Stack.DroppedBytes[outcome.DropShutdown] + p.Bridge.BytesUnsent, Text: "bytes were not delivered when the replay ended"},
+		{Count: ends[outcome.EndFailed], Text: "streams broke for a reason without a name"},
+	}
+	for i := range lost {
+		lost[i].Whose = OfReplay
+	}
+	return lost
+}

@@ -1,0 +1,138 @@
+package replay
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// Whose says what a loss is due to.
+type Whose uint8
+
+const (
+	// OfFile: the files do not have it.
+	OfFile Whose = iota
+	// OfReplay: the files have it, and the target did not get it.
+	OfReplay
+)
+
+// Loss is one reason for which something was not forwarded.
+type Loss struct {
+	Whose Whose
+	Count uint64
+	Text  string // behind the number
+}
+
+// Figures are what a replay comes to.
+type Figures struct {
+	Files    int
+	Packets  uint64
+	Bytes    uint64        // of them, as captured
+	Span     time.Duration // of the capture
+	Took     time.Duration
+	Services []ServiceFigures
+	Lost     []Loss  // those with a count of 0 do not count
+	Faults   []error // of files that could not be read to their end
+	Cut      bool    // the replay was ended before the files had been read
+}
+
+// ServiceFigures are those of one service's connections.
+type ServiceFigures struct {
+	Name      string
+	Streams   uint64 // connections made to the target
+	Complete  uint64 // of them, those that ended as the client ended them
+	Open      uint64 // of them, those that go on at the end of the files
+	Bytes     uint64 // of clients, in the files, repeats included
+	Forwarded uint64 // bytes that the target took
+}
+
+// Exit statuses of a replay.
+const (
+	StatusAll    = 0 // all that the files hold was forwarded
+	StatusFailed = 1 // something that they hold was not
+	StatusGaps   = 3 // all that they hold was, but they do not hold all
+)
+
+// Status is the exit status that the figures come to.
+func (f *Figures) Status() int {
+	status := StatusAll
+	if len(f.Faults) > 0 {
+		status = StatusGaps
+	}
+	for _, l := range f.Lost {
+		switch {
+		case l.Count == 0:
+		case l.Whose == OfReplay:
+			return StatusFailed
+		default:
+			status = StatusGaps
+		}
+	}
+	if f.Cut {
+		return StatusFailed
+	}
+	return status
+}
+
+// Write writes the figures for people.
+func (f *Figures) Write(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "%d packets, %d bytes, captured in %v, replayed in %v\n", f.Packets, f.Bytes, round(f.Span), round(f.Took))
+	fmt.Fprint(t, "service\tconnections\tcomplete\topen at the end\tbytes of clients\tforwarded\t\n")
+	for _, s := range f.Services {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t\n", s.Name, s.Streams, s.Complete, s.Open, s.Bytes, s.Forwarded)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return f.writeLosses(w)
+}
+
+func (f *Figures) writeLosses(w io.Writer) error {
+	for _, part := range []struct {
+		whose Whose
+		title string
+	}{{OfFile, "not in the capture:"}, {OfReplay, "in the capture, but not forwarded:"}} {
+		title := part.title
+		for _, l := range f.Lost {
+			if l.Count == 0 || l.Whose != part.whose {
+				continue
+			}
+			if title != "" {
+				fmt.Fprintln(w, title)
+				title = ""
+			}
+			if _, err := fmt.Fprintf(w, "  %d %s\n", l.Count, l.Text); err != nil {
+				return err
+			}
+		}
+	}
+	for _, fault := range f.Faults {
+		fmt.Fprintln(w, "file:", fault)
+	}
+	_, err := fmt.Fprintln(w, f.verdict())
+	return err
+}
+
+func (f *Figures) verdict() string {
+	switch {
+	case f.Cut:
+		return "ended before all was read"
+	case f.Status() == StatusAll:
+		return "all that the capture holds was forwarded"
+	case f.Status() == StatusGaps:
+		return "all that could be was forwarded; the capture does not hold all that clients sent"
+	}
+	return "not all that the capture holds was forwarded"
+}
+
+// round is a duration with three digits or so.
+func round(d time.Duration) time.Duration {
+	for unit := 1000 * time.Second; unit > time.Microsecond; unit /= 10 {
+		if d >= unit {
+			return d.Round(unit / 100)
+		}
+	}
+	return d
+}

@@ -1,0 +1,63 @@
+package replay
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestStatus(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		f    Figures
+		want int
+	}{
+		{"all", Figures{Lost: []Loss{{OfFile, 0, "holes"}, {OfReplay, 0, "resets"}}}, 0},
+		{"a hole in the file", Figures{Lost: []Loss{{OfFile, 1, "holes"}}}, 3},
+		{"a target that refused", Figures{Lost: []Loss{{OfFile, 1, "holes"}, {OfReplay, 1, "resets"}}}, 1},
+		{"a file that ends in a packet's middle", Figures{Faults: []error{io.ErrUnexpectedEOF}}, 3},
+		{"ended early", Figures{Cut: true}, 1},
+	} {
+		if got := c.f.Status(); got != c.want {
+			t.Errorf("%s: status %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func TestSummary(t *testing.T) {
+	f := Figures{
+		Files: 1, Packets: 1234, Bytes: 567890, Span: 90 * time.Second, Took: 1500 * time.Millisecond,
+		Services: []ServiceFigures{{Name: "port 8080", Streams: 12, Complete: 10, Open: 1, Bytes: 4000, Forwarded: 3900}},
+		Lost:     []Loss{{OfFile, 2, "holes"}, {OfReplay, 0, "streams were refused"}},
+	}
+	var b strings.Builder
+	if err := f.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := `1234 packets, 567890 bytes, captured in 1m30s, replayed in 1.5s
+    service  connections  complete  open at the end  bytes of clients  forwarded
+  port 8080           12        10                1              4000       3900
+not in the capture:
+  2 holes
+all that could be was forwarded; the capture does not hold all that clients sent
+`
+	if b.String() != want {
+		t.Errorf("wrote\n%swant\n%s", &b, want)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	for _, c := range []struct {
+		p    Progress
+		want string
+	}{
+		{Progress{Read: 25e6, Total: 100e6, Took: 10 * time.Second}, "[=====               ]  25% of 100 MB, 30s left"},
+		{Progress{Read: 0, Total: 100e6, Took: time.Second}, "[                    ]   0% of 100 MB"},
+		{Progress{Read: 25e6}, "25 MB read"}, // a pipe
+	} {
+		if got := c.p.String(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
