@@ -15,6 +15,7 @@ import (
 	"netmirror/decap"
 	"netmirror/stack"
 	"netmirror/status"
+	"netmirror/filter"
 	"netmirror/tap"
 )
 
@@ -227,6 +228,6 @@ func owner(p *decap.Packet, workers int) int {
 		src, dst = p.IP[8:24], p.IP[24:40]
 	}
 	ports := p.IP[p.TCP:]
-	h := tap.FlowHash(src, dst, binary.BigEndian.Uint16(ports), binary.BigEndian.Uint16(ports[2:]))
+	h := filter.FlowHash(src, dst, binary.BigEndian.Uint16(ports), binary.BigEndian.Uint16(ports[2:]))
 	return int(h % uint32(workers))
 }

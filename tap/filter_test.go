@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/gopacket/layers"
 	"golang.org/x/net/bpf"
+
+	"netmirror/filter"
 )
 
 const (
@@ -104,7 +106,7 @@ func TestFilter(t *testing.T) {
 		{"empty", nil, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			vm, err := bpf.NewVM(mirrorFilter(Config{Port: 4789}))
+			vm, err := bpf.NewVM(Config{Port: 4789}.filter().Frames())
 			must(t, err)
 			n, err := vm.Run(tc.frame)
 			must(t, err)
@@ -119,7 +121,7 @@ func TestFilter(t *testing.T) {
 }
 
 func TestDropAll(t *testing.T) {
-	vm, err := bpf.NewVM(dropAll)
+	vm, err := bpf.NewVM(filter.DropAll)
 	must(t, err)
 	if n, err := vm.Run(mirrored(t, []byte("x"))); err != nil || n != 0 {
 		t.Fatalf("%d bytes accepted, err %v", n, err)
@@ -129,7 +131,7 @@ func TestDropAll(t *testing.T) {
 // The classic machine takes at most 4096 instructions, and skips at most 255.
 func TestFilterAssembles(t *testing.T) {
 	for _, port := range []uint16{1, 4789, 65535} {
-		raw, err := bpf.Assemble(mirrorFilter(Config{Port: port}))
+		raw, err := bpf.Assemble(Config{Port: port}.filter().Frames())
 		must(t, err)
 		if _, ok := bpf.Disassemble(raw); !ok || !slices.ContainsFunc(raw, func(in bpf.RawInstruction) bool {
 			return in.K == uint32(port)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/gopacket/layers"
 	"golang.org/x/net/bpf"
+
+	"netmirror/filter"
 )
 
 // flow is a mirrored connection.
@@ -42,9 +44,9 @@ func (f flow) hash(fromServer bool) uint32 {
 		src, dst = src.To4(), dst.To4()
 	}
 	if fromServer {
-		return FlowHash(dst, src, ourPort, uint16(f.port))
+		return filter.FlowHash(dst, src, ourPort, uint16(f.port))
 	}
-	return FlowHash(src, dst, uint16(f.port), ourPort)
+	return filter.FlowHash(src, dst, uint16(f.port), ourPort)
 }
 
 // randomFlow is of IPv4 or IPv6.
@@ -68,7 +70,9 @@ func runFanout(t testing.TB, frame []byte) uint32 {
 		return 0
 	}
 	etherType := bpf.LoadConstant{Dst: bpf.RegA, Val: uint32(binary.BigEndian.Uint16(frame[12:]))}
-	n, err := newVM(t, fanoutProgram(etherType, 4789)).Run(frame[ethernetHeader:])
+	prog := filter.Fanout(4789)
+	prog[0] = etherType // which the kernel knows of a packet
+	n, err := newVM(t, prog).Run(frame[ethernetHeader:])
 	must(t, err)
 	return uint32(n)
 }
@@ -91,7 +95,7 @@ func TestFanoutProgramIsFlowHash(t *testing.T) {
 					if o.name == "IPv6 with options thrice" || len(tags) > 2 {
 						want = 0
 					}
-					if got := runFanout(t, o.wrap(t, rng.IntN(maxVNI), f.inner(fromServer, tags...)...)); got != want {
+					if got := runFanout(t, o.wrap(t, rng.IntN(filter.MaxVNI), f.inner(fromServer, tags...)...)); got != want {
 						t.Errorf("%v in %s, tags %v, from server %t: %#x, want %#x", f, o.name, tags, fromServer, got, want)
 					}
 				}
@@ -105,7 +109,7 @@ func TestFlowHashValue(t *testing.T) {
 	// (1+2)*0x9e3779b1 + 7 = 0xdaa66d1a; times 0x85ebca6b = 0x5e841dde;
 	// xor 0x5e84.
 	const want = 0x5e84435a
-	if got := FlowHash([]byte{0, 0, 0, 1}, []byte{0, 0, 0, 2}, 3, 4); got != want {
+	if got := filter.FlowHash([]byte{0, 0, 0, 1}, []byte{0, 0, 0, 2}, 3, 4); got != want {
 		t.Errorf("%#x, want %#x", got, want)
 	}
 }
@@ -188,7 +192,7 @@ func TestFlowHashSpreads(t *testing.T) {
 
 func TestFlowHashDoesNotAllocate(t *testing.T) {
 	src, dst := net.IP(peer6), net.IP(mon6)
-	if n := testing.AllocsPerRun(100, func() { FlowHash(src, dst, 1, 2) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { filter.FlowHash(src, dst, 1, 2) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -198,7 +202,7 @@ func FuzzFanoutProgram(f *testing.F) {
 	for _, frame := range serviceFrames(f) {
 		f.Add(frame)
 	}
-	plain := newVM(f, mirrorFilter(Config{Port: 4789}))
+	plain := newVM(f, Config{Port: 4789}.filter().Frames())
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		if h := runFanout(t, frame); h != 0 && !accepts(t, plain, frame) {
 			t.Errorf("hash %#x of what is not the mirror's: % x", h, frame)
@@ -209,6 +213,6 @@ func FuzzFanoutProgram(f *testing.F) {
 func BenchmarkFlowHash(b *testing.B) {
 	src, dst := net.IP(peer6), net.IP(mon6)
 	for b.Loop() {
-		FlowHash(src, dst, 1, 2)
+		filter.FlowHash(src, dst, 1, 2)
 	}
 }

@@ -7,8 +7,9 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"netmirror/filter"
 )
 
 // maxRings is how many sockets share packets unless the kernel is asked for more
@@ -25,7 +26,7 @@ type group struct {
 
 // OpenGroup is Open for n rings, 1 to 256, that share the packets of the interface
 // (PACKET_FANOUT, packet(7)): each is in exactly one of them, and all of a
-// mirrored TCP connection, in both directions, in the same, which FlowHash tells.
+// mirrored TCP connection, in both directions, in the same, which filter.FlowHash tells.
 // Ring 0 has the packets that have no such hash. Each ring has its own goroutine
 // for Next and its own Stats.
 //
@@ -81,7 +82,7 @@ func (g *group) setUp(cfg Config, ifi *net.Interface, n int) error {
 	if n > 1 {
 		return g.fanOut(cfg, ifi)
 	}
-	if err := attach(g.rings[0].fd, mirrorFilter(cfg)); err != nil {
+	if err := filter.Attach(g.rings[0].fd, cfg.filter().Frames()); err != nil {
 		return err
 	}
 	return g.rings[0].bind(ifi)
@@ -95,16 +96,16 @@ func (g *group) fanOut(cfg Config, ifi *net.Interface) error {
 	if err := g.join(ifi); err != nil {
 		return err
 	}
-	prog, err := assemble(fanoutProgram(packetType, cfg.Port))
+	prog, err := filter.Assemble(filter.Fanout(cfg.Port))
 	if err != nil {
 		return err
 	}
 	if err := unix.SetsockoptSockFprog(g.rings[0].fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, prog); err != nil {
 		return fmt.Errorf("tap: attaching the program that shares packets: %w", err)
 	}
-	filter := slices.Concat(dropSent, mirrorFilter(cfg))
+	received := slices.Concat(filter.DropSent, cfg.filter().Frames())
 	for _, r := range g.rings {
-		if err := attach(r.fd, filter); err != nil {
+		if err := filter.Attach(r.fd, received); err != nil {
 			return err
 		}
 	}
@@ -119,7 +120,7 @@ func (g *group) join(ifi *net.Interface) error {
 	// their PACKET_IGNORE_OUTGOING. Linux before 6.2 passes over the flag.
 	request := (unix.PACKET_FANOUT_CBPF | unix.PACKET_FANOUT_FLAG_UNIQUEID | unix.PACKET_FANOUT_FLAG_IGNORE_OUTGOING) << 16
 	for i, r := range g.rings {
-		if err := attach(r.fd, dropAll); err != nil {
+		if err := filter.Attach(r.fd, filter.DropAll); err != nil {
 			return err
 		}
 		if err := r.bind(ifi); err != nil {
@@ -140,13 +141,6 @@ func (g *group) join(ifi *net.Interface) error {
 	}
 	return nil
 }
-
-// dropSent begins a filter with what PACKET_IGNORE_OUTGOING does not do for a
-// group, and kernels before 6.2 not at all.
-var dropSent = slices.Concat(
-	[]bpf.Instruction{bpf.LoadExtension{Num: bpf.ExtType}},
-	answerIf(bpf.JumpEqual, unix.PACKET_OUTGOING, 0),
-)
 
 // stop stops every ring.
 func (g *group) stop() {

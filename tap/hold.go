@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/filter"
 )
 
 // holder is ordinary UDP sockets that own a port without reading from it. A
@@ -59,7 +61,7 @@ func holdAt(at unix.Sockaddr) (fd int, err error) {
 			unix.Close(fd)
 		}
 	}()
-	if err := attach(fd, dropAll); err != nil {
+	if err := filter.Attach(fd, filter.DropAll); err != nil {
 		return -1, err
 	}
 	// The kernel raises it to its minimum.

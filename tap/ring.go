@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/defrag"
+	"netmirror/filter"
 	"netmirror/source"
 )
 
@@ -102,7 +103,7 @@ func (r *Ring) stop() {
 	if r.closed || r.stopping.Load() {
 		return
 	}
-	r.stopErr = attach(r.fd, dropAll)
+	r.stopErr = filter.Attach(r.fd, filter.DropAll)
 	r.stopping.Store(true)
 	r.sleeper.interrupt()
 	r.callBack()

@@ -11,6 +11,8 @@ import (
 	"github.com/google/gopacket/layers"
 	"golang.org/x/net/bpf"
 
+	"netmirror/filter"
+
 	"netmirror/decap"
 )
 
@@ -130,13 +132,13 @@ func newVM(t testing.TB, prog []bpf.Instruction) *bpf.VM {
 }
 
 func TestServiceFilter(t *testing.T) {
-	c := Config{Port: 4789, VNIs: []uint32{0, ourVNI, maxVNI}, InnerPort: ourPort}
-	vm := newVM(t, mirrorFilter(c))
+	c := Config{Port: 4789, VNIs: []uint32{0, ourVNI, filter.MaxVNI}, InnerPort: ourPort}
+	vm := newVM(t, c.filter().Frames())
 	for _, o := range outerLayouts() {
 		unseen := o.name == "IPv6 with options thrice"
 		for _, ports := range [][2]int{{50000, ourPort}, {ourPort, 50000}, {50000, 443}} {
 			for _, in := range innerLayouts(ports[0], ports[1]) {
-				for _, vni := range []int{0, ourVNI, maxVNI, ourVNI + 1, ourVNI >> 8, 1} {
+				for _, vni := range []int{0, ourVNI, filter.MaxVNI, ourVNI + 1, ourVNI >> 8, 1} {
 					want := unseen || in.accept && slices.Contains(c.VNIs, uint32(vni))
 					if got := accepts(t, vm, o.wrap(t, vni, in.frame...)); got != want {
 						t.Errorf("%s in %s, VNI %#x, ports %v: accepted %t", in.name, o.name, vni, ports, got)
@@ -154,7 +156,7 @@ func TestServiceFilterParts(t *testing.T) {
 	noFlag[42] = 0xf7
 	first := packet(t, ether(v4), ip4(func(h *layers.IPv4) { h.Flags = layers.IPv4MoreFragments }),
 		udpTo(4789), vxlan(7), gopacket.Payload(make([]byte, 60)))
-	long := make([]uint32, maxFilteredVNIs+1)
+	long := make([]uint32, filter.MaxVNIs+1)
 	for _, tc := range []struct {
 		name   string
 		cfg    Config
@@ -176,7 +178,7 @@ func TestServiceFilterParts(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.cfg.Port = 4789
-			if got := accepts(t, newVM(t, mirrorFilter(tc.cfg)), tc.frame); got != tc.accept {
+			if got := accepts(t, newVM(t, tc.cfg.filter().Frames()), tc.frame); got != tc.accept {
 				t.Errorf("accepted %t", got)
 			}
 		})
@@ -186,7 +188,7 @@ func TestServiceFilterParts(t *testing.T) {
 // A mirror that cuts packets: those of the service are accepted wherever the cut
 // is behind the outer UDP ports, others where it is before what tells them.
 func TestServiceFilterTruncated(t *testing.T) {
-	vm := newVM(t, mirrorFilter(Config{Port: 4789, VNIs: []uint32{ourVNI}, InnerPort: ourPort}))
+	vm := newVM(t, Config{Port: 4789, VNIs: []uint32{ourVNI}, InnerPort: ourPort}.filter().Frames())
 	o := outerLayouts()[0]
 	const udpEnd = 14 + 20 + 8
 	for _, in := range innerLayouts(50000, ourPort) {
@@ -228,13 +230,13 @@ type serviceCheck struct {
 
 func newServiceCheck(t testing.TB) serviceCheck {
 	t.Helper()
-	vnis := []uint32{ourVNI, 0, maxVNI}
+	vnis := []uint32{ourVNI, 0, filter.MaxVNI}
 	d, err := decap.New(decap.Config{VNIs: vnis, Port: ourPort})
 	must(t, err)
-	s := serviceCheck{decoder: d, plain: newVM(t, mirrorFilter(Config{Port: 4789}))}
+	s := serviceCheck{decoder: d, plain: newVM(t, Config{Port: 4789}.filter().Frames())}
 	for _, c := range []Config{{VNIs: vnis, InnerPort: ourPort}, {VNIs: vnis}, {InnerPort: ourPort}} {
 		c.Port = 4789
-		s.filters = append(s.filters, newVM(t, mirrorFilter(c)))
+		s.filters = append(s.filters, newVM(t, c.filter().Frames()))
 	}
 	return s
 }
@@ -261,6 +263,9 @@ func (s serviceCheck) check(t testing.TB, frame []byte) bool {
 	}
 	return ours
 }
+
+// tagTypes are the EtherTypes that announce a VLAN tag.
+var tagTypes = []uint32{etherTypeCTag, etherTypeSTag, etherTypeQinQ}
 
 func taggedThrice(frame []byte) bool {
 	for _, at := range []int{12, 16, 20} {
@@ -340,7 +345,7 @@ func FuzzServiceFilter(f *testing.F) {
 
 // The classic machine takes at most 4096 instructions.
 func TestServiceFilterLength(t *testing.T) {
-	raw, err := bpf.Assemble(mirrorFilter(Config{Port: 1, VNIs: make([]uint32, maxFilteredVNIs), InnerPort: 1}))
+	raw, err := bpf.Assemble(Config{Port: 1, VNIs: make([]uint32, filter.MaxVNIs), InnerPort: 1}.filter().Frames())
 	must(t, err)
 	if len(raw) > 300 {
 		t.Errorf("%d instructions", len(raw))
@@ -355,7 +360,7 @@ func BenchmarkServiceFilter(b *testing.B) {
 	for _, c := range []Config{{}, {VNIs: []uint32{ourVNI}, InnerPort: ourPort}} {
 		b.Run(fmt.Sprintf("port=%d", c.InnerPort), func(b *testing.B) {
 			c.Port = 4789
-			vm := newVM(b, mirrorFilter(c))
+			vm := newVM(b, c.filter().Frames())
 			for b.Loop() {
 				_, _ = vm.Run(frame)
 			}
@@ -370,7 +375,7 @@ func TestServiceFilterInKernel(t *testing.T) {
 	// Nobody reads while it is sent: blocks stay open for long, so that few are used.
 	r := l.open(t, Config{VNIs: []uint32{ourVNI}, InnerPort: ourPort, BlockTimeout: 100 * time.Millisecond})
 	fd := l.sender(t)
-	vm := newVM(t, mirrorFilter(r.cfg))
+	vm := newVM(t, r.cfg.filter().Frames())
 	var want [][]byte
 	for _, o := range outerLayouts() {
 		for _, in := range slices.Concat(innerLayouts(50000, ourPort), innerLayouts(50000, 443)) {
@@ -403,7 +408,7 @@ func asShown(frame []byte) []byte {
 
 // Of several datagrams in one packet the first may be another service's.
 func TestServiceFilterAcceptsSeveral(t *testing.T) {
-	vm := newVM(t, mirrorFilter(Config{Port: 4789, VNIs: []uint32{ourVNI}, InnerPort: ourPort}))
+	vm := newVM(t, Config{Port: 4789, VNIs: []uint32{ourVNI}, InnerPort: ourPort}.filter().Frames())
 	next := slices.Concat(vxlan(ourVNI), packet(t, innerLayouts(50000, ourPort)[0].frame...))
 	for _, o := range outerLayouts() {
 		if o.name == "IPv6 with options thrice" {

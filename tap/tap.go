@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"netmirror/defrag"
+	"netmirror/filter"
 )
 
 const (
@@ -95,7 +96,7 @@ func (c Config) resolve() (Config, error) {
 		return c, fmt.Errorf("tap: negative size or time in %+v", c)
 	}
 	for _, vni := range c.VNIs {
-		if vni > maxVNI {
+		if vni > filter.MaxVNI {
 			return c, fmt.Errorf("tap: VNI %d has more than 24 bits", vni)
 		}
 	}
@@ -107,6 +108,11 @@ func (c Config) resolve() (Config, error) {
 	c.BlockTimeout = roundUp(c.BlockTimeout, time.Millisecond)
 	c.FragmentBytes = roundUp(c.FragmentBytes, defrag.ChunkBytes)
 	return c, nil
+}
+
+// filter is what the kernel's programs look for.
+func (c Config) filter() filter.Config {
+	return filter.Config{Port: c.Port, VNIs: c.VNIs, InnerPort: c.InnerPort}
 }
 
 // or gives v, or fallback where v is zero.

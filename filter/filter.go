@@ -1,9 +1,15 @@
-package tap
+// Package filter builds the classic BPF programs by which the kernel selects mirror
+// packets and shares them among sockets: for the frames of a packet socket and for the
+// datagrams of a UDP socket (Linux, Documentation/networking/filter.rst).
+//
+// It opens no socket and reads no packet.
+package filter
 
 import (
 	"slices"
 
 	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 )
 
 // filteredExtensions are looked behind by the filter. One is needed against
@@ -22,7 +28,19 @@ const udpDstPort = 2
 // tagTypes are the EtherTypes that announce a VLAN tag.
 var tagTypes = []uint32{etherTypeCTag, etherTypeSTag, etherTypeQinQ}
 
-// mirrorFilter builds the kernel's filter for frames that begin with an Ethernet
+// Config says which mirror packets are wanted.
+type Config struct {
+	// Port is the mirror's UDP destination port. A UDP socket's programs do not look
+	// at it: the socket is bound to it.
+	Port uint16
+	// VNIs are the VXLAN network identifiers, each 0..16777215. The programs do not look
+	// where the list is empty, or longer than 64.
+	VNIs []uint32
+	// InnerPort is the TCP port of the mirrored service; 0 means any.
+	InnerPort uint16
+}
+
+// Frames is the filter for frames that begin with an Ethernet
 // header. It accepts UDP to c.Port over IPv4 or IPv6, behind up to two VLAN tags,
 // unless serviceFilter finds it to be none of ours; every later fragment of an
 // IPv4 or IPv6 UDP datagram, as only the first has a port; and IPv6 packets with
@@ -31,15 +49,32 @@ var tagTypes = []uint32{etherTypeCTag, etherTypeSTag, etherTypeQinQ}
 //
 // The kernel takes the outermost tag off before the filter runs, so that the
 // two are the second and third on the wire.
-func mirrorFilter(c Config) []bpf.Instruction {
+func (c Config) Frames() []bpf.Instruction {
 	return slices.Concat(
 		[]bpf.Instruction{
 			bpf.LoadAbsolute{Off: atEtherType, Size: 2},
 			bpf.LoadConstant{Dst: bpf.RegX, Val: atIP},
 		},
 		toUDP(c.Port, acceptAll),
+		toPayload(),
 		serviceFilter(c.VNIs, c.InnerPort),
 	)
+}
+
+// DropSent begins a filter of frames with what PACKET_IGNORE_OUTGOING (packet(7)) does
+// not do for sockets that share packets, and kernels before 6.2 not at all.
+var DropSent = slices.Concat(
+	[]bpf.Instruction{bpf.LoadExtension{Num: bpf.ExtType}},
+	answerIf(bpf.JumpEqual, unix.PACKET_OUTGOING, 0),
+)
+
+// toPayload moves X from a UDP header to its payload. A is lost.
+func toPayload() []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.TXA{},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: udpHeader},
+		bpf.TAX{},
+	}
 }
 
 // toUDP moves X from the outer header that A, an EtherType, names to the UDP

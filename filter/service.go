@@ -1,4 +1,4 @@
-package tap
+package filter
 
 import (
 	"slices"
@@ -7,17 +7,18 @@ import (
 )
 
 const (
-	// maxFilteredVNIs is the longest list that the filter goes through, for each
+	// MaxVNIs is the longest list of VNIs that the programs go through, for each
 	// packet from its start.
-	maxFilteredVNIs = 64
-	maxVNI          = 1<<24 - 1 // a VNI has 24 bits (RFC 7348, section 5)
+	MaxVNIs = 64
+	// MaxVNI is the largest VNI, which has 24 bits (RFC 7348, section 5).
+	MaxVNI = 1<<24 - 1
 )
 
-// Offsets from the outer UDP header's start (RFC 7348, section 5).
+// Offsets from the start of the outer UDP payload (RFC 7348, section 5).
 const (
-	atFlags     = 8
-	atVNI       = 12
-	atInner     = 16 // the mirrored frame
+	atFlags     = 0
+	atVNI       = 4
+	atInner     = 8 // the mirrored frame
 	atInnerType = atInner + 12
 	atInnerIP   = atInner + ethernetHeader
 	// atInnerPorts is where the ports are once X has moved on by the inner IP
@@ -33,8 +34,8 @@ const (
 	maxPadded = 46
 )
 
-// serviceFilter judges the mirror packet whose UDP header X is at: by its VNI,
-// unless vnis is empty or longer than maxFilteredVNIs, and by the TCP ports of
+// serviceFilter judges the mirror packet whose UDP payload X is at: by its VNI,
+// unless vnis is empty or longer than MaxVNIs, and by the TCP ports of
 // the mirrored packet, unless port is 0.
 //
 // It drops only what is certainly not ours. What is broken, cut short, a
@@ -42,7 +43,7 @@ const (
 // accepted, for user space to judge and count.
 func serviceFilter(vnis []uint32, port uint16) []bpf.Instruction {
 	var tests []bpf.Instruction
-	if 0 < len(vnis) && len(vnis) <= maxFilteredVNIs {
+	if 0 < len(vnis) && len(vnis) <= MaxVNIs {
 		tests = append(tests, vniFilter(vnis)...)
 	}
 	if port != 0 {
@@ -149,7 +150,7 @@ func behindInnerIPv6() []bpf.Instruction {
 		unless(bpf.JumpGreaterOrEqual, 0x60),
 		unless(bpf.JumpLessOrEqual, 0x6f),
 		[]bpf.Instruction{load(atInnerIP+6, 1)},
-		ifAny([]uint32{protoUDP, protoICMPv6}, dropAll),
+		ifAny([]uint32{protoUDP, protoICMPv6}, DropAll),
 		unless(bpf.JumpEqual, protoTCP), // an extension header, most likely
 		add(ipv6Header),
 	)

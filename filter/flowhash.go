@@ -1,4 +1,4 @@
-package tap
+package filter
 
 import (
 	"encoding/binary"
@@ -15,14 +15,14 @@ const (
 	hashFactor    = 0x85ebca6b
 )
 
-// FlowHash is the hash by which the rings of a group share mirrored TCP packets:
-// of n rings, that of index FlowHash % n has them. It is the same in both
-// directions. src and dst are the inner addresses, 4 or 16 bytes.
+// FlowHash is the hash by which sockets share mirrored TCP packets: of n, that of index
+// FlowHash % n has them. It is the same in both directions. src and dst are the inner
+// addresses, 4 or 16 bytes.
 //
-// Ring 0 also has what the kernel's program does not hash, as the ports are not
+// Socket 0 also has what the kernel's program does not hash, as the ports are not
 // where it looks: outer fragments, joined, inner fragments, and packets with outer
 // or inner headers that it does not look behind. Of several datagrams captured in
-// one packet, all are in the ring of the first.
+// one packet, all are in the socket of the first.
 func FlowHash(src, dst []byte, srcPort, dstPort uint16) uint32 {
 	h := (words(src) + words(dst)) * addressFactor
 	h += uint32(srcPort) + uint32(dstPort)
@@ -38,24 +38,34 @@ func words(b []byte) (sum uint32) {
 	return sum
 }
 
-// packetType loads the EtherType of the header that a fanout program's packet
-// begins with: the one behind the Ethernet header or the VLAN tag that the kernel
-// has taken off. The packet of a socket's filter begins with the Ethernet header.
-var packetType = bpf.LoadExtension{Num: bpf.ExtProto}
+// Fanout is the program that shares packets to a UDP port among packet sockets
+// (PACKET_FANOUT_CBPF, packet(7)). It gives FlowHash for what Frames accepts, behind up
+// to two inner VLAN tags, and 0 for what it cannot read.
+func Fanout(port uint16) []bpf.Instruction {
+	return slices.Concat(
+		[]bpf.Instruction{
+			// The packet begins with the header behind the Ethernet header or the VLAN
+			// tag that the kernel has taken off, and this is its EtherType.
+			bpf.LoadExtension{Num: bpf.ExtProto},
+			bpf.LoadConstant{Dst: bpf.RegX, Val: 0},
+		},
+		toUDP(port, 0),
+		toPayload(),
+		flowHash(),
+		[]bpf.Instruction{bpf.RetA{}},
+	)
+}
 
-// fanoutProgram gives FlowHash for what mirrorFilter accepts, behind up to two
-// inner VLAN tags, and 0 for what it cannot read. first loads the EtherType.
-func fanoutProgram(first bpf.Instruction, port uint16) []bpf.Instruction {
+// flowHash loads FlowHash of the mirrored packet in the UDP payload that X is at. It
+// answers 0 where there is none.
+func flowHash() []bpf.Instruction {
 	innerTag := slices.Concat([]bpf.Instruction{load(atInnerIP+2, 2)}, add(vlanTag))
 	return slices.Concat(
 		[]bpf.Instruction{
 			bpf.LoadConstant{Dst: bpf.RegA, Val: 0},
 			bpf.StoreScratch{Src: bpf.RegA, N: scratchSum},
-			first,
-			bpf.LoadConstant{Dst: bpf.RegX, Val: 0},
+			load(atInnerType, 2),
 		},
-		toUDP(port, 0),
-		[]bpf.Instruction{load(atInnerType, 2)},
 		ifAny(tagTypes, innerTag),
 		ifAny(tagTypes, innerTag),
 		ifElse(etherTypeIPv4,
@@ -73,7 +83,6 @@ func fanoutProgram(first bpf.Instruction, port uint16) []bpf.Instruction {
 			bpf.TAX{},
 			bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 16},
 			bpf.ALUOpX{Op: bpf.ALUOpXor},
-			bpf.RetA{},
 		},
 	)
 }
