@@ -11,6 +11,7 @@ import (
 
 	"netmirror/decap"
 	"netmirror/tap"
+	"netmirror/wire"
 )
 
 const (
@@ -131,7 +132,7 @@ func (s *seen) add(frame []byte) {
 		n.tcp++
 		s.flows.add(vni, readSegment(&p))
 	case decap.InnerTruncated, decap.TCPTruncated:
-		s.cutAt = max(s.cutAt, len(mirrored)-ethernetHeader)
+		s.cutAt = max(s.cutAt, len(mirrored)-wire.EthernetHeader)
 	}
 }
 

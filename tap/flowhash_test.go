@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/gopacket/layers"
 	"golang.org/x/net/bpf"
+
+	"netmirror/wire"
 )
 
 // flow is a mirrored connection.
@@ -64,11 +66,11 @@ func randomFlow(rng *rand.Rand) flow {
 // behind the Ethernet header.
 func runFanout(t testing.TB, frame []byte) uint32 {
 	t.Helper()
-	if len(frame) < ethernetHeader {
+	if len(frame) < wire.EthernetHeader {
 		return 0
 	}
 	etherType := bpf.LoadConstant{Dst: bpf.RegA, Val: uint32(binary.BigEndian.Uint16(frame[12:]))}
-	n, err := newVM(t, fanoutProgram(etherType, 4789)).Run(frame[ethernetHeader:])
+	n, err := newVM(t, fanoutProgram(etherType, 4789)).Run(frame[wire.EthernetHeader:])
 	must(t, err)
 	return uint32(n)
 }
@@ -91,7 +93,7 @@ func TestFanoutProgramIsFlowHash(t *testing.T) {
 					if o.name == "IPv6 with options thrice" || len(tags) > 2 {
 						want = 0
 					}
-					if got := runFanout(t, o.wrap(t, rng.IntN(maxVNI), f.inner(fromServer, tags...)...)); got != want {
+					if got := runFanout(t, o.wrap(t, rng.IntN(wire.MaxVNI), f.inner(fromServer, tags...)...)); got != want {
 						t.Errorf("%v in %s, tags %v, from server %t: %#x, want %#x", f, o.name, tags, fromServer, got, want)
 					}
 				}
@@ -140,7 +142,7 @@ func TestFanoutProgramOnFragments(t *testing.T) {
 	data := slices.Concat(vxlan(ourVNI), packet(t, flow{peer4, mon4, 50000}.inner(false)...), make([]byte, 1000))
 	for _, fam := range families {
 		whole := packet(t, udpTo(4789), data)
-		for _, frame := range [][]byte{fam.part(t, 1, 0, true, whole[:800]), fam.part(t, 1, 800, false, whole[800:])} {
+		for _, frame := range [][]byte{fam.Part(t, 1, 0, true, whole[:800]), fam.Part(t, 1, 800, false, whole[800:])} {
 			if got := runFanout(t, frame); got != 0 {
 				t.Errorf("%v: %#x", fam, got)
 			}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/bpf"
 
 	"netmirror/decap"
+	"netmirror/wire"
 )
 
 const (
@@ -130,13 +131,13 @@ func newVM(t testing.TB, prog []bpf.Instruction) *bpf.VM {
 }
 
 func TestServiceFilter(t *testing.T) {
-	c := Config{Port: 4789, VNIs: []uint32{0, ourVNI, maxVNI}, InnerPort: ourPort}
+	c := Config{Port: 4789, VNIs: []uint32{0, ourVNI, wire.MaxVNI}, InnerPort: ourPort}
 	vm := newVM(t, mirrorFilter(c))
 	for _, o := range outerLayouts() {
 		unseen := o.name == "IPv6 with options thrice"
 		for _, ports := range [][2]int{{50000, ourPort}, {ourPort, 50000}, {50000, 443}} {
 			for _, in := range innerLayouts(ports[0], ports[1]) {
-				for _, vni := range []int{0, ourVNI, maxVNI, ourVNI + 1, ourVNI >> 8, 1} {
+				for _, vni := range []int{0, ourVNI, wire.MaxVNI, ourVNI + 1, ourVNI >> 8, 1} {
 					want := unseen || in.accept && slices.Contains(c.VNIs, uint32(vni))
 					if got := accepts(t, vm, o.wrap(t, vni, in.frame...)); got != want {
 						t.Errorf("%s in %s, VNI %#x, ports %v: accepted %t", in.name, o.name, vni, ports, got)
@@ -228,7 +229,7 @@ type serviceCheck struct {
 
 func newServiceCheck(t testing.TB) serviceCheck {
 	t.Helper()
-	vnis := []uint32{ourVNI, 0, maxVNI}
+	vnis := []uint32{ourVNI, 0, wire.MaxVNI}
 	d, err := decap.New(decap.Config{VNIs: vnis, Port: ourPort})
 	must(t, err)
 	s := serviceCheck{decoder: d, plain: newVM(t, mirrorFilter(Config{Port: 4789}))}
