@@ -5,9 +5,8 @@ import (
 
 	"netmirror/decap"
 	"netmirror/defrag"
+	"netmirror/wire"
 )
-
-const protoTCP = 6 // IANA protocol numbers
 
 // fragments puts the fragments of mirrored packets together, for all capture loops:
 // the kernel leaves them to the first ring, but one that was captured together with
@@ -18,7 +17,7 @@ type fragments struct {
 }
 
 func newFragments() *fragments {
-	return &fragments{parts: defrag.New(defrag.Config{Protocol: protoTCP})}
+	return &fragments{parts: defrag.New(defrag.Config{Protocol: wire.ProtoTCP})}
 }
 
 // join takes in the fragment p. It is true where nothing of its datagram is missing

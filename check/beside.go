@@ -7,12 +7,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
-)
 
-// The other ports that a mirror is likely to come to by mistake.
-const (
-	linuxVXLANPort = 8472 // Linux's default, from before RFC 7348 (drivers/net/vxlan, vxlan_port)
-	genevePort     = 6081 // RFC 8926, section 3.3; AWS' Gateway Load Balancer
+	"netmirror/wire"
 )
 
 // place is an interface, by the kernel's number, and a UDP port.
@@ -118,14 +114,14 @@ func udpPort(ip []byte) (port uint16, ok bool) {
 	if len(ip) == 0 {
 		return 0, false
 	}
-	off := 40 // behind IPv6 (RFC 8200, section 3)
+	off := wire.IPv6Header
 	if ip[0]>>4 == versionIPv4 {
-		off = int(ip[0]&0x0f) * 4
+		off = wire.IPv4(ip).HeaderLen()
 	}
 	if len(ip) < off+4 {
 		return 0, false
 	}
-	return binary.BigEndian.Uint16(ip[off+2:]), true
+	return wire.DstPort(ip[off:]), true
 }
 
 // end stops counting and gives what came.

@@ -13,6 +13,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"netmirror/wire"
 )
 
 // Config says what to look at. Only Interface has to be set.
@@ -31,14 +33,13 @@ type Config struct {
 }
 
 const (
-	defaultVXLANPort   = 4789 // RFC 7348, section 8
 	defaultDialTimeout = 3 * time.Second
 	defaultTime        = 10 * time.Second
 	defaultMidstream   = "http"
 )
 
 func (c Config) withDefaults() Config {
-	c.VXLANPort = cmp.Or(c.VXLANPort, defaultVXLANPort)
+	c.VXLANPort = cmp.Or(c.VXLANPort, wire.PortVXLAN)
 	c.DialTimeout = cmp.Or(c.DialTimeout, defaultDialTimeout)
 	c.Time = cmp.Or(c.Time, defaultTime)
 	c.Midstream = cmp.Or(c.Midstream, defaultMidstream)

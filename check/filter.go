@@ -5,6 +5,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"netmirror/wire"
 )
 
 // besideFilter takes received UDP packets to one of the ports, over IPv4 or over
@@ -18,12 +20,12 @@ func besideFilter(link int, port uint16) []bpf.Instruction {
 		[]bpf.Instruction{bpf.LoadAbsolute{Off: 9, Size: 1}}, require(unix.IPPROTO_UDP),
 		[]bpf.Instruction{
 			bpf.LoadAbsolute{Off: 6, Size: 2},
-			bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 0x1fff, SkipFalse: 1}, drop, // a later fragment has no port
+			bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: wire.IPv4Offset, SkipFalse: 1}, drop, // a later fragment has no port
 			bpf.LoadMemShift{Off: 0}, bpf.LoadIndirect{Off: 2, Size: 2},
 		})
 	v6 := slices.Concat(require(unix.ETH_P_IPV6),
 		[]bpf.Instruction{bpf.LoadAbsolute{Off: 6, Size: 1}}, require(unix.IPPROTO_UDP),
-		[]bpf.Instruction{bpf.LoadAbsolute{Off: 40 + 2, Size: 2}})
+		[]bpf.Instruction{bpf.LoadAbsolute{Off: wire.IPv6Header + 2, Size: 2}})
 	v4 = append(v4, bpf.Jump{Skip: uint32(len(v6))})
 	return slices.Concat(
 		[]bpf.Instruction{
@@ -33,9 +35,9 @@ func besideFilter(link int, port uint16) []bpf.Instruction {
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.ETH_P_IP, SkipFalse: uint8(len(v4))},
 		}, v4, v6,
 		[]bpf.Instruction{
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: linuxVXLANPort, SkipTrue: 4},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: genevePort, SkipTrue: 3},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: defaultVXLANPort, SkipTrue: 2},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: wire.PortVXLANLinux, SkipTrue: 4},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: wire.PortGeneve, SkipTrue: 3},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: wire.PortVXLAN, SkipTrue: 2},
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(port), SkipTrue: 1}, drop,
 			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(port), SkipTrue: 3},
 			bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},

@@ -12,6 +12,7 @@ import (
 	"netmirror/decap"
 	"netmirror/source"
 	"netmirror/tap"
+	"netmirror/wire"
 )
 
 const (
@@ -132,7 +133,7 @@ func (s *seen) add(frame []byte) {
 		n.tcp++
 		s.flows.add(vni, readSegment(&p))
 	case decap.InnerTruncated, decap.TCPTruncated:
-		s.cutAt = max(s.cutAt, len(mirrored)-ethernetHeader)
+		s.cutAt = max(s.cutAt, len(mirrored)-wire.EthernetHeader)
 	}
 }
 

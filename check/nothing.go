@@ -6,6 +6,8 @@ import (
 	"maps"
 	"net"
 	"slices"
+
+	"netmirror/wire"
 )
 
 // nothing tells that no packet came, and what came elsewhere.
@@ -29,7 +31,7 @@ func (r *report) nothing(c Config, s *seen) {
 	if len(places) == 0 {
 		all, _ := net.Interfaces() // only to name them
 		r.note("mirror: nothing came to the UDP ports %d, %d (VXLAN) and %d (GENEVE) on any other interface that is up either (%s)",
-			c.VXLANPort, linuxVXLANPort, genevePort, upBeside(all, c.Interface))
+			c.VXLANPort, wire.PortVXLANLinux, wire.PortGeneve, upBeside(all, c.Interface))
 	}
 }
 
@@ -43,7 +45,7 @@ func rank(p place, c Config, names map[int]string) int {
 	if names[p.link] != c.Interface {
 		n++
 	}
-	if p.port == genevePort {
+	if p.port == wire.PortGeneve {
 		n += 4
 	}
 	return n
@@ -51,7 +53,7 @@ func rank(p place, c Config, names map[int]string) int {
 
 // elsewhere is the remedy where something came to another place.
 func elsewhere(p place, c Config, names map[int]string) string {
-	if p.port == genevePort && p.port != c.VXLANPort {
+	if p.port == wire.PortGeneve && p.port != c.VXLANPort {
 		return "have the mirror send VXLAN: GENEVE, as of a Gateway Load Balancer, is not supported; make this host's network interface, or a network load balancer before it, the mirror's target"
 	}
 	c.Interface, c.VXLANPort = names[p.link], p.port
@@ -61,9 +63,9 @@ func elsewhere(p place, c Config, names map[int]string) string {
 // portMeans says what a port is for.
 func portMeans(port uint16) string {
 	switch port {
-	case linuxVXLANPort:
+	case wire.PortVXLANLinux:
 		return " (VXLAN, Linux's own default; or an overlay network of this host)"
-	case genevePort:
+	case wire.PortGeneve:
 		return " (GENEVE, which is not supported)"
 	}
 	return ""

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"netmirror/wire"
 )
 
 // listed is how many of a kind are named in a line.
@@ -52,7 +54,7 @@ func count(n uint64, noun string) string {
 func (c Config) command(words ...string) string {
 	args := append([]string{c.Program}, words...)
 	args = append(args, "--iface", c.Interface)
-	if c.VXLANPort != defaultVXLANPort {
+	if c.VXLANPort != wire.PortVXLAN {
 		args = append(args, "--vxlan-port", strconv.Itoa(int(c.VXLANPort)))
 	}
 	for _, vni := range c.VNIs {

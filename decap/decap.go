@@ -11,17 +11,11 @@
 package decap
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
-)
 
-const (
-	defaultUDPPort = 4789      // VXLAN (RFC 7348, section 8)
-	maxVNI         = 1<<24 - 1 // a VNI has 24 bits (RFC 7348, section 5)
-	udpHeader      = 8         // bytes (RFC 768)
-	tcpHeader      = 20        // bytes without options (RFC 9293, section 3.1)
+	"netmirror/wire"
 )
 
 // What [New] finds wrong with a [Config].
@@ -83,14 +77,14 @@ func New(c Config) (*Decoder, error) {
 	}
 	vnis := slices.Clone(c.VNIs)
 	slices.Sort(vnis)
-	if last := vnis[len(vnis)-1]; last > maxVNI {
+	if last := vnis[len(vnis)-1]; last > wire.MaxVNI {
 		return nil, fmt.Errorf("%w: %d", ErrVNIRange, last)
 	}
 	if c.Port == 0 {
 		return nil, ErrPort
 	}
 	if c.UDPPort == 0 {
-		c.UDPPort = defaultUDPPort
+		c.UDPPort = wire.PortVXLAN
 	}
 	return &Decoder{udpPort: c.UDPPort, port: c.Port, vnis: slices.Compact(vnis)}, nil
 }
@@ -156,9 +150,9 @@ func (d *Decoder) DecodeIP(vni uint32, ip []byte, p *Packet) Reason {
 	if len(ip) == 0 {
 		return InnerTruncated
 	}
-	etherType := uint16(etherTypeIPv4)
+	etherType := uint16(wire.EtherTypeIPv4)
 	if ip[0]>>4 == 6 {
-		etherType = etherTypeIPv6
+		etherType = wire.EtherTypeIPv6
 	}
 	own, off, _, r := inner.ip(etherType, ip)
 	if r != OK {
@@ -180,25 +174,25 @@ func (d *Decoder) DecodeIP(vni uint32, ip []byte, p *Packet) Reason {
 // not captured. Where the packet is unsized, a UDP length of 0 is no length
 // either, and none is read where the packet is longer than it could say.
 func (d *Decoder) udp(ip []byte, own, off int, unsized bool) (payload []byte, missing int, r Reason) {
-	if len(ip) < off+udpHeader {
-		return nil, 0, outer.cut(own, off+udpHeader)
+	if len(ip) < off+wire.UDPHeader {
+		return nil, 0, outer.cut(own, off+wire.UDPHeader)
 	}
 	b := ip[off:]
-	if binary.BigEndian.Uint16(b[2:]) != d.udpPort {
+	if wire.DstPort(b) != d.udpPort {
 		return nil, 0, OtherUDPPort
 	}
-	length := int(binary.BigEndian.Uint16(b[4:]))
-	if unsized && (length == 0 || len(b) > maxLength) {
-		return b[udpHeader:], 0, OK
+	length := wire.UDP(b).Length()
+	if unsized && (length == 0 || len(b) > wire.MaxLength) {
+		return b[wire.UDPHeader:], 0, OK
 	}
-	if length < udpHeader {
+	if length < wire.UDPHeader {
 		return nil, 0, OuterMalformed
 	}
 	if !unsized {
 		length = min(length, own-off)
 	}
 	n := min(length, len(b))
-	return b[udpHeader:n], length - n, OK
+	return b[wire.UDPHeader:n], length - n, OK
 }
 
 // tcp judges the TCP header at ip[off:] (RFC 9293, section 3.1); ip is what is
@@ -208,15 +202,15 @@ func (d *Decoder) tcp(ip []byte, own, off int) (fromServer bool, r Reason) {
 	if len(ip) < off+4 {
 		return false, cutTCP(own, off+4)
 	}
-	src, dst := binary.BigEndian.Uint16(ip[off:]), binary.BigEndian.Uint16(ip[off+2:])
+	src, dst := wire.SrcPort(ip[off:]), wire.DstPort(ip[off:])
 	if dst != d.port && src != d.port {
 		return false, OtherPort
 	}
-	if len(ip) < off+tcpHeader {
-		return false, cutTCP(own, off+tcpHeader)
+	if len(ip) < off+wire.TCPHeader {
+		return false, cutTCP(own, off+wire.TCPHeader)
 	}
-	size := int(ip[off+12]>>4) * 4
-	if size < tcpHeader {
+	size := wire.TCP(ip[off:]).HeaderLen()
+	if size < wire.TCPHeader {
 		return false, TCPMalformed
 	}
 	if len(ip) < off+size {

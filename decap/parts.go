@@ -1,6 +1,6 @@
 package decap
 
-import "encoding/binary"
+import "netmirror/wire"
 
 // Outer takes the mirror's encapsulation off a frame, as [Decoder.Decode] does,
 // but whatever the VNI. mirrored is the Ethernet frame inside; it aliases frame.
@@ -43,7 +43,7 @@ func Inner(frame []byte, p *Packet) Reason {
 	b = b[:n:n]
 	var d Decoder
 	if len(b) >= off+4 {
-		d.port = binary.BigEndian.Uint16(b[off+2:]) // every packet is of its own port
+		d.port = wire.DstPort(b[off:]) // every packet is of its own port
 	}
 	if _, r = d.tcp(b, own, off); r != OK {
 		return r

@@ -1,11 +1,6 @@
 package decap
 
-import "encoding/binary"
-
-const (
-	vxlanHeader = 8    // bytes
-	vxlanFlagI  = 0x08 // the VNI is valid
-)
+import "netmirror/wire"
 
 // VXLAN splits a UDP payload into its network identifier (24 bits, host order)
 // and the Ethernet frame inside (RFC 7348, section 5). Reserved bits are
@@ -15,11 +10,11 @@ const (
 // below 8 bytes and [VXLANNoVNI] where the I flag is clear; then vni is 0 and
 // frame is nil.
 func VXLAN(b []byte) (vni uint32, frame []byte, r Reason) {
-	if len(b) < vxlanHeader {
+	if len(b) < wire.VXLANHeader {
 		return 0, nil, VXLANTruncated
 	}
-	if b[0]&vxlanFlagI == 0 {
+	if b[0]&wire.VXLANFlagI == 0 {
 		return 0, nil, VXLANNoVNI
 	}
-	return binary.BigEndian.Uint32(b[4:]) >> 8, b[vxlanHeader:], OK
+	return wire.VNI(b), b[wire.VXLANHeader:], OK
 }

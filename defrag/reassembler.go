@@ -5,7 +5,11 @@
 // fragment that contradicts another spoils its datagram.
 package defrag
 
-import "time"
+import (
+	"time"
+
+	"netmirror/wire"
+)
 
 const (
 	// maxPieces is the most fragments of a datagram: 64 KiB over a link with an
@@ -175,7 +179,7 @@ func (r *Reassembler) insert(d *datagram, f *fragment) bool {
 		r.count(d.reason, 1, f.wire)
 		return false
 	}
-	if end > maxIPBytes {
+	if end > wire.MaxLength {
 		return r.spoil(d, f, DropTooLong)
 	}
 	before, after := r.neighbours(d, f.offset)

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"netmirror/wire"
 )
 
 // filteredExtensions are looked behind by the filter. One is needed against
@@ -18,15 +20,15 @@ const filteredExtensions = 2
 
 // Offsets in a frame without VLAN tags.
 const (
-	atEtherType = 12
-	atIP        = ethernetHeader
+	atEtherType = wire.AtEtherType
+	atIP        = wire.EthernetHeader
 )
 
 // udpDstPort is from the UDP header's start.
 const udpDstPort = 2
 
 // tagTypes are the EtherTypes that announce a VLAN tag.
-var tagTypes = []uint32{etherTypeCTag, etherTypeSTag, etherTypeQinQ}
+var tagTypes = []uint32{wire.EtherTypeCTag, wire.EtherTypeSTag, wire.EtherTypeQinQ}
 
 // Config says which mirror packets are wanted.
 type Config struct {
@@ -72,7 +74,7 @@ var DropSent = slices.Concat(
 func toPayload() []bpf.Instruction {
 	return []bpf.Instruction{
 		bpf.TXA{},
-		bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: udpHeader},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: wire.UDPHeader},
 		bpf.TAX{},
 	}
 }
@@ -82,13 +84,13 @@ func toPayload() []bpf.Instruction {
 // outer fragments that may belong to one (for a first one, that do) and for
 // packets with headers that are not looked behind.
 func toUDP(port uint16, unseen uint32) []bpf.Instruction {
-	tag := slices.Concat([]bpf.Instruction{load(2, 2)}, add(vlanTag))
+	tag := slices.Concat([]bpf.Instruction{load(2, 2)}, add(wire.VLANTag))
 	return slices.Concat(
 		ifAny(tagTypes, tag),
 		ifAny(tagTypes, tag),
-		ifElse(etherTypeIPv4,
+		ifElse(wire.EtherTypeIPv4,
 			behindIPv4(unseen),
-			slices.Concat(require(etherTypeIPv6), behindIPv6(unseen))),
+			slices.Concat(require(wire.EtherTypeIPv6), behindIPv6(unseen))),
 		[]bpf.Instruction{load(udpDstPort, 2)},
 		require(uint32(port)),
 		[]bpf.Instruction{bpf.LoadScratch{Dst: bpf.RegA, N: scratchMore}},
@@ -100,11 +102,11 @@ func toUDP(port uint16, unseen uint32) []bpf.Instruction {
 func behindIPv4(unseen uint32) []bpf.Instruction {
 	return slices.Concat(
 		[]bpf.Instruction{load(9, 1)},
-		require(protoUDP),
+		require(wire.ProtoUDP),
 		[]bpf.Instruction{load(6, 2)},
-		answerIf(bpf.JumpBitsSet, ipv4OffsetBits, unseen),
+		answerIf(bpf.JumpBitsSet, wire.IPv4Offset, unseen),
 		[]bpf.Instruction{
-			bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: ipv4MoreBit},
+			bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: wire.IPv4More},
 			bpf.StoreScratch{Src: bpf.RegA, N: scratchMore},
 		},
 		addIHL(0),
@@ -114,23 +116,23 @@ func behindIPv4(unseen uint32) []bpf.Instruction {
 // behindIPv6 moves X from an IPv6 header (RFC 8200, section 3) to UDP. Extension
 // headers after the first few and AH are not looked behind.
 func behindIPv6(unseen uint32) []bpf.Instruction {
-	skipped := []uint32{protoHopByHop, protoRouting, protoDestination}
+	skipped := []uint32{wire.ProtoHopByHop, wire.ProtoRouting, wire.ProtoDestination}
 	prog := slices.Concat(
 		[]bpf.Instruction{
 			bpf.LoadConstant{Dst: bpf.RegA, Val: 0},
 			bpf.StoreScratch{Src: bpf.RegA, N: scratchMore},
 			load(6, 1),
 		},
-		add(ipv6Header),
+		add(wire.IPv6Header),
 	)
 	for range filteredExtensions {
 		prog = append(prog, ifAny(skipped, behindExtension())...)
 	}
 	return slices.Concat(
 		prog,
-		ifAny(append(skipped, protoAH), answer(unseen)),
-		ifAny([]uint32{protoFragment}, behindFragment(unseen)),
-		require(protoUDP),
+		ifAny(append(skipped, wire.ProtoAH), answer(unseen)),
+		ifAny([]uint32{wire.ProtoFragment}, behindFragment(unseen)),
+		require(wire.ProtoUDP),
 	)
 }
 
@@ -154,15 +156,15 @@ func behindExtension() []bpf.Instruction {
 func behindFragment(unseen uint32) []bpf.Instruction {
 	return slices.Concat(
 		[]bpf.Instruction{load(0, 1)},
-		ifAny([]uint32{protoHopByHop, protoRouting, protoFragment, protoAH, protoDestination}, answer(unseen)),
-		require(protoUDP),
+		ifAny([]uint32{wire.ProtoHopByHop, wire.ProtoRouting, wire.ProtoFragment, wire.ProtoAH, wire.ProtoDestination}, answer(unseen)),
+		require(wire.ProtoUDP),
 		[]bpf.Instruction{load(2, 2)},
-		answerIf(bpf.JumpBitsSet, ipv6OffsetBits, unseen),
+		answerIf(bpf.JumpBitsSet, wire.IPv6Offset, unseen),
 		[]bpf.Instruction{
-			bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: ipv6MoreBit},
+			bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: wire.IPv6More},
 			bpf.StoreScratch{Src: bpf.RegA, N: scratchMore},
 			load(0, 1),
 		},
-		add(fragmentHeader),
+		add(wire.FragmentHeader),
 	)
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"golang.org/x/net/bpf"
+
+	"netmirror/wire"
 )
 
 // Odd numbers whose products mix the bits of a sum. Addresses are multiplied
@@ -59,7 +61,7 @@ func Fanout(port uint16) []bpf.Instruction {
 // flowHash loads FlowHash of the mirrored packet in the UDP payload that X is at. It
 // answers 0 where there is none.
 func flowHash() []bpf.Instruction {
-	innerTag := slices.Concat([]bpf.Instruction{load(atInnerIP+2, 2)}, add(vlanTag))
+	innerTag := slices.Concat([]bpf.Instruction{load(atInnerIP+2, 2)}, add(wire.VLANTag))
 	return slices.Concat(
 		[]bpf.Instruction{
 			bpf.LoadConstant{Dst: bpf.RegA, Val: 0},
@@ -68,9 +70,9 @@ func flowHash() []bpf.Instruction {
 		},
 		ifAny(tagTypes, innerTag),
 		ifAny(tagTypes, innerTag),
-		ifElse(etherTypeIPv4,
+		ifElse(wire.EtherTypeIPv4,
 			sumIPv4(),
-			slices.Concat(require(etherTypeIPv6), sumIPv6())),
+			slices.Concat(require(wire.EtherTypeIPv6), sumIPv6())),
 		[]bpf.Instruction{
 			bpf.LoadScratch{Dst: bpf.RegA, N: scratchSum},
 			bpf.ALUOpConstant{Op: bpf.ALUOpMul, Val: addressFactor},
@@ -92,9 +94,9 @@ func flowHash() []bpf.Instruction {
 func sumIPv4() []bpf.Instruction {
 	return slices.Concat(
 		[]bpf.Instruction{load(atInnerIP+9, 1)},
-		require(protoTCP),
+		require(wire.ProtoTCP),
 		[]bpf.Instruction{load(atInnerIP+6, 2)},
-		answerIf(bpf.JumpBitsSet, ipv4MoreBit|ipv4OffsetBits, 0),
+		answerIf(bpf.JumpBitsSet, wire.IPv4More|wire.IPv4Offset, 0),
 		addUp(atInnerIP+12, 2, 4),
 		addIHL(atInnerIP),
 	)
@@ -105,9 +107,9 @@ func sumIPv4() []bpf.Instruction {
 func sumIPv6() []bpf.Instruction {
 	return slices.Concat(
 		[]bpf.Instruction{load(atInnerIP+6, 1)},
-		require(protoTCP),
+		require(wire.ProtoTCP),
 		addUp(atInnerIP+8, 8, 4),
-		add(ipv6Header),
+		add(wire.IPv6Header),
 	)
 }
 

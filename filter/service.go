@@ -4,15 +4,13 @@ import (
 	"slices"
 
 	"golang.org/x/net/bpf"
+
+	"netmirror/wire"
 )
 
-const (
-	// MaxVNIs is the longest list of VNIs that the programs go through, for each
-	// packet from its start.
-	MaxVNIs = 64
-	// MaxVNI is the largest VNI, which has 24 bits (RFC 7348, section 5).
-	MaxVNI = 1<<24 - 1
-)
+// MaxVNIs is the longest list of VNIs that the programs go through, for each
+// packet from its start.
+const MaxVNIs = 64
 
 // Offsets from the start of the outer UDP payload (RFC 7348, section 5).
 const (
@@ -20,18 +18,14 @@ const (
 	atVNI       = 4
 	atInner     = 8 // the mirrored frame
 	atInnerType = atInner + 12
-	atInnerIP   = atInner + ethernetHeader
+	atInnerIP   = atInner + wire.EthernetHeader
 	// atInnerPorts is where the ports are once X has moved on by the inner IP
 	// header's length.
 	atInnerPorts = atInnerIP
 
-	flagI = 0x08 // the VNI is valid
-
 	// minDatagram is the shortest VXLAN datagram that anything can be read of:
 	// VXLAN, Ethernet and IPv4 headers.
-	minDatagram = 8 + ethernetHeader + ipv4Header
-	// maxPadded is what Ethernet fills the bytes behind its header up to.
-	maxPadded = 46
+	minDatagram = wire.VXLANHeader + wire.EthernetHeader + wire.IPv4Header
 )
 
 // serviceFilter judges the mirror packet whose UDP payload X is at: by its VNI,
@@ -55,7 +49,7 @@ func serviceFilter(vnis []uint32, port uint16) []bpf.Instruction {
 	return slices.Concat(
 		acceptShort(atInner),
 		[]bpf.Instruction{load(atFlags, 1)},
-		unless(bpf.JumpBitsSet, flagI),
+		unless(bpf.JumpBitsSet, wire.VXLANFlagI),
 		acceptSeveral(),
 		tests,
 		answer(acceptAll),
@@ -67,7 +61,7 @@ func serviceFilter(vnis []uint32, port uint16) []bpf.Instruction {
 // (GRO), of which the first says nothing about the others. It goes on with the same
 // X otherwise.
 func acceptSeveral() []bpf.Instruction {
-	innerTag := slices.Concat([]bpf.Instruction{load(atInnerIP+2, 2)}, add(vlanTag))
+	innerTag := slices.Concat([]bpf.Instruction{load(atInnerIP+2, 2)}, add(wire.VLANTag))
 	// length loads that of an IP packet without its first bytes; 0, which
 	// segmentation offload leaves, is the rest of the packet.
 	length := func(off, more uint32) []bpf.Instruction {
@@ -77,16 +71,16 @@ func acceptSeveral() []bpf.Instruction {
 			[]bpf.Instruction{bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: more}},
 		)
 	}
-	return ifLong(atInnerIP+ipv4Header+minDatagram, slices.Concat(
+	return ifLong(atInnerIP+wire.IPv4Header+minDatagram, slices.Concat(
 		[]bpf.Instruction{
 			bpf.StoreScratch{Src: bpf.RegX, N: scratchX},
 			load(atInnerType, 2),
 		},
 		ifAny(tagTypes, innerTag),
 		ifAny(tagTypes, innerTag),
-		ifElse(etherTypeIPv4, length(2, 0),
-			ifElse(etherTypeIPv6, length(4, ipv6Header),
-				[]bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegA, Val: maxPadded}})),
+		ifElse(wire.EtherTypeIPv4, length(2, 0),
+			ifElse(wire.EtherTypeIPv6, length(4, wire.IPv6Header),
+				[]bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegA, Val: wire.MaxPadded}})),
 		[]bpf.Instruction{
 			bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: atInnerIP + minDatagram},
 			bpf.ALUOpX{Op: bpf.ALUOpAdd},
@@ -113,9 +107,9 @@ func portFilter(port uint32) []bpf.Instruction {
 		acceptShort(atInnerIP),
 		[]bpf.Instruction{load(atInnerType, 2)},
 		ifAny(tagTypes, answer(acceptAll)),
-		ifElse(etherTypeIPv4,
+		ifElse(wire.EtherTypeIPv4,
 			behindInnerIPv4(),
-			slices.Concat(require(etherTypeIPv6), behindInnerIPv6())),
+			slices.Concat(require(wire.EtherTypeIPv6), behindInnerIPv6())),
 		acceptShort(atInnerPorts+4),
 		[]bpf.Instruction{load(atInnerPorts, 2)},
 		answerIf(bpf.JumpEqual, port, acceptAll),
@@ -128,15 +122,15 @@ func portFilter(port uint32) []bpf.Instruction {
 // section 3.1), behind which is TCP.
 func behindInnerIPv4() []bpf.Instruction {
 	return slices.Concat(
-		acceptShort(atInnerIP+ipv4Header),
+		acceptShort(atInnerIP+wire.IPv4Header),
 		[]bpf.Instruction{load(atInnerIP, 1)},
 		// Version 4 and a header of at least 5 words; more than 15 it cannot say.
 		unless(bpf.JumpGreaterOrEqual, 0x45),
 		unless(bpf.JumpLessOrEqual, 0x4f),
 		[]bpf.Instruction{load(atInnerIP+9, 1)},
-		require(protoTCP),
+		require(wire.ProtoTCP),
 		[]bpf.Instruction{load(atInnerIP+6, 2)},
-		answerIf(bpf.JumpBitsSet, ipv4MoreBit|ipv4OffsetBits, acceptAll),
+		answerIf(bpf.JumpBitsSet, wire.IPv4More|wire.IPv4Offset, acceptAll),
 		addIHL(atInnerIP),
 	)
 }
@@ -145,14 +139,14 @@ func behindInnerIPv4() []bpf.Instruction {
 // section 3), behind which is TCP.
 func behindInnerIPv6() []bpf.Instruction {
 	return slices.Concat(
-		acceptShort(atInnerIP+ipv6Header),
+		acceptShort(atInnerIP+wire.IPv6Header),
 		[]bpf.Instruction{load(atInnerIP, 1)},
 		unless(bpf.JumpGreaterOrEqual, 0x60),
 		unless(bpf.JumpLessOrEqual, 0x6f),
 		[]bpf.Instruction{load(atInnerIP+6, 1)},
-		ifAny([]uint32{protoUDP, protoICMPv6}, DropAll),
-		unless(bpf.JumpEqual, protoTCP), // an extension header, most likely
-		add(ipv6Header),
+		ifAny([]uint32{wire.ProtoUDP, wire.ProtoICMPv6}, DropAll),
+		unless(bpf.JumpEqual, wire.ProtoTCP), // an extension header, most likely
+		add(wire.IPv6Header),
 	)
 }
 

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/wire"
 )
 
 // sendSegmented has the kernel send the datagrams, of one size but for the last, as
@@ -79,7 +81,7 @@ func payloads(t testing.TB, frames [][]byte) (all [][]byte) {
 		if !ok || endOf(f, ip, ip) != len(f) {
 			t.Fatalf("not a whole UDP packet: % x", f[:min(len(f), 60)])
 		}
-		if f[ip]>>4 == 4 && checksum(f[ip:udp]) != 0 {
+		if f[ip]>>4 == 4 && wire.Checksum(f[ip:udp]) != 0 {
 			t.Errorf("the checksum of the IPv4 header is wrong: % x", f[ip:udp])
 		}
 		all = append(all, payloadOf(t, f))

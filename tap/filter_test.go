@@ -10,25 +10,8 @@ import (
 	"netmirror/filter"
 )
 
-const (
-	v4 = layers.EthernetTypeIPv4
-	v6 = layers.EthernetTypeIPv6
-)
-
-// Extension headers of IPv6, by hand (RFC 8200, section 4).
-var (
-	hopByHop    = func(next byte) []byte { return []byte{next, 0, 1, 4, 0, 0, 0, 0} } // PadN
-	longOptions = func(next byte) []byte {
-		return append([]byte{next, 1, 1, 12}, make([]byte, 12)...)
-	}
-	fragHeader = func(next byte, offset int, more bool) []byte {
-		h := []byte{next, 0, byte(offset >> 8), byte(offset), 0, 0, 0, 7}
-		if more {
-			h[3] |= 1
-		}
-		return h
-	}
-)
+// longOptions is an extension header of 16 bytes.
+func longOptions(next byte) []byte { return append([]byte{next, 1, 1, 12}, make([]byte, 12)...) }
 
 func TestFilter(t *testing.T) {
 	data := []byte("0123456789abcdef")

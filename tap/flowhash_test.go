@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/bpf"
 
 	"netmirror/filter"
+	"netmirror/wire"
 )
 
 // flow is a mirrored connection.
@@ -66,13 +67,13 @@ func randomFlow(rng *rand.Rand) flow {
 // behind the Ethernet header.
 func runFanout(t testing.TB, frame []byte) uint32 {
 	t.Helper()
-	if len(frame) < ethernetHeader {
+	if len(frame) < wire.EthernetHeader {
 		return 0
 	}
 	etherType := bpf.LoadConstant{Dst: bpf.RegA, Val: uint32(binary.BigEndian.Uint16(frame[12:]))}
 	prog := filter.Fanout(4789)
 	prog[0] = etherType // which the kernel knows of a packet
-	n, err := newVM(t, prog).Run(frame[ethernetHeader:])
+	n, err := newVM(t, prog).Run(frame[wire.EthernetHeader:])
 	must(t, err)
 	return uint32(n)
 }
@@ -95,7 +96,7 @@ func TestFanoutProgramIsFlowHash(t *testing.T) {
 					if o.name == "IPv6 with options thrice" || len(tags) > 2 {
 						want = 0
 					}
-					if got := runFanout(t, o.wrap(t, rng.IntN(filter.MaxVNI), f.inner(fromServer, tags...)...)); got != want {
+					if got := runFanout(t, o.wrap(t, rng.IntN(wire.MaxVNI), f.inner(fromServer, tags...)...)); got != want {
 						t.Errorf("%v in %s, tags %v, from server %t: %#x, want %#x", f, o.name, tags, fromServer, got, want)
 					}
 				}
@@ -144,7 +145,7 @@ func TestFanoutProgramOnFragments(t *testing.T) {
 	data := slices.Concat(vxlan(ourVNI), packet(t, flow{peer4, mon4, 50000}.inner(false)...), make([]byte, 1000))
 	for _, fam := range families {
 		whole := packet(t, udpTo(4789), data)
-		for _, frame := range [][]byte{fam.part(t, 1, 0, true, whole[:800]), fam.part(t, 1, 800, false, whole[800:])} {
+		for _, frame := range [][]byte{fam.Part(t, 1, 0, true, whole[:800]), fam.Part(t, 1, 800, false, whole[800:])} {
 			if got := runFanout(t, frame); got != 0 {
 				t.Errorf("%v: %#x", fam, got)
 			}

@@ -157,9 +157,9 @@ func TestGroupReassembles(t *testing.T) {
 		data := slices.Concat(packet(t, udpTo(4789), vxlan(ourVNI)), packet(t, f.inner(false)...), make([]byte, 1000))
 		fam := families[i%len(families)]
 		binary.BigEndian.PutUint16(data[4:], uint16(len(data)))
-		send(t, fd, fam.part(t, i, 0, true, data[:800]), fam.part(t, i, 800, false, data[800:]))
+		send(t, fd, fam.Part(t, i, 0, true, data[:800]), fam.Part(t, i, 800, false, data[800:]))
 		fragments += 2
-		want = append(want, asShown(fam.whole(t, i, data)))
+		want = append(want, asShown(fam.Whole(t, i, data)))
 	}
 	capturedByAll(t, rings, fragments)
 	rings[0].Stop()

@@ -28,15 +28,6 @@ type lab struct {
 	peerLink  netlink.Link
 }
 
-var (
-	monMAC  = net.HardwareAddr{2, 0, 0, 0, 0, 1}
-	peerMAC = net.HardwareAddr{2, 0, 0, 0, 0, 2}
-	mon4    = net.IPv4(10, 9, 0, 1)
-	peer4   = net.IPv4(10, 9, 0, 2)
-	mon6    = net.ParseIP("fd09::1")
-	peer6   = net.ParseIP("fd09::2")
-)
-
 // newLab makes the namespaces, and skips the test where that is not allowed.
 func newLab(t testing.TB, mtu int) *lab {
 	t.Helper()
@@ -130,13 +121,6 @@ func in(t testing.TB, ns netns.NsHandle, f func()) {
 	must(t, <-done)
 	if t.Failed() {
 		t.FailNow()
-	}
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/defrag"
+	"netmirror/wire"
 )
 
 // slotBytes is tp_frame_size. Version 3 packs packets of any size into a block
@@ -61,7 +62,7 @@ func (r *Ring) setUp(ifi *net.Interface) error {
 	if err := r.mapRing(); err != nil {
 		return err
 	}
-	r.fragments = defrag.New(defrag.Config{Protocol: protoUDP, Bytes: r.cfg.FragmentBytes, Timeout: r.cfg.FragmentTimeout})
+	r.fragments = defrag.New(defrag.Config{Protocol: wire.ProtoUDP, Bytes: r.cfg.FragmentBytes, Timeout: r.cfg.FragmentTimeout})
 	return nil
 }
 

@@ -293,14 +293,14 @@ func TestFragmentsAcrossBatches(t *testing.T) {
 	r, fd := l.open(t, Config{}), l.sender(t)
 	fam, data := families[0], datagramOf(t, 2000)
 	one := mirrored(t, []byte("one"))
-	send(t, fd, fam.part(t, 1, 1480, false, data[1480:]), fam.part(t, 2, 0, true, data[:1480]), one)
+	send(t, fd, fam.Part(t, 1, 1480, false, data[1480:]), fam.Part(t, 2, 0, true, data[:1480]), one)
 	first, err := r.Next()
 	must(t, err)
 	equalFrames(t, first, [][]byte{one})
-	send(t, fd, fam.part(t, 1, 0, true, data[:1480]))
+	send(t, fd, fam.Part(t, 1, 0, true, data[:1480]))
 	captured(t, r, 4)
 	r.Stop()
-	equalFrames(t, drainAll(t, r), [][]byte{fam.whole(t, 1, data)})
+	equalFrames(t, drainAll(t, r), [][]byte{fam.Whole(t, 1, data)})
 	if s := settled(t, r); s.FragmentsDropped[defrag.DropTimeout] != 1 {
 		t.Errorf("%+v", s)
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/google/gopacket/layers"
 	"golang.org/x/net/bpf"
 
-	"netmirror/filter"
-
 	"netmirror/decap"
+	"netmirror/filter"
+	"netmirror/wire"
 )
 
 const (
@@ -132,13 +132,13 @@ func newVM(t testing.TB, prog []bpf.Instruction) *bpf.VM {
 }
 
 func TestServiceFilter(t *testing.T) {
-	c := Config{Port: 4789, VNIs: []uint32{0, ourVNI, filter.MaxVNI}, InnerPort: ourPort}
+	c := Config{Port: 4789, VNIs: []uint32{0, ourVNI, wire.MaxVNI}, InnerPort: ourPort}
 	vm := newVM(t, c.filter().Frames())
 	for _, o := range outerLayouts() {
 		unseen := o.name == "IPv6 with options thrice"
 		for _, ports := range [][2]int{{50000, ourPort}, {ourPort, 50000}, {50000, 443}} {
 			for _, in := range innerLayouts(ports[0], ports[1]) {
-				for _, vni := range []int{0, ourVNI, filter.MaxVNI, ourVNI + 1, ourVNI >> 8, 1} {
+				for _, vni := range []int{0, ourVNI, wire.MaxVNI, ourVNI + 1, ourVNI >> 8, 1} {
 					want := unseen || in.accept && slices.Contains(c.VNIs, uint32(vni))
 					if got := accepts(t, vm, o.wrap(t, vni, in.frame...)); got != want {
 						t.Errorf("%s in %s, VNI %#x, ports %v: accepted %t", in.name, o.name, vni, ports, got)
@@ -230,7 +230,7 @@ type serviceCheck struct {
 
 func newServiceCheck(t testing.TB) serviceCheck {
 	t.Helper()
-	vnis := []uint32{ourVNI, 0, filter.MaxVNI}
+	vnis := []uint32{ourVNI, 0, wire.MaxVNI}
 	d, err := decap.New(decap.Config{VNIs: vnis, Port: ourPort})
 	must(t, err)
 	s := serviceCheck{decoder: d, plain: newVM(t, Config{Port: 4789}.filter().Frames())}
@@ -265,7 +265,7 @@ func (s serviceCheck) check(t testing.TB, frame []byte) bool {
 }
 
 // tagTypes are the EtherTypes that announce a VLAN tag.
-var tagTypes = []uint32{etherTypeCTag, etherTypeSTag, etherTypeQinQ}
+var tagTypes = []uint32{wire.EtherTypeCTag, wire.EtherTypeSTag, wire.EtherTypeQinQ}
 
 func taggedThrice(frame []byte) bool {
 	for _, at := range []int{12, 16, 20} {

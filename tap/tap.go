@@ -16,10 +16,10 @@ import (
 
 	"netmirror/defrag"
 	"netmirror/filter"
+	"netmirror/wire"
 )
 
 const (
-	defaultPort            = 4789 // RFC 7348, section 8
 	defaultRingBytes       = 64 << 20
 	defaultBlockBytes      = 1 << 20
 	defaultBlockTimeout    = time.Millisecond
@@ -28,7 +28,7 @@ const (
 
 	// minBlockBytes holds the largest IP packet with an Ethernet header and two
 	// tags, behind the block's, the packet's and the address's header.
-	minBlockBytes = 0xffff + ethernetHeader + 2*vlanTag + 256
+	minBlockBytes = 0xffff + wire.EthernetHeader + 2*wire.VLANTag + 256
 	// minBlocks lets the kernel fill one block while the reader has another.
 	minBlocks = 2
 )
@@ -85,7 +85,7 @@ type Config struct {
 // resolve gives the configuration with its defaults put in and its sizes
 // rounded up.
 func (c Config) resolve() (Config, error) {
-	c.Port = or(c.Port, defaultPort)
+	c.Port = or(c.Port, wire.PortVXLAN)
 	c.RingBytes = or(c.RingBytes, defaultRingBytes)
 	c.BlockBytes = or(c.BlockBytes, defaultBlockBytes)
 	c.BlockTimeout = or(c.BlockTimeout, defaultBlockTimeout)
@@ -96,7 +96,7 @@ func (c Config) resolve() (Config, error) {
 		return c, fmt.Errorf("tap: negative size or time in %+v", c)
 	}
 	for _, vni := range c.VNIs {
-		if vni > filter.MaxVNI {
+		if vni > wire.MaxVNI {
 			return c, fmt.Errorf("tap: VNI %d has more than 24 bits", vni)
 		}
 	}
