@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"netmirror/decap"
+	"netmirror/link"
 	"netmirror/source"
 	"netmirror/tap"
 	"netmirror/wire"
@@ -41,7 +42,7 @@ func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, 
 	r.say("looking at UDP port %d on %s for %v ...", c.VXLANPort, ifi.Name, c.Time)
 	s, err := watch(ctx, ring, c)
 	s.mtu, s.beside = ifi.MTU, beside.end()
-	if errors.Is(err, tap.ErrInterfaceGone) {
+	if errors.Is(err, link.ErrGone) {
 		r.fault("start again when "+ifi.Name+" is back", "interface %s: it was removed meanwhile", ifi.Name)
 		if s.frames == 0 {
 			return nil, nil

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/filter"
+	"netmirror/link"
 )
 
 // maxRings is how many sockets share packets unless the kernel is asked for more
@@ -44,9 +45,9 @@ func OpenGroup(cfg Config, n int) ([]*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	ifi, err := findInterface(cfg.Interface)
+	ifi, err := link.Find(cfg.Interface)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tap: %w", err)
 	}
 	g := new(group)
 	cfg = cfg.share(n)

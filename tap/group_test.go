@@ -15,6 +15,8 @@ import (
 	"github.com/google/gopacket/layers"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"netmirror/link"
 )
 
 // openGroup starts a capture with n rings in the namespace mon. Its blocks stay
@@ -269,7 +271,7 @@ func TestQuietRingNoticesLink(t *testing.T) {
 	}
 	l.setLink(t, netlink.LinkDel)
 	for i, end := range ends {
-		if err := within(t, end); !errors.Is(err, ErrInterfaceGone) {
+		if err := within(t, end); !errors.Is(err, link.ErrGone) {
 			t.Errorf("ring %d: %v", i, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/defrag"
+	"netmirror/sleeper"
 	"netmirror/wire"
 )
 
@@ -24,7 +25,7 @@ const slotBytes = 2048
 // sockets that drop what they receive, unless another socket has it already; the
 // interface is in promiscuous mode.
 //
-// The errors to test for are ErrNoInterface, ErrInterfaceDown, ErrPermission and
+// The errors to test for are link.ErrNone, link.ErrDown, ErrPermission and
 // ErrLinkType.
 func Open(cfg Config) (*Ring, error) {
 	rings, err := OpenGroup(cfg, 1)
@@ -42,11 +43,11 @@ func (g *group) newRing(cfg Config) (*Ring, error) {
 	if err != nil {
 		return nil, captureError(err)
 	}
-	sleeper, err := newSleeper(fd)
+	sleeps, err := sleeper.New(fd)
 	if err != nil {
-		return nil, errors.Join(err, unix.Close(fd))
+		return nil, errors.Join(fmt.Errorf("tap: %w", err), unix.Close(fd))
 	}
-	r := &Ring{cfg: cfg, group: g, fd: fd, sleeper: sleeper, look: make(chan struct{}, 1), opened: time.Now()}
+	r := &Ring{cfg: cfg, group: g, fd: fd, sleeper: sleeps, look: make(chan struct{}, 1), opened: time.Now()}
 	r.awake = r.awakened
 	r.stopped = func(bool) bool { return r.stopping.Load() }
 	g.rings = append(g.rings, r)

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"netmirror/link"
 )
 
 // dropCapability takes a capability from the thread, which must end with the
@@ -31,14 +33,14 @@ func TestOpenErrors(t *testing.T) {
 		says    []string
 	}{
 		{"no such interface", Config{Interface: "eth7"}, nil,
-			ErrNoInterface, []string{`"eth7"`, "lo", monIface}},
+			link.ErrNone, []string{`"eth7"`, "lo", monIface}},
 		{"no name", Config{}, nil,
-			ErrNoInterface, []string{"lo", monIface}},
+			link.ErrNone, []string{"lo", monIface}},
 		{"down", Config{Interface: monIface}, func(t *testing.T) {
 			link, err := netlink.LinkByName(monIface)
 			must(t, err)
 			must(t, netlink.LinkSetDown(link))
-		}, ErrInterfaceDown, []string{"ip link set dev " + monIface + " up"}},
+		}, link.ErrDown, []string{"ip link set dev " + monIface + " up"}},
 		{"no Ethernet", Config{Interface: "tun9"}, func(t *testing.T) {
 			tun := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "tun9"}, Mode: netlink.TUNTAP_MODE_TUN}
 			if err := netlink.LinkAdd(tun); err != nil {

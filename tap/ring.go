@@ -12,6 +12,7 @@ import (
 
 	"netmirror/defrag"
 	"netmirror/filter"
+	"netmirror/sleeper"
 	"netmirror/source"
 )
 
@@ -27,7 +28,7 @@ type Ring struct {
 	cfg     Config
 	group   *group
 	fd      int // the packet socket, non-blocking
-	sleeper *sleeper
+	sleeper *sleeper.Sleeper
 	mem     []byte // shared with the kernel; nil once closed
 
 	// Next's own.
@@ -67,7 +68,7 @@ type Ring struct {
 // call of Next or Close.
 //
 // The error is io.EOF when Stop was called and all that was captured before has
-// been returned, ErrInterfaceGone when the interface is no more, and
+// been returned, link.ErrGone when the interface is no more, and
 // os.ErrClosed after Close. An interface that only goes down is waited for and
 // counted in Stats.LinkDowns.
 func (r *Ring) Next() ([][]byte, error) {
@@ -105,7 +106,7 @@ func (r *Ring) stop() {
 	}
 	r.stopErr = filter.Attach(r.fd, filter.DropAll)
 	r.stopping.Store(true)
-	r.sleeper.interrupt()
+	r.sleeper.Interrupt()
 	r.callBack()
 }
 
@@ -128,7 +129,7 @@ func (r *Ring) Close() error {
 		errs = append(errs, os.NewSyscallError("munmap", unix.Munmap(r.mem)))
 		r.mem = nil
 	}
-	errs = append(errs, r.sleeper.close(), os.NewSyscallError("close", unix.Close(r.fd)))
+	errs = append(errs, r.sleeper.Close(), os.NewSyscallError("close", unix.Close(r.fd)))
 	return errors.Join(errs...)
 }
 

@@ -3,15 +3,12 @@ package tap
 import (
 	"encoding/binary"
 
+	"netmirror/gso"
 	"netmirror/wire"
 )
 
 // maxTags bounds the walk to an IP packet; real ones have one or two tags.
 const maxTags = 2
-
-// maxDatagrams is the most datagrams that the kernel makes one packet of
-// (UDP_MAX_SEGMENTS).
-const maxDatagrams = 128
 
 // splitter makes the datagrams again that the kernel or the sender has made one
 // packet of (the interface's GRO; UDP_SEGMENT, udp(7)). The zero value is ready.
@@ -40,12 +37,15 @@ func (s *splitter) split(frames [][]byte, frame []byte, h *offload) [][]byte {
 	}
 	headers := udp + wire.UDPHeader
 	data := frame[headers:endOf(frame, ip, headers+size)]
-	if start, unfilled := h.checksum(); unfilled && start != udp || len(data) <= size || mirroredLength(data) > size {
+	if start, unfilled := h.checksum(); unfilled && start != udp {
 		return append(frames, frame)
 	}
-	n := (len(data) + size - 1) / size
-	if n > maxDatagrams {
+	n := gso.Count(data, size)
+	switch n {
+	case 0:
 		s.stats.Unsplit++
+		fallthrough
+	case 1:
 		return append(frames, frame)
 	}
 	s.stats.Aggregates++
@@ -111,26 +111,6 @@ func endOf(frame []byte, ip, first int) int {
 		return len(frame)
 	}
 	return end
-}
-
-// mirroredLength is how long the VXLAN datagram in data is by the length of the IP
-// packet that it mirrors; 0 where that cannot be told. A mirrored packet may be an
-// aggregate of its own, of which the offload header then speaks.
-func mirroredLength(data []byte) int {
-	if len(data) < wire.VXLANHeader {
-		return 0
-	}
-	etherType, at := wire.SkipTags(data[wire.VXLANHeader:], maxTags)
-	at += wire.VXLANHeader
-	switch {
-	case len(data) < at+6:
-		return 0
-	case etherType == wire.EtherTypeIPv4:
-		return at + wire.IPv4(data[at:]).Length()
-	case etherType == wire.EtherTypeIPv6:
-		return at + wire.IPv6Header + wire.IPv6(data[at:]).Payload()
-	}
-	return 0
 }
 
 // describe gives the headers of a frame, IP at ip and UDP at udp, its own lengths.
