@@ -115,6 +115,16 @@ func (d *Decoder) Decode(frame []byte, p *Packet) Reason {
 	if r != OK {
 		return r
 	}
+	return d.inVXLAN(b, missing, p)
+}
+
+// DecodeVXLAN is Decode for the payload of a UDP datagram to the VXLAN port, as a UDP
+// socket gives it; p.IP then aliases payload.
+func (d *Decoder) DecodeVXLAN(payload []byte, p *Packet) Reason { return d.inVXLAN(payload, 0, p) }
+
+// inVXLAN goes on from the VXLAN header that begins at b, behind which so many bytes
+// were not captured.
+func (d *Decoder) inVXLAN(b []byte, missing int, p *Packet) Reason {
 	vni, b, r := VXLAN(b)
 	if r != OK {
 		return r
@@ -122,11 +132,11 @@ func (d *Decoder) Decode(frame []byte, p *Packet) Reason {
 	if _, ours := slices.BinarySearch(d.vnis, vni); !ours {
 		return OtherVNI
 	}
-	etherType, b, r = inner.ethernet(b)
+	etherType, b, r := inner.ethernet(b)
 	if r != OK {
 		return r
 	}
-	own, off, unsized, r = inner.ip(etherType, b)
+	own, off, unsized, r := inner.ip(etherType, b)
 	if r != OK {
 		if r == InnerFragment {
 			*p = Packet{VNI: vni, IP: b[:len(b):len(b)]}

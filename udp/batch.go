@@ -15,9 +15,6 @@ const (
 	// bufferBytes holds the payload of every UDP packet; of a larger one, which only
 	// offload makes, what is beyond it is cut.
 	bufferBytes = 64 << 10
-	// stride is from one buffer to the next. Not a power of two: the beginnings of packets would
-	// share the same few lines of the processor's caches.
-	stride = bufferBytes + 2<<10
 	// controlBytes is room for a time and the size of datagrams.
 	controlBytes = 128
 )
@@ -38,13 +35,13 @@ type batch struct {
 }
 
 func newBatch() (*batch, error) {
-	memory, err := unix.Mmap(-1, 0, batchSize*stride, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	memory, err := unix.Mmap(-1, 0, batchSize*bufferBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return nil, os.NewSyscallError("mmap", err)
 	}
 	b := &batch{memory: memory, received: batchSize}
 	for i := range b.messages {
-		b.vectors[i].Base = &memory[i*stride]
+		b.vectors[i].Base = &memory[i*bufferBytes]
 		b.vectors[i].SetLen(bufferBytes)
 		h := &b.messages[i].header
 		h.Iov = &b.vectors[i]
@@ -80,7 +77,7 @@ func (b *batch) receive(fd int) error {
 // whether it is cut.
 func (b *batch) packet(i int) (data []byte, cut bool) {
 	m := &b.messages[i]
-	at := i * stride
+	at := i * bufferBytes
 	end := at + min(int(m.length), bufferBytes)
 	return b.memory[at:end:end], m.header.Flags&unix.MSG_TRUNC != 0
 }
