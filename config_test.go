@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jessevdk/go-flags"
+
+	"netmirror/status"
 )
 
 const packagedConfig = "deploy/package/netmirror.conf"
@@ -128,5 +132,48 @@ func TestPackagedConfigIsRead(t *testing.T) {
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" {
 			t.Errorf("%s: %s", what, diff)
 		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	o, err := parse(t, nil, append([]string{"--vni", "43", "--gap-timeout", "2000ms", "--idle-timeout", "600s"}, fourFlags...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]status.Setting)
+	for _, s := range o.settings() {
+		all[s.Flag] = s
+	}
+	for _, want := range []status.Setting{
+		{Flag: "vni", Value: "43,42"}, {Flag: "iface", Value: "eth9"}, {Flag: "gap-timeout", Value: "2s"},
+		{Flag: "idle-timeout", Value: "10m0s", Default: true}, {Flag: "http", Default: true}, {Flag: "workers", Value: "0", Default: true},
+		{Flag: "ready-drops", Value: "false", Default: true}, {Flag: "stats-interval", Value: "1m0s", Default: true},
+	} {
+		if got := all[want.Flag]; got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+	for _, flag := range []string{"version", "help-man"} {
+		if _, ok := all[flag]; ok {
+			t.Errorf("--%s is no setting", flag)
+		}
+	}
+}
+
+func TestLogFormats(t *testing.T) {
+	for format, want := range map[string]string{"text": "level=INFO msg=hello n=1\n", "json": `"level":"INFO","msg":"hello","n":1}`} {
+		var out bytes.Buffer
+		o := &options{Reporting: reportOptions{LogLevel: "info", LogFormat: format}}
+		log := o.logger(&out)
+		log.Info("hello", "n", 1)
+		log.Debug("not this")
+		if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "not this") {
+			t.Errorf("%s: %q", format, out.String())
+		}
+	}
+	var out bytes.Buffer
+	(&options{Reporting: reportOptions{LogLevel: "off", LogFormat: "text"}}).logger(&out).Log(t.Context(), slog.LevelError, "x")
+	if out.Len() != 0 {
+		t.Errorf("off: %q", out.String())
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"runtime"
@@ -20,6 +19,9 @@ import (
 
 	"netmirror/check"
 	"netmirror/machine"
+	"netmirror/output"
+	"netmirror/pipeline"
+	"netmirror/source"
 	"netmirror/status"
 )
 
@@ -86,8 +88,8 @@ func version() string {
 
 // mirror opens every stage, the capture last, and runs them until ctx ends.
 func mirror(ctx context.Context, o *options, stderr io.Writer) error {
-	out := newOutput(stderr, &o.Reporting)
-	defer out.close()
+	out := output.New(stderr, o.Reporting.Live != "off" && o.Reporting.LogFormat == "text")
+	defer out.Close()
 	logger := o.logger(out)
 	if o.Run.Threads > 0 {
 		runtime.GOMAXPROCS(o.Run.Threads)
@@ -95,32 +97,72 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	settings := o.settings()
 	warn := o.fit(machine.Memory())
 	defer ignoreHangups(logger)()
-	p := &pipeline{log: logger, out: out, parts: newFragments(), cores: newProcessors(o.Capture.BusyPoll > 0, o.Capture.RingWait), memory: memory{total: int64(o.Budgets.TotalMiB) << 20}}
-	p.monitor = status.NewMonitor(status.Config{
-		Source:  status.Source{Snapshot: p.snapshot, Flows: p.flows},
-		Log:     logger,
-		Version: version(), Target: o.Target.To, Settings: settings, ReadyDrops: o.Reporting.ReadyDrops,
-	})
 	metrics := status.NewMetrics()
-	closeAll, err := p.open(o, metrics)
-	defer closeAll()
+	p, err := pipeline.New(o.pipelineConfig(logger, metrics))
 	if err != nil {
 		return err
 	}
-	var ln net.Listener
-	if o.Reporting.HTTP != "" {
-		if ln, err = status.Listen(o.Reporting.HTTP); err != nil {
-			return err
-		}
+	defer p.Close()
+	sources, err := o.openSources()
+	if err != nil {
+		return err
+	}
+	defer closeAll(sources)
+	monitor := status.NewMonitor(status.Config{
+		Source: status.Source{Snapshot: p.Snapshot, Flows: p.Flows}, Log: logger, Version: version(),
+		Target: o.Target.To, Settings: settings, ReadyDrops: o.Reporting.ReadyDrops,
+	})
+	serve, err := o.listen(logger, monitor, metrics)
+	if err != nil {
+		return err
 	}
 	logSettings(logger, settings)
 	warn(logger)
-	if ln != nil {
-		defer p.serve(ln, metrics, o.Reporting.Pprof)()
-	}
+	defer serve()()
 	logger.Info("capturing", "iface", o.Capture.Iface, "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
-	defer p.report()
-	return p.run(ctx, o.Reporting.StatsInterval, o.Run.ShutdownTimeout)
+	defer monitor.LogFigures()
+	defer start(func(ctx context.Context) { monitor.Report(ctx, o.Reporting.StatsInterval, out) })()
+	return p.Run(ctx, monitor.Enter, sources...)
+}
+
+// listen opens --http. serve answers there until stop; where nobody asked for it, it
+// does nothing.
+func (o *options) listen(logger *slog.Logger, monitor *status.Monitor, metrics *status.Metrics) (serve func() (stop func()), err error) {
+	if o.Reporting.HTTP == "" {
+		return func() func() { return func() {} }, nil
+	}
+	ln, err := status.Listen(o.Reporting.HTTP)
+	if err != nil {
+		return nil, err
+	}
+	return func() func() {
+		logger.Info("status page", "http", ln.Addr().String())
+		return start(func(ctx context.Context) {
+			if err := monitor.Serve(ctx, ln, metrics.Handler(monitor), o.Reporting.Pprof); err != nil {
+				logger.Error("the status page is gone; forwarding goes on", "err", err)
+			}
+		})
+	}, nil
+}
+
+// start runs f until stop, which waits for it.
+func start(f func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+func closeAll(sources []source.Source) {
+	for _, src := range sources {
+		src.Close() // the program is at its end
+	}
 }
 
 func (o *options) logger(stderr io.Writer) *slog.Logger {
@@ -129,4 +171,24 @@ func (o *options) logger(stderr io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(stderr, h))
 	}
 	return slog.New(slog.NewTextHandler(stderr, h))
+}
+
+// ignoreHangups keeps SIGHUP from ending the program: with other daemons it asks for
+// the settings to be read again. Each is answered in the log, at most one that
+// comes while the line is being written. stop ends that.
+func ignoreHangups(log *slog.Logger) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	done := make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer close(done)
+		for range hangups {
+			log.Info("SIGHUP is ignored: settings are read at the start only; restart netmirror to change them")
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+		<-done
+	}
 }

@@ -8,7 +8,13 @@ import (
 	"strconv"
 	"time"
 
+	"netmirror/bridge"
+	"netmirror/check"
+	"netmirror/pipeline"
+	"netmirror/source"
 	"netmirror/stack"
+	"netmirror/status"
+	"netmirror/tap"
 )
 
 // options are the flags. A flag wins over its environment variable, and that
@@ -154,4 +160,83 @@ func (o *targetOptions) check() error {
 		return fmt.Errorf("target %q: %w", o.To, err)
 	}
 	return nil
+}
+
+func (o *options) vnis() []uint32 {
+	vnis := make([]uint32, len(o.Selection.VNI))
+	for i, v := range o.Selection.VNI {
+		vnis[i] = uint32(v)
+	}
+	return vnis
+}
+
+func (o *options) checkConfig(program string) check.Config {
+	return check.Config{
+		Interface: o.Capture.Iface, VXLANPort: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), Port: uint16(o.Selection.Port),
+		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Midstream: o.Fidelity.Midstream, Time: o.checking.Time, Program: program,
+	}
+}
+
+// ringBlock is the unit of the ring. A block is handed over, however little is
+// in it, when --ring-wait has passed, so that many small ones bridge a longer
+// absence of the reader than few big ones.
+const ringBlock = 128 << 10
+
+// openSources starts the capture.
+func (o *options) openSources() ([]source.Source, error) {
+	rings, err := tap.OpenGroup(tap.Config{
+		Interface: o.Capture.Iface, Port: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
+		RingBytes: o.Capture.RingMiB << 20, BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
+		BusyPoll: o.Capture.BusyPoll,
+	}, o.workers())
+	sources := make([]source.Source, len(rings))
+	for i, ring := range rings {
+		sources[i] = ring
+	}
+	return sources, err
+}
+
+// pipelineConfig has latencies measured where somebody can ask for them.
+func (o *options) pipelineConfig(logger *slog.Logger, metrics *status.Metrics) pipeline.Config {
+	c := pipeline.Config{
+		Services:   []pipeline.Service{{VNIs: o.vnis(), Port: uint16(o.Selection.Port), Target: o.bridgeConfig(logger)}},
+		UDPPort:    uint16(o.Capture.VXLANPort),
+		Workers:    o.workers(),
+		Stack:      o.stackConfig(),
+		TotalBytes: int64(o.Budgets.TotalMiB) << 20,
+		SourceWait: o.Capture.RingWait,
+		AllCores:   o.Capture.BusyPoll > 0, // which needs one for itself
+		Patience:   o.Run.ShutdownTimeout,
+		Log:        logger,
+	}
+	if o.Reporting.HTTP != "" {
+		c.Services[0].Target.DialTime, c.Stack.Latency = metrics.DialTime, metrics.Latency
+	}
+	return c
+}
+
+func (o *options) bridgeConfig(logger *slog.Logger) bridge.Config {
+	return bridge.Config{
+		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Retries: orNone(o.Target.MaxRetries),
+		WriteTimeout: o.Target.WriteTimeout, LingerTimeout: o.Target.LingerTimeout,
+		MaxConns: o.Budgets.MaxConns, Logger: logger,
+	}
+}
+
+// orNone is n as the stages take it, to whom 0 is the default and less is none.
+func orNone(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+func (o *options) stackConfig() stack.Config {
+	return stack.Config{
+		MaxFlows: o.Budgets.MaxFlows, MaxStubs: o.Budgets.MaxHalfOpen, FlowBytes: o.Budgets.FlowKiB << 10,
+		OnGap: onGaps[o.Fidelity.OnGap], Midstream: midstreams[o.Fidelity.Midstream],
+		Checksums:  checksums[o.Fidelity.VerifyChecksums],
+		MaxPending: orNone(o.Fidelity.MaxPendingPackets), GapTimeout: o.Fidelity.GapTimeout,
+		IdleTimeout: o.Budgets.IdleTimeout,
+	}
 }

@@ -59,7 +59,7 @@ func TestCalls(t *testing.T) {
 			return slices.Equal(o.Selection.VNI, []vni{1, 2, 42})
 		}},
 		{"no packet may wait", env{"NETMIRROR_MAX_PENDING_PACKETS": "0"}, fourFlags, func(o *options) bool {
-			return o.Fidelity.MaxPendingPackets == 0 && o.stackConfig(nil, 1, 1).MaxPending < 0
+			return o.Fidelity.MaxPendingPackets == 0 && o.stackConfig().MaxPending < 0
 		}},
 		{"a flag wins over its variable", env{"NETMIRROR_GAP_TIMEOUT": "5s"}, append(slices.Clone(fourFlags), "--gap-timeout=2s"), func(o *options) bool {
 			return o.Fidelity.GapTimeout == 2*time.Second

@@ -10,74 +10,71 @@ import (
 
 	"netmirror/bridge"
 	"netmirror/decap"
+	"netmirror/pipeline"
+	"netmirror/source"
+	"netmirror/source/sourcetest"
 	"netmirror/stack"
 )
 
 // batchFrames is how many full frames a block of the capture ring has.
 const batchFrames = 160
 
-// pipeline is decap, stack and bridge, wired as main wires them.
-type pipeline struct {
-	*capture
-	bridge *bridge.Bridge
+// totalBytes is the default of --total-mib.
+const totalBytes = 512 << 20
+
+// replay is a pipeline that gets its frames from memory.
+type replay struct {
+	b *testing.B
+	*pipeline.Pipeline
+	memory *sourcetest.Memory
+	frames [][]byte
 }
 
-// capture is the part of the pipeline that the capture loop is.
-type capture struct {
-	b       *testing.B
-	decoder *decap.Decoder
-	stack   *stack.Stack
-	packet  decap.Packet
-	batch   []stack.Segment
-}
-
-func newCapture(b *testing.B) *capture {
+func newReplay(b *testing.B, target net.Addr) *replay {
 	b.Helper()
-	d, err := decap.New(decap.Config{VNIs: []uint32{vni}, Port: servicePort})
+	p, err := pipeline.New(pipeline.Config{
+		Services:   []pipeline.Service{{VNIs: []uint32{vni}, Port: servicePort, Target: bridge.Config{Target: target.String(), MaxConns: 20_000}}},
+		Stack:      stack.Config{MaxFlows: 20_000, MaxStubs: 65_536},
+		TotalBytes: totalBytes, AllCores: true,
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := stack.New(stack.Config{Port: servicePort, VNIs: []uint32{vni}, TotalBytes: 360 << 20})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { s.Close() })
-	return &capture{b: b, decoder: d, stack: s}
-}
-
-func newPipeline(b *testing.B, target net.Addr) *pipeline {
-	b.Helper()
-	p := &pipeline{capture: newCapture(b)}
-	var err error
-	if p.bridge, err = bridge.New(bridge.Config{Target: target.String(), MaxConns: 20_000}); err != nil {
-		b.Fatal(err)
-	}
+	r := &replay{b: b, Pipeline: p, memory: sourcetest.New(source.Ethernet, source.Wall)}
 	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- p.bridge.Serve(ctx, p.stack) }()
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx, nil, r.memory) }()
 	b.Cleanup(func() {
-		cancel()
-		if err := <-served; err != nil {
+		cancel() // with no patience, what is left is cut off
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
+		if err := p.Close(); err != nil {
 			b.Error(err)
 		}
 	})
-	return p
+	return r
 }
 
-// decode takes the encapsulation off a batch, which all has to be ours.
-func (c *capture) decode(frames []frame) []stack.Segment {
-	c.batch = c.batch[:0]
+// inject has the pipeline take a batch, which all has to be ours, and returns when it
+// has.
+func (r *replay) inject(frames []frame) {
+	r.frames = r.frames[:0]
 	for _, f := range frames {
-		if r := c.decoder.Decode(f, &c.packet); r != decap.OK {
-			c.b.Fatalf("a frame was dropped: %v", r)
-		}
-		c.batch = append(c.batch, stack.Segment(c.packet))
+		r.frames = append(r.frames, f)
 	}
-	return c.batch
+	r.memory.Give(time.Now(), r.frames)
 }
 
-// inject is what the capture loop does with a batch.
-func (c *capture) inject(frames []frame) { c.stack.Inject(c.decode(frames)) }
+func (r *replay) stats() stack.Stats {
+	s := r.Snapshot()
+	for reason, n := range s.Decap {
+		if n > 0 {
+			r.b.Fatalf("%d frames were dropped: %v", n, decap.Reason(reason))
+		}
+	}
+	return s.Stack
+}
 
 // await polls until ok. A replay, unlike a mirror, can wait for those behind it.
 func await(ok func() bool) {

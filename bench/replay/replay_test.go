@@ -1,6 +1,6 @@
-// Package replay measures netmirror's own stages, without a kernel's mirror and
-// capture in front of them: frames from memory through decap, stack and bridge
-// to a target on loopback, as fast as they are taken.
+// Package replay measures netmirror's pipeline, without a kernel's mirror and
+// capture in front of it: frames from memory to a target on loopback, as fast as they
+// are taken.
 package replay
 
 import (
@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"netmirror/decap"
 	"netmirror/stack"
 )
 
@@ -33,7 +34,7 @@ func BenchmarkBulk(b *testing.B) {
 	}
 	b.Run("netmirror", func(b *testing.B) {
 		target := newSink(b)
-		p := newPipeline(b, target.Addr())
+		p := newReplay(b, target.Addr())
 		// 16 MB of them, so that they are not at hand in the processor's own
 		// cache, as those that the kernel captures are not.
 		frames := make([]frame, 64*batchFrames)
@@ -54,8 +55,8 @@ func BenchmarkBulk(b *testing.B) {
 			}
 			p.inject(batch)
 			sent += len(batch)
-			if st := p.stack.Stats(); st.BytesHeld > 4<<20 {
-				await(func() bool { return p.stack.Stats().BytesHeld <= 2<<20 })
+			if st := p.stats(); st.BytesHeld > 4<<20 {
+				await(func() bool { return p.stats().BytesHeld <= 2<<20 })
 			}
 		}
 		p.delivered(target, int64(b.N)*segment)
@@ -96,13 +97,13 @@ func sendPlain(to net.Addr, size int) error {
 }
 
 // delivered waits until the target has all bytes, which none may be lost of.
-func (p *pipeline) delivered(target *sink, want int64) {
+func (p *replay) delivered(target *sink, want int64) {
 	p.b.Helper()
 	await(func() bool {
-		st := p.stack.Stats()
+		st := p.stats()
 		return target.bytes.Load() == want || lost(&st) > 0
 	})
-	st := p.stack.Stats()
+	st := p.stats()
 	if n := lost(&st); n > 0 || target.bytes.Load() != want {
 		p.b.Fatalf("%d of %d bytes came, %d packets were lost: %+v", target.bytes.Load(), want, n, st)
 	}
@@ -125,7 +126,7 @@ func BenchmarkConnections(b *testing.B) {
 	request := make([]byte, 400)
 	b.Run("netmirror", func(b *testing.B) {
 		target := newSink(b)
-		p := newPipeline(b, target.Addr())
+		p := newReplay(b, target.Addr())
 		var frames []frame
 		for range each {
 			frames = append(frames, opening(0)...)
@@ -136,7 +137,10 @@ func BenchmarkConnections(b *testing.B) {
 		}
 		b.ReportAllocs()
 		b.ResetTimer()
-		busy := func() int { return p.stack.Stats().Flows + int(p.bridge.Stats().Open) }
+		busy := func() int {
+			s := p.Snapshot()
+			return s.Stack.Flows + int(s.Bridge.Open)
+		}
 		for sent := 0; sent < b.N; {
 			batch := frames[:4*min(each, b.N-sent)]
 			for i, f := range batch {
@@ -151,7 +155,7 @@ func BenchmarkConnections(b *testing.B) {
 		p.delivered(target, int64(b.N*len(request)))
 		await(func() bool { return busy() == 0 })
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "conns/s")
-		if st := p.bridge.Stats(); st.Outcomes["complete"] != uint64(b.N) {
+		if st := p.Snapshot().Bridge; st.Outcomes["complete"] != uint64(b.N) {
 			b.Errorf("of %d connections: %v", b.N, st.Outcomes)
 		}
 	})
@@ -191,35 +195,39 @@ func requestPlain(to net.Addr, request []byte) error {
 func BenchmarkAcks(b *testing.B) {
 	const every, size = 50, 400
 	b.Run("netmirror", func(b *testing.B) {
-		c := newCapture(b)
+		p := newReplay(b, newSink(b).Addr())
 		d := newDownloads(every, size)
 		for n := range uint32(bulkFlows) {
-			c.inject(opening(n))
-			conn, err := c.stack.Accept()
-			if err != nil {
-				b.Fatal(err)
-			}
-			go io.Copy(io.Discard, struct{ io.Reader }{conn})
+			p.inject(opening(n))
 		}
-		before := c.stack.Stats()
+		await(func() bool { return p.stats().FlowsOpened == bulkFlows })
+		before := p.stats()
 		b.ReportAllocs()
 		b.ResetTimer()
 		for sent := 0; sent < b.N; sent += batchFrames {
-			c.inject(d.next(min(batchFrames, b.N-sent)))
+			p.inject(d.next(min(batchFrames, b.N-sent)))
 		}
 		b.StopTimer()
-		await(func() bool { return c.stack.Stats().BytesHeld == 0 })
-		st := c.stack.Stats()
+		await(func() bool { return p.stats().BytesHeld == 0 })
+		st := p.stats()
 		acks := uint64(b.N - b.N/every)
 		if n := st.Dropped[stack.DropNoPayload] - before.Dropped[stack.DropNoPayload]; n != acks || lost(&st) > 0 {
 			b.Errorf("%d of %d acknowledgements were not injected: %+v", n, acks, st)
 		}
 	})
 	b.Run("decap", func(b *testing.B) {
-		c := newCapture(b)
+		decoder, err := decap.New(decap.Config{VNIs: []uint32{vni}, Port: servicePort})
+		if err != nil {
+			b.Fatal(err)
+		}
+		var packet decap.Packet
 		d := newDownloads(every, size)
 		for sent := 0; sent < b.N; sent += batchFrames {
-			c.decode(d.next(min(batchFrames, b.N-sent)))
+			for _, f := range d.next(min(batchFrames, b.N-sent)) {
+				if r := decoder.Decode(f, &packet); r != decap.OK {
+					b.Fatalf("a frame was dropped: %v", r)
+				}
+			}
 		}
 	})
 }

@@ -1,10 +1,13 @@
-package main
+package pipeline
 
 import (
 	"slices"
 	"testing"
 	"time"
 )
+
+// ringBlock is what the kernel's ring hands over at a time, in bytes.
+const ringBlock = 128 << 10
 
 func TestOneProcessorWhileItIsEnough(t *testing.T) {
 	begin := time.Unix(1_700_000_000, 0)

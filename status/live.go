@@ -1,14 +1,12 @@
-package main
+package status
 
 import (
 	"fmt"
 	"time"
-
-	"netmirror/status"
 )
 
 // rates is what the live line says of the time between two snapshots.
-func rates(before, now *status.Snapshot) string {
+func rates(before, now *Snapshot) string {
 	seconds := max(now.Time.Sub(before.Time), time.Millisecond).Seconds()
 	rate := func(a, b uint64) float64 { return float64(b-a) / seconds }
 	lost, cut := now.Lost()

@@ -1,4 +1,6 @@
-package main
+// Package output takes the log, and a live line below it, to a terminal, a file or a
+// pipe, and never has anybody wait for those.
+package output
 
 import (
 	"io"
@@ -9,10 +11,10 @@ import (
 	"golang.org/x/term"
 )
 
-// output takes the log, and the live line below it, to where they are shown. It
+// Output takes the log, and the live line below it, to where they are shown. It
 // never waits for that: a terminal that is held, or a pager that nobody scrolls,
-// must stop nothing else.
-type output struct {
+// must stop nothing else. Its methods may be called from any goroutine.
+type Output struct {
 	w    io.Writer
 	live bool // w is a terminal that has a live line
 	done chan struct{}
@@ -35,18 +37,19 @@ const (
 	clearLine = "\r\x1b[K"
 )
 
-// newOutput starts writing to w; close ends it.
-func newOutput(w io.Writer, o *reportOptions) *output {
-	out := &output{w: w, done: make(chan struct{})}
+// New starts writing to w; Close ends it. live asks for a live line, which there is
+// where w is a terminal that can be drawn over.
+func New(w io.Writer, live bool) *Output {
+	out := &Output{w: w, done: make(chan struct{})}
 	f, ok := w.(*os.File)
-	out.live = ok && o.Live != "off" && o.LogFormat == "text" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+	out.live = live && ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 	out.some.L = &out.mu
 	go out.run()
 	return out
 }
 
 // Write takes one line of the log. It never fails.
-func (o *output) Write(p []byte) (int, error) {
+func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.queue)+len(p) > maxQueue {
@@ -58,9 +61,9 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lostLines is how many lines found no room since it last said so. It says nothing
+// LostLines is how many lines found no room since it last said so. It says nothing
 // before there is room again, for a line that tells of it.
-func (o *output) lostLines() uint64 {
+func (o *Output) LostLines() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.queue) > maxQueue/2 {
@@ -71,8 +74,8 @@ func (o *output) lostLines() uint64 {
 	return n
 }
 
-// show replaces the live line, where there is one; "" takes it away.
-func (o *output) show(line string) {
+// Show replaces the live line, where there is one; "" takes it away.
+func (o *Output) Show(line string) {
 	if !o.live {
 		return
 	}
@@ -82,8 +85,8 @@ func (o *output) show(line string) {
 	o.some.Signal()
 }
 
-// close writes what is left, as long as somebody takes it.
-func (o *output) close() {
+// Close writes what is left, as long as somebody takes it.
+func (o *Output) Close() {
 	o.mu.Lock()
 	o.closed, o.line = true, ""
 	o.some.Signal()
@@ -94,7 +97,7 @@ func (o *output) close() {
 	}
 }
 
-func (o *output) run() {
+func (o *Output) run() {
 	defer close(o.done)
 	for {
 		piece, ok := o.next()
@@ -107,7 +110,7 @@ func (o *output) run() {
 }
 
 // next waits for something to write. It is false at the end.
-func (o *output) next() (piece []byte, ok bool) {
+func (o *Output) next() (piece []byte, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.queue) == 0 && o.line == o.shown {
@@ -126,7 +129,7 @@ func (o *output) next() (piece []byte, ok bool) {
 }
 
 // fit is the part of a line that the terminal has room for.
-func (o *output) fit(line string) string {
+func (o *Output) fit(line string) string {
 	if line == "" {
 		return ""
 	}

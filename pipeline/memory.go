@@ -1,4 +1,4 @@
-package main
+package pipeline
 
 import (
 	"math"
@@ -8,18 +8,18 @@ import (
 )
 
 const (
-	// baseMemory is what netmirror needs with no connection open, in bytes, the
-	// ring aside.
+	// baseMemory is what the process needs with no connection open, in bytes, the
+	// sources aside.
 	baseMemory = 32 << 20
 	// program is what of it the collector does not know of: the code, and what
 	// the kernel keeps for the process.
 	program = 16 << 20
 )
 
-// memory is how --total-mib is kept: a part of it is for what is held, and the
+// memory is how Config.TotalBytes is kept: a part of it is for what is held, and the
 // garbage collector keeps the heap within all of it.
 type memory struct {
-	total int64 // --total-mib in bytes
+	total int64 // Config.TotalBytes
 	limit int64 // the collector's, in force; 0 at first
 }
 

@@ -1,7 +1,8 @@
-package main
+package pipeline
 
 import (
 	"sync"
+	"time"
 
 	"netmirror/decap"
 	"netmirror/defrag"
@@ -16,8 +17,8 @@ type fragments struct {
 	parts *defrag.Reassembler
 }
 
-func newFragments() *fragments {
-	return &fragments{parts: defrag.New(defrag.Config{Protocol: wire.ProtoTCP})}
+func newFragments(now func() time.Time) *fragments {
+	return &fragments{parts: defrag.New(defrag.Config{Protocol: wire.ProtoTCP, Now: now})}
 }
 
 // join takes in the fragment p. It is true where nothing of its datagram is missing

@@ -1,63 +1,23 @@
-package main
+package status
 
 import (
 	"context"
-	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"netmirror/decap"
 	"netmirror/defrag"
-	"netmirror/source"
 	"netmirror/stack"
-	"netmirror/status"
 )
 
-// counts are what the capture loops count themselves.
-type counts struct {
-	frames  atomic.Uint64
-	reasons [decap.NumReasons]atomic.Uint64 // of frames that went no further
+// Line is the live line below the log.
+type Line interface {
+	Show(line string)  // in place of the last; "" takes it away
+	LostLines() uint64 // of the log, since it last said so
 }
 
-// stackStats and ringStats are the figures of all workers together.
-func (p *pipeline) stackStats() (sum stack.Stats) {
-	for _, w := range p.workers {
-		sum.Add(w.stack.Stats())
-	}
-	return sum
-}
-
-func (p *pipeline) ringStats() (sum source.Stats) {
-	for _, w := range p.workers {
-		sum.Add(w.ring.Stats())
-	}
-	return sum
-}
-
-// snapshot is every figure of the moment.
-func (p *pipeline) snapshot() status.Snapshot {
-	s := status.Snapshot{
-		Time: time.Now(), Frames: p.counts.frames.Load(),
-		Ring: p.ringStats(), Inner: p.parts.stats(), Stack: p.stackStats(), Bridge: p.bridge.Stats(), Target: p.bridge.Health(),
-	}
-	for r := range s.Decap {
-		s.Decap[r] = p.counts.reasons[r].Load()
-	}
-	s.RingWaiting, s.RingBlocks, s.LinkDown = s.Ring.Waiting, s.Ring.Room, s.Ring.LinkDown
-	return s
-}
-
-// flows are the connections that are followed, of all workers.
-func (p *pipeline) flows() (all []stack.FlowInfo) {
-	for _, w := range p.workers {
-		all = append(all, w.stack.Flows()...)
-	}
-	return all
-}
-
-// reportEvery logs the figures at each interval, and what is wrong when it
-// shows, until ctx ends.
-func (p *pipeline) reportEvery(ctx context.Context, interval time.Duration) {
+// Report looks once a second, logs the problems that it finds and, at each interval,
+// the figures, and keeps the live line, until ctx ends. 0 means no figures.
+func (m *Monitor) Report(ctx context.Context, interval time.Duration, live Line) {
 	var due <-chan time.Time // never, where interval is 0
 	if interval > 0 {
 		t := time.NewTicker(interval)
@@ -66,41 +26,38 @@ func (p *pipeline) reportEvery(ctx context.Context, interval time.Duration) {
 	}
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
-	before := p.look()
+	before := m.tell(live)
 	for {
 		select {
 		case <-ctx.Done():
-			p.out.show("")
+			live.Show("")
 			return
 		case <-due:
-			p.report()
+			m.LogFigures()
 		case <-look.C:
-			now := p.look()
-			p.out.show(rates(before, now))
+			now := m.tell(live)
+			live.Show(rates(before, now))
 			before = now
 		}
 	}
 }
 
-// look does what is to be done once a second.
-func (p *pipeline) look() *status.Snapshot {
-	s, problems := p.monitor.Look()
-	p.memory.follow(s.Stack.Flows)
-	p.parts.expire()
-	p.cores.look(s.Time)
-	if n := p.out.lostLines(); n > 0 {
-		p.log.Warn("lines of the log are lost, as nobody took them", "count", n)
+// tell looks, and logs the problems.
+func (m *Monitor) tell(live Line) *Snapshot {
+	s, problems := m.Look()
+	if n := live.LostLines(); n > 0 {
+		m.cfg.Log.Warn("lines of the log are lost, as nobody took them", "count", n)
 	}
 	for _, found := range problems {
-		p.log.Warn(found.Text, append(some(nil, "count", found.Count), "do", found.Remedy)...)
+		m.cfg.Log.Warn(found.Text, append(some(nil, "count", found.Count), "do", found.Remedy)...)
 	}
 	return s
 }
 
-// report logs one line: what came, what became of it, and what was dropped,
+// LogFigures logs one line: what came, what became of it, and what was dropped,
 // by reason. Reasons that nothing was dropped for are left out.
-func (p *pipeline) report() {
-	now := p.snapshot()
+func (m *Monitor) LogFigures() {
+	now := m.cfg.Source.Snapshot()
 	ring, st, br := &now.Ring, &now.Stack, &now.Bridge
 	attrs := []any{
 		"packets_received", now.Frames,
@@ -147,7 +104,7 @@ func (p *pipeline) report() {
 	attrs = some(attrs, "frames_cut", ring.Cut)
 	attrs = some(attrs, "frames_split", ring.Aggregates)
 	attrs = some(attrs, "frames_unsplit", ring.Unsplit)
-	p.log.Log(context.Background(), slog.LevelInfo, "stats", attrs...)
+	m.cfg.Log.Info("stats", attrs...)
 }
 
 func some(attrs []any, key string, n uint64) []any {

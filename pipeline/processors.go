@@ -1,4 +1,4 @@
-package main
+package pipeline
 
 import (
 	"runtime"
@@ -49,11 +49,11 @@ type processors struct {
 	since time.Duration // when one was chosen, since begin
 }
 
-// newProcessors has all that the runtime has, until the first look. A capture that
-// polls (--busy-poll) needs one for itself. wait is --ring-wait.
-func newProcessors(polls bool, wait time.Duration) *processors {
+// newProcessors has all that the runtime has, until the first look, or for good. wait
+// is Config.SourceWait.
+func newProcessors(fixed bool, wait time.Duration) *processors {
 	p := &processors{
-		fixed: polls, all: runtime.GOMAXPROCS(0), set: func(n int) { runtime.GOMAXPROCS(n) },
+		fixed: fixed, all: runtime.GOMAXPROCS(0), set: func(n int) { runtime.GOMAXPROCS(n) },
 		late: busyAge + 4*wait, begin: time.Now(),
 	}
 	p.busy.Store(-int64(quietAfter))

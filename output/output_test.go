@@ -1,4 +1,4 @@
-package main
+package output
 
 import (
 	"bytes"
@@ -12,13 +12,18 @@ import (
 
 // held is a terminal that takes nothing until it is let go.
 type held struct {
-	let chan struct{}
+	let     chan struct{}
+	entered chan struct{} // holds a token once something is being written
 
 	mu  sync.Mutex // guards got
 	got bytes.Buffer
 }
 
 func (h *held) Write(p []byte) (int, error) {
+	select {
+	case h.entered <- struct{}{}:
+	default:
+	}
 	<-h.let
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -26,28 +31,30 @@ func (h *held) Write(p []byte) (int, error) {
 }
 
 func TestAHeldTerminalHoldsNothing(t *testing.T) {
-	h := &held{let: make(chan struct{})}
-	out := newOutput(h, &reportOptions{Live: "auto", LogFormat: "text"})
+	h := &held{let: make(chan struct{}), entered: make(chan struct{}, 1)}
+	out := New(h, true)
 	line := strings.Repeat("x", 1023) + "\n"
 	const n = 3000 // of which at most a full queue is being written and another one waits
-	for range n {
+	io.WriteString(out, line)
+	<-h.entered
+	for range n - 1 {
 		io.WriteString(out, line)
 	}
-	if lost := out.lostLines(); lost != 0 {
+	if lost := out.LostLines(); lost != 0 {
 		t.Errorf("%d lost lines are told of while there is no room to tell", lost)
 	}
 	begin := time.Now()
-	out.close()
+	out.Close()
 	if took := time.Since(begin); took < flushWithin || took > 10*flushWithin {
 		t.Errorf("the end waited for %v", took)
 	}
 	close(h.let)
 	<-out.done
-	lost := out.lostLines()
+	lost := out.LostLines()
 	if lost < n-2*maxQueue/1024 || lost >= n-maxQueue/1024 {
 		t.Errorf("%d of %d lines found no room", lost, n)
 	}
-	if again := out.lostLines(); again != 0 {
+	if again := out.LostLines(); again != 0 {
 		t.Errorf("%d are told of twice", again)
 	}
 	if got := strings.Count(h.got.String(), line); got != n-int(lost) {
@@ -62,11 +69,11 @@ func TestNoLiveLineInAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	out := newOutput(f, &reportOptions{Live: "auto", LogFormat: "text"})
-	out.show("100 packets/s")
+	out := New(f, true)
+	out.Show("100 packets/s")
 	io.WriteString(out, "a line\n")
-	out.show("200 packets/s")
-	out.close()
+	out.Show("200 packets/s")
+	out.Close()
 	if b, _ := os.ReadFile(f.Name()); string(b) != "a line\n" {
 		t.Errorf("%q", b)
 	}

@@ -1,9 +1,10 @@
-package main
+package pipeline
 
 import (
 	"bytes"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
@@ -61,13 +62,13 @@ func serialized(t *testing.T, all ...gopacket.SerializableLayer) []byte {
 	return bytes.Clone(buf.Bytes())
 }
 
-func decodingPipeline(t *testing.T) *pipeline {
+func decodingPipeline(t *testing.T) *Pipeline {
 	t.Helper()
 	d, err := decap.New(decap.Config{VNIs: []uint32{1, 2}, Port: 8080})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &pipeline{decoder: d, parts: newFragments()}
+	return &Pipeline{decoder: d, parts: newFragments(time.Now)}
 }
 
 // The fragments of two networks, which have the same addresses and identification,

@@ -1,0 +1,145 @@
+package pipeline
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"netmirror/decap"
+	"netmirror/filter"
+	"netmirror/source"
+	"netmirror/stack"
+)
+
+// captureAll captures until the sources are stopped and empty. Only then no stack
+// gets anything any more.
+func (p *Pipeline) captureAll() error {
+	defer func() {
+		p.parts.flush()
+		for _, st := range p.stacks {
+			st.Shutdown()
+		}
+	}()
+	var loops errgroup.Group
+	for _, src := range p.all() {
+		loops.Go(func() error {
+			err := p.capture(src)
+			if err != nil {
+				p.stop() // one that fails ends all
+			}
+			return err
+		})
+	}
+	return loops.Wait()
+}
+
+// capture takes the frames of one source to the stacks until the source is stopped
+// and empty. The kernel has shared them out by connection, but for those that it
+// could not tell, which are in the first ring, and for what was captured several in
+// one packet, which is where the first of them belongs.
+func (p *Pipeline) capture(src source.Source) error {
+	c := loop{batches: make([][]stack.Segment, len(p.stacks))}
+	for {
+		frames, err := src.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if start := src.Start(); start != source.Ethernet {
+			return fmt.Errorf("pipeline: frames that begin with a header of %v cannot be decoded", start)
+		}
+		bytes := p.sort(frames, &c)
+		now := time.Now()
+		age := p.inject(&c, src, now)
+		p.cores.batch(&c.load, bytes, age, src.More(), now)
+	}
+}
+
+// loop is what a capture loop keeps from batch to batch.
+type loop struct {
+	load    load
+	batches [][]stack.Segment // for each worker
+	packet  decap.Packet
+	joined  []byte // packets of the batch that came in fragments
+}
+
+// sort decodes frames and sorts them by the workers that they belong to. It returns
+// how many bytes they are.
+func (p *Pipeline) sort(frames [][]byte, c *loop) (bytes int) {
+	for i := range c.batches {
+		c.batches[i] = c.batches[i][:0]
+	}
+	c.joined = c.joined[:0]
+	p.counts.frames.Add(uint64(len(frames)))
+	read := p.clock.now()
+	for _, frame := range frames {
+		bytes += len(frame)
+		if !p.decode(frame, &c.packet, &c.joined) {
+			continue
+		}
+		to := 0
+		if len(c.batches) > 1 {
+			to = p.owner(&c.packet, read)
+		}
+		c.batches[to] = append(c.batches[to], stack.Segment(c.packet))
+	}
+	return bytes
+}
+
+// maxAge is longer than a packet waits in a source: what is older is a step of the
+// wall's clock, by which the kernel stamps it.
+const maxAge = 10 * time.Second
+
+// inject gives the batch at hand to the stacks. It returns how long ago the batch was
+// captured.
+func (p *Pipeline) inject(c *loop, src source.Source, now time.Time) (age time.Duration) {
+	age = min(max(now.Sub(src.BatchTime()), 0), maxAge) // by the wall's clock
+	for i, batch := range c.batches {
+		p.stacks[i].InjectAt(batch, now.Add(-age))
+	}
+	return age
+}
+
+// decode takes the encapsulation off a frame and, where a datagram becomes whole by
+// it, joins that in memory, which is appended to. It is false where there is no
+// packet to go on with: why is counted.
+func (p *Pipeline) decode(frame []byte, packet *decap.Packet, memory *[]byte) bool {
+	reason := p.decoder.Decode(frame, packet)
+	if reason == decap.InnerFragment {
+		if !p.parts.join(packet, memory) {
+			return false
+		}
+		reason = p.decoder.DecodeIP(packet.VNI, packet.IP, packet)
+	}
+	if reason != decap.OK {
+		p.counts.reasons[reason].Add(1)
+		return false
+	}
+	return true
+}
+
+// owner is the worker that a packet's connection belongs to. The first one has all MPTCP
+// connections: the addresses of a subflow do not tell which connection it is part of.
+func (p *Pipeline) owner(packet *decap.Packet, now time.Time) int {
+	if p.paths.Multipath((*stack.Segment)(packet), now) {
+		return 0
+	}
+	return owner(packet, len(p.stacks))
+}
+
+// owner is the worker that a packet's TCP connection belongs to.
+func owner(p *decap.Packet, workers int) int {
+	src, dst := p.IP[12:16], p.IP[16:20]
+	if p.IP[0]>>4 == 6 {
+		src, dst = p.IP[8:24], p.IP[24:40]
+	}
+	ports := p.IP[p.TCP:]
+	h := filter.FlowHash(src, dst, binary.BigEndian.Uint16(ports), binary.BigEndian.Uint16(ports[2:]))
+	return int(h % uint32(workers))
+}

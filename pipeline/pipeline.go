@@ -1,0 +1,86 @@
+package pipeline
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"netmirror/bridge"
+	"netmirror/decap"
+	"netmirror/source"
+	"netmirror/stack"
+)
+
+// Pipeline is the stages, opened.
+type Pipeline struct {
+	cfg     Config
+	decoder *decap.Decoder
+	parts   *fragments
+	stacks  []*stack.Stack // one for each worker; nothing is shared between two at packet rate
+	paths   *stack.Paths
+	bridge  *bridge.Bridge                  // of the service
+	sources atomic.Pointer[[]source.Source] // those of Run; nil before
+	clock   clock
+	counts  counts
+	memory  memory
+	cores   *processors
+}
+
+// New opens the stages. Close ends them.
+func New(c Config) (*Pipeline, error) {
+	if err := c.setDefaults(); err != nil {
+		return nil, err
+	}
+	service := &c.Services[0]
+	p := &Pipeline{cfg: c, cores: newProcessors(c.AllCores, c.SourceWait), memory: memory{total: c.TotalBytes}}
+	p.parts = newFragments(p.clock.now)
+	var err error
+	if p.decoder, err = decap.New(decap.Config{UDPPort: c.UDPPort, VNIs: service.VNIs, Port: service.Port}); err != nil {
+		return nil, err
+	}
+	if p.bridge, err = bridge.New(service.Target); err != nil {
+		return nil, err
+	}
+	p.memory.follow(0)
+	sc := c.stackConfig(p.memory.stackBytes())
+	sc.CaughtUp = p.caughtUp
+	p.paths = stack.NewPaths(sc.MaxFlows*2, sc.IdleTimeout)
+	for range c.Workers {
+		st, err := stack.New(sc)
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+		p.stacks = append(p.stacks, st)
+	}
+	return p, nil
+}
+
+// Close ends every stream at once. The sources of Run must be closed before it is
+// called, or Run must have returned.
+func (p *Pipeline) Close() error {
+	var errs []error
+	for _, st := range p.stacks {
+		errs = append(errs, st.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// caughtUp is the time before which all that was captured is in the stacks.
+func (p *Pipeline) caughtUp() time.Time {
+	now := time.Now()
+	up := now
+	for _, src := range p.all() {
+		if at := src.CaughtUp(now); at.Before(up) {
+			up = at
+		}
+	}
+	return up
+}
+
+// all are the sources.
+func (p *Pipeline) all() []source.Source {
+	if all := p.sources.Load(); all != nil {
+		return *all
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"netmirror/bridge"
+	"netmirror/source"
+	"netmirror/status"
+)
+
+// Run forwards what comes from the sources, until they have come to their end and all
+// is delivered. It reads each in a goroutine of its own. When ctx ends it stops them,
+// goes on with what they have captured, and cuts off whatever takes longer than
+// Config.Patience. It closes none of them. enter, nil for none, is told of each phase
+// as it begins. Run may be called once.
+func (p *Pipeline) Run(ctx context.Context, enter func(status.Phase), sources ...source.Source) error {
+	if err := p.use(sources); err != nil {
+		return err
+	}
+	if enter == nil {
+		enter = func(status.Phase) {}
+	}
+	stages, sctx := errgroup.WithContext(context.WithoutCancel(ctx))
+	serving, cut := context.WithCancel(sctx)
+	defer cut()
+	quiet, silence := context.WithCancel(sctx)
+	stopSources := context.AfterFunc(ctx, func() {
+		enter(status.Draining)
+		p.stop()
+		time.AfterFunc(p.cfg.Patience, cut)
+		p.cfg.Log.Info("stopping", "at_most", p.cfg.Patience)
+	})
+	defer stopSources()
+	enter(status.Capturing)
+	stages.Go(p.captureAll)
+	var bridging sync.WaitGroup
+	for _, st := range p.stacks {
+		bridging.Add(1)
+		stages.Go(func() error {
+			defer bridging.Done()
+			return p.bridge.Serve(serving, st)
+		})
+	}
+	stages.Go(func() error {
+		defer silence()
+		bridging.Wait()
+		return nil
+	})
+	stages.Go(func() error {
+		p.watchTarget(quiet)
+		return nil
+	})
+	stages.Go(func() error {
+		p.tend(quiet)
+		return nil
+	})
+	return stages.Wait()
+}
+
+// use takes the sources.
+func (p *Pipeline) use(sources []source.Source) error {
+	if len(sources) == 0 {
+		return errors.New("pipeline: no source")
+	}
+	for _, src := range sources {
+		if src.Clock() == source.Stamps && len(sources) > 1 {
+			return errors.New("pipeline: a source with a clock of its own must be the only one")
+		}
+	}
+	p.sources.Store(&sources)
+	return nil
+}
+
+// stop has every source come to its end.
+func (p *Pipeline) stop() {
+	for _, src := range p.all() {
+		src.Stop()
+	}
+}
+
+// tend does what is to be done once a second, until ctx ends.
+func (p *Pipeline) tend(ctx context.Context) {
+	every := time.NewTicker(time.Second)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-every.C:
+			stacks := p.stackStats()
+			p.memory.follow(stacks.Flows)
+			p.parts.expire()
+			p.cores.look(now)
+		}
+	}
+}
+
+// targetEvery is how often a target that does not answer is tried while no stream
+// tries it.
+const targetEvery = 15 * time.Second
+
+// watchTarget says so where the target cannot be reached at the start: it may
+// come up later, but it may as well be a typing mistake. From then on a target that
+// did not answer is tried again now and then, so that what is known of it does not
+// stay wrong on a quiet service.
+func (p *Pipeline) watchTarget(ctx context.Context) {
+	switch err := p.bridge.Check(ctx); {
+	case err == nil || ctx.Err() != nil:
+	case errors.Is(err, bridge.ErrNoDescriptor), errors.Is(err, bridge.ErrNoPort):
+		p.cfg.Log.Warn("the target could not be tried; streams are given up until it can be", "err", err)
+	default:
+		p.cfg.Log.Warn("target does not answer; its streams are given up until it does", "err", err)
+	}
+	again := time.NewTicker(targetEvery)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-again.C:
+			if h := p.bridge.Health(); !h.Answers && now.Sub(h.Last) >= targetEvery/2 {
+				_ = p.bridge.Check(ctx) // Health has what came of it
+			}
+		}
+	}
+}

@@ -1,0 +1,53 @@
+package pipeline
+
+import (
+	"sync/atomic"
+	"time"
+
+	"netmirror/decap"
+	"netmirror/source"
+	"netmirror/stack"
+	"netmirror/status"
+)
+
+// counts are what the capture loops count themselves.
+type counts struct {
+	frames  atomic.Uint64
+	reasons [decap.NumReasons]atomic.Uint64 // of frames that went no further
+}
+
+// stackStats and sourceStats are the figures of all together.
+func (p *Pipeline) stackStats() (sum stack.Stats) {
+	for _, st := range p.stacks {
+		sum.Add(st.Stats())
+	}
+	return sum
+}
+
+func (p *Pipeline) sourceStats() (sum source.Stats) {
+	for _, src := range p.all() {
+		sum.Add(src.Stats())
+	}
+	return sum
+}
+
+// Snapshot is every figure of the moment. Any goroutine may ask for it, at any time.
+func (p *Pipeline) Snapshot() status.Snapshot {
+	s := status.Snapshot{
+		Time: time.Now(), Frames: p.counts.frames.Load(),
+		Ring: p.sourceStats(), Inner: p.parts.stats(), Stack: p.stackStats(), Bridge: p.bridge.Stats(), Target: p.bridge.Health(),
+	}
+	for r := range s.Decap {
+		s.Decap[r] = p.counts.reasons[r].Load()
+	}
+	s.RingWaiting, s.RingBlocks, s.LinkDown = s.Ring.Waiting, s.Ring.Room, s.Ring.LinkDown
+	return s
+}
+
+// Flows are the connections that are followed, of all workers.
+func (p *Pipeline) Flows() (all []stack.FlowInfo) {
+	for _, st := range p.stacks {
+		all = append(all, st.Flows()...)
+	}
+	return all
+}
