@@ -51,18 +51,26 @@ func newBatch() (*batch, error) {
 	return b, nil
 }
 
-// receive takes what waits in a socket, batchSize packets at most.
-func (b *batch) receive(fd int) error {
+// begin empties the batch.
+func (b *batch) begin() {
 	for i := range b.messages[:b.received] { // which the kernel wrote to
 		b.messages[i].header.SetControllen(controlBytes)
 	}
 	b.received = 0
+}
+
+// full says whether there is no room for a packet.
+func (b *batch) full() bool { return b.received == batchSize }
+
+// receive appends what waits in a socket, as far as there is room.
+func (b *batch) receive(fd int) error {
+	room := b.messages[b.received:]
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.messages[0])),
-			batchSize, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&room[0])),
+			uintptr(len(room)), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
-			b.received = int(n)
+			b.received += int(n)
 			return nil
 		case unix.EINTR:
 		case unix.EAGAIN:

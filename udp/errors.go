@@ -13,9 +13,11 @@ import (
 // ErrInUse: something else receives on the mirror's port.
 var ErrInUse = errors.New("udp: port is in use")
 
-// bindError says what to do where a port could not be bound.
+// bindError says what to do where a port could not be bound, if err is not nil.
 func bindError(port uint16, err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, unix.EADDRINUSE):
 		if devices := vxlanDevices(); len(devices) > 0 {
 			return fmt.Errorf("%w: UDP port %d is probably that of the kernel's VXLAN device %s: remove it (sudo ip link del dev %s), or use --capture ring, which sees the packets beside it",
@@ -26,7 +28,7 @@ func bindError(port uint16, err error) error {
 	case errors.Is(err, unix.EACCES):
 		return fmt.Errorf("udp: no permission to bind UDP port %d: ports below net.ipv4.ip_unprivileged_port_start take CAP_NET_BIND_SERVICE", port)
 	}
-	return fmt.Errorf("udp: binding UDP port %d: %w", port, err)
+	return fmt.Errorf("udp: opening UDP port %d: %w", port, err)
 }
 
 // vxlanDevices are the names of the interfaces that are VXLAN devices

@@ -63,14 +63,14 @@ func OpenGroup(cfg Config, n int) ([]*Receiver, error) {
 	return slices.Clone(g.receivers), nil
 }
 
-// setUp opens the sockets of every port and then the receivers, which have one of each.
+// setUp opens the sockets of every port and then the receivers, which share them out.
 func (g *group) setUp(cfg Config, n int) error {
 	for range n {
 		g.receivers = append(g.receivers, &Receiver{cfg: cfg, group: g, poll: -1, opened: time.Now()})
 		g.open.Add(1)
 	}
 	for _, port := range cfg.Ports {
-		if err := g.listen(cfg, port, unix.AF_INET6); err != nil {
+		if err := g.listen(cfg, port); err != nil {
 			return err
 		}
 	}
@@ -89,59 +89,66 @@ func (g *group) setUp(cfg Config, n int) error {
 	return nil
 }
 
-// listen binds a socket to the port for each receiver, and one for what is not wanted,
-// which stays closed. The kernel numbers them in that order. Where the host has no IPv6, they are
-// of IPv4.
-func (g *group) listen(cfg Config, port uint16, family int) error {
-	sockets, err := bindAll(cfg, port, family, len(g.receivers)+1)
+// listen binds the sockets of a port. Where the host has no IPv6, they are of IPv4.
+func (g *group) listen(cfg Config, port uint16) error {
+	err := g.bindAll(cfg, port, unix.AF_INET6)
 	if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL) {
-		sockets, err = bindAll(cfg, port, unix.AF_INET, len(g.receivers)+1)
+		err = g.bindAll(cfg, port, unix.AF_INET)
 	}
-	if err != nil {
-		return bindError(port, err)
-	}
-	last := len(sockets) - 1
-	for i, r := range g.receivers {
-		r.sockets = append(r.sockets, sockets[i])
-	}
-	g.others = append(g.others, sockets[last])
-	if err := sockets[0].share(cfg.program(last, g.indexes)); err != nil {
-		return err
-	}
-	each := cfg.Bytes / last / len(cfg.Ports)
-	for _, s := range sockets[:last] {
-		if err := s.grow(each); err != nil {
-			return fmt.Errorf("udp: asking for a buffer of %d bytes: %w", each, err)
-		}
-	}
-	return sockets[last].grow(0) // the kernel raises it to its minimum
+	return bindError(port, err)
 }
 
-// bindAll gives n sockets that share a port and take nothing in yet.
-func bindAll(cfg Config, port uint16, family, n int) (all []*socket, err error) {
-	defer func() {
-		if err != nil {
-			for _, s := range all {
-				err = errors.Join(err, s.close())
-			}
-			all = nil
+// maxSpread is how many sockets a receiver has for a port, where the kernel grants less
+// memory than one is to have.
+const maxSpread = 16
+
+// bindAll binds sockets to the port for each receiver, and one for what is not wanted,
+// which takes nothing in. The kernel numbers them in that order; as the program takes a
+// hash modulo that of all, each receiver has what the hash modulo theirs says.
+func (g *group) bindAll(cfg Config, port uint16, family int) error {
+	n := len(g.receivers)
+	first, err := g.bind(cfg, port, family, g.receivers[0], true)
+	if err != nil {
+		return err
+	}
+	granted, err := first.memory()
+	if err != nil {
+		return err
+	}
+	all := n * min(max(cfg.share(n)/max(granted.size, 1), 1), maxSpread)
+	for i := 1; i < all; i++ {
+		if _, err := g.bind(cfg, port, family, g.receivers[i%n], false); err != nil {
+			return err
 		}
-	}()
+	}
+	if _, err := g.bind(cfg, port, family, nil, false); err != nil {
+		return err
+	}
+	return first.share(cfg.program(all, g.indexes))
+}
+
+// share is how much memory one of n receivers has for a port, in bytes.
+func (c Config) share(n int) int { return c.Bytes / n / len(c.Ports) }
+
+// bind binds a socket, which takes nothing in yet, for a receiver; nil: for none.
+func (g *group) bind(cfg Config, port uint16, family int, r *Receiver, first bool) (*socket, error) {
 	device := ""
 	if len(cfg.Interfaces) == 1 {
 		device = cfg.Interfaces[0]
 	}
-	for i := range n {
-		s, err := newSocket(family, device)
-		if err != nil {
-			return all, err
-		}
-		all = append(all, s)
-		if err := s.bind(family, port, i == 0); err != nil {
-			return all, err
-		}
+	s, err := newSocket(family, device)
+	if err != nil {
+		return nil, err
 	}
-	return all, nil
+	if err := s.bind(family, port, first); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if r == nil {
+		g.others = append(g.others, s)
+		return s, s.grow(0) // the kernel raises it to its minimum
+	}
+	r.sockets = append(r.sockets, s)
+	return s, s.grow(cfg.share(len(g.receivers)))
 }
 
 // setUp makes what a receiver with sockets needs to read them.
@@ -163,7 +170,8 @@ func (r *Receiver) setUp() error {
 		}
 		r.room += now.size
 	}
-	r.pause = r.cfg.pause(r.room / len(r.sockets))
+	r.events = make([]unix.EpollEvent, len(r.sockets))
+	r.pause = r.cfg.pause(r.room, r.room/len(r.sockets))
 	r.awake = func(event bool) bool { return event || r.stopping.Load() }
 	r.stopped = func(bool) bool { return r.stopping.Load() }
 	return nil
@@ -186,15 +194,19 @@ func pollOf(sockets []*socket) (fd int, err error) {
 const (
 	// fastest is more than comes in during a pause, in bytes a second: 20 Gbit/s.
 	fastest = 2_500_000_000
+	// fastestOne is more than comes in for one socket of several: 5 Gbit/s, which is as
+	// much as clouds let one flow have.
+	fastestOne = fastest / 4
 	// shortest is a pause that spares more than it takes.
 	shortest = 50 * time.Microsecond
 )
 
-// pause is how long a reader may look away from a socket with a buffer of so many bytes,
-// of which packets take up to half themselves; 0: not at all.
-func (c Config) pause(bytes int) time.Duration {
-	fills := time.Duration(float64(bytes) / 4 / fastest * float64(time.Second))
-	if pause := min(c.Wait, fills); c.BusyPoll == 0 && pause >= shortest {
+// pause is how long a reader may look away from sockets with buffers of so many bytes, and
+// of so many each, without filling a quarter of them; packets take twice what is in
+// them. 0: not at all.
+func (c Config) pause(all, each int) time.Duration {
+	bytes := min(float64(all)/fastest, float64(each)/fastestOne)
+	if pause := min(c.Wait, time.Duration(bytes/8*float64(time.Second))); c.BusyPoll == 0 && pause >= shortest {
 		return pause
 	}
 	return 0

@@ -23,7 +23,7 @@ var _ source.Source = (*Receiver)(nil)
 type Receiver struct {
 	cfg     Config
 	group   *group
-	sockets []*socket // one for each port
+	sockets []*socket // one for each port, or more where they are small
 	poll    int       // an epoll instance with all of them; -1: none
 	sleeper *sleeper.Sleeper
 	room    int // bytes of the sockets' buffers
@@ -31,14 +31,15 @@ type Receiver struct {
 
 	// Next's own.
 	batch   *batch // nil once closed
-	turn    int    // the socket to be read next
 	frames  [][]byte
-	arrived time.Time       // the batch
-	got     bool            // something, since it last waited
-	waited  time.Time       // when it last began to
-	pause   time.Duration   // how long it may look away; 0: not at all
-	awake   func(bool) bool // whether to end a wait for an event
-	stopped func(bool) bool // stopping's
+	fds     []int             // of the sockets that have something
+	events  []unix.EpollEvent // likewise
+	arrived time.Time         // the batch
+	got     bool              // something, since it last waited
+	waited  time.Time         // when it last began to
+	pause   time.Duration     // how long it may look away; 0: not at all
+	awake   func(bool) bool   // whether to end a wait for an event
+	stopped func(bool) bool   // stopping's
 
 	emptied  atomic.Int64 // when Next last found nothing to receive, in nanoseconds since opened
 	waits    atomic.Bool  // Next has not received anything since
@@ -96,30 +97,61 @@ func errOr(err, fallback error) error {
 	return fallback
 }
 
-// receive takes a batch from the first socket in turn that has one.
+// receive takes a batch from the sockets that have something, in turn.
 func (r *Receiver) receive() error {
 	r.frames = r.frames[:0]
-	for range r.sockets {
-		s := r.sockets[r.turn]
-		r.turn = (r.turn + 1) % len(r.sockets)
-		if err := r.batch.receive(s.fd); err != nil {
+	r.arrived = time.Time{}
+	r.batch.begin()
+	ready, err := r.ready()
+	if err != nil {
+		return err
+	}
+	var s source.Stats
+	for _, fd := range ready {
+		if r.batch.full() {
+			break
+		}
+		from := r.batch.received
+		if err := r.batch.receive(fd); err != nil {
 			return fmt.Errorf("udp: receiving: %w", err)
 		}
-		if r.batch.received > 0 {
-			r.read()
-			return nil
-		}
+		r.read(from, &s)
 	}
+	if r.batch.received == 0 {
+		return nil
+	}
+	s.Packets, s.Frames = uint64(r.batch.received), uint64(len(r.frames))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Add(s)
 	return nil
 }
 
-// read gives the datagrams of the batch that was received, and counts.
-func (r *Receiver) read() {
-	var s source.Stats
-	for i := range r.batch.received {
+// ready are the sockets that may have something. The kernel turns: those that it names
+// first come last the next time (epoll_wait(2)).
+func (r *Receiver) ready() ([]int, error) {
+	r.fds = r.fds[:0]
+	if len(r.sockets) == 1 {
+		r.fds = append(r.fds, r.sockets[0].fd)
+		return r.fds, nil
+	}
+	n, err := unix.EpollWait(r.poll, r.events, 0)
+	if err != nil && err != unix.EINTR {
+		return nil, fmt.Errorf("udp: looking for packets: %w", os.NewSyscallError("epoll_wait", err))
+	}
+	for _, e := range r.events[:max(n, 0)] {
+		r.fds = append(r.fds, int(e.Fd))
+	}
+	return r.fds, nil
+}
+
+// read gives the datagrams of what was received of a socket, which is all from message
+// from on, and counts.
+func (r *Receiver) read(from int, s *source.Stats) {
+	for i := from; i < r.batch.received; i++ {
 		data, cut := r.batch.packet(i)
 		size, at := r.batch.control(i)
-		if i == 0 {
+		if i == 0 || i == from && at.Before(r.arrived) {
 			r.arrived = at
 		}
 		if cut {
@@ -132,10 +164,6 @@ func (r *Receiver) read() {
 		}
 		r.split(data, size, &s.SplitStats)
 	}
-	s.Packets, s.Frames = uint64(r.batch.received), uint64(len(r.frames))
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stats.Add(s)
 }
 
 // split appends the datagrams of size bytes that data is.
@@ -167,7 +195,7 @@ func (r *Receiver) BatchTime() time.Time { return r.arrived }
 
 // More says whether another batch is waiting already, as far as the last one tells. It is
 // called by the goroutine of Next.
-func (r *Receiver) More() bool { return r.batch.received == batchSize }
+func (r *Receiver) More() bool { return r.batch.full() }
 
 // handover is how long a packet may take from its time to the socket: the kernel stamps
 // it when it comes from the interface, and may queue it on its way.

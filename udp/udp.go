@@ -45,11 +45,12 @@ type Config struct {
 	// Bytes is the memory for packets that wait to be received, in bytes, of all sockets
 	// together, as the kernel counts it: with what it needs for each packet itself. 0
 	// means 64 MiB. Without CAP_NET_ADMIN the kernel grants each socket twice
-	// net.core.rmem_max at most; Buffer says what it did. Where it is full, packets are
-	// dropped and counted in Stats.Drops.
+	// net.core.rmem_max at most, so that a receiver has up to 16 sockets for a port, among which
+	// connections are shared; Buffer says how much there is. Where one is full, packets
+	// are dropped and counted in Stats.Drops.
 	Bytes int
 	// Wait is how long a packet may wait for others to be handed over with, while packets
-	// keep coming; 0 means 1 ms. It is less where the buffer could be half full before.
+	// keep coming; 0 means 1 ms. It is less where the buffer could be a quarter full before.
 	Wait time.Duration
 	// BusyPoll is how long Next looks for packets over and over before it waits for the
 	// kernel to wake it; 0 means not at all. It spares the wake-up, and takes a core for

@@ -96,8 +96,13 @@ func rest(t testing.TB, r *Receiver) (all [][]byte) {
 // equal compares what was received, in order, with what was sent.
 func equal(t testing.TB, got, want [][]byte) {
 	t.Helper()
-	if !slices.EqualFunc(got, want, bytes.Equal) {
-		t.Fatalf("received %d datagrams, want %d, or others: %.60x and %.60x", len(got), len(want), got, want)
+	if len(got) != len(want) {
+		t.Fatalf("received %d datagrams, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if !bytes.Equal(got[i], want[i]) {
+			t.Fatalf("datagram %d is %.60x, want %.60x", i, got[i], want[i])
+		}
 	}
 }
 
