@@ -10,6 +10,7 @@ import (
 
 	"netmirror/machine"
 	"netmirror/status"
+	"netmirror/udp"
 )
 
 // check says what is wrong with the flags, one thing at a time, and what to write
@@ -46,7 +47,9 @@ const minStatsInterval = time.Millisecond
 func (o *options) checkRequired() error {
 	need := o.checking == nil // to check, all but the interface can be left to be found out
 	switch {
-	case o.Capture.Iface == "":
+	case o.checking != nil && o.Capture.Capture == captureUDP && o.Capture.Iface == "":
+		return errors.New("no interface: give check the one that the mirror packets arrive on with --iface; it looks at all that arrives there")
+	case o.Capture.Capture == captureRing && o.Capture.Iface == "":
 		return errors.New("no interface: give the one that the mirror packets arrive on with --iface")
 	case need && len(o.Selection.VNI) == 0:
 		return errors.New("no VNI: give the mirror session's VXLAN network identifier with --vni")
@@ -159,6 +162,9 @@ func (o *options) warnOfConns(log *slog.Logger, conns, files int) {
 // connections.
 func (o *options) reservedFiles(files int) int {
 	n := 32 + 8*o.workers() // the standard streams, the runtime's, the rings and what wakes them
+	if o.Capture.Capture == captureUDP {
+		n += udp.MaxSpread * o.workers()
+	}
 	if o.Reporting.HTTP != "" {
 		n += status.MaxClients
 	}

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,8 +119,9 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	}
 	logSettings(logger, settings)
 	warn(logger)
+	o.warnOfBuffer(logger, sources)
 	defer serve()()
-	logger.Info("capturing", "iface", o.Capture.Iface, "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
+	logger.Info("capturing", "iface", cmp.Or(o.Capture.Iface, anyInterface), "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
 	defer monitor.LogFigures()
 	defer start(func(ctx context.Context) { monitor.Report(ctx, o.Reporting.StatsInterval, out) })()
 	return p.Run(ctx, monitor.Enter, sources...)

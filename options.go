@@ -11,10 +11,8 @@ import (
 	"netmirror/bridge"
 	"netmirror/check"
 	"netmirror/pipeline"
-	"netmirror/source"
 	"netmirror/stack"
 	"netmirror/status"
-	"netmirror/tap"
 )
 
 // options are the flags. A flag wins over its environment variable, and that
@@ -37,9 +35,10 @@ type checkOptions struct {
 }
 
 type captureOptions struct {
-	Iface     string        `long:"iface" short:"i" env:"NETMIRROR_IFACE" value-name:"NAME" description:"network interface that the mirror packets arrive on (required)"`
+	Capture   string        `long:"capture" env:"NETMIRROR_CAPTURE" value-name:"HOW" default:"ring" choice:"ring" choice:"udp" description:"how packets are received: from a ring that the kernel copies all of an interface's to, which needs CAP_NET_RAW, or by ordinary UDP sockets, which need no privilege"`
+	Iface     string        `long:"iface" short:"i" env:"NETMIRROR_IFACE" value-name:"NAME" description:"network interface that the mirror packets arrive on (required with --capture ring; with udp, any is the default)"`
 	VXLANPort port          `long:"vxlan-port" env:"NETMIRROR_VXLAN_PORT" value-name:"PORT" default:"4789" description:"UDP port of the mirror's VXLAN"`
-	RingMiB   int           `long:"ring-mib" env:"NETMIRROR_RING_MIB" value-name:"MIB" default:"64" description:"memory for captured packets that were not looked at yet, shared among the workers"`
+	RingMiB   int           `long:"ring-mib" env:"NETMIRROR_RING_MIB" value-name:"MIB" default:"64" description:"memory for captured packets that were not looked at yet, shared among the workers; with --capture udp, as far as net.core.rmem_max allows"`
 	RingWait  time.Duration `long:"ring-wait" env:"NETMIRROR_RING_WAIT" value-name:"TIME" default:"1ms" description:"how long a packet may wait for others to be handed over with; twice that while packets keep coming"`
 	BusyPoll  time.Duration `long:"busy-poll" env:"NETMIRROR_BUSY_POLL" value-name:"TIME" default:"0s" description:"how long to look for packets before waiting for the kernel's wake-up; takes a core while they come"`
 }
@@ -181,20 +180,6 @@ func (o *options) checkConfig(program string) check.Config {
 // in it, when --ring-wait has passed, so that many small ones bridge a longer
 // absence of the reader than few big ones.
 const ringBlock = 128 << 10
-
-// openSources starts the capture.
-func (o *options) openSources() ([]source.Source, error) {
-	rings, err := tap.OpenGroup(tap.Config{
-		Interface: o.Capture.Iface, Port: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
-		RingBytes: o.Capture.RingMiB << 20, BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
-		BusyPoll: o.Capture.BusyPoll,
-	}, o.workers())
-	sources := make([]source.Source, len(rings))
-	for i, ring := range rings {
-		sources[i] = ring
-	}
-	return sources, err
-}
 
 // pipelineConfig has latencies measured where somebody can ask for them.
 func (o *options) pipelineConfig(logger *slog.Logger, metrics *status.Metrics) pipeline.Config {

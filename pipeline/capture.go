@@ -51,10 +51,11 @@ func (p *Pipeline) capture(src source.Source) error {
 		if err != nil {
 			return err
 		}
-		if start := src.Start(); start != source.Ethernet {
+		start := src.Start()
+		if start != source.Ethernet && start != source.VXLAN {
 			return fmt.Errorf("pipeline: frames that begin with a header of %v cannot be decoded", start)
 		}
-		bytes := p.sort(frames, &c)
+		bytes := p.sort(frames, start, &c)
 		now := time.Now()
 		age := p.inject(&c, src, now)
 		p.cores.batch(&c.load, bytes, age, src.More(), now)
@@ -71,7 +72,7 @@ type loop struct {
 
 // sort decodes frames and sorts them by the workers that they belong to. It returns
 // how many bytes they are.
-func (p *Pipeline) sort(frames [][]byte, c *loop) (bytes int) {
+func (p *Pipeline) sort(frames [][]byte, start source.Start, c *loop) (bytes int) {
 	for i := range c.batches {
 		c.batches[i] = c.batches[i][:0]
 	}
@@ -80,7 +81,7 @@ func (p *Pipeline) sort(frames [][]byte, c *loop) (bytes int) {
 	read := p.clock.now()
 	for _, frame := range frames {
 		bytes += len(frame)
-		if !p.decode(frame, &c.packet, &c.joined) {
+		if !p.decode(frame, start, &c.packet, &c.joined) {
 			continue
 		}
 		to := 0
@@ -109,8 +110,13 @@ func (p *Pipeline) inject(c *loop, src source.Source, now time.Time) (age time.D
 // decode takes the encapsulation off a frame and, where a datagram becomes whole by
 // it, joins that in memory, which is appended to. It is false where there is no
 // packet to go on with: why is counted.
-func (p *Pipeline) decode(frame []byte, packet *decap.Packet, memory *[]byte) bool {
-	reason := p.decoder.Decode(frame, packet)
+func (p *Pipeline) decode(frame []byte, start source.Start, packet *decap.Packet, memory *[]byte) bool {
+	reason := decap.OK
+	if start == source.VXLAN {
+		reason = p.decoder.DecodeVXLAN(frame, packet)
+	} else {
+		reason = p.decoder.Decode(frame, packet)
+	}
 	if reason == decap.InnerFragment {
 		if !p.parts.join(packet, memory) {
 			return false

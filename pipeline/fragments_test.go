@@ -10,6 +10,7 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"netmirror/decap"
+	"netmirror/source"
 )
 
 // mirroredFragments are the frames in which a TCP packet from a client to port comes,
@@ -82,7 +83,7 @@ func TestFragmentsOfMirroredPackets(t *testing.T) {
 			var packet decap.Packet
 			var memory []byte
 			for _, frame := range [][]byte{one[1], two[0]} {
-				if p.decode(frame, &packet, &memory) {
+				if p.decode(frame, source.Ethernet, &packet, &memory) {
 					t.Fatal("a fragment went on alone")
 				}
 			}
@@ -91,7 +92,7 @@ func TestFragmentsOfMirroredPackets(t *testing.T) {
 			}
 			var got []decap.Packet
 			for _, frame := range [][]byte{two[1], one[0]} {
-				if !p.decode(frame, &packet, &memory) {
+				if !p.decode(frame, source.Ethernet, &packet, &memory) {
 					t.Fatal("the last fragment did not bring the packet")
 				}
 				got = append(got, packet)
@@ -122,7 +123,7 @@ func TestFragmentsThatAreNotForwarded(t *testing.T) {
 	var packet decap.Packet
 	var memory []byte
 	for _, frame := range [][]byte{other[0], other[1], lost[1]} {
-		if p.decode(frame, &packet, &memory) {
+		if p.decode(frame, source.Ethernet, &packet, &memory) {
 			t.Fatalf("went on: %+v", packet)
 		}
 	}

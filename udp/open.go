@@ -98,9 +98,9 @@ func (g *group) listen(cfg Config, port uint16) error {
 	return bindError(port, err)
 }
 
-// maxSpread is how many sockets a receiver has for a port, where the kernel grants less
+// MaxSpread is how many sockets a receiver has for a port, where the kernel grants less
 // memory than one is to have.
-const maxSpread = 16
+const MaxSpread = 16
 
 // bindAll binds sockets to the port for each receiver, and one for what is not wanted,
 // which takes nothing in. The kernel numbers them in that order; as the program takes a
@@ -115,7 +115,7 @@ func (g *group) bindAll(cfg Config, port uint16, family int) error {
 	if err != nil {
 		return err
 	}
-	all := n * min(max(cfg.share(n)/max(granted.size, 1), 1), maxSpread)
+	all := n * min(max(cfg.share(n)/max(granted.size, 1), 1), MaxSpread)
 	for i := 1; i < all; i++ {
 		if _, err := g.bind(cfg, port, family, g.receivers[i%n], false); err != nil {
 			return err

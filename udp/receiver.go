@@ -214,9 +214,9 @@ func (r *Receiver) CaughtUp(now time.Time) time.Time {
 }
 
 // Buffer is how much memory the kernel has granted for packets that wait, in bytes, and
-// how much each receiver asked for.
-func (r *Receiver) Buffer() (granted, asked int) {
-	return r.room, r.cfg.Bytes / len(r.group.receivers)
+// what net.core.rmem_max has to be for as much as was asked for.
+func (r *Receiver) Buffer() (granted, sysctl int) {
+	return r.room, r.cfg.share(len(r.group.receivers)) / 2
 }
 
 // Stats gives the counters. After Close they are those of its moment. Drops found no room

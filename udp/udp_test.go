@@ -195,8 +195,8 @@ func TestAggregates(t *testing.T) {
 func TestDrops(t *testing.T) {
 	const sent = 200
 	r := open(t, Config{Bytes: 1}, 1)[0]
-	if granted, asked := r.Buffer(); granted < 2048 || asked != 1 {
-		t.Errorf("a buffer of %d bytes for %d", granted, asked)
+	if granted, _ := r.Buffer(); granted < 2048 {
+		t.Errorf("a buffer of %d bytes", granted)
 	}
 	c := sender(t, r, to4)
 	for i := range sent {

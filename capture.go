@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"netmirror/source"
+	"netmirror/tap"
+	"netmirror/udp"
+)
+
+// What --capture says.
+const (
+	captureRing = "ring"
+	captureUDP  = "udp"
+)
+
+// anyInterface is what --iface says for all of them.
+const anyInterface = "any"
+
+// openSources starts the capture.
+func (o *options) openSources() ([]source.Source, error) {
+	if o.Capture.Capture == captureUDP {
+		return sourcesOf(udp.OpenGroup(o.udpConfig(), o.workers()))
+	}
+	return sourcesOf(tap.OpenGroup(tap.Config{
+		Interface: o.Capture.Iface, Port: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
+		RingBytes: o.Capture.RingMiB << 20, BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
+		BusyPoll: o.Capture.BusyPoll,
+	}, o.workers()))
+}
+
+func (o *options) udpConfig() udp.Config {
+	c := udp.Config{
+		Ports: []uint16{uint16(o.Capture.VXLANPort)}, VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
+		Bytes: o.Capture.RingMiB << 20, Wait: o.Capture.RingWait, BusyPoll: o.Capture.BusyPoll,
+	}
+	if o.Capture.Iface != "" && o.Capture.Iface != anyInterface {
+		c.Interfaces = []string{o.Capture.Iface}
+	}
+	return c
+}
+
+func sourcesOf[S source.Source](all []S, err error) ([]source.Source, error) {
+	sources := make([]source.Source, len(all))
+	for i, s := range all {
+		sources[i] = s
+	}
+	return sources, err
+}
+
+// warnOfBuffer tells what the kernel granted UDP sockets where that is less than what
+// --ring-mib asks for: a burst may then find no room.
+func (o *options) warnOfBuffer(log *slog.Logger, sources []source.Source) {
+	granted, needed := 0, 0
+	for _, src := range sources {
+		r, ok := src.(*udp.Receiver)
+		if !ok {
+			return
+		}
+		room, sysctl := r.Buffer()
+		granted += room
+		needed = max(needed, sysctl)
+	}
+	if asked := o.Capture.RingMiB << 20; granted < asked/4*3 {
+		log.Warn("the kernel grants less memory for waiting packets than --ring-mib; a burst may be lost in part",
+			"asked_kib", asked>>10, "granted_kib", granted>>10,
+			"do", fmt.Sprintf("sudo sysctl -w net.core.rmem_max=%d, on the host of a container, and start again; or lower --ring-mib", needed))
+	}
+}
