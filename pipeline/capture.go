@@ -55,9 +55,15 @@ func (p *Pipeline) capture(src source.Source) error {
 		if start != source.Ethernet && start != source.VXLAN {
 			return fmt.Errorf("pipeline: frames that begin with a header of %v cannot be decoded", start)
 		}
+		at, stamped := p.clock.follow(src)
 		bytes := p.sort(frames, start, &c)
 		now := time.Now()
-		age := p.inject(&c, src, now)
+		age := time.Duration(0)
+		if stamped {
+			p.injectAsOf(&c, at)
+		} else {
+			age = p.inject(&c, src, now)
+		}
 		p.cores.batch(&c.load, bytes, age, src.More(), now)
 	}
 }
@@ -105,6 +111,17 @@ func (p *Pipeline) inject(c *loop, src source.Source, now time.Time) (age time.D
 		p.stacks[i].InjectAt(batch, now.Add(-age))
 	}
 	return age
+}
+
+// injectAsOf gives the batch at hand to the stacks, for which no time passes but that
+// of the frames' stamps.
+func (p *Pipeline) injectAsOf(c *loop, at time.Time) {
+	for _, st := range p.stacks {
+		st.Advance(at)
+	}
+	for i, batch := range c.batches {
+		p.stacks[i].InjectAt(batch, at)
+	}
 }
 
 // decode takes the encapsulation off a frame and, where a datagram becomes whole by

@@ -67,7 +67,7 @@ func (p *Pipeline) Close() error {
 
 // caughtUp is the time before which all that was captured is in the stacks.
 func (p *Pipeline) caughtUp() time.Time {
-	now := time.Now()
+	now := p.clock.now()
 	up := now
 	for _, src := range p.all() {
 		if at := src.CaughtUp(now); at.Before(up) {

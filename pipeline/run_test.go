@@ -148,6 +148,36 @@ func TestASourceThatEnds(t *testing.T) {
 	}
 }
 
+// A source with stamps of its own is read as fast as it gives, and a hole in it is
+// given up after the time that passes in it.
+func TestASourceWithItsOwnClock(t *testing.T) {
+	address, streams := target(t)
+	frames := sourcetest.New(source.Ethernet, source.Stamps)
+	c := testConfig(address, 2)
+	c.Stack.GapTimeout = time.Minute
+	p := opened(t, c)
+	_, ended := running(t, p, nil, frames)
+	at := time.Date(2015, 3, 1, 12, 0, 0, 0, time.UTC)
+	frames.Give(at, [][]byte{segment(t, 1, 0, "S", ""), segment(t, 1, 1, "A", "some"), segment(t, 1, 10, "A", "behind")})
+	frames.Give(at.Add(59*time.Second), [][]byte{segment(t, 2, 0, "S", ""), segment(t, 2, 1, "A", "other")})
+	if n := p.Snapshot().Stack.Holes; n != 0 {
+		t.Errorf("%d holes given up after 59 s, want none", n)
+	}
+	frames.Give(at.Add(61*time.Second), [][]byte{segment(t, 2, 6, "AF", "")})
+	if n := p.Snapshot().Stack.Holes; n != 1 {
+		t.Errorf("%d holes given up after 61 s, want 1", n)
+	}
+	for range 2 {
+		if got := <-streams; got != "some reset" && got != "other" {
+			t.Errorf("the target got %q", got)
+		}
+	}
+	frames.Stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 type broken struct{ *sourcetest.Memory }
 
 func (broken) Next() ([][]byte, error) { return nil, io.ErrUnexpectedEOF }

@@ -259,7 +259,7 @@ func (f *flow) tail() uint32 {
 
 // busy reports whether the flow needs looking after although no packet comes.
 func (f *flow) busy() bool {
-	return f.state != open || f.q.len() > 0 || f.rstSeen || f.finSeen || f.ending || f.newer != nil || len(f.aside) > 0 || !f.serverRST.IsZero() || f.holed()
+	return f.state != open || f.conn == nil || f.q.len() > 0 || f.rstSeen || f.finSeen || f.ending || f.newer != nil || len(f.aside) > 0 || !f.serverRST.IsZero() || f.holed()
 }
 
 // calm reports whether a busy flow has only gVisor to wait for, which has all that

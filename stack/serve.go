@@ -43,7 +43,12 @@ func (s *Stack) serve() {
 		}
 		s.mu.Lock()
 		s.now = s.cfg.Now()
-		s.service()
+		if s.stepped() { // no time has passed
+			s.collect()
+			s.pumpDirty()
+		} else {
+			s.service()
+		}
 		next := s.nextLook()
 		if s.stopping && s.nflows == 0 {
 			s.accepted.close()

@@ -64,7 +64,7 @@ type Config struct {
 	Latency func(time.Duration)
 
 	Logger *slog.Logger     // nil: none
-	Now    func() time.Time // nil: time.Now
+	Now    func() time.Time // nil: time.Now; see Advance
 }
 
 func (c *Config) setDefaults() error {
@@ -108,7 +108,9 @@ type Stack struct {
 	ns  *netstack
 	box mailbox
 
-	epoch time.Time // what entries count their time from
+	wall    func() time.Time        // Config.Now
+	instant atomic.Pointer[instant] // what Advance said; nil where nobody calls it
+	epoch   time.Time               // what entries count their time from
 
 	mu      sync.Mutex // guards everything down to counters; held for a batch at the longest
 	flows   map[flowKey]*flow
@@ -142,6 +144,7 @@ type Stack struct {
 	accepts     atomic.Bool   // gVisor's listener has something
 
 	wake     chan struct{} // holds a token when service is wanted
+	answered chan struct{} // holds a token when gVisor has done something that Advance may wait for
 	done     chan struct{} // closed by Close
 	serving  sync.WaitGroup
 	accepted acceptQueue
@@ -166,24 +169,29 @@ func New(cfg Config) (*Stack, error) {
 		flows:   make(map[flowKey]*flow),
 		clients: make(map[clientID]*flow),
 		stubs:   stubs,
+		wall:    cfg.Now,
 		epoch:   cfg.Now(),
 
 		subflows: subflows,
 
 		lingering: make(map[*Conn]struct{}),
 
-		wake: make(chan struct{}, 1),
-		done: make(chan struct{}),
+		wake:     make(chan struct{}, 1),
+		answered: make(chan struct{}, 1),
+		done:     make(chan struct{}),
 	}
+	s.cfg.Now = s.time
 	s.table.init()
 	s.accepted.init()
 	s.box.post = func() {
+		s.note()
 		if s.eager.Load() > 0 {
 			s.signal()
 		}
 	}
 	ns, err := newNetstack(cfg.Port, cfg.ReceiveBuffer, 2*cfg.MaxFlows+2, &s.box, func() {
 		s.accepts.Store(true)
+		s.note()
 		s.signal()
 	})
 	if err != nil {
@@ -227,6 +235,7 @@ func (s *Stack) InjectAt(batch []Segment, captured time.Time) {
 // fails with net.ErrClosed once all streams have been handed out.
 func (s *Stack) Shutdown() {
 	s.mu.Lock()
+	s.letGo()
 	s.now = s.cfg.Now()
 	s.stopping = true
 	s.collect()
