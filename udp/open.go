@@ -206,7 +206,7 @@ const (
 // them. 0: not at all.
 func (c Config) pause(all, each int) time.Duration {
 	bytes := min(float64(all)/fastest, float64(each)/fastestOne)
-	if pause := min(c.Wait, time.Duration(bytes/8*float64(time.Second))); c.BusyPoll == 0 && pause >= shortest {
+	if pause := min(2*c.Wait, time.Duration(bytes/8*float64(time.Second))); c.BusyPoll == 0 && pause >= shortest {
 		return pause
 	}
 	return 0

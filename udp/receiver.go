@@ -35,8 +35,9 @@ type Receiver struct {
 	fds     []int             // of the sockets that have something
 	events  []unix.EpollEvent // likewise
 	arrived time.Time         // the batch
-	got     bool              // something, since it last waited
+	got     int               // datagrams since it last waited
 	waited  time.Time         // when it last began to
+	paused  bool              // it looked away then
 	pause   time.Duration     // how long it may look away; 0: not at all
 	awake   func(bool) bool   // whether to end a wait for an event
 	stopped func(bool) bool   // stopping's
@@ -73,7 +74,7 @@ func (r *Receiver) Next() ([][]byte, error) {
 			return nil, err
 		}
 		if len(r.frames) > 0 {
-			r.got = true
+			r.got += len(r.frames)
 			if r.linkDown.Load() {
 				r.linkDown.Store(false)
 			}

@@ -49,8 +49,9 @@ type Config struct {
 	// connections are shared; Buffer says how much there is. Where one is full, packets
 	// are dropped and counted in Stats.Drops.
 	Bytes int
-	// Wait is how long a packet may wait for others to be handed over with, while packets
-	// keep coming; 0 means 1 ms. It is less where the buffer could be a quarter full before.
+	// Wait is how long a packet may wait for others to be handed over with, and twice that
+	// while packets come less than that after one another; 0 means 1 ms. It is less where
+	// the buffer could be a quarter full before, and nothing while few packets come.
 	Wait time.Duration
 	// BusyPoll is how long Next looks for packets over and over before it waits for the
 	// kernel to wake it; 0 means not at all. It spares the wake-up, and takes a core for

@@ -19,8 +19,8 @@ const (
 // wait returns when there may be something to receive, or with the error that ends the
 // capture. now is the time.
 func (r *Receiver) wait(now time.Time) error {
-	dense := r.got && now.Sub(r.waited) < 2*r.pause
-	r.got, r.waited = false, now
+	dense := r.dense(now)
+	r.got, r.waited, r.paused = 0, now, dense
 	if r.look(now) {
 		return nil
 	}
@@ -43,7 +43,16 @@ func (r *Receiver) wait(now time.Time) error {
 	return r.checkLinks()
 }
 
-// look receives for as long as the configuration says before it waits, and lets other
+// dense says whether packets come so closely that waking up for each takes more than what
+// is to be done for it: the reader then looks away for a while.
+func (r *Receiver) dense(now time.Time) bool {
+	if r.paused {
+		return r.got > 1
+	}
+	return r.got > 0 && now.Sub(r.waited) < r.pause
+}
+
+// look looks for packets for as long as the configuration says, and lets other
 // goroutines run in between. It is true when something came.
 func (r *Receiver) look(now time.Time) bool {
 	if r.cfg.BusyPoll == 0 {
