@@ -18,6 +18,8 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"netmirror/check"
 	"netmirror/machine"
 	"netmirror/output"
@@ -31,6 +33,7 @@ func main() {
 	if os.Getenv("NETMIRROR_COMPLETION") == "" {
 		os.Unsetenv("GO_FLAGS_COMPLETION")
 	}
+	machine.UseCapability(unix.CAP_NET_RAW)
 	// Whoever reads the log may go; that is no reason to end.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

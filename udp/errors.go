@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -31,16 +30,20 @@ func bindError(port uint16, err error) error {
 	return fmt.Errorf("udp: opening UDP port %d: %w", port, err)
 }
 
-// vxlanDevices are the names of the interfaces that are VXLAN devices
-// (/sys/class/net/NAME/uevent), each of which has a socket of the kernel's.
+// vxlanDevices are the names of the interfaces that are VXLAN devices (ethtool -i), each
+// of which has a socket of the kernel's.
 func vxlanDevices() (names []string) {
 	all, err := net.Interfaces()
 	if err != nil {
 		return nil
 	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
 	for _, ifi := range all {
-		text, err := os.ReadFile("/sys/class/net/" + ifi.Name + "/uevent")
-		if err == nil && strings.Contains(string(text), "DEVTYPE=vxlan\n") {
+		if info, err := unix.IoctlGetEthtoolDrvinfo(fd, ifi.Name); err == nil && unix.ByteSliceToString(info.Driver[:]) == "vxlan" {
 			names = append(names, ifi.Name)
 		}
 	}

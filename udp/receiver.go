@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -136,11 +137,12 @@ func (r *Receiver) ready() ([]int, error) {
 		r.fds = append(r.fds, r.sockets[0].fd)
 		return r.fds, nil
 	}
-	n, err := unix.EpollWait(r.poll, r.events, 0)
-	if err != nil && err != unix.EINTR {
-		return nil, fmt.Errorf("udp: looking for packets: %w", os.NewSyscallError("epoll_wait", err))
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.poll), uintptr(unsafe.Pointer(&r.events[0])),
+		uintptr(len(r.events)), 0, 0, 0)
+	if errno != 0 {
+		return nil, fmt.Errorf("udp: looking for packets: %w", os.NewSyscallError("epoll_pwait", errno))
 	}
-	for _, e := range r.events[:max(n, 0)] {
+	for _, e := range r.events[:n] {
 		r.fds = append(r.fds, int(e.Fd))
 	}
 	return r.fds, nil

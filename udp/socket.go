@@ -130,7 +130,7 @@ func (s *socket) memory() (memory, error) {
 	const used, size, drops, vars = 0, 1, 8, 9 // SK_MEMINFO_
 	var info [vars]uint32
 	length := uint32(unsafe.Sizeof(info))
-	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
 		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&length)), 0)
 	if errno != 0 {
 		return memory{}, os.NewSyscallError("getsockopt", errno)
