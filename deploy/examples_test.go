@@ -660,7 +660,7 @@ func TestLogLines(t *testing.T) {
 }
 
 // contained reports whether one of the strings has the text, or, where an error
-// wraps another, two have a part of it each.
+// wraps another, two have a part of it each, or more of them a part between colons each.
 func contained(said []string, text string) bool {
 	has := func(text string) bool {
 		text = strings.Trim(text, " :;,")
@@ -670,6 +670,9 @@ func contained(said []string, text string) bool {
 		if r == ' ' && i > 8 && has(text[:i]) && has(text[i:]) {
 			return true
 		}
+	}
+	if wrapping, wrapped, ok := strings.Cut(text, ": "); ok && wrapped != "" && has(wrapping) && contained(said, wrapped) {
+		return true
 	}
 	return has(text)
 }

@@ -19,6 +19,7 @@ import (
 // gets anything any more.
 func (p *Pipeline) captureAll() error {
 	defer func() {
+		p.outer.flush()
 		p.parts.flush()
 		for _, st := range p.stacks {
 			st.Shutdown()
@@ -132,6 +133,12 @@ func (p *Pipeline) decode(frame []byte, start source.Start, packet *decap.Packet
 	if start == source.VXLAN {
 		reason = p.decoder.DecodeVXLAN(frame, packet)
 	} else {
+		reason = p.decoder.Decode(frame, packet)
+	}
+	if reason == decap.OuterFragment {
+		if frame = p.outer.joinFrame(frame, memory); frame == nil {
+			return false
+		}
 		reason = p.decoder.Decode(frame, packet)
 	}
 	if reason == decap.InnerFragment {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"netmirror/bridge"
+	"netmirror/budget"
 	"netmirror/stack"
 )
 
@@ -30,7 +31,7 @@ type Config struct {
 	// Workers is how many stacks share the connections; 0 means 1.
 	Workers int
 	// Stack is how connections are followed. Its MaxFlows and MaxStubs are those of all
-	// workers together. Port, VNIs, TotalBytes and CaughtUp are set by New.
+	// workers together. Port, VNIs, TotalBytes, Budget and CaughtUp are set by New.
 	Stack stack.Config
 	// TotalBytes is the memory of the process beside the sources', in bytes. New has
 	// the garbage collector keep within it.
@@ -62,11 +63,13 @@ func (c *Config) setDefaults() error {
 	return nil
 }
 
-// stackConfig is that of one of the workers, among which the budgets are divided.
+// stackConfig is that of each of the workers, which share the memory, and among which
+// the other budgets are divided.
 func (c *Config) stackConfig(bytes int) stack.Config {
 	share := func(all int) int { return (all + c.Workers - 1) / c.Workers }
 	sc, service := c.Stack, &c.Services[0]
 	sc.Port, sc.VNIs = service.Port, service.VNIs
 	sc.MaxFlows, sc.MaxStubs, sc.TotalBytes = share(sc.MaxFlows), share(sc.MaxStubs), share(bytes)
+	sc.Budget = budget.New(bytes)
 	return sc
 }

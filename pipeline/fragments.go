@@ -6,19 +6,29 @@ import (
 
 	"netmirror/decap"
 	"netmirror/defrag"
-	"netmirror/wire"
 )
 
-// fragments puts the fragments of mirrored packets together, for all capture loops:
-// the kernel leaves them to the first ring, but one that was captured together with
-// other packets is where those are.
+// fragments puts fragments together, for all capture loops: those of a datagram may
+// come by several. There is one of the mirror's packets, where a source has not joined
+// them, and one of the mirrored packets, which the kernel leaves to the first ring, but
+// for those that were captured together with other packets.
 type fragments struct {
 	mu    sync.Mutex // guards parts
 	parts *defrag.Reassembler
 }
 
-func newFragments(now func() time.Time) *fragments {
-	return &fragments{parts: defrag.New(defrag.Config{Protocol: wire.ProtoTCP, Now: now})}
+func newFragments(protocol uint8, now func() time.Time) *fragments {
+	return &fragments{parts: defrag.New(defrag.Config{Protocol: protocol, Now: now})}
+}
+
+// joinFrame takes in a frame that is a fragment of one of the mirror's packets. It is
+// nil where the fragment is kept, or dropped and counted; else the frame to go on with,
+// which is in memory, that is appended to, or could not be joined.
+func (f *fragments) joinFrame(frame []byte, memory *[]byte) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.parts.Begin() // what was joined before has been copied
+	return appended(memory, f.parts.Frame(frame))
 }
 
 // join takes in the fragment p. It is true where nothing of its datagram is missing
@@ -28,15 +38,23 @@ func newFragments(now func() time.Time) *fragments {
 func (f *fragments) join(p *decap.Packet, memory *[]byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.parts.Begin() // what was joined before has been copied
+	f.parts.Begin()
 	joined := f.parts.Packet(p.VNI, p.IP)
 	if joined == nil {
 		return false
 	}
-	at := len(*memory)
-	*memory = append(*memory, joined...)
-	p.IP = (*memory)[at:len(*memory):len(*memory)]
+	p.IP = appended(memory, joined)
 	return true
+}
+
+// appended is a copy of b, at the end of memory; nil for nil.
+func appended(memory *[]byte, b []byte) []byte {
+	if b == nil {
+		return nil
+	}
+	at := len(*memory)
+	*memory = append(*memory, b...)
+	return (*memory)[at:len(*memory):len(*memory)]
 }
 
 // expire drops what has waited too long.

@@ -11,6 +11,7 @@ import (
 
 	"netmirror/decap"
 	"netmirror/source"
+	"netmirror/wire"
 )
 
 // mirroredFragments are the frames in which a TCP packet from a client to port comes,
@@ -69,7 +70,7 @@ func decodingPipeline(t *testing.T) *Pipeline {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Pipeline{decoder: d, parts: newFragments(time.Now)}
+	return &Pipeline{decoder: d, outer: newFragments(wire.ProtoUDP, time.Now), parts: newFragments(wire.ProtoTCP, time.Now)}
 }
 
 // The fragments of two networks, which have the same addresses and identification,
@@ -133,5 +134,42 @@ func TestFragmentsThatAreNotForwarded(t *testing.T) {
 	p.parts.flush()
 	if s := p.parts.stats(); s.FragmentsReceived != 3 || s.FragmentsReassembled != 2 || s.FragmentsDropped[0] != 1 || s.FragmentsHeld != 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// outerFragments is a frame of the mirror, in two fragments of its IPv4 packet.
+func outerFragments(t *testing.T, frame []byte) (first, second []byte) {
+	t.Helper()
+	const ethernet, header, cut = 14, 20, 800
+	for i, part := range [][]byte{frame[ethernet+header : ethernet+header+cut], frame[ethernet+header+cut:]} {
+		ip := &layers.IPv4{Version: 4, TTL: 64, Id: 5, Protocol: layers.IPProtocolUDP, SrcIP: net.IP{10, 0, 0, 1}, DstIP: net.IP{10, 0, 0, 2},
+			FragOffset: uint16(i * cut / 8), Flags: layers.IPv4MoreFragments * layers.IPv4Flag(1-i)}
+		eth := &layers.Ethernet{SrcMAC: make(net.HardwareAddr, 6), DstMAC: make(net.HardwareAddr, 6), EthernetType: layers.EthernetTypeIPv4}
+		first, second = second, serialized(t, eth, ip, gopacket.Payload(part))
+	}
+	return first, second
+}
+
+// A source may hand out the mirror's packets in fragments, of fragments.
+func TestFragmentsOfTheMirrorsPackets(t *testing.T) {
+	p := decodingPipeline(t)
+	inner, whole := mirroredFragments(t, false, 1, 8080, 'a')
+	one, two := outerFragments(t, inner[0])
+	three, four := outerFragments(t, inner[1])
+	var packet decap.Packet
+	var memory []byte
+	for _, frame := range [][]byte{two, one, three} {
+		if p.decode(frame, source.Ethernet, &packet, &memory) {
+			t.Fatal("a fragment went on alone")
+		}
+	}
+	if !p.decode(four, source.Ethernet, &packet, &memory) || packet.VNI != 1 || !bytes.Equal(packet.IP, whole) {
+		t.Errorf("VNI %d, %d bytes; want VNI 1, %d bytes", packet.VNI, len(packet.IP), len(whole))
+	}
+	if s := p.sourceStats(); s.FragmentsReceived != 4 || s.Reassembled != 2 || s.FragmentsHeld != 0 {
+		t.Errorf("%+v", s.FragmentStats)
+	}
+	if n := p.counts.reasons[decap.OuterFragment].Load(); n != 0 {
+		t.Errorf("%d frames count as fragments that were never joined", n)
 	}
 }

@@ -9,13 +9,15 @@ import (
 	"netmirror/decap"
 	"netmirror/source"
 	"netmirror/stack"
+	"netmirror/wire"
 )
 
 // Pipeline is the stages, opened.
 type Pipeline struct {
 	cfg     Config
 	decoder *decap.Decoder
-	parts   *fragments
+	outer   *fragments     // of the mirror's packets
+	parts   *fragments     // of the mirrored packets
 	stacks  []*stack.Stack // one for each worker; nothing is shared between two at packet rate
 	paths   *stack.Paths
 	bridge  *bridge.Bridge                  // of the service
@@ -33,7 +35,7 @@ func New(c Config) (*Pipeline, error) {
 	}
 	service := &c.Services[0]
 	p := &Pipeline{cfg: c, cores: newProcessors(c.AllCores, c.SourceWait), memory: memory{total: c.TotalBytes}}
-	p.parts = newFragments(p.clock.now)
+	p.outer, p.parts = newFragments(wire.ProtoUDP, p.clock.now), newFragments(wire.ProtoTCP, p.clock.now)
 	var err error
 	if p.decoder, err = decap.New(decap.Config{UDPPort: c.UDPPort, VNIs: service.VNIs, Port: service.Port}); err != nil {
 		return nil, err

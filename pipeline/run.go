@@ -94,6 +94,7 @@ func (p *Pipeline) tend(ctx context.Context) {
 		case now := <-every.C:
 			stacks := p.stackStats()
 			p.memory.follow(stacks.Flows)
+			p.outer.expire()
 			p.parts.expire()
 			p.cores.look(now)
 		}

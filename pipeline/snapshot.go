@@ -16,7 +16,8 @@ type counts struct {
 	reasons [decap.NumReasons]atomic.Uint64 // of frames that went no further
 }
 
-// stackStats and sourceStats are the figures of all together.
+// stackStats and sourceStats are the figures of all together; fragments of the mirror's
+// packets that were joined here count among those that the sources joined.
 func (p *Pipeline) stackStats() (sum stack.Stats) {
 	for _, st := range p.stacks {
 		sum.Add(st.Stats())
@@ -28,6 +29,7 @@ func (p *Pipeline) sourceStats() (sum source.Stats) {
 	for _, src := range p.all() {
 		sum.Add(src.Stats())
 	}
+	sum.FragmentStats.Add(p.outer.stats())
 	return sum
 }
 

@@ -1,7 +1,5 @@
 package stack
 
-import "slices"
-
 // charge brings the budgets up to date with what the flow holds.
 func (s *Stack) charge(f *flow) {
 	cost := f.q.mem + len(f.unread)*unreadOverhead
@@ -28,11 +26,14 @@ func (s *Stack) unread() int {
 // with a reader that has a goroutine: gVisor's endpoint, the stream, the tables.
 const FlowMemory = 16 << 10
 
-// budget is what may be held for all flows: what the flows themselves leave of
-// Config.TotalBytes, but no less than a quarter.
-func (s *Stack) budget() int {
-	return max(s.cfg.TotalBytes-s.nflows*FlowMemory, s.cfg.TotalBytes/4)
+// limit is what may be held for all flows, of this stack and of those that share its
+// budget: what the flows themselves leave of it, but no less than a quarter.
+func (s *Stack) limit() int {
+	return max(s.total-(s.nflows+s.others.flows)*FlowMemory, s.total/4)
 }
+
+// budget is what of it the others leave, as of the last batch.
+func (s *Stack) budget() int { return s.limit() - s.others.held }
 
 // unreadLost counts bytes that no reader will fetch any more.
 func (s *Stack) unreadLost(n int, why Drop) {
@@ -55,7 +56,7 @@ func (s *Stack) room(f *flow, seg *segment) bool {
 		return false
 	}
 	if s.holding()+need > s.budget() {
-		s.evict(need)
+		s.relieve(need)
 	}
 	if f.removed || f.ending && !seqLess(seg.seq, f.sent()) {
 		s.drop(seg, DropTotalBudget)
@@ -67,43 +68,3 @@ func (s *Stack) room(f *flow, seg *segment) bool {
 // holding is the memory held for all flows. gVisor keeps what was not read in
 // chunks of powers of two.
 func (s *Stack) holding() int { return s.held + s.unread()*3/2 + s.subflows.waitingSize }
-
-// victim is something whose memory can be taken: a flow, or a stream whose flow
-// has ended.
-type victim struct {
-	holds int
-	flow  *flow
-	conn  *Conn
-}
-
-// evict takes the memory of the streams that hold most, until there is room for
-// need and for some time to come: finding them takes a look at all.
-func (s *Stack) evict(need int) {
-	var all []victim
-	for _, f := range s.flows {
-		for f := range f.chain() {
-			s.trim(f)
-			v := victim{f.cost, f, f.conn}
-			if f.conn != nil {
-				v.holds += f.conn.unread()
-			}
-			all = append(all, v)
-		}
-	}
-	for c := range s.lingering {
-		all = append(all, victim{c.unread(), nil, c})
-	}
-	slices.SortFunc(all, func(a, b victim) int { return b.holds - a.holds })
-	enough := s.budget() / 16 * 15
-	for _, v := range all {
-		if v.holds == 0 || s.holding()+need <= enough {
-			return
-		}
-		if v.flow != nil {
-			s.end(v.flow, EndShed, DropTotalBudget)
-		}
-		if v.conn != nil {
-			v.conn.forget(EndShed, DropTotalBudget)
-		}
-	}
-}

@@ -95,7 +95,7 @@ func TestMissingBytesOfStreamsThatEnd(t *testing.T) {
 func shed(s *Stack) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.evict(s.cfg.TotalBytes)
+	s.evict(s.cfg.TotalBytes, true)
 }
 
 // TestServerBytes: the bytes of the two directions are counted apart.

@@ -74,6 +74,7 @@ func (s *Stack) nextLook() time.Duration {
 func (s *Stack) service() {
 	s.caughtUp = time.Time{}
 	s.collect()
+	s.shareMemory()
 	for i := len(s.active) - 1; i >= 0; i-- {
 		if i < len(s.active) { // ending one flow can take others off the list
 			s.age(s.active[i])

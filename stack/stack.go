@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"netmirror/budget"
 )
 
 // Config says which connections to rebuild and what they may cost. The zero
@@ -33,6 +35,10 @@ type Config struct {
 	// quarter of it is left in any case. The flows that hold most are reset.
 	TotalBytes    int
 	ReceiveBuffer int
+	// Budget, where it is not nil, is the memory of all flows of several stacks
+	// together, in place of TotalBytes: the flows that hold most, of whichever stack,
+	// are reset. TotalBytes then is only what strays may take an eighth of.
+	Budget *budget.Shared
 
 	// Midstream says where a stream may begin but at a SYN.
 	Midstream Midstream
@@ -123,6 +129,11 @@ type Stack struct {
 	alert   bool    // serve looks after every tick
 	dirty   []*flow // flows to pump before mu is released
 	held    int     // Σ cost of all flows
+	total   int     // bytes of the budget
+	share   *budget.Holder
+	others  others
+	weighed time.Time // when the heaviest flow was last looked for
+	asked   time.Time // when another stack was last asked to give memory up
 	// lingering are the streams whose flow has ended before all was read.
 	lingering                map[*Conn]struct{}
 	now                      time.Time
@@ -183,6 +194,10 @@ func New(cfg Config) (*Stack, error) {
 	s.cfg.Now = s.time
 	s.table.init()
 	s.accepted.init()
+	if cfg.Budget == nil {
+		cfg.Budget = budget.New(cfg.TotalBytes)
+	}
+	s.total, s.share = cfg.Budget.Total(), cfg.Budget.Join(s.signal)
 	s.box.post = func() {
 		s.note()
 		if s.eager.Load() > 0 {
@@ -195,6 +210,7 @@ func New(cfg Config) (*Stack, error) {
 		s.signal()
 	})
 	if err != nil {
+		s.share.Leave()
 		return nil, err
 	}
 	s.ns = ns
@@ -223,6 +239,7 @@ func (s *Stack) InjectAt(batch []Segment, captured time.Time) {
 	s.mu.Lock()
 	s.now, s.captured = s.cfg.Now(), captured
 	s.collect()
+	s.shareMemory()
 	for i := range batch {
 		s.segment(&batch[i])
 	}
@@ -267,6 +284,9 @@ func (s *Stack) Close() error {
 		s.serving.Wait()
 		s.accepted.close()
 		s.ns.close()
+		s.mu.Lock()
+		s.share.Leave()
+		s.mu.Unlock()
 	})
 	return nil
 }

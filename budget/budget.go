@@ -1,0 +1,103 @@
+// Package budget has several holders of memory share one amount of it, so that each
+// can use what the others leave, and says which of them has what is to give way.
+package budget
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Shared is an amount of memory, in bytes, that several holders have together.
+type Shared struct {
+	total       int
+	held, flows atomic.Int64 // Σ of what the holders have told
+
+	mu      sync.Mutex // guards holders
+	holders []*Holder
+}
+
+// New makes a budget of total bytes.
+func New(total int) *Shared { return &Shared{total: total} }
+
+// Total is how many bytes there are.
+func (s *Shared) Total() int { return s.total }
+
+// Join adds a holder. wake, which must not wait, is called by any goroutine where the
+// holder is asked to give something up.
+func (s *Shared) Join(wake func()) *Holder {
+	h := &Holder{of: s, wake: wake}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holders = append(s.holders, h)
+	return h
+}
+
+// Holder is one of those who share. Tell, Ask, Asked and Leave are for one goroutine
+// at a time.
+type Holder struct {
+	of          *Shared
+	wake        func()
+	held, flows int // as told last
+	heaviest    atomic.Int64
+	asked       atomic.Int64 // bytes to give up
+	than        atomic.Int64 // of what is heavier than that
+}
+
+// Tell says what the holder holds now: bytes, and flows. It returns what the others
+// do.
+func (h *Holder) Tell(held, flows int) (othersHeld, othersFlows int) {
+	all, n := h.of.held.Load(), h.of.flows.Load()
+	if held != h.held {
+		all = h.of.held.Add(int64(held - h.held))
+	}
+	if flows != h.flows {
+		n = h.of.flows.Add(int64(flows - h.flows))
+	}
+	h.held, h.flows = held, flows
+	return int(all) - held, int(n) - flows
+}
+
+// Weigh says what the heaviest flow of the holder holds.
+func (h *Holder) Weigh(heaviest int) { h.heaviest.Store(int64(heaviest)) }
+
+// Ask has the holder whose heaviest flow holds most give up so many bytes, of flows
+// that hold more than than. It reports false where no other holder has such a flow.
+func (h *Holder) Ask(bytes, than int) bool {
+	h.of.mu.Lock()
+	defer h.of.mu.Unlock()
+	var most *Holder
+	for _, o := range h.of.holders {
+		if at := o.heaviest.Load(); o != h && at > int64(than) && (most == nil || at > most.heaviest.Load()) {
+			most = o
+		}
+	}
+	if most == nil {
+		return false
+	}
+	most.than.Store(int64(than))
+	most.asked.Store(int64(bytes))
+	most.wake()
+	return true
+}
+
+// Asked is how many bytes the holder has been asked to give up since it last asked,
+// of flows that hold more than than.
+func (h *Holder) Asked() (bytes, than int) {
+	if h.asked.Load() == 0 {
+		return 0, 0
+	}
+	return int(h.asked.Swap(0)), int(h.than.Load())
+}
+
+// Leave takes back all that the holder has told.
+func (h *Holder) Leave() {
+	h.Tell(0, 0)
+	h.of.mu.Lock()
+	defer h.of.mu.Unlock()
+	for i, o := range h.of.holders {
+		if o == h {
+			h.of.holders = append(h.of.holders[:i], h.of.holders[i+1:]...)
+			return
+		}
+	}
+}

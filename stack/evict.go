@@ -1,0 +1,111 @@
+package stack
+
+import (
+	"slices"
+	"time"
+)
+
+// others is what the stacks that share the budget have, as of the last batch.
+type others struct{ held, flows int }
+
+// victim is something whose memory can be taken: a flow, or a stream whose flow
+// has ended.
+type victim struct {
+	holds int
+	flow  *flow
+	conn  *Conn
+}
+
+// weighEvery is how often a stack finds out what its heaviest flow holds while the
+// budget is nearly spent: it takes a look at all.
+const weighEvery = 100 * time.Millisecond
+
+// shareMemory exchanges with the other stacks what all of them hold, and gives up what they
+// have asked for.
+func (s *Stack) shareMemory() {
+	s.others.held, s.others.flows = s.share.Tell(s.holding(), s.nflows)
+	if bytes, than := s.share.Asked(); bytes > 0 {
+		s.giveUpMemory(bytes, than)
+	}
+	if s.others.held > 0 && s.holding() > s.budget()-s.limit()/4 && s.now.Sub(s.weighed) >= weighEvery {
+		s.victims()
+	}
+}
+
+// victims are all whose memory can be taken, what holds most first.
+func (s *Stack) victims() (all []victim) {
+	for _, f := range s.flows {
+		for f := range f.chain() {
+			s.trim(f)
+			v := victim{f.cost, f, f.conn}
+			if f.conn != nil {
+				v.holds += f.conn.unread()
+			}
+			all = append(all, v)
+		}
+	}
+	for c := range s.lingering {
+		all = append(all, victim{c.unread(), nil, c})
+	}
+	slices.SortFunc(all, func(a, b victim) int { return b.holds - a.holds })
+	s.weighed = s.now
+	s.weigh(all)
+	return all
+}
+
+// weigh tells the other stacks what the first of the victims holds.
+func (s *Stack) weigh(all []victim) {
+	heaviest := 0
+	if len(all) > 0 {
+		heaviest = all[0].holds
+	}
+	s.share.Weigh(heaviest)
+}
+
+// take ends a stream and takes its memory.
+func (s *Stack) take(v *victim) {
+	if v.flow != nil {
+		s.end(v.flow, EndShed, DropTotalBudget)
+	}
+	if v.conn != nil {
+		v.conn.forget(EndShed, DropTotalBudget)
+	}
+}
+
+// relieve makes room for need where the budget is spent. Another stack that was asked
+// to is given a moment, and a sixteenth of the budget, to do so.
+func (s *Stack) relieve(need int) {
+	late := s.holding()+need > s.budget()+s.limit()/16
+	if late || s.now.Sub(s.asked) >= tick {
+		s.evict(need, late)
+	}
+}
+
+// evict takes the memory of the streams that hold most, until there is room for
+// need and for some time to come: finding them takes a look at all. Where another stack
+// has one that holds more, it is left to that one, but for the last resort.
+func (s *Stack) evict(need int, own bool) {
+	all := s.victims()
+	enough := s.limit()/16*15 - s.others.held
+	for len(all) > 0 && all[0].holds > 0 && s.holding()+need > enough {
+		if !own && s.share.Ask(s.holding()+need-enough, all[0].holds) {
+			s.asked = s.now
+			break
+		}
+		s.take(&all[0])
+		all = all[1:]
+	}
+	s.weigh(all)
+}
+
+// giveUpMemory takes so many bytes from the streams that hold more than than.
+func (s *Stack) giveUpMemory(bytes, than int) {
+	all := s.victims()
+	enough := s.holding() - bytes
+	for len(all) > 0 && all[0].holds > than && s.holding() > enough {
+		s.take(&all[0])
+		all = all[1:]
+	}
+	s.weigh(all)
+	s.others.held, s.others.flows = s.share.Tell(s.holding(), s.nflows)
+}
