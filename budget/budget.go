@@ -1,5 +1,6 @@
-// Package budget has several holders of memory share one amount of it, so that each
-// can use what the others leave, and says which of them has what is to give way.
+// Package budget has several holders of memory and of flows share one amount of each,
+// so that each can use what the others leave, and says which of them has what is to
+// give way.
 package budget
 
 import (
@@ -7,20 +8,23 @@ import (
 	"sync/atomic"
 )
 
-// Shared is an amount of memory, in bytes, that several holders have together.
+// Shared is what several holders have together.
 type Shared struct {
-	total       int
+	total, max  int          // bytes, flows
 	held, flows atomic.Int64 // Σ of what the holders have told
 
 	mu      sync.Mutex // guards holders
 	holders []*Holder
 }
 
-// New makes a budget of total bytes.
-func New(total int) *Shared { return &Shared{total: total} }
+// New makes a budget of so many bytes and flows.
+func New(bytes, flows int) *Shared { return &Shared{total: bytes, max: flows} }
 
-// Total is how many bytes there are.
-func (s *Shared) Total() int { return s.total }
+// Bytes is how many bytes there are.
+func (s *Shared) Bytes() int { return s.total }
+
+// Flows is how many flows there may be.
+func (s *Shared) Flows() int { return s.max }
 
 // Join adds a holder. wake, which must not wait, is called by any goroutine where the
 // holder is asked to give something up.

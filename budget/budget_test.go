@@ -3,7 +3,7 @@ package budget
 import "testing"
 
 func TestHoldersShare(t *testing.T) {
-	s := New(1000)
+	s := New(1000, 10)
 	woken := ""
 	a, b, c := s.Join(func() { woken += "a" }), s.Join(func() { woken += "b" }), s.Join(func() { woken += "c" })
 	if a.Tell(300, 3); b.held != 0 {

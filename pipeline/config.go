@@ -63,13 +63,13 @@ func (c *Config) setDefaults() error {
 	return nil
 }
 
-// stackConfig is that of each of the workers, which share the memory, and among which
-// the other budgets are divided.
+// stackConfig is that of each of the workers, which share the memory and the flows, and
+// among which the stubs are divided.
 func (c *Config) stackConfig(bytes int) stack.Config {
 	share := func(all int) int { return (all + c.Workers - 1) / c.Workers }
 	sc, service := c.Stack, &c.Services[0]
 	sc.Port, sc.VNIs = service.Port, service.VNIs
+	sc.Budget = budget.New(bytes, sc.MaxFlows)
 	sc.MaxFlows, sc.MaxStubs, sc.TotalBytes = share(sc.MaxFlows), share(sc.MaxStubs), share(bytes)
-	sc.Budget = budget.New(bytes)
 	return sc
 }

@@ -29,7 +29,8 @@ const FlowMemory = 16 << 10
 // limit is what may be held for all flows, of this stack and of those that share its
 // budget: what the flows themselves leave of it, but no less than a quarter.
 func (s *Stack) limit() int {
-	return max(s.total-(s.nflows+s.others.flows)*FlowMemory, s.total/4)
+	total := s.all.Bytes()
+	return max(total-(s.nflows+s.others.flows)*FlowMemory, total/4)
 }
 
 // budget is what of it the others leave, as of the last batch.
@@ -55,7 +56,7 @@ func (s *Stack) room(f *flow, seg *segment) bool {
 		s.drop(seg, DropUnproven)
 		return false
 	}
-	if s.holding()+need > s.budget() {
+	if s.holding()+need > s.budget()-s.slack() {
 		s.relieve(need)
 	}
 	if f.removed || f.ending && !seqLess(seg.seq, f.sent()) {

@@ -11,7 +11,7 @@ import (
 // which nobody reads.
 func shared(t *testing.T, total, bytes int) (one, two *Stack) {
 	t.Helper()
-	all := budget.New(total)
+	all := budget.New(total, 20_000)
 	set := func(c *Config) { c.Budget, c.TotalBytes, c.FlowBytes = all, total/2, total }
 	one, two = newTestStack(t, set), newTestStack(t, set)
 	t.Cleanup(func() { two.Close(); one.Close() }) // before gVisor's references are counted
@@ -66,7 +66,36 @@ func TestTheHeaviestOfAllStacksGivesWay(t *testing.T) {
 	if n := shedOf(two); n != 0 {
 		t.Errorf("%d of the thin streams were shed", n)
 	}
-	if st := one.Stats(); st.BytesHeld != 0 || held < total/16 {
+	if st := one.Stats(); st.BytesHeld != 0 || held < total/32 {
 		t.Errorf("%d bytes of the fat one are held, after %d of the thin ones", st.BytesHeld, held)
+	}
+}
+
+// A stack has more flows than its share while the other has less, which gets its own
+// as soon as it wants it.
+func TestStacksShareFlows(t *testing.T) {
+	const share = 100
+	all := budget.New(256<<20, 2*share)
+	set := func(c *Config) { c.Budget, c.MaxFlows = all, share }
+	one, two := newTestStack(t, set), newTestStack(t, set)
+	t.Cleanup(func() { two.Close(); one.Close() })
+	open := func(s *Stack, from, n int) int {
+		t.Helper()
+		for i := range n {
+			c := nth(t, from+i)
+			s.Inject(append(c.opening(), c.data(0, []byte(get1))))
+			s.Inject([]Segment{c.ask(len(get1), get2, 2)}) // proven
+			settled(t, s)
+		}
+		return s.Stats().Flows
+	}
+	if n := open(one, 0, 150); n != 150 {
+		t.Errorf("%d flows beside an empty stack, want 150", n)
+	}
+	if n := open(two, 1000, 120); n != share {
+		t.Errorf("%d flows of the other stack, want its share of %d", n, share)
+	}
+	if n := open(one, 500, 1); n != share {
+		t.Errorf("%d flows then, want %d", n, share)
 	}
 }

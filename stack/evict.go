@@ -27,8 +27,25 @@ func (s *Stack) shareMemory() {
 	if bytes, than := s.share.Asked(); bytes > 0 {
 		s.giveUpMemory(bytes, than)
 	}
+	s.returnFlows()
 	if s.others.held > 0 && s.holding() > s.budget()-s.limit()/4 && s.now.Sub(s.weighed) >= weighEvery {
 		s.victims()
+	}
+}
+
+// maxFlows is how many flows the stack may have: its share, and what the others leave.
+func (s *Stack) maxFlows() int { return max(s.cfg.MaxFlows, s.all.Flows()-s.others.flows) }
+
+// returnFlows gives back what the others want of their share.
+func (s *Stack) returnFlows() {
+	for s.nflows > s.maxFlows() {
+		v := s.leastUnproven(nil, opened)
+		if v == nil {
+			v = s.leastProven(nil, opened)
+		}
+		if !s.displace(v, DropFlowLimit) {
+			return
+		}
 	}
 }
 
@@ -72,10 +89,19 @@ func (s *Stack) take(v *victim) {
 	}
 }
 
-// relieve makes room for need where the budget is spent. Another stack that was asked
-// to is given a moment, and a sixteenth of the budget, to do so.
+// slack is what is left of the budget for the time that another stack needs to give
+// memory up.
+func (s *Stack) slack() int {
+	if s.others.held == 0 {
+		return 0
+	}
+	return s.limit() / 16
+}
+
+// relieve makes room for need where the budget is spent but for the slack. Another
+// stack that was asked to is given a moment to do so.
 func (s *Stack) relieve(need int) {
-	late := s.holding()+need > s.budget()+s.limit()/16
+	late := s.holding()+need > s.budget()
 	if late || s.now.Sub(s.asked) >= tick {
 		s.evict(need, late)
 	}
@@ -86,7 +112,7 @@ func (s *Stack) relieve(need int) {
 // has one that holds more, it is left to that one, but for the last resort.
 func (s *Stack) evict(need int, own bool) {
 	all := s.victims()
-	enough := s.limit()/16*15 - s.others.held
+	enough := s.limit()/16*15 - s.slack() - s.others.held
 	for len(all) > 0 && all[0].holds > 0 && s.holding()+need > enough {
 		if !own && s.share.Ask(s.holding()+need-enough, all[0].holds) {
 			s.asked = s.now

@@ -94,7 +94,7 @@ func (t *turns) take(rate float64, now time.Time) bool {
 // pressed reports whether the table is under pressure: nearly full, or with more strays
 // than there are where connections are only older than netmirror.
 func (s *Stack) pressed() bool {
-	return s.table.ranks[stray].n > s.strayShare() || s.nflows > s.cfg.MaxFlows-s.strayShare()
+	return s.table.ranks[stray].n > s.strayShare() || s.nflows > s.maxFlows()-s.strayShare()
 }
 
 // mayBegin reports whether a stream may begin in a parked flow. One that may not is

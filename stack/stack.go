@@ -35,9 +35,10 @@ type Config struct {
 	// quarter of it is left in any case. The flows that hold most are reset.
 	TotalBytes    int
 	ReceiveBuffer int
-	// Budget, where it is not nil, is the memory of all flows of several stacks
-	// together, in place of TotalBytes: the flows that hold most, of whichever stack,
-	// are reset. TotalBytes then is only what strays may take an eighth of.
+	// Budget, where it is not nil, is the memory and the flows of several stacks
+	// together. The flows that hold most, of whichever stack, are reset. TotalBytes is
+	// then only what strays may take an eighth of, and MaxFlows this stack's share,
+	// beyond which it has what the others leave.
 	Budget *budget.Shared
 
 	// Midstream says where a stream may begin but at a SYN.
@@ -129,7 +130,7 @@ type Stack struct {
 	alert   bool    // serve looks after every tick
 	dirty   []*flow // flows to pump before mu is released
 	held    int     // Σ cost of all flows
-	total   int     // bytes of the budget
+	all     *budget.Shared
 	share   *budget.Holder
 	others  others
 	weighed time.Time // when the heaviest flow was last looked for
@@ -195,16 +196,16 @@ func New(cfg Config) (*Stack, error) {
 	s.table.init()
 	s.accepted.init()
 	if cfg.Budget == nil {
-		cfg.Budget = budget.New(cfg.TotalBytes)
+		cfg.Budget = budget.New(cfg.TotalBytes, cfg.MaxFlows)
 	}
-	s.total, s.share = cfg.Budget.Total(), cfg.Budget.Join(s.signal)
+	s.all, s.share = cfg.Budget, cfg.Budget.Join(s.signal)
 	s.box.post = func() {
 		s.note()
 		if s.eager.Load() > 0 {
 			s.signal()
 		}
 	}
-	ns, err := newNetstack(cfg.Port, cfg.ReceiveBuffer, 2*cfg.MaxFlows+2, &s.box, func() {
+	ns, err := newNetstack(cfg.Port, cfg.ReceiveBuffer, 2*max(cfg.MaxFlows, s.all.Flows())+2, &s.box, func() {
 		s.accepts.Store(true)
 		s.note()
 		s.signal()

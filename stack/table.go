@@ -109,7 +109,7 @@ func (s *Stack) strayShare() int   { return max(s.cfg.MaxFlows/8, 1) }
 func (s *Stack) makeRoom(key *flowKey, as rank) (why Drop, ok bool) {
 	t := &s.table
 	h := t.hosts.all[hostOf(key)]
-	for s.nflows >= s.cfg.MaxFlows {
+	for s.nflows >= s.maxFlows() {
 		v, why := s.leastUnproven(h, as), DropUnproven
 		if v == nil {
 			v, why = s.leastProven(h, as), DropFlowLimit
