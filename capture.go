@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"netmirror/source"
 	"netmirror/tap"
@@ -18,25 +19,38 @@ const (
 // anyInterface is what --iface says for all of them.
 const anyInterface = "any"
 
-// openSources starts the capture.
-func (o *options) openSources() ([]source.Source, error) {
+// anyInterface says whether --iface stands for all of them.
+func (o *options) anyInterface() bool { return slices.Contains(o.Capture.Iface, anyInterface) }
+
+// openSources starts the capture. What is open is returned with an error as well.
+func (o *options) openSources() (all []source.Source, err error) {
 	if o.Capture.Capture == captureUDP {
 		return sourcesOf(udp.OpenGroup(o.udpConfig(), o.workers()))
 	}
-	return sourcesOf(tap.OpenGroup(tap.Config{
-		Interface: o.Capture.Iface, Port: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
-		RingBytes: o.Capture.RingMiB << 20, BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
-		BusyPoll: o.Capture.BusyPoll,
-	}, o.workers()))
+	for _, name := range o.Capture.Iface {
+		c := tap.Config{
+			Interface: name, Port: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
+			RingBytes: o.Capture.RingMiB << 20 / len(o.Capture.Iface), BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
+			BusyPoll: o.Capture.BusyPoll,
+		}
+		if o.anyInterface() {
+			c.Interface = tap.AnyInterface
+		}
+		rings, err := sourcesOf(tap.OpenGroup(c, o.workers()))
+		if all = append(all, rings...); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
 }
 
 func (o *options) udpConfig() udp.Config {
 	c := udp.Config{
-		Ports: []uint16{uint16(o.Capture.VXLANPort)}, VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
+		Interfaces: o.Capture.Iface, Ports: []uint16{uint16(o.Capture.VXLANPort)}, VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
 		Bytes: o.Capture.RingMiB << 20, Wait: o.Capture.RingWait, BusyPoll: o.Capture.BusyPoll,
 	}
-	if o.Capture.Iface != "" && o.Capture.Iface != anyInterface {
-		c.Interfaces = []string{o.Capture.Iface}
+	if o.anyInterface() {
+		c.Interfaces = nil
 	}
 	return c
 }

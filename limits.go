@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"netmirror/machine"
@@ -47,10 +48,14 @@ const minStatsInterval = time.Millisecond
 func (o *options) checkRequired() error {
 	need := o.checking == nil // to check, all but the interface can be left to be found out
 	switch {
-	case o.checking != nil && o.Capture.Capture == captureUDP && o.Capture.Iface == "":
-		return errors.New("no interface: give check the one that the mirror packets arrive on with --iface; it looks at all that arrives there")
-	case o.Capture.Capture == captureRing && o.Capture.Iface == "":
+	case len(o.Capture.Iface) == 0 && (o.Capture.Capture == captureRing || o.checking != nil):
 		return errors.New("no interface: give the one that the mirror packets arrive on with --iface")
+	case o.checking != nil && len(o.Capture.Iface) > 1:
+		return fmt.Errorf("--iface is given %d times, and check looks at one interface at a time; leave all but one out", len(o.Capture.Iface))
+	case o.checking != nil && o.anyInterface():
+		return errors.New("--iface any: check looks at one interface at a time; give the one that the mirror packets arrive on")
+	case len(o.Capture.Iface) > 1 && o.anyInterface():
+		return fmt.Errorf("--iface %s: any is all of them; leave the others out", strings.Join(o.Capture.Iface, ", "))
 	case need && len(o.Selection.VNI) == 0:
 		return errors.New("no VNI: give the mirror session's VXLAN network identifier with --vni")
 	case need && o.Selection.Port == 0:
@@ -161,7 +166,7 @@ func (o *options) warnOfConns(log *slog.Logger, conns, files int) {
 // reservedFiles are the descriptors of files that are kept for all but the target's
 // connections.
 func (o *options) reservedFiles(files int) int {
-	n := 32 + 8*o.workers() // the standard streams, the runtime's, the rings and what wakes them
+	n := 32 + 8*o.workers()*max(len(o.Capture.Iface), 1) // the standard streams, the runtime's, the rings and what wakes them
 	if o.Capture.Capture == captureUDP {
 		n += udp.MaxSpread * o.workers()
 	}

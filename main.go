@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -108,10 +109,10 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	}
 	defer p.Close()
 	sources, err := o.openSources()
+	defer closeAll(sources)
 	if err != nil {
 		return err
 	}
-	defer closeAll(sources)
 	monitor := status.NewMonitor(status.Config{
 		Source: status.Source{Snapshot: p.Snapshot, Flows: p.Flows}, Log: logger, Version: version(),
 		Target: o.Target.To, Settings: settings, ReadyDrops: o.Reporting.ReadyDrops,
@@ -124,7 +125,7 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	warn(logger)
 	o.warnOfBuffer(logger, sources)
 	defer serve()()
-	logger.Info("capturing", "iface", cmp.Or(o.Capture.Iface, anyInterface), "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
+	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), anyInterface), "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
 	defer monitor.LogFigures()
 	defer start(func(ctx context.Context) { monitor.Report(ctx, o.Reporting.StatsInterval, out) })()
 	return p.Run(ctx, monitor.Enter, sources...)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"netmirror/bridge"
@@ -36,7 +37,7 @@ type checkOptions struct {
 
 type captureOptions struct {
 	Capture   string        `long:"capture" env:"NETMIRROR_CAPTURE" value-name:"HOW" default:"ring" choice:"ring" choice:"udp" description:"how packets are received: from a ring that the kernel copies all of an interface's to, which needs CAP_NET_RAW, or by ordinary UDP sockets, which need no privilege"`
-	Iface     string        `long:"iface" short:"i" env:"NETMIRROR_IFACE" value-name:"NAME" description:"network interface that the mirror packets arrive on (required with --capture ring; with udp, any is the default)"`
+	Iface     []string      `long:"iface" short:"i" env:"NETMIRROR_IFACE" env-delim:"," value-name:"NAME" description:"network interface that the mirror packets arrive on, or any; may be given more than once (required with --capture ring)"`
 	VXLANPort port          `long:"vxlan-port" env:"NETMIRROR_VXLAN_PORT" value-name:"PORT" default:"4789" description:"UDP port of the mirror's VXLAN"`
 	RingMiB   int           `long:"ring-mib" env:"NETMIRROR_RING_MIB" value-name:"MIB" default:"64" description:"memory for captured packets that were not looked at yet, shared among the workers; with --capture udp, as far as net.core.rmem_max allows"`
 	RingWait  time.Duration `long:"ring-wait" env:"NETMIRROR_RING_WAIT" value-name:"TIME" default:"1ms" description:"how long a packet may wait for others to be handed over with; twice that while packets keep coming"`
@@ -171,7 +172,7 @@ func (o *options) vnis() []uint32 {
 
 func (o *options) checkConfig(program string) check.Config {
 	return check.Config{
-		Interface: o.Capture.Iface, VXLANPort: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), Port: uint16(o.Selection.Port),
+		Interface: strings.Join(o.Capture.Iface, ","), VXLANPort: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), Port: uint16(o.Selection.Port),
 		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Midstream: o.Fidelity.Midstream, Time: o.checking.Time, Program: program,
 	}
 }

@@ -34,13 +34,13 @@ func TestCalls(t *testing.T) {
 		want func(o *options) bool
 	}{
 		{"four flags", nil, fourFlags, func(o *options) bool {
-			return o.Capture.Iface == "eth9" && slices.Equal(o.Selection.VNI, []vni{42}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
+			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, []vni{42}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
 		}},
 		{"the drop-in call", nil, []string{"eth9", "42", "8080", "host:80"}, func(o *options) bool {
-			return o.Capture.Iface == "eth9" && slices.Equal(o.Selection.VNI, []vni{42}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
+			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, []vni{42}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
 		}},
 		{"the environment alone", env{"NETMIRROR_IFACE": "eth9", "NETMIRROR_VNI": "42,43", "NETMIRROR_PORT": "8080", "NETMIRROR_TO": "host:80"}, nil, func(o *options) bool {
-			return o.Capture.Iface == "eth9" && slices.Equal(o.Selection.VNI, []vni{42, 43}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
+			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, []vni{42, 43}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
 		}},
 		{"VNI 0 is legal", nil, []string{"eth9", "0", "8080", "host:80"}, func(o *options) bool { return slices.Equal(o.Selection.VNI, []vni{0}) }},
 		{"an IPv6 target", nil, []string{"eth9", "0", "8080", "[2001:db8::1]:80"}, func(o *options) bool { return o.Target.To == "[2001:db8::1]:80" }},
@@ -90,7 +90,7 @@ func TestConfigFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Capture.Iface != "eth9" || !slices.Equal(o.Selection.VNI, []vni{42, 43}) || o.Selection.Port != 8080 || !o.Reporting.ReadyDrops {
+	if !slices.Equal(o.Capture.Iface, []string{"eth9"}) || !slices.Equal(o.Selection.VNI, []vni{42, 43}) || o.Selection.Port != 8080 || !o.Reporting.ReadyDrops {
 		t.Errorf("the file's settings are not in force: %+v", *o)
 	}
 	if o.Fidelity.OnGap != "reset" {

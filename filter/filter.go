@@ -40,6 +40,9 @@ type Config struct {
 	VNIs []uint32
 	// InnerPort is the TCP port of the mirrored service; 0 means any.
 	InnerPort uint16
+	// AnyLink says that Frames meets interfaces that are not Ethernet, whose packets it
+	// drops.
+	AnyLink bool
 }
 
 // Frames is the filter for frames that begin with an Ethernet
@@ -52,7 +55,12 @@ type Config struct {
 // The kernel takes the outermost tag off before the filter runs, so that the
 // two are the second and third on the wire.
 func (c Config) Frames() []bpf.Instruction {
+	var ethernet []bpf.Instruction
+	if c.AnyLink {
+		ethernet = append([]bpf.Instruction{bpf.LoadExtension{Num: bpf.ExtLinkLayerType}}, require(unix.ARPHRD_ETHER, unix.ARPHRD_LOOPBACK)...)
+	}
 	return slices.Concat(
+		ethernet,
 		[]bpf.Instruction{
 			bpf.LoadAbsolute{Off: atEtherType, Size: 2},
 			bpf.LoadConstant{Dst: bpf.RegX, Val: atIP},

@@ -45,9 +45,11 @@ func OpenGroup(cfg Config, n int) ([]*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	ifi, err := link.Find(cfg.Interface)
-	if err != nil {
-		return nil, fmt.Errorf("tap: %w", err)
+	ifi := &net.Interface{Name: AnyInterface} // index 0 is all
+	if cfg.Interface != AnyInterface {
+		if ifi, err = link.Find(cfg.Interface); err != nil {
+			return nil, fmt.Errorf("tap: %w", err)
+		}
 	}
 	g := new(group)
 	cfg = cfg.share(n)

@@ -23,7 +23,7 @@ const slotBytes = 2048
 //
 // While the Ring is open, the UDP port is held on all of the host's addresses by
 // sockets that drop what they receive, unless another socket has it already; the
-// interface is in promiscuous mode.
+// interface is in promiscuous mode, unless all are captured on.
 //
 // The errors to test for are link.ErrNone, link.ErrDown, ErrPermission and
 // ErrLinkType.
@@ -57,8 +57,10 @@ func (g *group) newRing(cfg Config) (*Ring, error) {
 
 // setUp does what a ring needs before it is bound.
 func (r *Ring) setUp(ifi *net.Interface) error {
-	if err := checkLinkType(r.fd, ifi.Name); err != nil {
-		return err
+	if ifi.Index != 0 { // of all, the filter looks at it
+		if err := checkLinkType(r.fd, ifi.Name); err != nil {
+			return err
+		}
 	}
 	if err := r.mapRing(); err != nil {
 		return err
@@ -94,9 +96,11 @@ func (r *Ring) mapRing() error {
 
 // bind starts the capture, as far as the filter lets it.
 func (r *Ring) bind(ifi *net.Interface) error {
-	mreq := unix.PacketMreq{Ifindex: int32(ifi.Index), Type: unix.PACKET_MR_PROMISC}
-	if err := unix.SetsockoptPacketMreq(r.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &mreq); err != nil {
-		return fmt.Errorf("tap: promiscuous mode on %s: %w", ifi.Name, err)
+	if ifi.Index != 0 {
+		mreq := unix.PacketMreq{Ifindex: int32(ifi.Index), Type: unix.PACKET_MR_PROMISC}
+		if err := unix.SetsockoptPacketMreq(r.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &mreq); err != nil {
+			return fmt.Errorf("tap: promiscuous mode on %s: %w", ifi.Name, err)
+		}
 	}
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
 		return fmt.Errorf("tap: leaving out sent packets needs Linux 4.20: %w", err)

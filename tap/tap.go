@@ -33,11 +33,16 @@ const (
 	minBlocks = 2
 )
 
+// AnyInterface captures on all interfaces. What arrives on one that is part of another, a
+// bond's or a bridge's, or that has a VLAN interface above it, is captured on both.
+const AnyInterface = "any"
+
 // Config says what to capture, and with how much memory. Zero in a field other
 // than Interface means its default; a negative value is an error.
 type Config struct {
 	// Interface is the network interface's name, e.g. "eth0". It must be up,
-	// and an Ethernet or the loopback interface.
+	// and an Ethernet or the loopback interface. AnyInterface is all that are, also
+	// those that come later.
 	Interface string
 	// Port is the mirror's UDP destination port; 0 means 4789 (VXLAN).
 	Port uint16
@@ -112,7 +117,7 @@ func (c Config) resolve() (Config, error) {
 
 // filter is what the kernel's programs look for.
 func (c Config) filter() filter.Config {
-	return filter.Config{Port: c.Port, VNIs: c.VNIs, InnerPort: c.InnerPort}
+	return filter.Config{Port: c.Port, VNIs: c.VNIs, InnerPort: c.InnerPort, AnyLink: c.Interface == AnyInterface}
 }
 
 // or gives v, or fallback where v is zero.
