@@ -17,7 +17,7 @@ type fragments struct {
 }
 
 func newFragments() *fragments {
-	return &fragments{parts: defrag.New(defrag.Config{Protocol: wire.ProtoTCP})}
+	return &fragments{parts: defrag.New(defrag.Config{InOrder: wire.ProtoUDP})}
 }
 
 // join takes in the fragment p. It is true where nothing of its datagram is missing

@@ -29,7 +29,7 @@ func (p *pipeline) open(o *options, metrics *status.Metrics) (closeAll func(), e
 		}
 	}
 	vnis, servicePort := o.vnis(), uint16(o.Selection.Port)
-	if p.decoder, err = decap.New(decap.Config{UDPPort: uint16(o.Capture.VXLANPort), VNIs: vnis, Port: servicePort}); err != nil {
+	if p.decoder, err = decap.New(decap.Config{Mirror: o.mirror(), VNIs: vnis, Port: servicePort}); err != nil {
 		return closeAll, err
 	}
 	bc := o.bridgeConfig(p.log)
@@ -57,7 +57,7 @@ func (p *pipeline) open(o *options, metrics *status.Metrics) (closeAll func(), e
 		p.workers = append(p.workers, &worker{stack: st})
 	}
 	rings, err := tap.OpenGroup(tap.Config{
-		Interface: o.Capture.Iface, Port: uint16(o.Capture.VXLANPort), VNIs: vnis, InnerPort: servicePort,
+		Interface: o.Capture.Iface, Mirror: o.mirror(), VNIs: vnis, InnerPort: servicePort,
 		RingBytes: o.Capture.RingMiB << 20, BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
 		BusyPoll: o.Capture.BusyPoll,
 	}, workers)
@@ -90,12 +90,15 @@ func (o *options) vnis() []uint32 {
 	for i, v := range o.Selection.VNI {
 		vnis[i] = uint32(v)
 	}
+	if len(vnis) == 0 && o.mirror().Bare() {
+		vnis = []uint32{0} // what nothing is around has none
+	}
 	return vnis
 }
 
 func (o *options) checkConfig(program string) check.Config {
 	return check.Config{
-		Interface: o.Capture.Iface, VXLANPort: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), Port: uint16(o.Selection.Port),
+		Interface: o.Capture.Iface, Mirror: o.mirror(), VNIs: o.vnis(), Port: uint16(o.Selection.Port),
 		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Midstream: o.Fidelity.Midstream, Time: o.checking.Time, Program: program,
 	}
 }

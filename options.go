@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"netmirror/stack"
@@ -31,15 +32,17 @@ type checkOptions struct {
 }
 
 type captureOptions struct {
-	Iface     string        `long:"iface" short:"i" env:"NETMIRROR_IFACE" value-name:"NAME" description:"network interface that the mirror packets arrive on (required)"`
-	VXLANPort port          `long:"vxlan-port" env:"NETMIRROR_VXLAN_PORT" value-name:"PORT" default:"4789" description:"UDP port of the mirror's VXLAN"`
-	RingMiB   int           `long:"ring-mib" env:"NETMIRROR_RING_MIB" value-name:"MIB" default:"64" description:"memory for captured packets that were not looked at yet, shared among the workers"`
-	RingWait  time.Duration `long:"ring-wait" env:"NETMIRROR_RING_WAIT" value-name:"TIME" default:"1ms" description:"how long a packet may wait for others to be handed over with; twice that while packets keep coming"`
-	BusyPoll  time.Duration `long:"busy-poll" env:"NETMIRROR_BUSY_POLL" value-name:"TIME" default:"0s" description:"how long to look for packets before waiting for the kernel's wake-up; takes a core while they come"`
+	Iface      string        `long:"iface" short:"i" env:"NETMIRROR_IFACE" value-name:"NAME" description:"network interface that the mirror packets arrive on (required)"`
+	Encap      string        `long:"encap" env:"NETMIRROR_ENCAP" value-name:"WHAT" default:"auto" choice:"auto" choice:"vxlan" choice:"vxlan-gpe" choice:"geneve" choice:"gre" choice:"erspan" choice:"tzsp" choice:"none" description:"what the mirror wraps packets in: auto takes all of them, none has them bare, as from a SPAN port"`
+	MirrorPort ports         `long:"mirror-port" env:"NETMIRROR_MIRROR_PORT" env-delim:"," value-name:"PORT" description:"UDP ports of the mirror, a list with commas, in place of the usual ones of --encap"`
+	VXLANPort  port          `long:"vxlan-port" env:"NETMIRROR_VXLAN_PORT" value-name:"PORT" default:"4789" description:"UDP port of the mirror's VXLAN, the only one where it is not the default"`
+	RingMiB    int           `long:"ring-mib" env:"NETMIRROR_RING_MIB" value-name:"MIB" default:"64" description:"memory for captured packets that were not looked at yet, shared among the workers"`
+	RingWait   time.Duration `long:"ring-wait" env:"NETMIRROR_RING_WAIT" value-name:"TIME" default:"1ms" description:"how long a packet may wait for others to be handed over with; twice that while packets keep coming"`
+	BusyPoll   time.Duration `long:"busy-poll" env:"NETMIRROR_BUSY_POLL" value-name:"TIME" default:"0s" description:"how long to look for packets before waiting for the kernel's wake-up; takes a core while they come"`
 }
 
 type selectionOptions struct {
-	VNI  []vni `long:"vni" short:"n" env:"NETMIRROR_VNI" env-delim:"," value-name:"N" description:"VXLAN network identifier of the mirror session, 0 to 16777215; may be given more than once (required)"`
+	VNI  []vni `long:"vni" short:"n" env:"NETMIRROR_VNI" env-delim:"," value-name:"N" description:"network identifier of the mirror session, 0 to 16777215: VXLAN's or GENEVE's VNI, ERSPAN's session, GRE's key; may be given more than once (required)"`
 	Port port  `long:"port" short:"p" env:"NETMIRROR_PORT" value-name:"PORT" description:"TCP port of the mirrored service, as its clients know it (required)"`
 }
 
@@ -142,6 +145,25 @@ func (p *port) UnmarshalFlag(s string) error {
 		return fmt.Errorf("port %q is not a number from 1 to 65535", s)
 	}
 	*p = port(n)
+	return nil
+}
+
+// ports is a list of UDP ports.
+type ports []port
+
+// UnmarshalFlag implements flags.Unmarshaler. It adds those of a list with commas,
+// which may be empty.
+func (p *ports) UnmarshalFlag(s string) error {
+	for text := range strings.SplitSeq(s, ",") {
+		if text == "" {
+			continue
+		}
+		var one port
+		if err := one.UnmarshalFlag(text); err != nil {
+			return err
+		}
+		*p = append(*p, one)
+	}
 	return nil
 }
 

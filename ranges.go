@@ -12,6 +12,9 @@ func (o *options) check() error {
 	if err := o.checkRequired(); err != nil {
 		return err
 	}
+	if err := o.checkMirror(); err != nil {
+		return err
+	}
 	for _, c := range o.numbers() {
 		if c.value < c.least || c.value > c.most {
 			return fmt.Errorf("--%s %d: need %d to %d", c.flag, c.value, c.least, c.most)
@@ -42,7 +45,7 @@ func (o *options) checkRequired() error {
 	switch {
 	case o.Capture.Iface == "":
 		return errors.New("no interface: give the one that the mirror packets arrive on with --iface")
-	case need && len(o.Selection.VNI) == 0:
+	case need && len(o.Selection.VNI) == 0 && !o.mirror().Bare():
 		return errors.New("no VNI: give the mirror session's VXLAN network identifier with --vni")
 	case need && o.Selection.Port == 0:
 		return errors.New("no port: give the service's original TCP port, 1 to 65535, with --port")

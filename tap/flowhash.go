@@ -47,28 +47,40 @@ var packetType = bpf.LoadExtension{Num: bpf.ExtProto}
 
 // fanoutProgram gives FlowHash for what mirrorFilter accepts, behind up to two
 // inner VLAN tags, and 0 for what it cannot read. first loads the EtherType.
-func fanoutProgram(first bpf.Instruction, port uint16) []bpf.Instruction {
-	innerTag := slices.Concat([]bpf.Instruction{load(atInnerIP+2, 2)}, add(wire.VLANTag))
-	return slices.Concat(
+func fanoutProgram(first bpf.Instruction, m wire.Mirror) []bpf.Instruction {
+	start := slices.Concat(
 		[]bpf.Instruction{
 			bpf.LoadConstant{Dst: bpf.RegA, Val: 0},
 			bpf.StoreScratch{Src: bpf.RegA, N: scratchSum},
 			first,
 			bpf.LoadConstant{Dst: bpf.RegX, Val: 0},
-		},
-		toUDP(port, 0),
-		[]bpf.Instruction{load(atInnerType, 2)},
-		ifAny(tagTypes, innerTag),
-		ifAny(tagTypes, innerTag),
+		})
+	if m.Bare() {
+		return slices.Concat(start, hashPacket(0))
+	}
+	return slices.Concat(
+		start,
+		toVXLAN(m, 0),
+		[]bpf.Instruction{load(atInner+inType, 2)},
+		hashPacket(atInner+inIP),
+	)
+}
+
+// hashPacket answers with FlowHash of the packet at X+ip, of the EtherType in A.
+func hashPacket(ip uint32) []bpf.Instruction {
+	tag := slices.Concat([]bpf.Instruction{load(ip+2, 2)}, add(wire.VLANTag))
+	return slices.Concat(
+		ifAny(tagTypes, tag),
+		ifAny(tagTypes, tag),
 		ifElse(wire.EtherTypeIPv4,
-			sumIPv4(),
-			slices.Concat(require(wire.EtherTypeIPv6), sumIPv6())),
+			sumIPv4(ip),
+			slices.Concat(require(wire.EtherTypeIPv6), sumIPv6(ip))),
 		[]bpf.Instruction{
 			bpf.LoadScratch{Dst: bpf.RegA, N: scratchSum},
 			bpf.ALUOpConstant{Op: bpf.ALUOpMul, Val: addressFactor},
 			bpf.StoreScratch{Src: bpf.RegA, N: scratchSum},
 		},
-		addUp(atInnerPorts, 2, 2),
+		addUp(ip, 2, 2), // the ports
 		[]bpf.Instruction{
 			bpf.LoadScratch{Dst: bpf.RegA, N: scratchSum},
 			bpf.ALUOpConstant{Op: bpf.ALUOpMul, Val: hashFactor},
@@ -80,26 +92,26 @@ func fanoutProgram(first bpf.Instruction, port uint16) []bpf.Instruction {
 	)
 }
 
-// sumIPv4 adds up the addresses of the inner IPv4 header (RFC 791, section 3.1)
-// and moves X on by its length, behind which is TCP.
-func sumIPv4() []bpf.Instruction {
+// sumIPv4 adds up the addresses of the inner IPv4 header (RFC 791, section 3.1) at
+// X+ip and moves X on by its length, behind which is TCP.
+func sumIPv4(ip uint32) []bpf.Instruction {
 	return slices.Concat(
-		[]bpf.Instruction{load(atInnerIP+9, 1)},
+		[]bpf.Instruction{load(ip+9, 1)},
 		require(wire.ProtoTCP),
-		[]bpf.Instruction{load(atInnerIP+6, 2)},
+		[]bpf.Instruction{load(ip+6, 2)},
 		answerIf(bpf.JumpBitsSet, wire.IPv4More|wire.IPv4Offset, 0),
-		addUp(atInnerIP+12, 2, 4),
-		addIHL(atInnerIP),
+		addUp(ip+12, 2, 4),
+		addIHL(ip),
 	)
 }
 
-// sumIPv6 adds up the addresses of the inner IPv6 header (RFC 8200, section 3)
-// and moves X on by its length, behind which is TCP.
-func sumIPv6() []bpf.Instruction {
+// sumIPv6 adds up the addresses of the inner IPv6 header (RFC 8200, section 3) at
+// X+ip and moves X on by its length, behind which is TCP.
+func sumIPv6(ip uint32) []bpf.Instruction {
 	return slices.Concat(
-		[]bpf.Instruction{load(atInnerIP+6, 1)},
+		[]bpf.Instruction{load(ip+6, 1)},
 		require(wire.ProtoTCP),
-		addUp(atInnerIP+8, 8, 4),
+		addUp(ip+8, 8, 4),
 		add(wire.IPv6Header),
 	)
 }

@@ -70,7 +70,7 @@ func runFanout(t testing.TB, frame []byte) uint32 {
 		return 0
 	}
 	etherType := bpf.LoadConstant{Dst: bpf.RegA, Val: uint32(binary.BigEndian.Uint16(frame[12:]))}
-	n, err := newVM(t, fanoutProgram(etherType, 4789)).Run(frame[wire.EthernetHeader:])
+	n, err := newVM(t, fanoutProgram(etherType, vxlanAt(4789))).Run(frame[wire.EthernetHeader:])
 	must(t, err)
 	return uint32(n)
 }
@@ -129,7 +129,7 @@ func TestFanoutProgramReadsOptions(t *testing.T) {
 		{"IPv4 UDP", 0},
 		{"ARP", 0},
 	} {
-		layouts := innerLayouts(50000, ourPort)
+		layouts := innerLayouts(t, 50000, ourPort)
 		i := slices.IndexFunc(layouts, func(in innerLayout) bool { return in.name == tc.name })
 		if got := runFanout(t, o.wrap(t, ourVNI, layouts[i].frame...)); got != tc.want {
 			t.Errorf("%s: %#x, want %#x", tc.name, got, tc.want)
@@ -200,7 +200,7 @@ func FuzzFanoutProgram(f *testing.F) {
 	for _, frame := range serviceFrames(f) {
 		f.Add(frame)
 	}
-	plain := newVM(f, mirrorFilter(Config{Port: 4789}))
+	plain := newVM(f, mirrorFilter(Config{Mirror: vxlanAt(4789)}))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		if h := runFanout(t, frame); h != 0 && !accepts(t, plain, frame) {
 			t.Errorf("hash %#x of what is not the mirror's: % x", h, frame)

@@ -310,7 +310,7 @@ func TestFragmentsAcrossBatches(t *testing.T) {
 func TestLoopbackOnce(t *testing.T) {
 	l := newLab(t, 1500)
 	in(t, l.mon, func() { bringLoopbackUp(t) })
-	r := l.open(t, Config{Interface: "lo", Port: 6081})
+	r := l.open(t, Config{Interface: "lo", Mirror: vxlanAt(6081)})
 	in(t, l.mon, func() { must(t, sendFrom(loopback, loopback, 6081)) })
 	captured(t, r, 1)
 	r.Stop()

@@ -40,7 +40,7 @@ func (s *splitter) split(frames [][]byte, frame []byte, h *offload) [][]byte {
 	}
 	headers := udp + wire.UDPHeader
 	data := frame[headers:endOf(frame, ip, headers+size)]
-	if start, unfilled := h.checksum(); unfilled && start != udp || len(data) <= size || mirroredLength(data) > size {
+	if start, unfilled := h.checksum(); unfilled && start != udp || len(data) <= size || mirroredLength(wire.DstPort(frame[udp:]), data) > size {
 		return append(frames, frame)
 	}
 	n := (len(data) + size - 1) / size
@@ -113,15 +113,22 @@ func endOf(frame []byte, ip, first int) int {
 	return end
 }
 
-// mirroredLength is how long the VXLAN datagram in data is by the length of the IP
-// packet that it mirrors; 0 where that cannot be told. A mirrored packet may be an
+// mirroredLength is how long the VXLAN or GENEVE datagram in data is by the length of
+// the IP packet that it mirrors; 0 where that cannot be told. A mirrored packet may be an
 // aggregate of its own, of which the offload header then speaks.
-func mirroredLength(data []byte) int {
+func mirroredLength(port uint16, data []byte) int {
 	if len(data) < wire.VXLANHeader {
 		return 0
 	}
-	etherType, at := wire.SkipTags(data[wire.VXLANHeader:], maxTags)
-	at += wire.VXLANHeader
+	header := wire.VXLANHeader
+	if port == wire.PortGeneve {
+		header += int(data[0]&wire.GeneveOptions) * 4
+	}
+	if len(data) < header {
+		return 0
+	}
+	etherType, at := wire.SkipTags(data[header:], maxTags)
+	at += header
 	switch {
 	case len(data) < at+6:
 		return 0
