@@ -8,6 +8,7 @@ import (
 	"netmirror/source"
 	"netmirror/tap"
 	"netmirror/udp"
+	"netmirror/wire"
 )
 
 // What --capture says.
@@ -29,7 +30,7 @@ func (o *options) openSources() (all []source.Source, err error) {
 	}
 	for _, name := range o.Capture.Iface {
 		c := tap.Config{
-			Interface: name, Port: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
+			Interface: name, Mirror: o.mirror(), VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
 			RingBytes: o.Capture.RingMiB << 20 / len(o.Capture.Iface), BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
 			BusyPoll: o.Capture.BusyPoll,
 		}
@@ -46,13 +47,37 @@ func (o *options) openSources() (all []source.Source, err error) {
 
 func (o *options) udpConfig() udp.Config {
 	c := udp.Config{
-		Interfaces: o.Capture.Iface, Ports: []uint16{uint16(o.Capture.VXLANPort)}, VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
+		Interfaces: o.Capture.Iface, Ports: o.vxlanPorts(), VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
 		Bytes: o.Capture.RingMiB << 20, Wait: o.Capture.RingWait, BusyPoll: o.Capture.BusyPoll,
 	}
 	if o.anyInterface() {
 		c.Interfaces = nil
 	}
 	return c
+}
+
+// vxlanPorts are the mirror's UDP ports that VXLAN comes to.
+func (o *options) vxlanPorts() (all []uint16) {
+	for _, u := range o.mirror().UDP() {
+		if u.Encap == wire.EncapVXLAN {
+			all = append(all, u.Port)
+		}
+	}
+	return all
+}
+
+// checkSockets says where UDP sockets cannot receive the mirror. With --encap auto they
+// take the VXLAN of it.
+func (o *options) checkSockets() error {
+	encap := o.mirror().Encap
+	switch ports := len(o.vxlanPorts()); {
+	case o.Capture.Capture != captureUDP:
+	case ports == 0:
+		return fmt.Errorf("--capture udp receives VXLAN; use --capture ring for --encap %v", encap)
+	case len(o.Capture.MirrorPort) > ports:
+		return fmt.Errorf("--capture udp receives VXLAN, and not all of --mirror-port have that; use --capture ring, or --encap vxlan")
+	}
+	return nil
 }
 
 func sourcesOf[S source.Source](all []S, err error) ([]source.Source, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,9 @@ import (
 // instead.
 func (o *options) check() error {
 	if err := o.checkRequired(); err != nil {
+		return err
+	}
+	if err := cmp.Or(o.checkMirror(), o.checkSockets()); err != nil {
 		return err
 	}
 	for _, c := range o.numbers() {
@@ -56,7 +60,7 @@ func (o *options) checkRequired() error {
 		return errors.New("--iface any: check looks at one interface at a time; give the one that the mirror packets arrive on")
 	case len(o.Capture.Iface) > 1 && o.anyInterface():
 		return fmt.Errorf("--iface %s: any is all of them; leave the others out", strings.Join(o.Capture.Iface, ", "))
-	case need && len(o.Selection.VNI) == 0:
+	case need && len(o.Selection.VNI) == 0 && !o.mirror().Bare():
 		return errors.New("no VNI: give the mirror session's VXLAN network identifier with --vni")
 	case need && o.Selection.Port == 0:
 		return errors.New("no port: give the service's original TCP port, 1 to 65535, with --port")

@@ -27,7 +27,7 @@ const (
 )
 
 // beside counts what comes to the usual ports of tunnels on all interfaces, but
-// for the mirror's port on the interface that is looked at. Unlike a tap it holds
+// for the mirror's ports on the interface that is looked at. Unlike a tap it holds
 // no port, which on these may be another program's, and leaves the interfaces as
 // they are, not promiscuous.
 type beside struct {
@@ -37,14 +37,15 @@ type beside struct {
 	done chan struct{} // closed when counting has ended
 }
 
-// listenBeside starts to count. link and port are those that are left out.
-func listenBeside(link int, port uint16) (*beside, error) {
+// listenBeside starts to count. What comes to one of
+// ports on link is left out.
+func listenBeside(link int, ports []uint16) (*beside, error) {
 	// SOCK_DGRAM takes the link's header off, whatever it is (packet(7)).
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	if err := startBeside(fd, link, port); err != nil {
+	if err := startBeside(fd, link, ports); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
@@ -53,8 +54,8 @@ func listenBeside(link int, port uint16) (*beside, error) {
 	return b, nil
 }
 
-func startBeside(fd, link int, port uint16) error {
-	raw, err := bpf.Assemble(besideFilter(link, port))
+func startBeside(fd, link int, ports []uint16) error {
+	raw, err := bpf.Assemble(besideFilter(link, ports))
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func TestBeside(t *testing.T) {
 // besideOn sends a packet to each of some ports, over either version of IP.
 func besideOn(t *testing.T, link int, own uint16) map[place]uint64 {
 	t.Helper()
-	b, err := listenBeside(link, own)
+	b, err := listenBeside(link, []uint16{own})
 	if errors.Is(err, unix.EPERM) && os.Getenv("CI") == "" {
 		t.Skip("needs CAP_NET_RAW")
 	}

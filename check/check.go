@@ -20,11 +20,11 @@ import (
 // Config says what to look at. Only Interface has to be set.
 type Config struct {
 	Interface string
-	VXLANPort uint16   // 0 means 4789
-	VNIs      []uint32 // those that netmirror is to be called with; none: not known yet
-	Port      uint16   // the service's TCP port; 0: not known yet
-	Target    string   // host:port of the shadow service; "": not known yet
-	Midstream string   // where a stream may begin but at a SYN: "http", "any" or "off"; "" means "http"
+	Mirror    wire.Mirror // how its packets come
+	VNIs      []uint32    // those that netmirror is to be called with; none: not known yet
+	Port      uint16      // the service's TCP port; 0: not known yet
+	Target    string      // host:port of the shadow service; "": not known yet
+	Midstream string      // where a stream may begin but at a SYN: "http", "any" or "off"; "" means "http"
 
 	DialTimeout time.Duration // for the target; 0 means 3 s
 	Time        time.Duration // how long to look at the mirror's packets; 0 means 10 s
@@ -39,7 +39,6 @@ const (
 )
 
 func (c Config) withDefaults() Config {
-	c.VXLANPort = cmp.Or(c.VXLANPort, wire.PortVXLAN)
 	c.DialTimeout = cmp.Or(c.DialTimeout, defaultDialTimeout)
 	c.Time = cmp.Or(c.Time, defaultTime)
 	c.Midstream = cmp.Or(c.Midstream, defaultMidstream)
@@ -58,6 +57,9 @@ func (c Config) withDefaults() Config {
 // none.
 func Run(ctx context.Context, c Config, out io.Writer) (ok bool, err error) {
 	c = c.withDefaults()
+	if err := c.Mirror.Check(); err != nil {
+		return false, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &report{out: out}

@@ -2,10 +2,9 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
-
-	"netmirror/wire"
 )
 
 // listed is how many of a kind are named in a line.
@@ -54,9 +53,7 @@ func count(n uint64, noun string) string {
 func (c Config) command(words ...string) string {
 	args := append([]string{c.Program}, words...)
 	args = append(args, "--iface", c.Interface)
-	if c.VXLANPort != wire.PortVXLAN {
-		args = append(args, "--vxlan-port", strconv.Itoa(int(c.VXLANPort)))
-	}
+	args = append(args, c.args()...)
 	for _, vni := range c.VNIs {
 		args = append(args, "--vni", strconv.FormatUint(uint64(vni), 10))
 	}
@@ -86,7 +83,7 @@ func quote(word string) string {
 
 // capabilities are those that a capture takes.
 func capabilities(c Config) []string {
-	if c.VXLANPort < 1024 {
+	if slices.ContainsFunc(c.ports(), func(p uint16) bool { return p < 1024 }) {
 		return []string{"CAP_NET_RAW", "CAP_NET_BIND_SERVICE"}
 	}
 	return []string{"CAP_NET_RAW"}

@@ -8,16 +8,9 @@ const maxTags = 4
 // ethernet takes the Ethernet header and up to maxTags VLAN tags off a frame.
 // payload aliases b.
 func (l *layers) ethernet(b []byte) (etherType uint16, payload []byte, r Reason) {
-	if len(b) >= wire.EthernetHeader {
-		if etherType = wire.EtherType(b); etherType == wire.EtherTypeIPv4 || etherType == wire.EtherTypeIPv6 {
-			return etherType, b[wire.EthernetHeader:], OK
-		}
+	if isIP(b) {
+		return wire.EtherType(b), b[wire.EthernetHeader:], OK
 	}
-	return l.tagged(b)
-}
-
-// tagged is ethernet for a frame that may have VLAN tags, or be too short.
-func (l *layers) tagged(b []byte) (etherType uint16, payload []byte, r Reason) {
 	etherType, at := wire.SkipTags(b, maxTags)
 	switch {
 	case at > len(b):
@@ -26,4 +19,13 @@ func (l *layers) tagged(b []byte) (etherType uint16, payload []byte, r Reason) {
 		return 0, nil, l.tooDeep
 	}
 	return etherType, b[at:], OK
+}
+
+// isIP says whether a frame has IP behind its Ethernet header.
+func isIP(b []byte) bool {
+	if len(b) < wire.EthernetHeader {
+		return false
+	}
+	t := wire.EtherType(b)
+	return t == wire.EtherTypeIPv4 || t == wire.EtherTypeIPv6
 }

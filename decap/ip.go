@@ -1,10 +1,6 @@
 package decap
 
-import (
-	"encoding/binary"
-
-	"netmirror/wire"
-)
+import "netmirror/wire"
 
 // layers is one of the two stacks of Ethernet and IP in a mirrored packet: what
 // it must carry, and what its faults are called.
@@ -122,7 +118,7 @@ func (l *layers) extensions(b []byte, own int) (off int, r Reason) {
 			size = wire.AHLen(b[off:])
 		case wire.ProtoFragment:
 			size = wire.FragmentHeader // the second byte is reserved
-			if binary.BigEndian.Uint16(b[off+2:])&(wire.IPv6More|wire.IPv6Offset) != 0 {
+			if wire.IPv6Part(b[off:]) != 0 {
 				return 0, l.fragmentOf(b[off])
 			}
 		}

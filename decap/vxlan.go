@@ -18,3 +18,29 @@ func VXLAN(b []byte) (vni uint32, frame []byte, r Reason) {
 	}
 	return wire.VNI(b), b[wire.VXLANHeader:], OK
 }
+
+// readGPE is VXLAN for VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe, section 3), which says
+// what it carries. Without the P flag it is VXLAN.
+func readGPE(b []byte, f faults) (vni uint32, etherType uint16, payload []byte, r Reason) {
+	vni, payload, r = VXLAN(b)
+	if r != OK || b[0]&wire.GPEFlagP == 0 {
+		return vni, wire.EtherTypeTEB, payload, r
+	}
+	if b[0]&wire.GPEVersion != 0 {
+		return 0, 0, nil, f.malformed
+	}
+	if b[0]&wire.GPEFlagOAM != 0 {
+		return 0, 0, nil, f.control
+	}
+	switch b[wire.AtGPENext] {
+	case wire.GPEIPv4:
+		return vni, wire.EtherTypeIPv4, payload, OK
+	case wire.GPEIPv6:
+		return vni, wire.EtherTypeIPv6, payload, OK
+	case wire.GPEEthernet:
+		return vni, wire.EtherTypeTEB, payload, OK
+	case wire.GPENSH:
+		return vni, wire.EtherTypeNSH, payload, OK
+	}
+	return 0, 0, nil, f.other
+}

@@ -34,6 +34,8 @@ type fragment struct {
 	ip     int    // where in header the IP header starts
 	offset int    // of data in the datagram, bytes
 	more   bool   // not the last
+	proto  uint8  // that the header names, an extension header's maybe
+	named  int    // where header names the IPv6 fragment header; 0: nowhere
 	wire   int    // the frame's length, bytes
 }
 
@@ -80,7 +82,7 @@ func parse(frame []byte, protocol uint8) ([]byte, fragment, verdict) {
 // starts at ip.
 func parseIPv4(frame []byte, ip int, protocol uint8) ([]byte, fragment, verdict) {
 	b := wire.IPv4(frame[ip:])
-	if len(b) < wire.IPv4Header || b[0]>>4 != 4 || b.Protocol() != protocol {
+	if len(b) < wire.IPv4Header || b[0]>>4 != 4 || protocol != AnyProtocol && b.Protocol() != protocol {
 		return frame, fragment{}, whole
 	}
 	part := b.Part()
@@ -103,6 +105,7 @@ func parseIPv4(frame []byte, ip int, protocol uint8) ([]byte, fragment, verdict)
 		ip:     ip,
 		offset: int(part&wire.IPv4Offset) * 8,
 		more:   part&wire.IPv4More != 0,
+		proto:  b.Protocol(),
 		wire:   len(frame),
 	}
 	return frame, f, f.verdict()
@@ -123,10 +126,10 @@ func parseIPv6(frame []byte, ip int) ([]byte, fragment, verdict) {
 	if data > len(b) {
 		return frame, fragment{wire: len(frame)}, broken
 	}
-	bits := binary.BigEndian.Uint16(b[start+2:])
+	part := wire.IPv6Part(b[start:])
 	id := binary.BigEndian.Uint32(b[start+4:])
-	b[named] = b[start]
-	if bits&(wire.IPv6More|wire.IPv6Offset) == 0 {
+	if part == 0 {
+		b[named] = b[start]
 		return unwrap(frame, ip, start), fragment{}, whole
 	}
 	end := wire.IPv6Header + b.Payload()
@@ -142,8 +145,10 @@ func parseIPv6(frame []byte, ip int) ([]byte, fragment, verdict) {
 		header: frame[:ip+start],
 		data:   b[data:end],
 		ip:     ip,
-		offset: int(bits & wire.IPv6Offset),
-		more:   bits&wire.IPv6More != 0,
+		offset: int(part & wire.IPv6Offset),
+		more:   part&wire.IPv6More != 0,
+		proto:  b[start],
+		named:  ip + named,
 		wire:   len(frame),
 	}
 	return frame, f, f.verdict()

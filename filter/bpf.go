@@ -96,6 +96,9 @@ func ifLong(n uint32, block []bpf.Instruction) []bpf.Instruction {
 // ifAny runs the block, of at most 255 instructions, if A is one of vals, and
 // skips it otherwise.
 func ifAny(vals []uint32, block []bpf.Instruction) []bpf.Instruction {
+	if len(vals) == 0 {
+		return nil
+	}
 	var test []bpf.Instruction
 	for i, v := range vals {
 		jump := bpf.JumpIf{Cond: bpf.JumpEqual, Val: v, SkipTrue: uint8(len(vals) - 1 - i)}

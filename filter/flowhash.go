@@ -40,45 +40,51 @@ func words(b []byte) (sum uint32) {
 	return sum
 }
 
-// Fanout is the program that shares packets to a UDP port among packet sockets
+// Fanout is the program that shares a mirror's packets among packet sockets
 // (PACKET_FANOUT_CBPF, packet(7)). It gives FlowHash for what Frames accepts, behind up
 // to two inner VLAN tags, and 0 for what it cannot read.
-func Fanout(port uint16) []bpf.Instruction {
-	return slices.Concat(
-		[]bpf.Instruction{
-			// The packet begins with the header behind the Ethernet header or the VLAN
-			// tag that the kernel has taken off, and this is its EtherType.
-			bpf.LoadExtension{Num: bpf.ExtProto},
-			bpf.LoadConstant{Dst: bpf.RegX, Val: 0},
-		},
-		toUDP(port, 0),
-		toPayload(),
-		flowHash(),
-		[]bpf.Instruction{bpf.RetA{}},
-	)
+func Fanout(m wire.Mirror) []bpf.Instruction {
+	start := []bpf.Instruction{
+		// The packet begins with the header behind the Ethernet header or the VLAN
+		// tag that the kernel has taken off, and this is its EtherType.
+		bpf.LoadExtension{Num: bpf.ExtProto},
+		bpf.LoadConstant{Dst: bpf.RegX, Val: 0},
+	}
+	end := []bpf.Instruction{bpf.RetA{}}
+	if m.Bare() {
+		return slices.Concat(start, hashPacket(0), end)
+	}
+	return slices.Concat(start, toVXLAN(m, 0), toPayload(), flowHash(), end)
 }
 
-// flowHash loads FlowHash of the mirrored packet in the UDP payload that X is at. It
-// answers 0 where there is none.
+// flowHash loads FlowHash of the mirrored packet in the VXLAN datagram whose UDP payload X
+// is at. It answers 0 where there is none.
 func flowHash() []bpf.Instruction {
-	innerTag := slices.Concat([]bpf.Instruction{load(atInnerIP+2, 2)}, add(wire.VLANTag))
+	return append([]bpf.Instruction{load(atInner+inType, 2)}, hashPacket(atInner+inIP)...)
+}
+
+// hashPacket loads FlowHash of the packet at X+ip, of the EtherType in A. It answers 0
+// where there is none.
+func hashPacket(ip uint32) []bpf.Instruction {
+	tag := slices.Concat([]bpf.Instruction{load(ip+2, 2)}, add(wire.VLANTag))
 	return slices.Concat(
 		[]bpf.Instruction{
+			bpf.StoreScratch{Src: bpf.RegA, N: scratchA},
 			bpf.LoadConstant{Dst: bpf.RegA, Val: 0},
 			bpf.StoreScratch{Src: bpf.RegA, N: scratchSum},
-			load(atInnerType, 2),
+			bpf.LoadScratch{Dst: bpf.RegA, N: scratchA},
 		},
-		ifAny(tagTypes, innerTag),
-		ifAny(tagTypes, innerTag),
+		ifAny(tagTypes, tag),
+		ifAny(tagTypes, tag),
 		ifElse(wire.EtherTypeIPv4,
-			sumIPv4(),
-			slices.Concat(require(wire.EtherTypeIPv6), sumIPv6())),
+			sumIPv4(ip),
+			slices.Concat(require(wire.EtherTypeIPv6), sumIPv6(ip))),
 		[]bpf.Instruction{
 			bpf.LoadScratch{Dst: bpf.RegA, N: scratchSum},
 			bpf.ALUOpConstant{Op: bpf.ALUOpMul, Val: addressFactor},
 			bpf.StoreScratch{Src: bpf.RegA, N: scratchSum},
 		},
-		addUp(atInnerPorts, 2, 2),
+		addUp(ip, 2, 2), // the ports
 		[]bpf.Instruction{
 			bpf.LoadScratch{Dst: bpf.RegA, N: scratchSum},
 			bpf.ALUOpConstant{Op: bpf.ALUOpMul, Val: hashFactor},
@@ -89,26 +95,26 @@ func flowHash() []bpf.Instruction {
 	)
 }
 
-// sumIPv4 adds up the addresses of the inner IPv4 header (RFC 791, section 3.1)
-// and moves X on by its length, behind which is TCP.
-func sumIPv4() []bpf.Instruction {
+// sumIPv4 adds up the addresses of the inner IPv4 header (RFC 791, section 3.1) at
+// X+ip and moves X on by its length, behind which is TCP.
+func sumIPv4(ip uint32) []bpf.Instruction {
 	return slices.Concat(
-		[]bpf.Instruction{load(atInnerIP+9, 1)},
+		[]bpf.Instruction{load(ip+9, 1)},
 		require(wire.ProtoTCP),
-		[]bpf.Instruction{load(atInnerIP+6, 2)},
+		[]bpf.Instruction{load(ip+6, 2)},
 		answerIf(bpf.JumpBitsSet, wire.IPv4More|wire.IPv4Offset, 0),
-		addUp(atInnerIP+12, 2, 4),
-		addIHL(atInnerIP),
+		addUp(ip+12, 2, 4),
+		addIHL(ip),
 	)
 }
 
-// sumIPv6 adds up the addresses of the inner IPv6 header (RFC 8200, section 3)
-// and moves X on by its length, behind which is TCP.
-func sumIPv6() []bpf.Instruction {
+// sumIPv6 adds up the addresses of the inner IPv6 header (RFC 8200, section 3) at
+// X+ip and moves X on by its length, behind which is TCP.
+func sumIPv6(ip uint32) []bpf.Instruction {
 	return slices.Concat(
-		[]bpf.Instruction{load(atInnerIP+6, 1)},
+		[]bpf.Instruction{load(ip+6, 1)},
 		require(wire.ProtoTCP),
-		addUp(atInnerIP+8, 8, 4),
+		addUp(ip+8, 8, 4),
 		add(wire.IPv6Header),
 	)
 }

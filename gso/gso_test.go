@@ -32,7 +32,7 @@ func TestCount(t *testing.T) {
 		{"no size", make([]byte, 10), 0, 0},
 		{"a negative size", make([]byte, 10), -1, 0},
 	} {
-		if got := gso.Count(row.payload, row.size); got != row.want {
+		if got := gso.Count(4789, row.payload, row.size); got != row.want {
 			t.Errorf("%s: %d, want %d", row.name, got, row.want)
 		}
 	}

@@ -70,7 +70,7 @@ func decodingPipeline(t *testing.T) *Pipeline {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Pipeline{decoder: d, outer: newFragments(wire.ProtoUDP, time.Now), parts: newFragments(wire.ProtoTCP, time.Now)}
+	return &Pipeline{decoder: d, outer: newOuterFragments(wire.Mirror{}, time.Now), parts: newInnerFragments(time.Now)}
 }
 
 // The fragments of two networks, which have the same addresses and identification,

@@ -9,7 +9,6 @@ import (
 	"netmirror/decap"
 	"netmirror/source"
 	"netmirror/stack"
-	"netmirror/wire"
 )
 
 // Pipeline is the stages, opened.
@@ -35,9 +34,9 @@ func New(c Config) (*Pipeline, error) {
 	}
 	service := &c.Services[0]
 	p := &Pipeline{cfg: c, cores: newProcessors(c.AllCores, c.SourceWait), memory: memory{total: c.TotalBytes}}
-	p.outer, p.parts = newFragments(wire.ProtoUDP, p.clock.now), newFragments(wire.ProtoTCP, p.clock.now)
+	p.outer, p.parts = newOuterFragments(c.Mirror, p.clock.now), newInnerFragments(p.clock.now)
 	var err error
-	if p.decoder, err = decap.New(decap.Config{UDPPort: c.UDPPort, VNIs: service.VNIs, Port: service.Port}); err != nil {
+	if p.decoder, err = decap.New(decap.Config{Mirror: c.Mirror, VNIs: service.VNIs, Port: service.Port}); err != nil {
 		return nil, err
 	}
 	if p.bridge, err = bridge.New(service.Target); err != nil {

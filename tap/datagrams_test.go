@@ -12,7 +12,7 @@ import (
 // them alike.
 func TestDatagramsProgramIsThatOfFrames(t *testing.T) {
 	const headers, sockets = 14 + 20 + 8, 3
-	c := filter.Config{Port: 4789, VNIs: []uint32{ourVNI, 7}, InnerPort: ourPort}
+	c := filter.Config{Mirror: vxlanAt(4789), VNIs: []uint32{ourVNI, 7}, InnerPort: ourPort}
 	frames, datagrams := newVM(t, c.Frames()), newVM(t, c.Datagrams(sockets, nil))
 	outer := outerLayouts()[0]
 	rng := rand.New(rand.NewPCG(5, 6))
@@ -32,7 +32,7 @@ func TestDatagramsProgramIsThatOfFrames(t *testing.T) {
 	for range 2000 {
 		f := randomFlow(rng)
 		check(outer.wrap(t, []int{ourVNI, 7, 8}[rng.IntN(3)], f.inner(rng.IntN(2) == 0)...))
-		layouts := innerLayouts(50000, []int{ourPort, 443}[rng.IntN(2)])
+		layouts := innerLayouts(t, 50000, []int{ourPort, 443}[rng.IntN(2)])
 		frame := outer.wrap(t, ourVNI, layouts[rng.IntN(len(layouts))].frame...)
 		check(frame)
 		check(slices.Concat(frame[:headers], mutate(rng, slices.Clone(frame[headers:]))))

@@ -89,7 +89,7 @@ func TestFilter(t *testing.T) {
 		{"empty", nil, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			vm, err := bpf.NewVM(Config{Port: 4789}.filter().Frames())
+			vm, err := bpf.NewVM(Config{Mirror: vxlanAt(4789)}.filter().Frames())
 			must(t, err)
 			n, err := vm.Run(tc.frame)
 			must(t, err)
@@ -114,7 +114,7 @@ func TestDropAll(t *testing.T) {
 // The classic machine takes at most 4096 instructions, and skips at most 255.
 func TestFilterAssembles(t *testing.T) {
 	for _, port := range []uint16{1, 4789, 65535} {
-		raw, err := bpf.Assemble(Config{Port: port}.filter().Frames())
+		raw, err := bpf.Assemble(Config{Mirror: vxlanAt(port)}.filter().Frames())
 		must(t, err)
 		if _, ok := bpf.Disassemble(raw); !ok || !slices.ContainsFunc(raw, func(in bpf.RawInstruction) bool {
 			return in.K == uint32(port)

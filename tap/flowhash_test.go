@@ -71,7 +71,7 @@ func runFanout(t testing.TB, frame []byte) uint32 {
 		return 0
 	}
 	etherType := bpf.LoadConstant{Dst: bpf.RegA, Val: uint32(binary.BigEndian.Uint16(frame[12:]))}
-	prog := filter.Fanout(4789)
+	prog := filter.Fanout(vxlanAt(4789))
 	prog[0] = etherType // which the kernel knows of a packet
 	n, err := newVM(t, prog).Run(frame[wire.EthernetHeader:])
 	must(t, err)
@@ -132,7 +132,7 @@ func TestFanoutProgramReadsOptions(t *testing.T) {
 		{"IPv4 UDP", 0},
 		{"ARP", 0},
 	} {
-		layouts := innerLayouts(50000, ourPort)
+		layouts := innerLayouts(t, 50000, ourPort)
 		i := slices.IndexFunc(layouts, func(in innerLayout) bool { return in.name == tc.name })
 		if got := runFanout(t, o.wrap(t, ourVNI, layouts[i].frame...)); got != tc.want {
 			t.Errorf("%s: %#x, want %#x", tc.name, got, tc.want)
@@ -203,7 +203,7 @@ func FuzzFanoutProgram(f *testing.F) {
 	for _, frame := range serviceFrames(f) {
 		f.Add(frame)
 	}
-	plain := newVM(f, Config{Port: 4789}.filter().Frames())
+	plain := newVM(f, Config{Mirror: vxlanAt(4789)}.filter().Frames())
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		if h := runFanout(t, frame); h != 0 && !accepts(t, plain, frame) {
 			t.Errorf("hash %#x of what is not the mirror's: % x", h, frame)

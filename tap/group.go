@@ -20,9 +20,9 @@ const maxRings = 256
 // group is the rings of a capture, one or several, and what they have in common.
 type group struct {
 	rings []*Ring
-	port  holder
+	held  holder
 	pacer pacer
-	open  atomic.Int32 // rings that are not closed; the last gives the port back
+	open  atomic.Int32 // rings that are not closed; the last gives what is held back
 }
 
 // OpenGroup is Open for n rings, 1 to 256, that share the packets of the interface
@@ -79,7 +79,7 @@ func (g *group) setUp(cfg Config, ifi *net.Interface, n int) error {
 		}
 	}
 	var err error
-	if g.port, err = hold(cfg.Port); err != nil {
+	if g.held, err = hold(cfg.Mirror); err != nil {
 		return err
 	}
 	if n > 1 {
@@ -99,7 +99,7 @@ func (g *group) fanOut(cfg Config, ifi *net.Interface) error {
 	if err := g.join(ifi); err != nil {
 		return err
 	}
-	prog, err := filter.Assemble(filter.Fanout(cfg.Port))
+	prog, err := filter.Assemble(filter.Fanout(cfg.Mirror))
 	if err != nil {
 		return err
 	}
@@ -164,6 +164,6 @@ func (g *group) close() error {
 // closed is told of each ring that was closed.
 func (g *group) closed() {
 	if g.open.Add(-1) == 0 {
-		g.port.close()
+		g.held.close()
 	}
 }

@@ -21,9 +21,10 @@ const slotBytes = 2048
 // Open starts capturing on an interface, in the network namespace of the calling
 // thread. It needs CAP_NET_RAW, and CAP_NET_BIND_SERVICE for a port below 1024.
 //
-// While the Ring is open, the UDP port is held on all of the host's addresses by
-// sockets that drop what they receive, unless another socket has it already; the
-// interface is in promiscuous mode, unless all are captured on.
+// While the Ring is open, the mirror's UDP ports and GRE are held on all of the
+// host's addresses by sockets that drop what they receive, but for a port that
+// another socket has already; the interface is in promiscuous
+// mode, unless all are captured on.
 //
 // The errors to test for are link.ErrNone, link.ErrDown, ErrPermission and
 // ErrLinkType.
@@ -65,7 +66,11 @@ func (r *Ring) setUp(ifi *net.Interface) error {
 	if err := r.mapRing(); err != nil {
 		return err
 	}
-	r.fragments = defrag.New(defrag.Config{Protocol: wire.ProtoUDP, Bytes: r.cfg.FragmentBytes, Timeout: r.cfg.FragmentTimeout})
+	protocol := uint8(wire.ProtoUDP)
+	if r.cfg.Mirror.GRE() {
+		protocol = defrag.AnyProtocol // what passes the filter is UDP or GRE
+	}
+	r.fragments = defrag.New(defrag.Config{Protocol: protocol, Bytes: r.cfg.FragmentBytes, Timeout: r.cfg.FragmentTimeout})
 	return nil
 }
 

@@ -51,7 +51,7 @@ func TestOpenErrors(t *testing.T) {
 		{"no CAP_NET_RAW", Config{Interface: monIface}, func(t *testing.T) {
 			dropCapability(t, unix.CAP_NET_RAW)
 		}, ErrPermission, []string{"CAP_NET_RAW: root lacks it here", "container", "docker run --cap-add NET_RAW; AmbientCapabilities=CAP_NET_RAW;"}},
-		{"no CAP_NET_BIND_SERVICE for a low port", Config{Interface: monIface, Port: 53}, func(t *testing.T) {
+		{"no CAP_NET_BIND_SERVICE for a low port", Config{Interface: monIface, Mirror: vxlanAt(53)}, func(t *testing.T) {
 			dropCapability(t, unix.CAP_NET_BIND_SERVICE)
 		}, ErrPermission, []string{"53", "docker run --cap-add NET_RAW --cap-add NET_BIND_SERVICE; AmbientCapabilities=CAP_NET_RAW CAP_NET_BIND_SERVICE;"}},
 	} {
@@ -89,18 +89,18 @@ func TestConfig(t *testing.T) {
 		in, want Config
 	}{
 		{"zero", Config{}, Config{
-			Port: 4789, RingBytes: 64 * mib, BlockBytes: mib, BlockTimeout: time.Millisecond,
+			RingBytes: 64 * mib, BlockBytes: mib, BlockTimeout: time.Millisecond,
 			FragmentBytes: 4 * mib, FragmentTimeout: 2 * time.Second,
 		}},
 		{"sizes and times are rounded up", Config{
-			Port: 1, RingBytes: 5*mib - 1, BlockBytes: 2 * mib, BlockTimeout: 1500 * time.Microsecond,
+			Mirror: vxlanAt(1), RingBytes: 5*mib - 1, BlockBytes: 2 * mib, BlockTimeout: 1500 * time.Microsecond,
 			FragmentBytes: 2049, FragmentTimeout: 1,
 		}, Config{
-			Port: 1, RingBytes: 6 * mib, BlockBytes: 2 * mib, BlockTimeout: 2 * time.Millisecond,
+			Mirror: vxlanAt(1), RingBytes: 6 * mib, BlockBytes: 2 * mib, BlockTimeout: 2 * time.Millisecond,
 			FragmentBytes: 4096, FragmentTimeout: 1,
 		}},
 		{"a ring has two blocks", Config{RingBytes: 1}, Config{
-			Port: 4789, RingBytes: 2 * mib, BlockBytes: mib, BlockTimeout: time.Millisecond,
+			RingBytes: 2 * mib, BlockBytes: mib, BlockTimeout: time.Millisecond,
 			FragmentBytes: 4 * mib, FragmentTimeout: 2 * time.Second,
 		}},
 	} {

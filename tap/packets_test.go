@@ -1,6 +1,9 @@
 package tap
 
-import "netmirror/wire/wiretest"
+import (
+	"netmirror/wire"
+	"netmirror/wire/wiretest"
+)
 
 const (
 	v4 = wiretest.V4
@@ -17,3 +20,8 @@ var (
 	monMAC, mon4, mon6    = wiretest.MonMAC, wiretest.Mon4, wiretest.Mon6
 	peerMAC, peer4, peer6 = wiretest.PeerMAC, wiretest.Peer4, wiretest.Peer6
 )
+
+// vxlanAt is a mirror that sends VXLAN to one port.
+func vxlanAt(port uint16) wire.Mirror {
+	return wire.Mirror{Encap: wire.EncapVXLAN, Ports: []uint16{port}}
+}

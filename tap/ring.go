@@ -230,12 +230,14 @@ func (r *Ring) read(block []byte) [][]byte {
 	r.taken += uint64(w.left)
 	r.batchTime = w.time()
 	r.group.pacer.block(r.batchTime, time.Now())
+	bare := r.cfg.Mirror.Bare()
 	for frame, ok := w.next(); ok; frame, ok = w.next() {
 		if h := w.offload; h != nil && h.aggregated() {
 			r.frames = r.splitter.split(r.frames, frame, h)
 			continue
 		}
-		if !defrag.Unfragmented(frame) {
+		// Without an encapsulation a fragment is a mirrored packet's.
+		if !bare && !defrag.Unfragmented(frame) {
 			if frame = r.fragments.Frame(frame); frame == nil {
 				continue
 			}

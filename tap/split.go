@@ -40,7 +40,7 @@ func (s *splitter) split(frames [][]byte, frame []byte, h *offload) [][]byte {
 	if start, unfilled := h.checksum(); unfilled && start != udp {
 		return append(frames, frame)
 	}
-	n := gso.Count(data, size)
+	n := gso.Count(wire.DstPort(frame[udp:]), data, size)
 	switch n {
 	case 0:
 		s.stats.Unsplit++

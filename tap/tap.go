@@ -1,12 +1,12 @@
 // Package tap takes mirrored packets off a network interface: an AF_PACKET
 // socket with a TPACKET_V3 ring (Linux, Documentation/networking/packet_mmap.rst),
-// a filter in the kernel for the mirror's UDP port and, if wanted, for the
+// a filter in the kernel for the mirror's encapsulation and, if wanted, for the
 // mirrored service, and reassembly of outer IP fragments. Several rings can share
 // an interface's packets, each mirrored connection in one of them.
 //
 // It never sends a packet, and keeps the host's kernel from answering mirrored
 // ones. Only the programs that it gives to the kernel look inside the mirror's
-// UDP datagrams.
+// packets.
 package tap
 
 import (
@@ -44,11 +44,12 @@ type Config struct {
 	// and an Ethernet or the loopback interface. AnyInterface is all that are, also
 	// those that come later.
 	Interface string
-	// Port is the mirror's UDP destination port; 0 means 4789 (VXLAN).
-	Port uint16
+	// Mirror is how the mirror's packets come: to which UDP ports, or in GRE.
+	Mirror wire.Mirror
 	// VNIs are the VXLAN network identifiers to capture, each 0..16777215. The
-	// kernel drops packets with others, uncounted; it does not look where the
-	// list is empty, or longer than 64. The list is not read after Open.
+	// kernel drops VXLAN with others, uncounted; it does not look where the list is
+	// empty, or longer than 64, nor at other encapsulations. The list is not read
+	// after Open.
 	VNIs []uint32
 	// InnerPort is the TCP port of the mirrored service. The kernel drops,
 	// uncounted, mirrored packets that are certainly neither from nor to it; 0
@@ -90,7 +91,6 @@ type Config struct {
 // resolve gives the configuration with its defaults put in and its sizes
 // rounded up.
 func (c Config) resolve() (Config, error) {
-	c.Port = or(c.Port, wire.PortVXLAN)
 	c.RingBytes = or(c.RingBytes, defaultRingBytes)
 	c.BlockBytes = or(c.BlockBytes, defaultBlockBytes)
 	c.BlockTimeout = or(c.BlockTimeout, defaultBlockTimeout)
@@ -99,6 +99,9 @@ func (c Config) resolve() (Config, error) {
 
 	if min(c.RingBytes, c.BlockBytes, c.FragmentBytes) < 0 || min(c.BlockTimeout, c.FragmentTimeout, c.BusyPoll) < 0 {
 		return c, fmt.Errorf("tap: negative size or time in %+v", c)
+	}
+	if err := c.Mirror.Check(); err != nil {
+		return c, fmt.Errorf("tap: %w", err)
 	}
 	for _, vni := range c.VNIs {
 		if vni > wire.MaxVNI {
@@ -117,7 +120,7 @@ func (c Config) resolve() (Config, error) {
 
 // filter is what the kernel's programs look for.
 func (c Config) filter() filter.Config {
-	return filter.Config{Port: c.Port, VNIs: c.VNIs, InnerPort: c.InnerPort, AnyLink: c.Interface == AnyInterface}
+	return filter.Config{Mirror: c.Mirror, VNIs: c.VNIs, InnerPort: c.InnerPort, AnyLink: c.Interface == AnyInterface}
 }
 
 // or gives v, or fallback where v is zero.

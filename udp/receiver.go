@@ -15,6 +15,7 @@ import (
 	"netmirror/gso"
 	"netmirror/sleeper"
 	"netmirror/source"
+	"netmirror/wire"
 )
 
 var _ source.Source = (*Receiver)(nil)
@@ -171,7 +172,7 @@ func (r *Receiver) read(from int, s *source.Stats) {
 
 // split appends the datagrams of size bytes that data is.
 func (r *Receiver) split(data []byte, size int, s *source.SplitStats) {
-	switch n := gso.Count(data, size); n {
+	switch n := gso.Count(wire.PortVXLAN, data, size); n {
 	case 0:
 		s.Unsplit++
 	case 1:

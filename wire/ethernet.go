@@ -25,6 +25,15 @@ const (
 	EtherTypeCTag = 0x8100 // 802.1Q
 	EtherTypeSTag = 0x88a8 // 802.1ad
 	EtherTypeQinQ = 0x9100 // before 802.1ad was a standard
+	EtherTypeTag4 = 0x9200 // another of that time
+
+	EtherTypeTEB     = 0x6558 // an Ethernet frame (RFC 1701)
+	EtherTypeMPLS    = 0x8847 // RFC 5332, section 2
+	EtherTypeMPLSOld = 0x8848 // once multicast
+	EtherTypePPPoE   = 0x8864 // the session stage (RFC 2516)
+	EtherTypeNSH     = 0x894f // RFC 8300
+	EtherTypeERSPAN  = 0x88be // types I and II
+	EtherTypeERSPAN3 = 0x22eb // type III
 )
 
 // AtEtherType is where an Ethernet header has its EtherType, bytes.
@@ -36,7 +45,11 @@ func EtherType(b []byte) uint16 { return binary.BigEndian.Uint16(b[AtEtherType:]
 
 // IsTag says whether an EtherType announces a VLAN tag.
 func IsTag(etherType uint16) bool {
-	return etherType == EtherTypeCTag || etherType == EtherTypeSTag || etherType == EtherTypeQinQ
+	switch etherType {
+	case EtherTypeCTag, EtherTypeSTag, EtherTypeQinQ, EtherTypeTag4:
+		return true
+	}
+	return false
 }
 
 // SkipTags gives the EtherType behind an Ethernet header and up to most VLAN

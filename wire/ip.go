@@ -18,10 +18,13 @@ const MaxExtensions = 8
 // Protocol numbers (IANA), also the next-header values of IPv6.
 const (
 	ProtoHopByHop    = 0
+	ProtoIPv4        = 4 // IP in IP (RFC 2003)
 	ProtoTCP         = 6
 	ProtoUDP         = 17
+	ProtoIPv6        = 41 // RFC 4213
 	ProtoRouting     = 43
 	ProtoFragment    = 44
+	ProtoGRE         = 47
 	ProtoAH          = 51
 	ProtoICMPv6      = 58
 	ProtoDestination = 60
@@ -77,6 +80,11 @@ func (p IPv6) Src() []byte { return p[8:24] }
 
 // Dst is the destination address, 16 bytes.
 func (p IPv6) Dst() []byte { return p[24:40] }
+
+// IPv6Part is what the fragment header at the start of b says of which part of a
+// datagram the packet is: [IPv6More] and [IPv6Offset], 0 for all of it (RFC 8200,
+// section 4.5).
+func IPv6Part(b []byte) uint16 { return binary.BigEndian.Uint16(b[2:]) & (IPv6More | IPv6Offset) }
 
 // AtIPv6Next is where an IPv6 header names what follows it, bytes.
 const AtIPv6Next = 6

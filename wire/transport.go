@@ -11,9 +11,6 @@ const (
 // UDP is a datagram that begins with its header, which is there (RFC 768).
 type UDP []byte
 
-// DstPort is the destination port.
-func (d UDP) DstPort() uint16 { return DstPort(d) }
-
 // Length is the datagram's by its own account, header included, bytes.
 func (d UDP) Length() int { return int(binary.BigEndian.Uint16(d[4:])) }
 
