@@ -54,7 +54,7 @@ func parseOptions(program string, args []string, getenv func(string) string, std
 		return nil, err
 	}
 	if len(c.words) > 0 && o.checking != nil {
-		return nil, fmt.Errorf("check takes no words; give the interface as --iface %s", cmp.Or(o.Capture.Iface, c.words[0]))
+		return nil, fmt.Errorf("check takes no words; give the interface as --iface %s", append(o.Capture.Iface, c.words[0])[0])
 	}
 	if o.replaying != nil {
 		o.files = c.words
@@ -137,7 +137,7 @@ func (o *options) legacyCall(words []string, nargs int) error {
 	if len(words) != 4 {
 		return fmt.Errorf("%d words, need four: INTERFACE VNI PORT HOST:PORT", len(words))
 	}
-	o.Capture.Iface, o.Selection.VNI, o.Target.To = words[0], make([]vni, 1), words[3]
+	o.Capture.Iface, o.Selection.VNI, o.Target.To = words[:1], make([]vni, 1), words[3]
 	return cmp.Or(o.Selection.VNI[0].UnmarshalFlag(words[1]), o.Selection.Port.UnmarshalFlag(words[2]))
 }
 

@@ -1,21 +1,27 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"netmirror/machine"
 	"netmirror/status"
+	"netmirror/udp"
 )
 
 // check says what is wrong with the flags, one thing at a time, and what to write
 // instead.
 func (o *options) check() error {
 	if err := o.checkRequired(); err != nil {
+		return err
+	}
+	if err := cmp.Or(o.checkMirror(), o.checkSockets()); err != nil {
 		return err
 	}
 	for _, c := range o.numbers() {
@@ -47,9 +53,15 @@ func (o *options) checkRequired() error {
 	need := o.checking == nil // to check, all but the interface can be left to be found out
 	mirror := o.replaying == nil && (o.checking == nil || len(o.checking.Read) == 0)
 	switch {
-	case mirror && o.Capture.Iface == "":
+	case mirror && len(o.Capture.Iface) == 0 && (o.Capture.Capture == captureRing || o.checking != nil):
 		return errors.New("no interface: give the one that the mirror packets arrive on with --iface")
-	case mirror && need && len(o.Selection.VNI) == 0:
+	case o.checking != nil && len(o.Capture.Iface) > 1:
+		return fmt.Errorf("--iface is given %d times, and check looks at one interface at a time; leave all but one out", len(o.Capture.Iface))
+	case o.checking != nil && o.anyInterface():
+		return errors.New("--iface any: check looks at one interface at a time; give the one that the mirror packets arrive on")
+	case len(o.Capture.Iface) > 1 && o.anyInterface():
+		return fmt.Errorf("--iface %s: any is all of them; leave the others out", strings.Join(o.Capture.Iface, ", "))
+	case mirror && need && len(o.Selection.VNI) == 0 && !o.mirror().Bare():
 		return errors.New("no VNI: give the mirror session's VXLAN network identifier with --vni")
 	case need && o.Selection.Port == 0:
 		return errors.New("no port: give the service's original TCP port, 1 to 65535, with --port")
@@ -161,7 +173,10 @@ func (o *options) warnOfConns(log *slog.Logger, conns, files int) {
 // reservedFiles are the descriptors of files that are kept for all but the target's
 // connections.
 func (o *options) reservedFiles(files int) int {
-	n := 32 + 8*o.workers() // the standard streams, the runtime's, the rings and what wakes them
+	n := 32 + 8*o.workers()*max(len(o.Capture.Iface), 1) // the standard streams, the runtime's, the rings and what wakes them
+	if o.Capture.Capture == captureUDP {
+		n += udp.MaxSpread * o.workers()
+	}
 	if o.Reporting.HTTP != "" {
 		n += status.MaxClients
 	}

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,10 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"netmirror/machine"
 	"netmirror/output"
@@ -29,6 +33,7 @@ func main() {
 	if os.Getenv("NETMIRROR_COMPLETION") == "" {
 		os.Unsetenv("GO_FLAGS_COMPLETION")
 	}
+	machine.UseCapability(unix.CAP_NET_RAW)
 	// Whoever reads the log may go; that is no reason to end.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -105,10 +110,10 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	}
 	defer p.Close()
 	sources, err := o.openSources()
+	defer closeAll(sources)
 	if err != nil {
 		return err
 	}
-	defer closeAll(sources)
 	monitor := status.NewMonitor(status.Config{
 		Source: status.Source{Snapshot: p.Snapshot, Flows: p.Flows}, Log: logger, Version: version(),
 		Target: o.Target.To, Settings: settings, ReadyDrops: o.Reporting.ReadyDrops,
@@ -119,8 +124,9 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	}
 	logSettings(logger, settings)
 	warn(logger)
+	o.warnOfBuffer(logger, sources)
 	defer serve()()
-	logger.Info("capturing", "iface", o.Capture.Iface, "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
+	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), anyInterface), "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
 	defer monitor.LogFigures()
 	defer start(func(ctx context.Context) { monitor.Report(ctx, o.Reporting.StatsInterval, out) })()
 	return p.Run(ctx, monitor.Enter, sources...)

@@ -6,15 +6,14 @@ import (
 	"net"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"netmirror/bridge"
 	"netmirror/check"
 	"netmirror/pipeline"
-	"netmirror/source"
 	"netmirror/stack"
 	"netmirror/status"
-	"netmirror/tap"
 )
 
 // options are the flags. A flag wins over its environment variable, and that
@@ -40,15 +39,18 @@ type checkOptions struct {
 }
 
 type captureOptions struct {
-	Iface     string        `long:"iface" short:"i" env:"NETMIRROR_IFACE" value-name:"NAME" description:"network interface that the mirror packets arrive on (required)"`
-	VXLANPort port          `long:"vxlan-port" env:"NETMIRROR_VXLAN_PORT" value-name:"PORT" default:"4789" description:"UDP port of the mirror's VXLAN"`
-	RingMiB   int           `long:"ring-mib" env:"NETMIRROR_RING_MIB" value-name:"MIB" default:"64" description:"memory for captured packets that were not looked at yet, shared among the workers"`
-	RingWait  time.Duration `long:"ring-wait" env:"NETMIRROR_RING_WAIT" value-name:"TIME" default:"1ms" description:"how long a packet may wait for others to be handed over with; twice that while packets keep coming"`
-	BusyPoll  time.Duration `long:"busy-poll" env:"NETMIRROR_BUSY_POLL" value-name:"TIME" default:"0s" description:"how long to look for packets before waiting for the kernel's wake-up; takes a core while they come"`
+	Capture    string        `long:"capture" env:"NETMIRROR_CAPTURE" value-name:"HOW" default:"ring" choice:"ring" choice:"udp" description:"how packets are received: from a ring that the kernel copies all of an interface's to, which needs CAP_NET_RAW, or by ordinary UDP sockets, which need no privilege"`
+	Iface      []string      `long:"iface" short:"i" env:"NETMIRROR_IFACE" env-delim:"," value-name:"NAME" description:"network interface that the mirror packets arrive on, or any; may be given more than once (required with --capture ring)"`
+	Encap      string        `long:"encap" env:"NETMIRROR_ENCAP" value-name:"WHAT" default:"auto" choice:"auto" choice:"vxlan" choice:"vxlan-gpe" choice:"geneve" choice:"gre" choice:"erspan" choice:"tzsp" choice:"none" description:"what the mirror wraps packets in: auto takes all of them, none has them bare, as from a SPAN port"`
+	MirrorPort ports         `long:"mirror-port" env:"NETMIRROR_MIRROR_PORT" env-delim:"," value-name:"PORT" description:"UDP ports of the mirror, a list with commas, in place of the usual ones of --encap"`
+	VXLANPort  port          `long:"vxlan-port" env:"NETMIRROR_VXLAN_PORT" value-name:"PORT" default:"4789" description:"UDP port of the mirror's VXLAN, the only one where it is not the default"`
+	RingMiB    int           `long:"ring-mib" env:"NETMIRROR_RING_MIB" value-name:"MIB" default:"64" description:"memory for captured packets that were not looked at yet, shared among the workers; with --capture udp, as far as net.core.rmem_max allows"`
+	RingWait   time.Duration `long:"ring-wait" env:"NETMIRROR_RING_WAIT" value-name:"TIME" default:"1ms" description:"how long a packet may wait for others to be handed over with; twice that while packets keep coming"`
+	BusyPoll   time.Duration `long:"busy-poll" env:"NETMIRROR_BUSY_POLL" value-name:"TIME" default:"0s" description:"how long to look for packets before waiting for the kernel's wake-up; takes a core while they come"`
 }
 
 type selectionOptions struct {
-	VNI  []vni `long:"vni" short:"n" env:"NETMIRROR_VNI" env-delim:"," value-name:"N" description:"VXLAN network identifier of the mirror session, 0 to 16777215; may be given more than once (required)"`
+	VNI  []vni `long:"vni" short:"n" env:"NETMIRROR_VNI" env-delim:"," value-name:"N" description:"network identifier of the mirror session, 0 to 16777215: VXLAN's or GENEVE's VNI, ERSPAN's session, GRE's key; may be given more than once (required)"`
 	Port port  `long:"port" short:"p" env:"NETMIRROR_PORT" value-name:"PORT" description:"TCP port of the mirrored service, as its clients know it (required)"`
 }
 
@@ -154,6 +156,25 @@ func (p *port) UnmarshalFlag(s string) error {
 	return nil
 }
 
+// ports is a list of UDP ports.
+type ports []port
+
+// UnmarshalFlag implements flags.Unmarshaler. It adds those of a list with commas,
+// which may be empty.
+func (p *ports) UnmarshalFlag(s string) error {
+	for text := range strings.SplitSeq(s, ",") {
+		if text == "" {
+			continue
+		}
+		var one port
+		if err := one.UnmarshalFlag(text); err != nil {
+			return err
+		}
+		*p = append(*p, one)
+	}
+	return nil
+}
+
 func (o *targetOptions) check() error {
 	host, number, err := net.SplitHostPort(o.To)
 	if err != nil || host == "" {
@@ -170,12 +191,15 @@ func (o *options) vnis() []uint32 {
 	for i, v := range o.Selection.VNI {
 		vnis[i] = uint32(v)
 	}
+	if len(vnis) == 0 && o.mirror().Bare() {
+		vnis = []uint32{0} // what nothing is around has none
+	}
 	return vnis
 }
 
 func (o *options) checkConfig(program string) check.Config {
 	return check.Config{
-		Interface: o.Capture.Iface, VXLANPort: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), Port: uint16(o.Selection.Port),
+		Interface: strings.Join(o.Capture.Iface, ","), Mirror: o.mirror(), VNIs: o.vnis(), Port: uint16(o.Selection.Port),
 		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Midstream: o.Fidelity.Midstream, Time: o.checking.Time, Program: program,
 	}
 }
@@ -185,25 +209,11 @@ func (o *options) checkConfig(program string) check.Config {
 // absence of the reader than few big ones.
 const ringBlock = 128 << 10
 
-// openSources starts the capture.
-func (o *options) openSources() ([]source.Source, error) {
-	rings, err := tap.OpenGroup(tap.Config{
-		Interface: o.Capture.Iface, Port: uint16(o.Capture.VXLANPort), VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
-		RingBytes: o.Capture.RingMiB << 20, BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
-		BusyPoll: o.Capture.BusyPoll,
-	}, o.workers())
-	sources := make([]source.Source, len(rings))
-	for i, ring := range rings {
-		sources[i] = ring
-	}
-	return sources, err
-}
-
 // pipelineConfig has latencies measured where somebody can ask for them.
 func (o *options) pipelineConfig(logger *slog.Logger, metrics *status.Metrics) pipeline.Config {
 	c := pipeline.Config{
 		Services:   []pipeline.Service{{VNIs: o.vnis(), Port: uint16(o.Selection.Port), Target: o.bridgeConfig(logger)}},
-		UDPPort:    uint16(o.Capture.VXLANPort),
+		Mirror:     o.mirror(),
 		Workers:    o.workers(),
 		Stack:      o.stackConfig(),
 		TotalBytes: int64(o.Budgets.TotalMiB) << 20,

@@ -9,6 +9,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"netmirror/wire"
 )
 
 var fourFlags = []string{"--iface", "eth9", "--vni", "42", "--port", "8080", "--to", "host:80"}
@@ -34,13 +38,13 @@ func TestCalls(t *testing.T) {
 		want func(o *options) bool
 	}{
 		{"four flags", nil, fourFlags, func(o *options) bool {
-			return o.Capture.Iface == "eth9" && slices.Equal(o.Selection.VNI, []vni{42}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
+			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, []vni{42}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
 		}},
 		{"the drop-in call", nil, []string{"eth9", "42", "8080", "host:80"}, func(o *options) bool {
-			return o.Capture.Iface == "eth9" && slices.Equal(o.Selection.VNI, []vni{42}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
+			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, []vni{42}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
 		}},
 		{"the environment alone", env{"NETMIRROR_IFACE": "eth9", "NETMIRROR_VNI": "42,43", "NETMIRROR_PORT": "8080", "NETMIRROR_TO": "host:80"}, nil, func(o *options) bool {
-			return o.Capture.Iface == "eth9" && slices.Equal(o.Selection.VNI, []vni{42, 43}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
+			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, []vni{42, 43}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
 		}},
 		{"VNI 0 is legal", nil, []string{"eth9", "0", "8080", "host:80"}, func(o *options) bool { return slices.Equal(o.Selection.VNI, []vni{0}) }},
 		{"an IPv6 target", nil, []string{"eth9", "0", "8080", "[2001:db8::1]:80"}, func(o *options) bool { return o.Target.To == "[2001:db8::1]:80" }},
@@ -60,6 +64,24 @@ func TestCalls(t *testing.T) {
 		}},
 		{"no packet may wait", env{"NETMIRROR_MAX_PENDING_PACKETS": "0"}, fourFlags, func(o *options) bool {
 			return o.Fidelity.MaxPendingPackets == 0 && o.stackConfig().MaxPending < 0
+		}},
+		{"a mirror of any encapsulation", nil, fourFlags, func(o *options) bool {
+			return cmp.Equal(o.mirror(), wire.Mirror{})
+		}},
+		{"--vxlan-port", nil, append([]string{"--vxlan-port=8472"}, fourFlags...), func(o *options) bool {
+			return cmp.Equal(o.mirror(), wire.Mirror{Ports: []uint16{8472}}) && o.mirror().UDP()[0].Encap == wire.EncapVXLAN
+		}},
+		{"--vxlan-port where GENEVE is usual", nil, append([]string{"--vxlan-port=6081"}, fourFlags...), func(o *options) bool {
+			return slices.Equal(o.mirror().UDP(), []wire.UDPPort{{Port: 6081, Encap: wire.EncapVXLAN}})
+		}},
+		{"--mirror-port", env{"NETMIRROR_MIRROR_PORT": "4789,6081,7000"}, fourFlags, func(o *options) bool {
+			return slices.Equal(o.mirror().UDP(), []wire.UDPPort{{Port: 4789, Encap: wire.EncapVXLAN}, {Port: 6081, Encap: wire.EncapGeneve}, {Port: 7000, Encap: wire.EncapVXLAN}})
+		}},
+		{"--encap with a port of its own", nil, append([]string{"--encap=geneve", "--mirror-port=7000,7001", "--mirror-port", "7002"}, fourFlags...), func(o *options) bool {
+			return slices.Equal(o.mirror().UDP(), []wire.UDPPort{{Port: 7000, Encap: wire.EncapGeneve}, {Port: 7001, Encap: wire.EncapGeneve}, {Port: 7002, Encap: wire.EncapGeneve}}) && !o.mirror().GRE()
+		}},
+		{"--encap none needs no VNI", nil, []string{"--iface=eth9", "--encap=none", "--port=8080", "--to=host:80"}, func(o *options) bool {
+			return o.mirror().Bare() && slices.Equal(o.vnis(), []uint32{0})
 		}},
 		{"a flag wins over its variable", env{"NETMIRROR_GAP_TIMEOUT": "5s"}, append(slices.Clone(fourFlags), "--gap-timeout=2s"), func(o *options) bool {
 			return o.Fidelity.GapTimeout == 2*time.Second
@@ -90,7 +112,7 @@ func TestConfigFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Capture.Iface != "eth9" || !slices.Equal(o.Selection.VNI, []vni{42, 43}) || o.Selection.Port != 8080 || !o.Reporting.ReadyDrops {
+	if !slices.Equal(o.Capture.Iface, []string{"eth9"}) || !slices.Equal(o.Selection.VNI, []vni{42, 43}) || o.Selection.Port != 8080 || !o.Reporting.ReadyDrops {
 		t.Errorf("the file's settings are not in force: %+v", *o)
 	}
 	if o.Fidelity.OnGap != "reset" {
@@ -175,6 +197,13 @@ func TestWrongCalls(t *testing.T) {
 		{"flags and words", append([]string{"lo", "1", "80", "a:1"}, "--stats-interval=1s"), "do not mix"},
 		{"a word behind check", []string{"check", "lo"}, "check takes no words; give the interface as --iface lo"},
 		{"words and flags behind check", []string{"check", "lo", "42", "--port=80"}, "check takes no words; give the interface as --iface lo"},
+		{"an unknown encapsulation", append([]string{"--encap=l2tp"}, fourFlags...), "--encap"},
+		{"a VNI without an encapsulation", append([]string{"--encap=none"}, fourFlags...), "--encap none: the packets have no VNI; leave --vni out, or give 0"},
+		{"a port of GRE", append([]string{"--encap=gre", "--mirror-port=4789"}, fourFlags...), "--encap gre has no UDP port"},
+		{"a port of ERSPAN", append([]string{"--encap=erspan", "--vxlan-port=4790"}, fourFlags...), "--encap erspan has no UDP port"},
+		{"ports of two kinds", append([]string{"--vxlan-port=8472", "--mirror-port=4789"}, fourFlags...), "give all UDP ports with --mirror-port"},
+		{"a port that is none", append([]string{"--mirror-port=4789,0"}, fourFlags...), "port \"0\""},
+		{"too many ports", append(slices.Repeat([]string{"--mirror-port=4789"}, 17), fourFlags...), "at most 16"},
 		{"an unknown flag", append([]string{"--foo"}, fourFlags...), "foo"},
 		{"a time without a unit", append([]string{"--gap-timeout=1"}, fourFlags...), "unit"},
 		{"a negative number", append([]string{"--max-retries=-1"}, fourFlags...), "--max-retries -1: need 0 to 30"},

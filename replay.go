@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,7 +111,7 @@ type playing struct {
 func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Figures, err error) {
 	src, err := replay.Open(ctx, replay.Config{
 		Paths: r.files, Stdin: stdin, Speed: float64(r.replaying.Speed),
-		Port: uint16(r.Selection.Port), UDPPort: r.mirrorPort(), VNIs: r.vnis(),
+		Port: uint16(r.Selection.Port), Mirror: r.mirror(), VNIs: r.vnis(),
 	})
 	if err != nil {
 		return figures, err
@@ -147,33 +146,21 @@ func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Fig
 	return src.Figures(&snapshot, fmt.Sprint("port ", r.Selection.Port), r.began), err
 }
 
-// mirrorPort is --vxlan-port where somebody has set it, else 0.
-func (o *options) mirrorPort() uint16 {
-	for _, s := range o.settings() {
-		if s.Flag == "vxlan-port" && s.Default {
-			return 0
-		}
-	}
-	return uint16(o.Capture.VXLANPort)
-}
-
 // runCheck looks at an interface or, with --read, at capture files.
 func (o *options) runCheck(ctx context.Context, program string, stdout io.Writer) (ok bool, err error) {
 	c := o.checkConfig(program)
 	if len(o.checking.Read) == 0 {
 		return check.Run(ctx, c, stdout)
 	}
-	src, err := replay.Open(ctx, replay.Config{Paths: o.checking.Read, Stdin: os.Stdin, Port: c.Port, UDPPort: o.mirrorPort(), VNIs: c.VNIs})
+	src, err := replay.Open(ctx, replay.Config{Paths: o.checking.Read, Stdin: os.Stdin, Port: c.Port, Mirror: c.Mirror, VNIs: c.VNIs})
 	if err != nil {
 		return false, err
 	}
 	defer src.Close()
 	kind := src.Kind()
-	c.Capture = &check.Capture{Source: src, Plain: !kind.Mirror, Files: o.checking.Read}
-	if kind.Mirror {
-		c.VXLANPort = cmp.Or(kind.UDPPort, c.VXLANPort)
-	} else {
-		c.VNIs = []uint32{0}
+	c.Capture, c.Mirror = &check.Capture{Source: src, Files: o.checking.Read, Asked: c.Mirror}, kind.Mirror
+	if kind.Mirror.Bare() {
+		c.VNIs = kind.VNIs
 	}
 	ok, err = check.Run(ctx, c, stdout)
 	if fault := src.Fault(); fault != nil {
@@ -186,10 +173,7 @@ func (o *options) runCheck(ctx context.Context, program string, stdout io.Writer
 func (r *playing) config(kind replay.Kind, metrics *status.Metrics) pipeline.Config {
 	c := r.pipelineConfig(r.log, metrics)
 	service := &c.Services[0]
-	c.UDPPort, service.VNIs = kind.UDPPort, kind.VNIs
-	if !kind.Mirror {
-		c.Plain, service.VNIs = true, []uint32{0}
-	}
+	c.Mirror, service.VNIs = kind.Mirror, kind.VNIs
 	c.AllCores = true
 	return c
 }
@@ -197,8 +181,8 @@ func (r *playing) config(kind replay.Kind, metrics *status.Metrics) pipeline.Con
 // announce says what the files hold.
 func (r *playing) announce(kind replay.Kind) {
 	attrs := []any{"files", len(r.files), "port", r.Selection.Port, "to", r.Target.To}
-	if kind.Mirror {
-		r.log.Info("replaying", append(attrs, "holds", "packets of a mirror", "vni", kind.VNIs, "vxlan_port", kind.UDPPort)...)
+	if !kind.Mirror.Bare() {
+		r.log.Info("replaying", append(attrs, "holds", "packets of a mirror", "vni", kind.VNIs)...)
 		return
 	}
 	r.log.Info("replaying", append(attrs, "holds", "packets of a host")...)

@@ -23,11 +23,12 @@ func (r *report) arrivals(c Config, s *seen) bool {
 	}
 	mirrored += s.vnis.lost
 	if mirrored == 0 {
-		r.fault("have the mirror send VXLAN to this host", "mirror: %s came to UDP port %d, none of which is VXLAN (%s)",
-			count(s.frames, "packet"), c.VXLANPort, reasonsOf(s))
+		r.fault("have the mirror send VXLAN to this host", "mirror: %s came to %s, none of which is %s (%s)",
+			count(s.frames, "packet"), c.arrival(), c.wrapping(), reasonsOf(s))
 		return false
 	}
 	r.ok("mirror: %s in %.1fs, %s", count(s.frames, "packet"), s.took.Seconds(), s.rate())
+	r.layouts(s)
 	r.quality(s, mirrored)
 	switch cut := s.cut(); {
 	case s.reasons[decap.OK] > 0:
@@ -65,7 +66,7 @@ func (s *seen) uncut() string {
 // quality notes what is odd about the mirror as a whole.
 func (r *report) quality(s *seen, mirrored uint64) {
 	if n := s.frames - mirrored; n > 0 {
-		r.note("mirror: %s more at that port, not VXLAN or not whole", count(n, "packet"))
+		r.note("mirror: %s more at that port, not the mirror's or not whole", count(n, "packet"))
 	}
 	if n := s.capture.Drops; n > 0 {
 		r.note("mirror: %s more came too fast to be looked at", count(n, "packet"))

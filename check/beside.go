@@ -7,12 +7,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
-)
 
-// The other ports that a mirror is likely to come to by mistake.
-const (
-	linuxVXLANPort = 8472 // Linux's default, from before RFC 7348 (drivers/net/vxlan, vxlan_port)
-	genevePort     = 6081 // RFC 8926, section 3.3; AWS' Gateway Load Balancer
+	"netmirror/wire"
 )
 
 // place is an interface, by the kernel's number, and a UDP port.
@@ -31,7 +27,7 @@ const (
 )
 
 // beside counts what comes to the usual ports of tunnels on all interfaces, but
-// for the mirror's port on the interface that is looked at. Unlike a tap it holds
+// for the mirror's ports on the interface that is looked at. Unlike a tap it holds
 // no port, which on these may be another program's, and leaves the interfaces as
 // they are, not promiscuous.
 type beside struct {
@@ -41,14 +37,15 @@ type beside struct {
 	done chan struct{} // closed when counting has ended
 }
 
-// listenBeside starts to count. link and port are those that are left out.
-func listenBeside(link int, port uint16) (*beside, error) {
+// listenBeside starts to count. What comes to one of
+// ports on link is left out.
+func listenBeside(link int, ports []uint16) (*beside, error) {
 	// SOCK_DGRAM takes the link's header off, whatever it is (packet(7)).
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	if err := startBeside(fd, link, port); err != nil {
+	if err := startBeside(fd, link, ports); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
@@ -57,8 +54,8 @@ func listenBeside(link int, port uint16) (*beside, error) {
 	return b, nil
 }
 
-func startBeside(fd, link int, port uint16) error {
-	raw, err := bpf.Assemble(besideFilter(link, port))
+func startBeside(fd, link int, ports []uint16) error {
+	raw, err := bpf.Assemble(besideFilter(link, ports))
 	if err != nil {
 		return err
 	}
@@ -118,14 +115,14 @@ func udpPort(ip []byte) (port uint16, ok bool) {
 	if len(ip) == 0 {
 		return 0, false
 	}
-	off := 40 // behind IPv6 (RFC 8200, section 3)
+	off := wire.IPv6Header
 	if ip[0]>>4 == versionIPv4 {
-		off = int(ip[0]&0x0f) * 4
+		off = wire.IPv4(ip).HeaderLen()
 	}
 	if len(ip) < off+4 {
 		return 0, false
 	}
-	return binary.BigEndian.Uint16(ip[off+2:]), true
+	return wire.DstPort(ip[off:]), true
 }
 
 // end stops counting and gives what came.

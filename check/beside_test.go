@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/wire"
 )
 
 // On loopback, which others may use at the same time.
@@ -23,8 +25,8 @@ func TestBeside(t *testing.T) {
 		wanted   []uint16
 		unwanted []uint16 // 4788 is no tunnel's
 	}{
-		{"the tap's interface", lo.Index, []uint16{linuxVXLANPort, genevePort, defaultVXLANPort}, []uint16{own, 4788}},
-		{"another interface", lo.Index + 1000, []uint16{linuxVXLANPort, genevePort, defaultVXLANPort, own}, []uint16{4788}},
+		{"the tap's interface", lo.Index, []uint16{wire.PortVXLANLinux, wire.PortGeneve, wire.PortVXLAN}, []uint16{own, 4788}},
+		{"another interface", lo.Index + 1000, []uint16{wire.PortVXLANLinux, wire.PortGeneve, wire.PortVXLAN, own}, []uint16{4788}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := func(port uint16, seen map[place]uint64) bool { return seen[place{lo.Index, port}] > 0 }
@@ -53,7 +55,7 @@ func TestBeside(t *testing.T) {
 // besideOn sends a packet to each of some ports, over either version of IP.
 func besideOn(t *testing.T, link int, own uint16) map[place]uint64 {
 	t.Helper()
-	b, err := listenBeside(link, own)
+	b, err := listenBeside(link, []uint16{own})
 	if errors.Is(err, unix.EPERM) && os.Getenv("CI") == "" {
 		t.Skip("needs CAP_NET_RAW")
 	}

@@ -16,17 +16,18 @@ import (
 	"time"
 
 	"netmirror/source"
+	"netmirror/wire"
 )
 
 // Config says what to look at. Only Interface has to be set, or Capture.
 type Config struct {
 	Interface string
-	Capture   *Capture // in place of an interface; nil: none
-	VXLANPort uint16   // 0 means 4789
-	VNIs      []uint32 // those that netmirror is to be called with; none: not known yet
-	Port      uint16   // the service's TCP port; 0: not known yet
-	Target    string   // host:port of the shadow service; "": not known yet
-	Midstream string   // where a stream may begin but at a SYN: "http", "any" or "off"; "" means "http"
+	Capture   *Capture    // in place of an interface; nil: none
+	Mirror    wire.Mirror // how its packets come
+	VNIs      []uint32    // those that netmirror is to be called with; none: not known yet
+	Port      uint16      // the service's TCP port; 0: not known yet
+	Target    string      // host:port of the shadow service; "": not known yet
+	Midstream string      // where a stream may begin but at a SYN: "http", "any" or "off"; "" means "http"
 
 	DialTimeout time.Duration // for the target; 0 means 3 s
 	Time        time.Duration // how long to look at the mirror's packets; 0 means 10 s
@@ -37,19 +38,17 @@ type Config struct {
 // Capture is capture files to look at.
 type Capture struct {
 	Source source.Source // is read to its end, and not closed
-	Plain  bool          // the packets are a host's own, without encapsulation; they count as of VNI 0
 	Files  []string      // what the files are called, for the command to run
+	Asked  wire.Mirror   // how the mirror's packets come as far as that has to be said in it
 }
 
 const (
-	defaultVXLANPort   = 4789 // RFC 7348, section 8
 	defaultDialTimeout = 3 * time.Second
 	defaultTime        = 10 * time.Second
 	defaultMidstream   = "http"
 )
 
 func (c Config) withDefaults() Config {
-	c.VXLANPort = cmp.Or(c.VXLANPort, defaultVXLANPort)
 	c.DialTimeout = cmp.Or(c.DialTimeout, defaultDialTimeout)
 	c.Time = cmp.Or(c.Time, defaultTime)
 	c.Midstream = cmp.Or(c.Midstream, defaultMidstream)
@@ -68,6 +67,9 @@ func (c Config) withDefaults() Config {
 // none.
 func Run(ctx context.Context, c Config, out io.Writer) (ok bool, err error) {
 	c = c.withDefaults()
+	if err := c.Mirror.Check(); err != nil {
+		return false, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &report{out: out}
@@ -100,7 +102,7 @@ func mirror(ctx context.Context, r *report, c Config, ifi *net.Interface) (*choi
 // captured looks at capture files and says what is in them, as mirror does.
 func captured(ctx context.Context, r *report, c Config) (*choice, error) {
 	what := "a mirror's packets"
-	if c.Capture.Plain {
+	if c.Mirror.Bare() {
 		what = "a host's packets"
 	}
 	r.say("reading %s, which has %s ...", strings.Join(c.Capture.Files, " "), what)

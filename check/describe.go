@@ -5,7 +5,7 @@ import "fmt"
 // service tells what the chosen service's packets are good for.
 func (r *report) service(c Config, s *seen, ch *choice) {
 	name := fmt.Sprintf("service: VNI %s, port %d", numbers(ch.vnis), ch.port)
-	if s.plain {
+	if s.bare {
 		name = fmt.Sprintf("service: port %d", ch.port)
 	}
 	if !r.sides(name, ch) {

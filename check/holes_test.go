@@ -5,16 +5,21 @@ import (
 	"time"
 
 	"netmirror/decap"
+	"netmirror/wire"
 )
 
 // feed reads the packets of one end of a connection as a look does.
 func feed(t *testing.T, packets []packet, add func(s segment, copied bool)) {
 	t.Helper()
 	seen := make(map[uint64]bool)
+	probe, err := decap.NewProbe(wire.Mirror{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, p := range packets {
 		var d decap.Packet
-		_, mirrored, _ := decap.Outer(p.frame(t), 4789)
-		if r := decap.Inner(mirrored, &d); r != decap.OK {
+		var sight decap.Sight
+		if r := probe.Look(p.frame(t), &d, &sight); r != decap.OK {
 			t.Fatal(r)
 		}
 		s := readSegment(&d)

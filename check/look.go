@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"netmirror/decap"
+	"netmirror/link"
 	"netmirror/source"
 	"netmirror/tap"
+	"netmirror/wire"
 )
 
 const (
@@ -22,7 +24,7 @@ const (
 // look captures on the interface for the time given. It gives nil where that is
 // not allowed, or the interface went before anything came; it has then said so.
 func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, error) {
-	ring, err := tap.Open(tap.Config{Interface: ifi.Name, Port: c.VXLANPort, RingBytes: ringBytes, BlockBytes: blockBytes})
+	ring, err := tap.Open(tap.Config{Interface: ifi.Name, Mirror: c.Mirror, RingBytes: ringBytes, BlockBytes: blockBytes})
 	if errors.Is(err, tap.ErrPermission) {
 		needed := capabilities(c)
 		r.fault(tap.Grant(needed...), "capture: not allowed, which takes %s", strings.Join(needed, " and "))
@@ -33,14 +35,14 @@ func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, 
 	}
 	defer ring.Close()
 	r.ok("capture: allowed, CAP_NET_RAW is there")
-	beside, err := listenBeside(ifi.Index, c.VXLANPort)
+	beside, err := listenBeside(ifi.Index, c.ports())
 	if err != nil {
 		return nil, fmt.Errorf("check: listening beside the mirror's port: %w", err)
 	}
-	r.say("looking at UDP port %d on %s for %v ...", c.VXLANPort, ifi.Name, c.Time)
+	r.say("looking at %s on %s for %v ...", c.arrival(), ifi.Name, c.Time)
 	s, err := watch(ctx, ring, c)
 	s.mtu, s.beside = ifi.MTU, beside.end()
-	if errors.Is(err, tap.ErrInterfaceGone) {
+	if errors.Is(err, link.ErrGone) {
 		r.fault("start again when "+ifi.Name+" is back", "interface %s: it was removed meanwhile", ifi.Name)
 		if s.frames == 0 {
 			return nil, nil
@@ -99,28 +101,38 @@ func (c *lookClock) passed() time.Duration {
 // seen is what a look at the mirror gave. What of it depends on the packets is
 // bounded.
 type seen struct {
-	port     uint16 // of the mirror
-	plain    bool   // there is no mirror's encapsulation
+	probe    *decap.Probe
+	bare     bool   // there is no mirror's encapsulation
 	link     string // the interface
 	mtu      int    // of the interface, bytes
 	took     time.Duration
-	frames   uint64 // that came to the mirror's port
+	frames   uint64 // that came as the mirror's packets do
 	reasons  [decap.NumReasons]uint64
 	cutAt    int // of packets that were cut within their headers, the longest, in bytes of IP
 	vnis     *top[uint32, network]
+	layouts  *top[layout, uint64]
 	flows    *flows
 	services *top[serviceID, service]
 	capture  source.Stats
 	beside   map[place]uint64
 }
 
+// layout is how packets were wrapped, and what was in front of their IP inside.
+type layout struct {
+	encap  wire.Encap
+	vni    uint32
+	layers decap.Layers
+}
+
 // network is what was seen of a VNI.
 type network struct{ packets, tcp uint64 }
 
 func newSeen(c Config) *seen {
+	probe, _ := decap.NewProbe(c.Mirror) // which Run has checked
 	s := &seen{
-		port: c.VXLANPort, link: c.Interface, plain: c.Capture != nil && c.Capture.Plain,
-		vnis: newTop[uint32](func(n *network) uint64 { return n.packets }),
+		probe: probe, bare: c.Mirror.Bare(), link: c.Interface,
+		layouts: newTop[layout](func(n *uint64) uint64 { return *n }),
+		vnis:    newTop[uint32](func(n *network) uint64 { return n.packets }),
 		services: newTop[serviceID](func(s *service) uint64 {
 			return s.client.packets + s.server.packets
 		}),
@@ -138,25 +150,22 @@ func newSeen(c Config) *seen {
 // add takes a captured frame in.
 func (s *seen) add(frame []byte) {
 	s.frames++
-	vni, mirrored, reason := uint32(0), frame, decap.OK
-	if !s.plain {
-		vni, mirrored, reason = decap.Outer(frame, s.port)
-	}
-	if reason != decap.OK {
-		s.reasons[reason]++
+	var p decap.Packet
+	var sight decap.Sight
+	reason := s.probe.Look(frame, &p, &sight)
+	s.reasons[reason]++
+	if !sight.Wrapped {
 		return
 	}
-	n := s.vnis.at(vni)
+	n := s.vnis.at(sight.VNI)
 	n.packets++
-	var p decap.Packet
-	reason = decap.Inner(mirrored, &p)
-	s.reasons[reason]++
+	*s.layouts.at(layout{sight.Encap, sight.VNI, sight.Layers})++
 	switch reason {
 	case decap.OK:
 		n.tcp++
-		s.flows.add(vni, readSegment(&p))
-	case decap.InnerTruncated, decap.TCPTruncated:
-		s.cutAt = max(s.cutAt, len(mirrored)-ethernetHeader)
+		s.flows.add(sight.VNI, readSegment(&p))
+	case decap.InnerTruncated, decap.TunnelTruncated, decap.TCPTruncated:
+		s.cutAt = max(s.cutAt, len(sight.Carried)-wire.EthernetHeader)
 	}
 }
 

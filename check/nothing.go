@@ -6,6 +6,8 @@ import (
 	"maps"
 	"net"
 	"slices"
+
+	"netmirror/wire"
 )
 
 // nothing tells that no packet came, and what came elsewhere.
@@ -17,11 +19,11 @@ func (r *report) nothing(c Config, s *seen) {
 			cmp.Compare(s.beside[b], s.beside[a]), cmp.Compare(a.link, b.link))
 	})
 	places = slices.DeleteFunc(places, func(p place) bool { return names[p.link] == "" })
-	remedy := fmt.Sprintf("let UDP port %d in from the mirrored hosts (security group), and see that the mirror session's target is this host, on this interface, and that its filter takes the service's packets", c.VXLANPort)
+	remedy := fmt.Sprintf("let %s in from the mirrored hosts (security group), and see that the mirror session's target is this host, on this interface, and that its filter takes the service's packets", c.arrival())
 	if len(places) > 0 {
 		remedy = elsewhere(places[0], c, names)
 	}
-	r.fault(remedy, "mirror: nothing came to UDP port %d on %s in %.1fs", c.VXLANPort, c.Interface, s.took.Seconds())
+	r.fault(remedy, "mirror: nothing came to %s on %s in %.1fs", c.arrival(), c.Interface, s.took.Seconds())
 	const most = 8
 	for _, p := range places[:min(len(places), most)] {
 		r.note("mirror: %s came to UDP port %d on %s%s", count(s.beside[p], "packet"), p.port, names[p.link], portMeans(p.port))
@@ -29,7 +31,7 @@ func (r *report) nothing(c Config, s *seen) {
 	if len(places) == 0 {
 		all, _ := net.Interfaces() // only to name them
 		r.note("mirror: nothing came to the UDP ports %d, %d (VXLAN) and %d (GENEVE) on any other interface that is up either (%s)",
-			c.VXLANPort, linuxVXLANPort, genevePort, upBeside(all, c.Interface))
+			wire.PortVXLAN, wire.PortVXLANLinux, wire.PortGeneve, upBeside(all, c.Interface))
 	}
 }
 
@@ -37,34 +39,29 @@ func (r *report) nothing(c Config, s *seen) {
 // it.
 func rank(p place, c Config, names map[int]string) int {
 	n := 0
-	if p.port != c.VXLANPort {
+	if !slices.Contains(c.ports(), p.port) {
 		n++
 	}
 	if names[p.link] != c.Interface {
 		n++
-	}
-	if p.port == genevePort {
-		n += 4
 	}
 	return n
 }
 
 // elsewhere is the remedy where something came to another place.
 func elsewhere(p place, c Config, names map[int]string) string {
-	if p.port == genevePort && p.port != c.VXLANPort {
-		return "have the mirror send VXLAN: GENEVE, as of a Gateway Load Balancer, is not supported; make this host's network interface, or a network load balancer before it, the mirror's target"
-	}
-	c.Interface, c.VXLANPort = names[p.link], p.port
+	c = c.at(p.port)
+	c.Interface = names[p.link]
 	return "look there: " + c.command("check")
 }
 
 // portMeans says what a port is for.
 func portMeans(port uint16) string {
 	switch port {
-	case linuxVXLANPort:
+	case wire.PortVXLANLinux:
 		return " (VXLAN, Linux's own default; or an overlay network of this host)"
-	case genevePort:
-		return " (GENEVE, which is not supported)"
+	case wire.PortGeneve:
+		return " (GENEVE)"
 	}
 	return ""
 }

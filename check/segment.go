@@ -5,20 +5,10 @@ import (
 	"net/netip"
 
 	"netmirror/decap"
+	"netmirror/wire"
 )
 
-const (
-	ethernetHeader = 14 // bytes (IEEE 802.3)
-	versionIPv4    = 4
-)
-
-// TCP's control bits (RFC 9293, section 3.1).
-const (
-	flagFIN = 0x01
-	flagSYN = 0x02
-	flagRST = 0x04
-	flagACK = 0x10
-)
+const versionIPv4 = 4
 
 // segment is what is looked at of a mirrored TCP packet.
 type segment struct {
@@ -36,28 +26,31 @@ type segment struct {
 
 // readSegment reads a packet that decap has judged, so that its headers are whole.
 func readSegment(p *decap.Packet) segment {
-	ip, tcp := p.IP, p.IP[p.TCP:]
+	ip, tcp := p.IP, wire.TCP(p.IP[p.TCP:])
+	flags := tcp.Flags()
 	s := segment{
-		syn: tcp[13]&flagSYN != 0, ack: tcp[13]&flagACK != 0,
-		rst:     tcp[13]&flagRST != 0,
-		payload: tcp[tcp[12]>>4*4:], cut: p.Truncated, size: len(ip), seq: binary.BigEndian.Uint32(tcp[4:]),
+		syn: flags&wire.FlagSYN != 0, ack: flags&wire.FlagACK != 0,
+		rst:     flags&wire.FlagRST != 0,
+		payload: tcp[tcp.HeaderLen():], cut: p.Truncated, size: len(ip), seq: tcp.Seq(),
 	}
 	s.length = uint32(len(s.payload) + cutOff(ip))
 	s.numbers = s.length
-	for _, flag := range []byte{flagSYN, flagFIN} {
-		if tcp[13]&flag != 0 {
+	for _, flag := range []byte{wire.FlagSYN, wire.FlagFIN} {
+		if flags&flag != 0 {
 			s.numbers++
 		}
 	}
 	var src, dst netip.Addr
 	if ip[0]>>4 == versionIPv4 {
-		src, dst = netip.AddrFrom4([4]byte(ip[12:])), netip.AddrFrom4([4]byte(ip[16:]))
-		s.print = uint64(binary.BigEndian.Uint16(ip[4:])) // the identification: a retransmission has another
+		ip := wire.IPv4(ip)
+		src, dst = netip.AddrFrom4([4]byte(ip.Src())), netip.AddrFrom4([4]byte(ip.Dst()))
+		s.print = uint64(ip.ID()) // the identification: a retransmission has another
 	} else {
-		src, dst = netip.AddrFrom16([16]byte(ip[8:])), netip.AddrFrom16([16]byte(ip[24:]))
+		ip := wire.IPv6(ip)
+		src, dst = netip.AddrFrom16([16]byte(ip.Src())), netip.AddrFrom16([16]byte(ip.Dst()))
 	}
-	s.src = netip.AddrPortFrom(src, binary.BigEndian.Uint16(tcp))
-	s.dst = netip.AddrPortFrom(dst, binary.BigEndian.Uint16(tcp[2:]))
+	s.src = netip.AddrPortFrom(src, wire.SrcPort(tcp))
+	s.dst = netip.AddrPortFrom(dst, wire.DstPort(tcp))
 	for _, v := range []uint64{
 		binary.BigEndian.Uint64(tcp),     // ports, sequence number
 		binary.BigEndian.Uint64(tcp[8:]), // acknowledgement number, flags, window
@@ -71,9 +64,9 @@ func readSegment(p *decap.Packet) segment {
 
 // cutOff is how many bytes an IP packet lacks of the length that it says it has.
 func cutOff(ip []byte) int {
-	own := int(binary.BigEndian.Uint16(ip[2:]))
+	own := wire.IPv4(ip).Length()
 	if ip[0]>>4 != versionIPv4 {
-		own = 40 + int(binary.BigEndian.Uint16(ip[4:])) // RFC 8200, section 3
+		own = wire.IPv6Header + wire.IPv6(ip).Payload()
 	}
 	return max(own-len(ip), 0) // a super-frame of over 64 KiB says 0
 }

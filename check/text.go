@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -56,12 +57,14 @@ func (c Config) command(words ...string) string {
 	args := append([]string{c.Program}, words...)
 	if c.Capture == nil {
 		args = append(args, "--iface", c.Interface)
-	} else if c.Capture.Plain {
+	}
+	if c.Mirror.Bare() {
 		c.VNIs = nil
 	}
-	if c.VXLANPort != defaultVXLANPort {
-		args = append(args, "--vxlan-port", strconv.Itoa(int(c.VXLANPort)))
+	if c.Capture != nil {
+		c.Mirror = c.Capture.Asked
 	}
+	args = append(args, c.args()...)
 	for _, vni := range c.VNIs {
 		args = append(args, "--vni", strconv.FormatUint(uint64(vni), 10))
 	}
@@ -94,7 +97,7 @@ func quote(word string) string {
 
 // capabilities are those that a capture takes.
 func capabilities(c Config) []string {
-	if c.VXLANPort < 1024 {
+	if slices.ContainsFunc(c.ports(), func(p uint16) bool { return p < 1024 }) {
 		return []string{"CAP_NET_RAW", "CAP_NET_BIND_SERVICE"}
 	}
 	return []string{"CAP_NET_RAW"}

@@ -11,17 +11,11 @@
 package decap
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
-)
 
-const (
-	defaultUDPPort = 4789      // VXLAN (RFC 7348, section 8)
-	maxVNI         = 1<<24 - 1 // a VNI has 24 bits (RFC 7348, section 5)
-	udpHeader      = 8         // bytes (RFC 768)
-	tcpHeader      = 20        // bytes without options (RFC 9293, section 3.1)
+	"netmirror/wire"
 )
 
 // What [New] finds wrong with a [Config].
@@ -29,14 +23,18 @@ var (
 	ErrNoVNIs   = errors.New("decap: no VNI given")
 	ErrVNIRange = errors.New("decap: VNI has more than 24 bits")
 	ErrPort     = errors.New("decap: original port must not be 0")
+	ErrMirror   = errors.New("decap: no such mirror")
+	// ErrBareVNI: where nothing is around the mirrored frames, their VNI is 0.
+	ErrBareVNI = errors.New("decap: without an encapsulation the only VNI is 0")
 )
 
 // Config selects what is ours.
 type Config struct {
-	// UDPPort is the destination port of the VXLAN packets; 0 means 4789.
-	UDPPort uint16
-	// VNIs are the network identifiers to accept, each 0..16777215. At least
-	// one is needed; repeated ones count once.
+	// Mirror is how the mirror's packets come.
+	Mirror wire.Mirror
+	// VNIs are the network identifiers to accept, each 0..16777215: the VNI of
+	// VXLAN and GENEVE, the session of ERSPAN, the key of GRE. What has none, of
+	// TZSP for example, has 0. At least one is needed; repeated ones count once.
 	VNIs []uint32
 	// Port is the TCP port of the mirrored service, 1..65535.
 	Port uint16
@@ -45,16 +43,21 @@ type Config struct {
 // Decoder holds what [Decoder.Decode] compares with. It never changes after
 // [New], so any number of goroutines may share one.
 type Decoder struct {
-	udpPort uint16
-	port    uint16
-	vnis    []uint32 // sorted
+	mirror wire.Mirror
+	bare   bool
+	vxlan  uint32         // the UDP port that is looked at first, or noPort
+	ports  []wire.UDPPort // all of them
+	port   uint16
+	vnis   []uint32 // sorted
+	all    bool     // whatever the VNI and the TCP port
 }
 
 // Packet is a mirrored TCP packet of the service, without its encapsulation.
 type Packet struct {
-	// VNI is the network identifier it came under, 24 bits.
+	// VNI is the network identifier it came under, 24 bits: that of the mirror,
+	// whatever other networks it went through inside.
 	VNI uint32
-	// IP is the inner packet, from the first byte of its IP header to the end
+	// IP is the innermost packet, from the first byte of its IP header to the end
 	// that its own length field gives, so without Ethernet padding; it is
 	// shorter than that only if Truncated. Where segmentation offload has left 0
 	// in the field, IP is the rest of the frame; in one longer than the field can
@@ -75,143 +78,230 @@ type Packet struct {
 	FromServer bool
 }
 
-// New makes a Decoder. It keeps no reference to c.VNIs. The error wraps
-// [ErrNoVNIs], [ErrVNIRange] or [ErrPort].
+// New makes a Decoder. It keeps no reference to c's slices. The error wraps
+// [ErrNoVNIs], [ErrVNIRange], [ErrBareVNI], [ErrPort] or [ErrMirror].
 func New(c Config) (*Decoder, error) {
+	if err := c.Mirror.Check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMirror, err)
+	}
 	if len(c.VNIs) == 0 {
 		return nil, ErrNoVNIs
 	}
 	vnis := slices.Clone(c.VNIs)
 	slices.Sort(vnis)
-	if last := vnis[len(vnis)-1]; last > maxVNI {
+	switch last := vnis[len(vnis)-1]; {
+	case last > wire.MaxVNI:
 		return nil, fmt.Errorf("%w: %d", ErrVNIRange, last)
+	case last > 0 && c.Mirror.Bare():
+		return nil, fmt.Errorf("%w: %d", ErrBareVNI, last)
 	}
 	if c.Port == 0 {
 		return nil, ErrPort
 	}
-	if c.UDPPort == 0 {
-		c.UDPPort = defaultUDPPort
+	d := newDecoder(c.Mirror)
+	d.port, d.vnis = c.Port, slices.Compact(vnis)
+	return d, nil
+}
+
+// noPort is no UDP port.
+const noPort = 1 << 16
+
+func newDecoder(m wire.Mirror) *Decoder {
+	d := &Decoder{mirror: m, bare: m.Bare(), ports: m.UDP(), vxlan: noPort}
+	d.mirror.Ports = nil
+	for _, u := range d.ports {
+		if u.Encap == wire.EncapVXLAN {
+			d.vxlan = uint32(u.Port)
+			break
+		}
 	}
-	return &Decoder{udpPort: c.UDPPort, port: c.Port, vnis: slices.Compact(vnis)}, nil
+	return d
+}
+
+// ours says whether a VNI was asked for.
+func (d *Decoder) ours(vni uint32) bool {
+	_, ours := slices.BinarySearch(d.vnis, vni)
+	return ours || d.all
 }
 
 // Decode takes the encapsulation off an Ethernet frame as a packet socket gives
-// it, with its outer VLAN tags in band or already stripped. It writes p only
-// when it returns [OK] or [InnerFragment], and then p.IP aliases frame and is valid
-// as long as frame is.
+// it, with its outer VLAN tags in band or already stripped, and finds the TCP
+// packet in what the mirror saw, behind up to [MaxLayers] further headers. It
+// writes p only when it returns [OK] or [InnerFragment], and then p.IP aliases
+// frame and is valid as long as frame is.
 //
-// A fragment has a VNI of ours, but its ports are not known: p has its VNI and, from
-// the fragment's IP header to the end of the mirrored frame, its IP. Once the
-// fragments of a datagram are put together, [Decoder.DecodeIP] goes on.
+// A fragment has a VNI of ours, but its ports are not known: p has what to give
+// to [Decoder.DecodeIP] as its VNI and, from the fragment's IP header to the end
+// of what carries it, its IP. Once the fragments of a datagram, which have the
+// same VNI, are put together, DecodeIP goes on.
 //
 // The outer lengths bound the mirrored frame, but where they reach beyond what
 // was captured the packet is still judged by what is there. The checks run from
 // the outside in, so a packet that is not ours is seldom looked at further than
-// the field that says so.
+// the field that says so. The usual mirror packet, TCP over IP in VXLAN, is read
+// here in a row; all others take longer ways.
 func (d *Decoder) Decode(frame []byte, p *Packet) Reason {
+	if b, missing, ok := d.usual(frame); ok {
+		return d.inVXLAN(b, missing, p)
+	}
+	if d.bare {
+		return d.mirrored(0, frame, 0, p)
+	}
 	etherType, b, r := outer.ethernet(frame)
 	if r != OK {
 		return r
 	}
 	own, off, unsized, r := outer.ip(etherType, b)
 	if r != OK {
+		if r == OuterNotUDP && d.mirror.GRE() {
+			return d.inGRE(etherType, b, p, nil)
+		}
 		return r
 	}
-	b, missing, r := d.udp(b[:min(own, len(b))], own, off, unsized)
+	b = b[:min(own, len(b))]
+	if len(b) < off+wire.UDPHeader {
+		return outer.cut(own, off+wire.UDPHeader)
+	}
+	if uint32(wire.DstPort(b[off:])) != d.vxlan {
+		return d.inUDP(b, own, off, unsized, p, nil)
+	}
+	b, missing, r := outer.datagram(b, own, off, unsized)
 	if r != OK {
 		return r
 	}
+	return d.inVXLAN(b, missing, p)
+}
+
+// usual gives the payload of a datagram to the VXLAN port, and how many bytes of it
+// were not captured, where the outer headers are the plainest: IP behind Ethernet, UDP
+// behind IP, and lengths that fit each other. All else is for Decode to judge.
+func (d *Decoder) usual(frame []byte) (payload []byte, missing int, ok bool) {
+	const at4, at6 = wire.EthernetHeader + wire.IPv4Header, wire.EthernetHeader + wire.IPv6Header
+	if len(frame) < at6+wire.UDPHeader {
+		return nil, 0, false
+	}
+	at, own := at4, 0
+	switch ip := frame[wire.EthernetHeader:]; wire.EtherType(frame) {
+	case wire.EtherTypeIPv4:
+		if ip[0] != 0x45 || wire.IPv4(ip).Protocol() != wire.ProtoUDP || wire.IPv4(ip).Part() != 0 {
+			return nil, 0, false
+		}
+		own = wire.IPv4(ip).Length() - wire.IPv4Header
+	case wire.EtherTypeIPv6:
+		if ip[0]>>4 != 6 || wire.IPv6(ip).Next() != wire.ProtoUDP {
+			return nil, 0, false
+		}
+		at, own = at6, wire.IPv6(ip).Payload()
+	default:
+		return nil, 0, false
+	}
+	b := frame[at:]
+	length := wire.UDP(b).Length()
+	if uint32(wire.DstPort(b)) != d.vxlan || length < wire.UDPHeader || length > own {
+		return nil, 0, false
+	}
+	n := min(length, len(b))
+	return b[wire.UDPHeader:n], length - n, true
+}
+
+// DecodeVXLAN is Decode for the payload of a UDP datagram to a port of VXLAN, as a UDP
+// socket gives it; p.IP then aliases payload.
+func (d *Decoder) DecodeVXLAN(payload []byte, p *Packet) Reason { return d.inVXLAN(payload, 0, p) }
+
+// inVXLAN goes on from the VXLAN header that begins at b, of which so many bytes
+// behind its end were not captured.
+func (d *Decoder) inVXLAN(b []byte, missing int, p *Packet) Reason {
 	vni, b, r := VXLAN(b)
 	if r != OK {
 		return r
 	}
-	if _, ours := slices.BinarySearch(d.vnis, vni); !ours {
-		return OtherVNI
+	if vni != d.vnis[0] {
+		if _, ours := slices.BinarySearch(d.vnis, vni); !ours {
+			return OtherVNI
+		}
 	}
 	return d.mirrored(vni, b, missing, p)
 }
 
-// DecodePlain reads an Ethernet frame that was captured where the service's clients
-// or its server are, without a mirror's encapsulation, as Decode reads what is inside
-// of one. The packet's VNI is the one given. Reasons are those of the mirrored frame.
-func (d *Decoder) DecodePlain(vni uint32, frame []byte, p *Packet) Reason {
-	return d.mirrored(vni, frame, 0, p)
-}
-
-// mirrored reads a frame of a network of ours. missing is how many of its bytes the
-// outer lengths say are missing.
-func (d *Decoder) mirrored(vni uint32, b []byte, missing int, p *Packet) Reason {
-	etherType, b, r := inner.ethernet(b)
-	if r != OK {
+// mirrored finds the TCP packet in a mirrored Ethernet frame, of which so many
+// bytes were not captured. What has further headers than Ethernet, VLAN tags, IP
+// and TCP takes the longer way.
+func (d *Decoder) mirrored(vni uint32, frame []byte, missing int, p *Packet) (r Reason) {
+	var etherType uint16
+	var b []byte
+	if isIP(frame) {
+		etherType, b = wire.EtherType(frame), frame[wire.EthernetHeader:]
+	} else if etherType, b, r = inner.ethernet(frame); r != OK {
 		return r
 	}
 	own, off, unsized, r := inner.ip(etherType, b)
-	if r != OK {
-		if r == InnerFragment {
-			*p = Packet{VNI: vni, IP: b[:len(b):len(b)]}
+	switch r {
+	case OK:
+		return d.segment(vni, b, own, off, unsized && missing > 0, p)
+	case InnerFragment:
+		*p = Packet{VNI: vni, IP: b[:len(b):len(b)]}
+	case InnerNotIP, InnerNotTCP:
+		w := walk{decoder: d, missing: missing}
+		if w.named(etherType, b) == OK {
+			return w.find(vni, p)
 		}
-		return r
 	}
+	return r
+}
+
+// segment writes p for a TCP packet of ours, of own bytes, that begins at b; short
+// says that it lacks bytes though its own length does not show it.
+func (d *Decoder) segment(vni uint32, b []byte, own, off int, short bool, p *Packet) Reason {
 	n := min(own, len(b))
 	b = b[:n:n]
 	fromServer, r := d.tcp(b, own, off)
 	if r != OK {
 		return r
 	}
-	*p = Packet{VNI: vni, IP: b, TCP: off, Truncated: n < own || unsized && missing > 0, FromServer: fromServer}
+	*p = Packet{VNI: vni, IP: b, TCP: off, Truncated: n < own || short, FromServer: fromServer}
 	return OK
 }
 
 // DecodeIP is the last step of Decode: it finds the TCP packet in an IP packet that
-// was put together of fragments which came under vni. p.IP aliases ip. What is a
-// fragment still is [InnerFragment], and does not write p.
+// was put together of fragments, which Decode gave out with vni. p.IP aliases ip.
+// What is a fragment still is [InnerFragment], and does not write p; but where it
+// is one that would only matter if it were part of a tunnel's datagram, of which
+// nothing else was seen, it is [InnerNotTCP].
 func (d *Decoder) DecodeIP(vni uint32, ip []byte, p *Packet) Reason {
 	if len(ip) == 0 {
 		return InnerTruncated
 	}
-	etherType := uint16(etherTypeIPv4)
+	w := walk{decoder: d, etherType: wire.EtherTypeIPv4, b: ip, joined: true}
 	if ip[0]>>4 == 6 {
-		etherType = etherTypeIPv6
+		w.etherType = wire.EtherTypeIPv6
 	}
-	own, off, _, r := inner.ip(etherType, ip)
-	if r != OK {
-		return r
+	joined := *p
+	r := w.findEither(vni, &joined)
+	if r == OK {
+		*p = joined
 	}
-	n := min(own, len(ip))
-	ip = ip[:n:n]
-	fromServer, r := d.tcp(ip, own, off)
-	if r != OK {
-		return r
-	}
-	*p = Packet{VNI: vni, IP: ip, TCP: off, Truncated: n < own, FromServer: fromServer}
-	return OK
+	return r
 }
 
-// udp gives the payload of the UDP header at ip[off:]; ip is what is there of
-// an IP packet of own bytes. The payload ends with the UDP length (RFC 768) or
-// with ip, whichever comes first; missing is how many bytes before that end were
-// not captured. Where the packet is unsized, a UDP length of 0 is no length
+// datagram gives the payload of the UDP header at ip[off:], which is there; ip is
+// what is there of an IP packet of own bytes. The payload ends with the UDP length
+// (RFC 768) or with ip, whichever comes first; missing is how many bytes before that
+// end were not captured. Where the packet is unsized, a UDP length of 0 is no length
 // either, and none is read where the packet is longer than it could say.
-func (d *Decoder) udp(ip []byte, own, off int, unsized bool) (payload []byte, missing int, r Reason) {
-	if len(ip) < off+udpHeader {
-		return nil, 0, outer.cut(own, off+udpHeader)
-	}
+func (l *layers) datagram(ip []byte, own, off int, unsized bool) (payload []byte, missing int, r Reason) {
 	b := ip[off:]
-	if binary.BigEndian.Uint16(b[2:]) != d.udpPort {
-		return nil, 0, OtherUDPPort
+	length := wire.UDP(b).Length()
+	if unsized && (length == 0 || len(b) > wire.MaxLength) {
+		return b[wire.UDPHeader:], 0, OK
 	}
-	length := int(binary.BigEndian.Uint16(b[4:]))
-	if unsized && (length == 0 || len(b) > maxLength) {
-		return b[udpHeader:], 0, OK
-	}
-	if length < udpHeader {
-		return nil, 0, OuterMalformed
+	if length < wire.UDPHeader {
+		return nil, 0, l.malformed
 	}
 	if !unsized {
 		length = min(length, own-off)
 	}
 	n := min(length, len(b))
-	return b[udpHeader:n], length - n, OK
+	return b[wire.UDPHeader:n], length - n, OK
 }
 
 // tcp judges the TCP header at ip[off:] (RFC 9293, section 3.1); ip is what is
@@ -221,15 +311,15 @@ func (d *Decoder) tcp(ip []byte, own, off int) (fromServer bool, r Reason) {
 	if len(ip) < off+4 {
 		return false, cutTCP(own, off+4)
 	}
-	src, dst := binary.BigEndian.Uint16(ip[off:]), binary.BigEndian.Uint16(ip[off+2:])
-	if dst != d.port && src != d.port {
+	src, dst := wire.SrcPort(ip[off:]), wire.DstPort(ip[off:])
+	if dst != d.port && src != d.port && !d.all {
 		return false, OtherPort
 	}
-	if len(ip) < off+tcpHeader {
-		return false, cutTCP(own, off+tcpHeader)
+	if len(ip) < off+wire.TCPHeader {
+		return false, cutTCP(own, off+wire.TCPHeader)
 	}
-	size := int(ip[off+12]>>4) * 4
-	if size < tcpHeader {
+	size := wire.TCP(ip[off:]).HeaderLen()
+	if size < wire.TCPHeader {
 		return false, TCPMalformed
 	}
 	if len(ip) < off+size {

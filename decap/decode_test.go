@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"netmirror/decap"
+	"netmirror/wire"
 )
 
 // accepted is a frame that must be taken, and what must come out of it.
@@ -93,7 +94,7 @@ func TestNew(t *testing.T) {
 		want   error
 	}{
 		{"smallest", decap.Config{VNIs: []uint32{0}, Port: 1}, nil},
-		{"largest", decap.Config{UDPPort: 65535, VNIs: []uint32{1<<24 - 1}, Port: 65535}, nil},
+		{"largest", decap.Config{Mirror: wire.Mirror{Ports: []uint16{65535}}, VNIs: []uint32{1<<24 - 1}, Port: 65535}, nil},
 		{"a VNI given twice", decap.Config{VNIs: []uint32{5, 5}, Port: 80}, nil},
 		{"no VNI", decap.Config{Port: 80}, decap.ErrNoVNIs},
 		{"VNI of 25 bits", decap.Config{VNIs: []uint32{1 << 24, 1}, Port: 80}, decap.ErrVNIRange},
@@ -146,7 +147,7 @@ func TestPorts(t *testing.T) {
 }
 
 func TestUDPPortIsConfigurable(t *testing.T) {
-	d, err := decap.New(decap.Config{UDPPort: 8472, VNIs: []uint32{testVNI}, Port: testPort})
+	d, err := decap.New(decap.Config{Mirror: wire.Mirror{Ports: []uint16{8472}}, VNIs: []uint32{testVNI}, Port: testPort})
 	if err != nil {
 		t.Fatal(err)
 	}

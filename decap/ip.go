@@ -1,34 +1,6 @@
 package decap
 
-import "encoding/binary"
-
-const (
-	ipv4Header = 20     // bytes without options (RFC 791, section 3.1)
-	ipv6Header = 40     // bytes (RFC 8200, section 3)
-	maxLength  = 0xffff // the largest value of either length field, bytes
-
-	// maxPadded is the most bytes behind an Ethernet header and its VLAN tags that
-	// may be padding in part: Ethernet fills them up to 46 (IEEE 802.3, 3.2.7). A
-	// tag only makes that smaller.
-	maxPadded = 46
-
-	// maxExtensions bounds the walk along IPv6 extension headers. The order in
-	// RFC 8200, section 4.1, has seven; real packets have one or two.
-	maxExtensions = 8
-	// minExtension is the smallest extension header, bytes.
-	minExtension = 8
-)
-
-// Protocol numbers (IANA), also the next-header values of IPv6.
-const (
-	protoHopByHop    = 0
-	protoTCP         = 6
-	protoUDP         = 17
-	protoRouting     = 43
-	protoFragment    = 44
-	protoAH          = 51
-	protoDestination = 60
-)
+import "netmirror/wire"
 
 // layers is one of the two stacks of Ethernet and IP in a mirrored packet: what
 // it must carry, and what its faults are called.
@@ -43,9 +15,9 @@ type layers struct {
 }
 
 var (
-	outer = layers{protoUDP, OuterTruncated, OuterNotIP, OuterTooDeep,
+	outer = layers{wire.ProtoUDP, OuterTruncated, OuterNotIP, OuterTooDeep,
 		OuterMalformed, OuterFragment, OuterNotUDP}
-	inner = layers{protoTCP, InnerTruncated, InnerNotIP, InnerTooDeep,
+	inner = layers{wire.ProtoTCP, InnerTruncated, InnerNotIP, InnerTooDeep,
 		InnerMalformed, InnerFragment, InnerNotTCP}
 )
 
@@ -61,9 +33,9 @@ var (
 // packets are never that small.
 func (l *layers) ip(etherType uint16, b []byte) (own, off int, unsized bool, r Reason) {
 	switch etherType {
-	case etherTypeIPv4:
+	case wire.EtherTypeIPv4:
 		return l.ipv4(b)
-	case etherTypeIPv6:
+	case wire.EtherTypeIPv6:
 		return l.ipv6(b)
 	}
 	return 0, 0, false, l.notIP
@@ -71,22 +43,21 @@ func (l *layers) ip(etherType uint16, b []byte) (own, off int, unsized bool, r R
 
 // ipv4 is ip for version 4 (RFC 791, section 3.1).
 func (l *layers) ipv4(b []byte) (own, off int, unsized bool, r Reason) {
-	if len(b) < ipv4Header {
+	if len(b) < wire.IPv4Header {
 		return 0, 0, false, l.truncated
 	}
-	off = int(b[0]&0x0f) * 4
-	if b[0]>>4 != 4 || off < ipv4Header {
+	off = wire.IPv4(b).HeaderLen()
+	if b[0]>>4 != 4 || off < wire.IPv4Header {
 		return 0, 0, false, l.malformed
 	}
-	if b[9] != l.proto {
+	if wire.IPv4(b).Protocol() != l.proto {
 		return 0, 0, false, l.otherProto
 	}
-	// More fragments, or an offset: all but the reserved bit and DF.
-	if binary.BigEndian.Uint16(b[6:])&0x3fff != 0 {
+	if wire.IPv4(b).Part() != 0 {
 		return 0, 0, false, l.fragment
 	}
-	own = int(binary.BigEndian.Uint16(b[2:]))
-	if own == 0 && len(b) > maxPadded {
+	own = wire.IPv4(b).Length()
+	if own == 0 && len(b) > wire.MaxPadded {
 		own, unsized = len(b), true
 	}
 	if own < off {
@@ -101,25 +72,25 @@ func (l *layers) ipv4(b []byte) (own, off int, unsized bool, r Reason) {
 // ipv6 is ip for version 6 (RFC 8200, section 3). A jumbogram (RFC 2675) is
 // taken by its payload length of 0; its option is passed over unread.
 func (l *layers) ipv6(b []byte) (own, off int, unsized bool, r Reason) {
-	if len(b) < ipv6Header {
+	if len(b) < wire.IPv6Header {
 		return 0, 0, false, l.truncated
 	}
 	if b[0]>>4 != 6 {
 		return 0, 0, false, l.malformed
 	}
-	next := b[6]
-	if next != l.proto && !extension(next) {
+	next := wire.IPv6(b).Next()
+	if next != l.proto && !wire.IsExtension(next) {
 		return 0, 0, false, l.otherProto
 	}
-	own = ipv6Header + int(binary.BigEndian.Uint16(b[4:]))
-	if own == ipv6Header {
-		if len(b) <= maxPadded {
+	own = wire.IPv6Header + wire.IPv6(b).Payload()
+	if own == wire.IPv6Header {
+		if len(b) <= wire.MaxPadded {
 			return 0, 0, false, l.malformed
 		}
 		own, unsized = len(b), true
 	}
 	if next == l.proto {
-		return own, ipv6Header, unsized, OK
+		return own, wire.IPv6Header, unsized, OK
 	}
 	off, r = l.extensions(b[:min(own, len(b))], own)
 	return own, off, unsized, r
@@ -130,24 +101,24 @@ func (l *layers) ipv6(b []byte) (own, off int, unsized bool, r Reason) {
 // protocol's header. An atomic fragment, at offset 0 with no more to come, is a
 // whole packet (RFC 6946).
 func (l *layers) extensions(b []byte, own int) (off int, r Reason) {
-	next, off := b[6], ipv6Header
+	next, off := wire.IPv6(b).Next(), wire.IPv6Header
 	for n := 0; next != l.proto; n++ {
-		if !extension(next) {
+		if !wire.IsExtension(next) {
 			return 0, l.otherProto
 		}
-		if n == maxExtensions {
+		if n == wire.MaxExtensions {
 			return 0, l.tooDeep
 		}
-		if len(b) < off+minExtension {
-			return 0, l.cut(own, off+minExtension)
+		if len(b) < off+wire.MinExtension {
+			return 0, l.cut(own, off+wire.MinExtension)
 		}
-		size := (int(b[off+1]) + 1) * 8
+		size := wire.ExtensionLen(b[off:])
 		switch next {
-		case protoAH:
-			size = (int(b[off+1]) + 2) * 4
-		case protoFragment:
-			size = minExtension // the second byte is reserved
-			if binary.BigEndian.Uint16(b[off+2:])&0xfff9 != 0 {
+		case wire.ProtoAH:
+			size = wire.AHLen(b[off:])
+		case wire.ProtoFragment:
+			size = wire.FragmentHeader // the second byte is reserved
+			if wire.IPv6Part(b[off:]) != 0 {
 				return 0, l.fragmentOf(b[off])
 			}
 		}
@@ -163,7 +134,7 @@ func (l *layers) extensions(b []byte, own int) (off int, r Reason) {
 // fragmentOf judges a fragment by the protocol that its header names: an
 // extension header may yet lead to the wanted one.
 func (l *layers) fragmentOf(next uint8) Reason {
-	if next != l.proto && !extension(next) {
+	if next != l.proto && !wire.IsExtension(next) {
 		return l.otherProto
 	}
 	return l.fragment
@@ -176,14 +147,4 @@ func (l *layers) cut(own, need int) Reason {
 		return l.malformed
 	}
 	return l.truncated
-}
-
-// extension says whether an IPv6 next-header value is one that extensions
-// walks over.
-func extension(next uint8) bool {
-	switch next {
-	case protoHopByHop, protoRouting, protoFragment, protoAH, protoDestination:
-		return true
-	}
-	return false
 }

@@ -32,7 +32,7 @@ func TestBrokenTellsUnreadableFromNotOurs(t *testing.T) {
 	notOurs := map[decap.Reason]bool{
 		decap.OK: true, decap.OuterNotIP: true, decap.OuterNotUDP: true, decap.OtherUDPPort: true,
 		decap.OtherVNI: true, decap.InnerNotIP: true, decap.InnerNotTCP: true, decap.OtherPort: true,
-		decap.NumReasons: true,
+		decap.ControlPacket: true, decap.OtherPayload: true, decap.NumReasons: true,
 	}
 	for r := range decap.NumReasons + 1 {
 		if r.Broken() == notOurs[r] {

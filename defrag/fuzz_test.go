@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"testing"
 	"time"
+
+	"netmirror/wire"
 )
 
 // FuzzReassembly feeds frames, each behind its length in two bytes, and holds
@@ -19,14 +21,14 @@ func FuzzReassembly(f *testing.F) {
 	}
 	for _, fam := range families {
 		data := datagramOf(f, 120)
-		a, b, c := fam.part(f, 1, 0, true, data[:48]), fam.part(f, 1, 48, true, data[48:96]), fam.part(f, 1, 96, false, data[96:])
+		a, b, c := fam.Part(f, 1, 0, true, data[:48]), fam.Part(f, 1, 48, true, data[48:96]), fam.Part(f, 1, 96, false, data[96:])
 		f.Add(script(a, b, c))
 		f.Add(script(c, a, a, b))
-		f.Add(script(a, fam.part(f, 1, 40, true, data[:16]), c))
+		f.Add(script(a, fam.Part(f, 1, 40, true, data[:16]), c))
 	}
 	f.Fuzz(func(t *testing.T, s []byte) {
 		c := newClock()
-		r := New(Config{Protocol: protoUDP, Bytes: 4 * ChunkBytes, Timeout: time.Second, Now: c.now})
+		r := New(Config{Protocol: wire.ProtoUDP, Bytes: 4 * ChunkBytes, Timeout: time.Second, Now: c.now})
 		r.Begin()
 		for len(s) >= 2 {
 			n := min(int(s[0])<<8|int(s[1]), len(s)-2)
@@ -59,7 +61,7 @@ func FuzzPacket(f *testing.F) {
 	for _, fam := range mirroredFamilies {
 		data := datagramOf(f, 120)
 		var s []byte
-		for _, p := range [][]byte{fam.part(f, 1, 0, true, data[:48]), fam.part(f, 1, 0, true, data[:48]), fam.part(f, 1, 48, false, data[48:])} {
+		for _, p := range [][]byte{fam.Part(f, 1, 0, true, data[:48]), fam.Part(f, 1, 0, true, data[:48]), fam.Part(f, 1, 48, false, data[48:])} {
 			s = append(append(s, byte(len(p)>>8), byte(len(p))), p...)
 		}
 		f.Add(s)

@@ -6,46 +6,46 @@ import (
 	"time"
 
 	"github.com/google/gopacket/layers"
-)
 
-const protoTCP = 6
+	"netmirror/wire"
+)
 
 // mirroredFamilies make IP packets that carry TCP, without an Ethernet header.
 var mirroredFamilies = []family{
-	{"IPv4", func(t testing.TB, id, offset int, more bool, data []byte) []byte {
+	{Name: "IPv4", Part: func(t testing.TB, id, offset int, more bool, data []byte) []byte {
 		return packet(t, ip4(func(h *layers.IPv4) {
-			h.Protocol, h.Id, h.FragOffset, h.Options = protoTCP, uint16(id), uint16(offset/8), routerAlert
+			h.Protocol, h.Id, h.FragOffset, h.Options = wire.ProtoTCP, uint16(id), uint16(offset/8), routerAlert
 			if more {
 				h.Flags = layers.IPv4MoreFragments
 			}
 		}), data)
-	}, func(t testing.TB, id int, data []byte) []byte {
-		return packet(t, ip4(func(h *layers.IPv4) { h.Protocol, h.Id, h.Options = protoTCP, uint16(id), routerAlert }), data)
+	}, Whole: func(t testing.TB, id int, data []byte) []byte {
+		return packet(t, ip4(func(h *layers.IPv4) { h.Protocol, h.Id, h.Options = wire.ProtoTCP, uint16(id), routerAlert }), data)
 	}},
-	{"IPv6", func(t testing.TB, id, offset int, more bool, data []byte) []byte {
-		return packet(t, ip6(layers.IPProtocolIPv6HopByHop), hopByHop(44), withID(fragHeader(protoTCP, offset, more), id), data)
-	}, func(t testing.TB, _ int, data []byte) []byte {
-		return packet(t, ip6(layers.IPProtocolIPv6HopByHop), hopByHop(protoTCP), data)
+	{Name: "IPv6", Part: func(t testing.TB, id, offset int, more bool, data []byte) []byte {
+		return packet(t, ip6(layers.IPProtocolIPv6HopByHop), hopByHop(44), withID(fragHeader(wire.ProtoTCP, offset, more), id), data)
+	}, Whole: func(t testing.TB, _ int, data []byte) []byte {
+		return packet(t, ip6(layers.IPProtocolIPv6HopByHop), hopByHop(wire.ProtoTCP), data)
 	}},
 }
 
 func newInner(c *clock) *Reassembler {
-	return New(Config{Protocol: protoTCP, Bytes: 64 << 10, Timeout: time.Second, Now: c.now})
+	return New(Config{Protocol: wire.ProtoTCP, Bytes: 64 << 10, Timeout: time.Second, Now: c.now})
 }
 
 func TestPacket(t *testing.T) {
 	for _, fam := range mirroredFamilies {
-		t.Run(fam.name, func(t *testing.T) {
+		t.Run(fam.Name, func(t *testing.T) {
 			r, data := newInner(newClock()), datagramOf(t, 2000)
 			var out [][]byte
 			for _, part := range [][]byte{
-				fam.part(t, 1, 1480, false, data[1480:]), fam.part(t, 1, 496, true, data[496:1480]), fam.part(t, 1, 0, true, data[:496]),
+				fam.Part(t, 1, 1480, false, data[1480:]), fam.Part(t, 1, 496, true, data[496:1480]), fam.Part(t, 1, 0, true, data[:496]),
 			} {
 				if got := r.Packet(7, part); got != nil {
 					out = append(out, bytes.Clone(got))
 				}
 			}
-			check(t, r, out, fam.whole(t, 1, data))
+			check(t, r, out, fam.Whole(t, 1, data))
 			dropped(t, r, 0, 0)
 		})
 	}
@@ -54,16 +54,16 @@ func TestPacket(t *testing.T) {
 // Networks may have the same addresses, and the same identifications.
 func TestPacketsOfDifferentNetworks(t *testing.T) {
 	for _, fam := range mirroredFamilies {
-		t.Run(fam.name, func(t *testing.T) {
+		t.Run(fam.Name, func(t *testing.T) {
 			c := newClock()
 			r, a, b := newInner(c), datagramOf(t, 2000), bytes.Repeat([]byte("b"), 2000)
-			r.Packet(1, fam.part(t, 5, 0, true, a[:1480]))
-			if r.Packet(2, fam.part(t, 5, 1480, false, b[1480:])) != nil {
+			r.Packet(1, fam.Part(t, 5, 0, true, a[:1480]))
+			if r.Packet(2, fam.Part(t, 5, 1480, false, b[1480:])) != nil {
 				t.Fatal("joined across networks")
 			}
-			one := bytes.Clone(r.Packet(1, fam.part(t, 5, 1480, false, a[1480:])))
-			two := bytes.Clone(r.Packet(2, fam.part(t, 5, 0, true, b[:1480])))
-			check(t, r, [][]byte{one, two}, fam.whole(t, 5, a), fam.whole(t, 5, b))
+			one := bytes.Clone(r.Packet(1, fam.Part(t, 5, 1480, false, a[1480:])))
+			two := bytes.Clone(r.Packet(2, fam.Part(t, 5, 0, true, b[:1480])))
+			check(t, r, [][]byte{one, two}, fam.Whole(t, 5, a), fam.Whole(t, 5, b))
 			dropped(t, r, 0, 0)
 		})
 	}
@@ -71,18 +71,18 @@ func TestPacketsOfDifferentNetworks(t *testing.T) {
 
 func TestPacketDrops(t *testing.T) {
 	for _, fam := range mirroredFamilies {
-		t.Run(fam.name, func(t *testing.T) {
+		t.Run(fam.Name, func(t *testing.T) {
 			data, other := datagramOf(t, 3200), bytes.Repeat([]byte{0xee}, 3200)
 			for _, tc := range []struct {
 				name string
 				in   [][]byte
 				why  Drop
 			}{
-				{"overlap", [][]byte{fam.part(t, 1, 0, true, data[:800]), fam.part(t, 1, 792, false, other[792:900])}, DropOverlap},
-				{"cut by the mirror", [][]byte{fam.part(t, 1, 0, true, data[:800])[:700]}, DropMalformed},
-				{"no multiple of 8", [][]byte{fam.part(t, 1, 0, true, data[:801])}, DropMalformed},
-				{"empty", [][]byte{fam.part(t, 1, 8, false, nil)}, DropMalformed},
-				{"too long", [][]byte{fam.part(t, 1, 65528, false, data[:800])}, DropTooLong},
+				{"overlap", [][]byte{fam.Part(t, 1, 0, true, data[:800]), fam.Part(t, 1, 792, false, other[792:900])}, DropOverlap},
+				{"cut by the mirror", [][]byte{fam.Part(t, 1, 0, true, data[:800])[:700]}, DropMalformed},
+				{"no multiple of 8", [][]byte{fam.Part(t, 1, 0, true, data[:801])}, DropMalformed},
+				{"empty", [][]byte{fam.Part(t, 1, 8, false, nil)}, DropMalformed},
+				{"too long", [][]byte{fam.Part(t, 1, 65528, false, data[:800])}, DropTooLong},
 			} {
 				r := newInner(newClock())
 				for _, in := range tc.in {
@@ -100,10 +100,10 @@ func TestPacketDrops(t *testing.T) {
 // What is no fragment comes back as it is, in the same memory.
 func TestPacketWhole(t *testing.T) {
 	for name, in := range map[string][]byte{
-		"IPv4":              packet(t, ip4(func(h *layers.IPv4) { h.Protocol = protoTCP }), []byte("data")),
+		"IPv4":              packet(t, ip4(func(h *layers.IPv4) { h.Protocol = wire.ProtoTCP }), []byte("data")),
 		"IPv4 UDP fragment": packet(t, ip4(func(h *layers.IPv4) { h.FragOffset = 5 }), []byte("data")),
-		"IPv6":              packet(t, ip6(protoTCP), []byte("data")),
-		"IPv6 behind AH":    packet(t, ip6(51), []byte{44, 4}, make([]byte, 22), fragHeader(protoTCP, 8, true), []byte("data")),
+		"IPv6":              packet(t, ip6(wire.ProtoTCP), []byte("data")),
+		"IPv6 behind AH":    packet(t, ip6(51), []byte{44, 4}, make([]byte, 22), fragHeader(wire.ProtoTCP, 8, true), []byte("data")),
 		"version 5":         {0x50, 0, 0, 0},
 		"empty":             {},
 	} {

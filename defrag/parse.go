@@ -3,53 +3,17 @@ package defrag
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"netmirror/wire"
 )
 
-const (
-	ethernetHeader = 14 // bytes (IEEE 802.3)
-	vlanTag        = 4  // bytes (IEEE 802.1Q)
-	ipv4Header     = 20 // bytes without options (RFC 791, section 3.1)
-	ipv6Header     = 40 // bytes (RFC 8200, section 3)
-	fragmentHeader = 8  // bytes (RFC 8200, section 4.5)
-	maxIPBytes     = 0xffff
-
-	// maxTags and maxExtensions bound the walk to an IP packet's payload; real
-	// packets have one or two of each.
-	maxTags       = 2
-	maxExtensions = 8
-)
+// maxTags bounds the walk to an IP packet; real ones have one or two.
+const maxTags = 2
 
 // Offsets in a frame without VLAN tags.
 const (
-	atEtherType = 12
-	atIPv4Flags = ethernetHeader + 6
-	atIPv6Next  = ethernetHeader + 6
-)
-
-// EtherTypes (IANA ieee-802-numbers).
-const (
-	etherTypeIPv4 = 0x0800
-	etherTypeIPv6 = 0x86dd
-	etherTypeCTag = 0x8100 // 802.1Q
-	etherTypeSTag = 0x88a8 // 802.1ad
-	etherTypeQinQ = 0x9100 // before 802.1ad was a standard
-)
-
-// Protocol numbers (IANA), also the next-header values of IPv6.
-const (
-	protoHopByHop    = 0
-	protoUDP         = 17
-	protoRouting     = 43
-	protoFragment    = 44
-	protoDestination = 60
-)
-
-// Bits of the 16 that say which part of a datagram a fragment is.
-const (
-	ipv4MoreBit    = 0x2000
-	ipv4OffsetBits = 0x1fff // in units of 8 bytes
-	ipv6MoreBit    = 0x0001
-	ipv6OffsetBits = 0xfff8 // in bytes
+	atIPv4Flags = wire.EthernetHeader + 6
+	atIPv6Next  = wire.EthernetHeader + wire.AtIPv6Next
 )
 
 // datagramKey is what the fragments of one datagram have in common (RFC 791,
@@ -70,6 +34,8 @@ type fragment struct {
 	ip     int    // where in header the IP header starts
 	offset int    // of data in the datagram, bytes
 	more   bool   // not the last
+	proto  uint8  // that the header names, an extension header's maybe
+	named  int    // where header names the IPv6 fragment header; 0: nowhere
 	wire   int    // the frame's length, bytes
 }
 
@@ -85,14 +51,14 @@ const (
 // Unfragmented is the fast path for frames with UDP: it says of nearly every one, in
 // a few nanoseconds, that Frame has nothing to find in it.
 func Unfragmented(frame []byte) bool {
-	if len(frame) < ethernetHeader+ipv4Header {
+	if len(frame) < wire.EthernetHeader+wire.IPv4Header {
 		return true
 	}
-	switch binary.BigEndian.Uint16(frame[atEtherType:]) {
-	case etherTypeIPv4:
-		return binary.BigEndian.Uint16(frame[atIPv4Flags:])&(ipv4MoreBit|ipv4OffsetBits) == 0
-	case etherTypeIPv6:
-		return frame[atIPv6Next] == protoUDP
+	switch binary.BigEndian.Uint16(frame[wire.AtEtherType:]) {
+	case wire.EtherTypeIPv4:
+		return binary.BigEndian.Uint16(frame[atIPv4Flags:])&(wire.IPv4More|wire.IPv4Offset) == 0
+	case wire.EtherTypeIPv6:
+		return frame[atIPv6Next] == wire.ProtoUDP
 	}
 	return false
 }
@@ -102,21 +68,12 @@ func Unfragmented(frame []byte) bool {
 // fragment that is all of its datagram (RFC 6946) loses its fragment header. The
 // frame's memory is written to.
 func parse(frame []byte, protocol uint8) ([]byte, fragment, verdict) {
-	ip := ethernetHeader
-	for tags := 0; len(frame) >= ip; tags++ {
-		switch binary.BigEndian.Uint16(frame[ip-2:]) {
-		case etherTypeIPv4:
-			return parseIPv4(frame, ip, protocol)
-		case etherTypeIPv6:
-			return parseIPv6(frame, ip)
-		case etherTypeCTag, etherTypeSTag, etherTypeQinQ:
-			if tags == maxTags {
-				return frame, fragment{}, whole
-			}
-			ip += vlanTag
-		default:
-			return frame, fragment{}, whole
-		}
+	switch etherType, ip := wire.SkipTags(frame, maxTags); {
+	case ip > len(frame):
+	case etherType == wire.EtherTypeIPv4:
+		return parseIPv4(frame, ip, protocol)
+	case etherType == wire.EtherTypeIPv6:
+		return parseIPv6(frame, ip)
 	}
 	return frame, fragment{}, whole
 }
@@ -124,30 +81,31 @@ func parse(frame []byte, protocol uint8) ([]byte, fragment, verdict) {
 // parseIPv4 is parse for a frame whose IPv4 header (RFC 791, section 3.1)
 // starts at ip.
 func parseIPv4(frame []byte, ip int, protocol uint8) ([]byte, fragment, verdict) {
-	b := frame[ip:]
-	if len(b) < ipv4Header || b[0]>>4 != 4 || b[9] != protocol {
+	b := wire.IPv4(frame[ip:])
+	if len(b) < wire.IPv4Header || b[0]>>4 != 4 || protocol != AnyProtocol && b.Protocol() != protocol {
 		return frame, fragment{}, whole
 	}
-	bits := binary.BigEndian.Uint16(b[6:])
-	if bits&(ipv4MoreBit|ipv4OffsetBits) == 0 {
+	part := b.Part()
+	if part == 0 {
 		return frame, fragment{}, whole
 	}
-	start, end := int(b[0]&0x0f)*4, int(binary.BigEndian.Uint16(b[2:]))
-	if start < ipv4Header || end < start || end > len(b) {
+	start, end := b.HeaderLen(), b.Length()
+	if start < wire.IPv4Header || end < start || end > len(b) {
 		return frame, fragment{wire: len(frame)}, broken
 	}
 	f := fragment{
 		key: datagramKey{
-			src:   netip.AddrFrom4([4]byte(b[12:16])),
-			dst:   netip.AddrFrom4([4]byte(b[16:20])),
-			id:    uint32(binary.BigEndian.Uint16(b[4:])),
-			proto: b[9],
+			src:   netip.AddrFrom4([4]byte(b.Src())),
+			dst:   netip.AddrFrom4([4]byte(b.Dst())),
+			id:    uint32(b.ID()),
+			proto: b.Protocol(),
 		},
 		header: frame[:ip+start],
 		data:   b[start:end],
 		ip:     ip,
-		offset: int(bits&ipv4OffsetBits) * 8,
-		more:   bits&ipv4MoreBit != 0,
+		offset: int(part&wire.IPv4Offset) * 8,
+		more:   part&wire.IPv4More != 0,
+		proto:  b.Protocol(),
 		wire:   len(frame),
 	}
 	return frame, f, f.verdict()
@@ -156,51 +114,41 @@ func parseIPv4(frame []byte, ip int, protocol uint8) ([]byte, fragment, verdict)
 // parseIPv6 is parse for a frame whose IPv6 header (RFC 8200, section 3) starts
 // at ip.
 func parseIPv6(frame []byte, ip int) ([]byte, fragment, verdict) {
-	b := frame[ip:]
-	if len(b) < ipv6Header || b[0]>>4 != 6 {
+	b := wire.IPv6(frame[ip:])
+	if len(b) < wire.IPv6Header || b[0]>>4 != 6 {
 		return frame, fragment{}, whole
 	}
-	// named is where the header at start is named.
-	named, start := 6, ipv6Header
-	for n := 0; b[named] != protoFragment; n++ {
-		switch b[named] {
-		case protoHopByHop, protoRouting, protoDestination:
-		default:
-			return frame, fragment{}, whole
-		}
-		if n == maxExtensions || start+2 > len(b) {
-			return frame, fragment{}, whole
-		}
-		named, start = start, start+(int(b[start+1])+1)*8
-		if start > len(b) {
-			return frame, fragment{}, whole
-		}
+	named, start, ok := wire.SkipOptions(b)
+	if !ok || b[named] != wire.ProtoFragment {
+		return frame, fragment{}, whole
 	}
-	data := start + fragmentHeader
+	data := start + wire.FragmentHeader
 	if data > len(b) {
 		return frame, fragment{wire: len(frame)}, broken
 	}
-	bits := binary.BigEndian.Uint16(b[start+2:])
+	part := wire.IPv6Part(b[start:])
 	id := binary.BigEndian.Uint32(b[start+4:])
-	b[named] = b[start]
-	if bits&(ipv6MoreBit|ipv6OffsetBits) == 0 {
+	if part == 0 {
+		b[named] = b[start]
 		return unwrap(frame, ip, start), fragment{}, whole
 	}
-	end := ipv6Header + int(binary.BigEndian.Uint16(b[4:]))
+	end := wire.IPv6Header + b.Payload()
 	if end < data || end > len(b) {
 		return frame, fragment{wire: len(frame)}, broken
 	}
 	f := fragment{
 		key: datagramKey{
-			src: netip.AddrFrom16([16]byte(b[8:24])),
-			dst: netip.AddrFrom16([16]byte(b[24:40])),
+			src: netip.AddrFrom16([16]byte(b.Src())),
+			dst: netip.AddrFrom16([16]byte(b.Dst())),
 			id:  id,
 		},
 		header: frame[:ip+start],
 		data:   b[data:end],
 		ip:     ip,
-		offset: int(bits & ipv6OffsetBits),
-		more:   bits&ipv6MoreBit != 0,
+		offset: int(part & wire.IPv6Offset),
+		more:   part&wire.IPv6More != 0,
+		proto:  b[start],
+		named:  ip + named,
 		wire:   len(frame),
 	}
 	return frame, f, f.verdict()
@@ -210,11 +158,11 @@ func parseIPv6(frame []byte, ip int) ([]byte, fragment, verdict) {
 // out of a frame by moving what is before it.
 func unwrap(frame []byte, ip, start int) []byte {
 	length := frame[ip+4 : ip+6]
-	if n := binary.BigEndian.Uint16(length); n >= fragmentHeader {
-		binary.BigEndian.PutUint16(length, n-fragmentHeader)
+	if n := binary.BigEndian.Uint16(length); n >= wire.FragmentHeader {
+		binary.BigEndian.PutUint16(length, n-wire.FragmentHeader)
 	}
-	copy(frame[fragmentHeader:], frame[:ip+start])
-	return frame[fragmentHeader:]
+	copy(frame[wire.FragmentHeader:], frame[:ip+start])
+	return frame[wire.FragmentHeader:]
 }
 
 // verdict says whether a datagram can have the part: all but the last are a
@@ -232,25 +180,13 @@ func (f *fragment) verdict() verdict {
 func join(b []byte, ip int) bool {
 	p := b[ip:]
 	if p[0]>>4 == 6 {
-		n := len(p) - ipv6Header
+		n := len(p) - wire.IPv6Header
 		binary.BigEndian.PutUint16(p[4:], uint16(n))
-		return n <= maxIPBytes
+		return n <= wire.MaxLength
 	}
 	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
 	binary.BigEndian.PutUint16(p[6:], 0)
 	binary.BigEndian.PutUint16(p[10:], 0)
-	binary.BigEndian.PutUint16(p[10:], checksum(p[:int(p[0]&0x0f)*4]))
-	return len(p) <= maxIPBytes
-}
-
-// checksum is the Internet checksum (RFC 1071) of an even number of bytes.
-func checksum(b []byte) uint16 {
-	var sum uint32
-	for ; len(b) >= 2; b = b[2:] {
-		sum += uint32(binary.BigEndian.Uint16(b))
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
+	binary.BigEndian.PutUint16(p[10:], wire.Checksum(p[:wire.IPv4(p).HeaderLen()]))
+	return len(p) <= wire.MaxLength
 }

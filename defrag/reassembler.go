@@ -5,7 +5,11 @@
 // fragment that contradicts another spoils its datagram.
 package defrag
 
-import "time"
+import (
+	"time"
+
+	"netmirror/wire"
+)
 
 const (
 	// maxPieces is the most fragments of a datagram: 64 KiB over a link with an
@@ -25,13 +29,20 @@ const (
 	defaultTimeout = 2 * time.Second
 )
 
+// AnyProtocol is no IPv4 packet's: it stands for all.
+const AnyProtocol = wire.ProtoHopByHop
+
 // Config says what to put together, and with how much memory. Zero in a field
-// other than Protocol means its default.
+// means its default.
 type Config struct {
-	// Protocol is what the datagrams carry (IANA protocol numbers). IPv4
-	// fragments of another are left alone; those of IPv6 are not asked, as
+	// Protocol is what the datagrams carry (IANA protocol numbers), or AnyProtocol.
+	// IPv4 fragments of another are left alone; those of IPv6 are not asked, as
 	// extension headers may hide it.
 	Protocol uint8
+	// InOrder is a protocol whose later fragments are left alone where the first of
+	// their datagram is not there: who asks for few of its datagrams gives their first
+	// fragments alone. 0 means none.
+	InOrder uint8
 	// Bytes is the memory for fragments that wait for the rest of their datagram,
 	// rounded up to whole chunks of 2 KiB; 0 means 4 MiB. At the limit the oldest
 	// datagram is dropped and counted. It is taken with the first fragment.
@@ -59,6 +70,7 @@ type Reassembler struct {
 	begun          uint64    // datagrams, ever
 	out            []byte    // joined packets of the current batch
 	protocol       uint8
+	inOrder        uint8
 	timeout        time.Duration
 	now            func() time.Time
 	stats          Stats
@@ -98,6 +110,7 @@ func New(c Config) *Reassembler {
 		chunks:   newChunks(c.Bytes),
 		live:     make(map[datagramKey]*datagram),
 		protocol: c.Protocol,
+		inOrder:  c.InOrder,
 		timeout:  c.Timeout,
 		now:      c.Now,
 	}
@@ -144,8 +157,11 @@ func (r *Reassembler) Packet(vni uint32, packet []byte) []byte {
 
 // take adds what parse has found.
 func (r *Reassembler) take(b []byte, f *fragment, v verdict) []byte {
-	if v == whole {
+	if v == whole || r.early(f, v) {
 		return b
+	}
+	if f.named > 0 {
+		f.header[f.named] = f.proto
 	}
 	r.stats.FragmentsReceived++
 	r.stats.FragmentBytesReceived += uint64(f.wire)
@@ -165,6 +181,11 @@ func (r *Reassembler) take(b []byte, f *fragment, v verdict) []byte {
 	return r.finish(d)
 }
 
+// early says whether f is left alone because the first fragment is not there.
+func (r *Reassembler) early(f *fragment, v verdict) bool {
+	return r.inOrder != 0 && v == partial && f.proto == r.inOrder && f.offset != 0 && r.live[f.key] == nil
+}
+
 // insert makes f a piece of d, or drops it and counts why.
 func (r *Reassembler) insert(d *datagram, f *fragment) bool {
 	end := f.offset + len(f.data)
@@ -175,7 +196,7 @@ func (r *Reassembler) insert(d *datagram, f *fragment) bool {
 		r.count(d.reason, 1, f.wire)
 		return false
 	}
-	if end > maxIPBytes {
+	if end > wire.MaxLength {
 		return r.spoil(d, f, DropTooLong)
 	}
 	before, after := r.neighbours(d, f.offset)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
+
+	"netmirror/wire"
 )
 
 // clock is a time that only the test moves.
@@ -17,7 +19,7 @@ func newClock() *clock                { return &clock{time.Unix(1000, 0)} }
 func (c *clock) now() time.Time       { return c.t }
 func (c *clock) pass(d time.Duration) { c.t = c.t.Add(d) }
 func newTest(c *clock) *Reassembler {
-	return New(Config{Protocol: protoUDP, Bytes: 64 << 10, Timeout: time.Second, Now: c.now})
+	return New(Config{Protocol: wire.ProtoUDP, Bytes: 64 << 10, Timeout: time.Second, Now: c.now})
 }
 func total(n [Drops]uint64) int { return int(sum(n)) }
 
@@ -26,65 +28,6 @@ func sum(n [Drops]uint64) (all uint64) {
 		all += v
 	}
 	return all
-}
-
-// family makes the fragments of one IP version, and the packet they make up.
-type family struct {
-	name  string
-	part  func(t testing.TB, id, offset int, more bool, data []byte) []byte
-	whole func(t testing.TB, id int, data []byte) []byte
-}
-
-var families = []family{
-	{"IPv4", func(t testing.TB, id, offset int, more bool, data []byte) []byte {
-		return packet(t, ether(v4), ip4(func(h *layers.IPv4) {
-			h.Id, h.FragOffset = uint16(id), uint16(offset/8)
-			if more {
-				h.Flags = layers.IPv4MoreFragments
-			}
-		}), data)
-	}, func(t testing.TB, id int, data []byte) []byte {
-		return packet(t, ether(v4), ip4(func(h *layers.IPv4) { h.Id = uint16(id) }), data)
-	}},
-	{"IPv4 with options behind two tags", func(t testing.TB, id, offset int, more bool, data []byte) []byte {
-		return packet(t, ether(v4, layers.EthernetTypeQinQ, layers.EthernetTypeDot1Q), ip4(func(h *layers.IPv4) {
-			h.Id, h.FragOffset, h.Options = uint16(id), uint16(offset/8), routerAlert
-			if more {
-				h.Flags = layers.IPv4MoreFragments
-			}
-		}), data)
-	}, func(t testing.TB, id int, data []byte) []byte {
-		return packet(t, ether(v4, layers.EthernetTypeQinQ, layers.EthernetTypeDot1Q), ip4(func(h *layers.IPv4) {
-			h.Id, h.Options = uint16(id), routerAlert
-		}), data)
-	}},
-	{"IPv6", func(t testing.TB, id, offset int, more bool, data []byte) []byte {
-		return packet(t, ether(v6), ip6(layers.IPProtocolIPv6Fragment), withID(fragHeader(17, offset, more), id), data)
-	}, func(t testing.TB, _ int, data []byte) []byte {
-		return packet(t, ether(v6), ip6(layers.IPProtocolUDP), data)
-	}},
-	{"IPv6 with hop-by-hop options", func(t testing.TB, id, offset int, more bool, data []byte) []byte {
-		return packet(t, ether(v6), ip6(layers.IPProtocolIPv6HopByHop), hopByHop(44), withID(fragHeader(17, offset, more), id), data)
-	}, func(t testing.TB, _ int, data []byte) []byte {
-		return packet(t, ether(v6), ip6(layers.IPProtocolIPv6HopByHop), hopByHop(17), data)
-	}},
-}
-
-var routerAlert = []layers.IPv4Option{{OptionType: 148, OptionLength: 4, OptionData: []byte{0, 0}}}
-
-func withID(h []byte, id int) []byte {
-	h[4], h[5], h[6], h[7] = byte(id>>24), byte(id>>16), byte(id>>8), byte(id)
-	return h
-}
-
-// datagramOf is a UDP datagram of n bytes with its header.
-func datagramOf(t testing.TB, n int) []byte {
-	t.Helper()
-	data := make([]byte, n-8)
-	for i := range data {
-		data[i] = byte(i * 7)
-	}
-	return packet(t, udpTo(4789), data)
 }
 
 // feed adds copies of frames, as one batch, and returns copies of what came out.
@@ -130,14 +73,14 @@ func dropped(t *testing.T, r *Reassembler, why Drop, n int) {
 func TestReassembly(t *testing.T) {
 	orders := [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}}
 	for _, fam := range families {
-		t.Run(fam.name, func(t *testing.T) {
+		t.Run(fam.Name, func(t *testing.T) {
 			data := datagramOf(t, 3001)
 			parts := [][]byte{
-				fam.part(t, 7, 0, true, data[:1480]),
-				fam.part(t, 7, 1480, true, data[1480:2960]),
-				fam.part(t, 7, 2960, false, data[2960:]),
+				fam.Part(t, 7, 0, true, data[:1480]),
+				fam.Part(t, 7, 1480, true, data[1480:2960]),
+				fam.Part(t, 7, 2960, false, data[2960:]),
 			}
-			want := fam.whole(t, 7, data)
+			want := fam.Whole(t, 7, data)
 			for _, o := range orders {
 				r := newTest(newClock())
 				var got [][]byte
@@ -161,8 +104,8 @@ func TestBatchPosition(t *testing.T) {
 	fam, r := families[0], newTest(newClock())
 	data := datagramOf(t, 2000)
 	one, two := mirrored(t, []byte("one")), mirrored(t, []byte("two"))
-	got := feed(r, fam.part(t, 1, 0, true, data[:1480]), one, fam.part(t, 1, 1480, false, data[1480:]), two)
-	check(t, r, got, one, fam.whole(t, 1, data), two)
+	got := feed(r, fam.Part(t, 1, 0, true, data[:1480]), one, fam.Part(t, 1, 1480, false, data[1480:]), two)
+	check(t, r, got, one, fam.Whole(t, 1, data), two)
 }
 
 // All datagrams of a batch are valid at its end, though out has grown meanwhile.
@@ -171,13 +114,13 @@ func TestManyInABatch(t *testing.T) {
 	var frames, want [][]byte
 	for id := range 40 {
 		data := datagramOf(t, 1600+id*1300)
-		frames = append(frames, fam.part(t, id, 0, true, data[:1600]))
-		frames = append(frames, fam.part(t, id, 1600, false, data[1600:]))
+		frames = append(frames, fam.Part(t, id, 0, true, data[:1600]))
+		frames = append(frames, fam.Part(t, id, 1600, false, data[1600:]))
 		if id == 0 { // 1600 bytes and no rest is no datagram
 			frames = frames[:0]
 			continue
 		}
-		want = append(want, fam.whole(t, id, data))
+		want = append(want, fam.Whole(t, id, data))
 	}
 	check(t, r, feed(r, frames...), want...)
 	dropped(t, r, 0, 0)
@@ -197,11 +140,11 @@ func TestLargest(t *testing.T) {
 		{"IPv6, one byte more by its extension", families[3], 65528, DropTooLong, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r, data := New(Config{Protocol: protoUDP, Bytes: 256 << 10, Timeout: time.Second, Now: newClock().now}), make([]byte, tc.size)
+			r, data := New(Config{Protocol: wire.ProtoUDP, Bytes: 256 << 10, Timeout: time.Second, Now: newClock().now}), make([]byte, tc.size)
 			var parts [][]byte
 			for at := 0; at < len(data); at += 8000 {
 				end := min(at+8000, len(data))
-				parts = append(parts, tc.fam.part(t, 1, at, end < len(data), data[at:end]))
+				parts = append(parts, tc.fam.Part(t, 1, at, end < len(data), data[at:end]))
 			}
 			got := feed(r, parts...)
 			if !tc.out {
@@ -209,7 +152,7 @@ func TestLargest(t *testing.T) {
 				dropped(t, r, tc.why, len(parts))
 				return
 			}
-			check(t, r, got, tc.fam.whole(t, 1, data))
+			check(t, r, got, tc.fam.Whole(t, 1, data))
 		})
 	}
 }
@@ -275,15 +218,15 @@ func TestAtomicFragment(t *testing.T) {
 func TestPaddedFragment(t *testing.T) {
 	fam, r := families[0], newTest(newClock())
 	data := datagramOf(t, 1482)
-	last := append(fam.part(t, 1, 1480, false, data[1480:]), make([]byte, 24)...)
-	check(t, r, feed(r, fam.part(t, 1, 0, true, data[:1480]), last), fam.whole(t, 1, data))
+	last := append(fam.Part(t, 1, 1480, false, data[1480:]), make([]byte, 24)...)
+	check(t, r, feed(r, fam.Part(t, 1, 0, true, data[:1480]), last), fam.Whole(t, 1, data))
 }
 
 // What another decoder reads from a joined frame: its lengths and its payload.
 func TestJoinedFrameIsValid(t *testing.T) {
 	r, data := newTest(newClock()), datagramOf(t, 2000)
 	fam := families[0]
-	got := feed(r, fam.part(t, 9, 1480, false, data[1480:]), fam.part(t, 9, 0, true, data[:1480]))
+	got := feed(r, fam.Part(t, 9, 1480, false, data[1480:]), fam.Part(t, 9, 0, true, data[:1480]))
 	p := gopacket.NewPacket(got[0], layers.LayerTypeEthernet, gopacket.Default)
 	if p.Metadata().Truncated {
 		t.Fatalf("shorter than its lengths say: %v", p)

@@ -179,6 +179,11 @@ func BenchmarkStreams(b *testing.B) {
 					measureBulk(b, opts, newBulk(bb.streams, size), "--workers", "1")
 				}
 			})
+			b.Run("udp", func(b *testing.B) {
+				for range b.N {
+					measureBulk(b, opts, newBulk(bb.streams, size), "--workers", "1", "--capture", "udp")
+				}
+			})
 			if bb.rate == unpaced {
 				return // the reader cannot keep up either
 			}

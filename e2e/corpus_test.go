@@ -72,12 +72,16 @@ func playCapture(t *testing.T, w *lab.Wire, c corpus.Capture) {
 		t.Fatal(err)
 	}
 	defer target.Close()
+	args := c.Args
+	if !c.Mirror.Bare {
+		args = append([]string{"--vni", "42"}, args...)
+	}
 	p := start(t, w.To, netmirrorPath, append([]string{
-		"--iface", lab.MirrorLink, "--vni", "42", "--port", fmt.Sprint(corpus.Port),
+		"--iface", lab.MirrorLink, "--port", fmt.Sprint(corpus.Port),
 		"--to", target.Addr().String(), "--ring-mib", "8", "--workers", "1", "--stats-interval", "0",
-	}, c.Args...)...)
+	}, args...)...)
 	p.capturing(ctx)
-	sendFrames(t, w, c.Frames)
+	sendFrames(t, w, c.Mirror, c.Frames)
 	// That nothing further comes has no event.
 	select {
 	case <-time.After(corpusQuiet):
@@ -125,21 +129,40 @@ func (k *keeper) keep(c *lab.Conn, _ <-chan struct{}) {
 }
 
 // sendFrames sends the frames, with the pauses that they have in the capture.
-func sendFrames(t *testing.T, w *lab.Wire, frames []corpus.Frame) {
+func sendFrames(t *testing.T, w *lab.Wire, m corpus.Mirror, frames []corpus.Frame) {
 	t.Helper()
-	conn, err := w.Dial()
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn, header := dialMirror(t, w, m)
 	defer conn.Close()
 	begun := time.Now()
 	for _, f := range frames {
 		time.Sleep(time.Until(begun.Add(f.At)))
-		vxlan := binary.BigEndian.AppendUint64(nil, 8<<56|42<<8) // RFC 7348, section 5
-		if _, err := conn.Write(append(vxlan, f.Bytes...)); err != nil {
+		if _, err := conn.Write(slices.Concat(header, f.Bytes)); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// dialMirror opens what the mirror's packets are written to, and says what is in
+// front of each frame.
+func dialMirror(t *testing.T, w *lab.Wire, m corpus.Mirror) (conn io.WriteCloser, header []byte) {
+	t.Helper()
+	var err error
+	header = m.Header
+	switch {
+	case m.Bare:
+		conn, err = w.Link()
+	case m.GRE:
+		conn, err = w.DialGRE()
+	case m.Port != 0:
+		conn, err = w.DialPort(m.Port)
+	default:
+		conn, err = w.Dial()
+		header = binary.BigEndian.AppendUint64(nil, 8<<56|42<<8) // RFC 7348, section 5
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn, header
 }
 
 // compareCapture compares what the target got with what the capture wants.

@@ -225,6 +225,11 @@ func BenchmarkRequests(b *testing.B) {
 					measureRequests(b, bb.make(), "--workers", "2")
 				}
 			})
+			b.Run("udp", func(b *testing.B) {
+				for range b.N {
+					measureRequests(b, bb.make(), "--workers", "1", "--capture", "udp")
+				}
+			})
 			b.Run("reader", func(b *testing.B) {
 				for range b.N {
 					readRequests(b, bb.make())

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"netmirror/decap"
+	"netmirror/filter"
 	"netmirror/source"
 	"netmirror/stack"
-	"netmirror/tap"
 )
 
 // captureAll captures until the sources are stopped and empty. Only then no stack
@@ -52,11 +52,12 @@ func (p *Pipeline) capture(src source.Source) error {
 		if err != nil {
 			return err
 		}
-		if start := src.Start(); start != source.Ethernet {
+		start := src.Start()
+		if start != source.Ethernet && start != source.VXLAN {
 			return fmt.Errorf("pipeline: frames that begin with a header of %v cannot be decoded", start)
 		}
 		at, stamped := p.clock.follow(src)
-		bytes := p.sort(frames, &c)
+		bytes := p.sort(frames, start, &c)
 		now := time.Now()
 		age := time.Duration(0)
 		if stamped {
@@ -78,7 +79,7 @@ type loop struct {
 
 // sort decodes frames and sorts them by the workers that they belong to. It returns
 // how many bytes they are.
-func (p *Pipeline) sort(frames [][]byte, c *loop) (bytes int) {
+func (p *Pipeline) sort(frames [][]byte, start source.Start, c *loop) (bytes int) {
 	for i := range c.batches {
 		c.batches[i] = c.batches[i][:0]
 	}
@@ -87,7 +88,7 @@ func (p *Pipeline) sort(frames [][]byte, c *loop) (bytes int) {
 	read := p.clock.now()
 	for _, frame := range frames {
 		bytes += len(frame)
-		if !p.decode(frame, &c.packet, &c.joined) {
+		if !p.decode(frame, start, &c.packet, &c.joined) {
 			continue
 		}
 		to := 0
@@ -127,8 +128,13 @@ func (p *Pipeline) injectAsOf(c *loop, at time.Time) {
 // decode takes the encapsulation off a frame and, where a datagram becomes whole by
 // it, joins that in memory, which is appended to. It is false where there is no
 // packet to go on with: why is counted.
-func (p *Pipeline) decode(frame []byte, packet *decap.Packet, memory *[]byte) bool {
-	reason := p.read(frame, packet)
+func (p *Pipeline) decode(frame []byte, start source.Start, packet *decap.Packet, memory *[]byte) bool {
+	reason := decap.OK
+	if start == source.VXLAN {
+		reason = p.decoder.DecodeVXLAN(frame, packet)
+	} else {
+		reason = p.decoder.Decode(frame, packet)
+	}
 	if reason == decap.OuterFragment {
 		if frame = p.outer.joinFrame(frame, memory); frame == nil {
 			return false
@@ -148,14 +154,6 @@ func (p *Pipeline) decode(frame []byte, packet *decap.Packet, memory *[]byte) bo
 	return true
 }
 
-// read finds the mirrored packet in a frame.
-func (p *Pipeline) read(frame []byte, packet *decap.Packet) decap.Reason {
-	if p.cfg.Plain {
-		return p.decoder.DecodePlain(p.cfg.Services[0].VNIs[0], frame, packet)
-	}
-	return p.decoder.Decode(frame, packet)
-}
-
 // owner is the worker that a packet's connection belongs to. The first one has all MPTCP
 // connections: the addresses of a subflow do not tell which connection it is part of.
 func (p *Pipeline) owner(packet *decap.Packet, now time.Time) int {
@@ -172,6 +170,6 @@ func owner(p *decap.Packet, workers int) int {
 		src, dst = p.IP[8:24], p.IP[24:40]
 	}
 	ports := p.IP[p.TCP:]
-	h := tap.FlowHash(src, dst, binary.BigEndian.Uint16(ports), binary.BigEndian.Uint16(ports[2:]))
+	h := filter.FlowHash(src, dst, binary.BigEndian.Uint16(ports), binary.BigEndian.Uint16(ports[2:]))
 	return int(h % uint32(workers))
 }

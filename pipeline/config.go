@@ -13,6 +13,7 @@ import (
 	"netmirror/bridge"
 	"netmirror/budget"
 	"netmirror/stack"
+	"netmirror/wire"
 )
 
 // Service is whose connections are forwarded, and where to.
@@ -26,11 +27,8 @@ type Service struct {
 type Config struct {
 	// Services are those to forward. There must be one.
 	Services []Service
-	// UDPPort is the mirror's; 0 means 4789 (VXLAN).
-	UDPPort uint16
-	// Plain frames are no mirror's, but the service's own, without encapsulation. They are
-	// taken as of the service's first VNI.
-	Plain bool
+	// Mirror is how the mirror's packets come.
+	Mirror wire.Mirror
 	// Workers is how many stacks share the connections; 0 means 1.
 	Workers int
 	// Stack is how connections are followed. Its MaxFlows and MaxStubs are those of all

@@ -6,11 +6,7 @@ import (
 
 	"netmirror/decap"
 	"netmirror/defrag"
-)
-
-const (
-	protoTCP = 6 // IANA protocol numbers
-	protoUDP = 17
+	"netmirror/wire"
 )
 
 // fragments puts fragments together, for all capture loops: those of a datagram may
@@ -22,8 +18,18 @@ type fragments struct {
 	parts *defrag.Reassembler
 }
 
-func newFragments(protocol uint8, now func() time.Time) *fragments {
+// newOuterFragments is for those of the mirror's packets.
+func newOuterFragments(m wire.Mirror, now func() time.Time) *fragments {
+	protocol := uint8(wire.ProtoUDP)
+	if m.GRE() {
+		protocol = defrag.AnyProtocol
+	}
 	return &fragments{parts: defrag.New(defrag.Config{Protocol: protocol, Now: now})}
+}
+
+// newInnerFragments is for those of the mirrored packets.
+func newInnerFragments(now func() time.Time) *fragments {
+	return &fragments{parts: defrag.New(defrag.Config{InOrder: wire.ProtoUDP, Now: now})}
 }
 
 // joinFrame takes in a frame that is a fragment of one of the mirror's packets. It is

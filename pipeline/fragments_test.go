@@ -10,6 +10,8 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"netmirror/decap"
+	"netmirror/source"
+	"netmirror/wire"
 )
 
 // mirroredFragments are the frames in which a TCP packet from a client to port comes,
@@ -68,7 +70,7 @@ func decodingPipeline(t *testing.T) *Pipeline {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Pipeline{decoder: d, outer: newFragments(protoUDP, time.Now), parts: newFragments(protoTCP, time.Now)}
+	return &Pipeline{decoder: d, outer: newOuterFragments(wire.Mirror{}, time.Now), parts: newInnerFragments(time.Now)}
 }
 
 // The fragments of two networks, which have the same addresses and identification,
@@ -82,7 +84,7 @@ func TestFragmentsOfMirroredPackets(t *testing.T) {
 			var packet decap.Packet
 			var memory []byte
 			for _, frame := range [][]byte{one[1], two[0]} {
-				if p.decode(frame, &packet, &memory) {
+				if p.decode(frame, source.Ethernet, &packet, &memory) {
 					t.Fatal("a fragment went on alone")
 				}
 			}
@@ -91,7 +93,7 @@ func TestFragmentsOfMirroredPackets(t *testing.T) {
 			}
 			var got []decap.Packet
 			for _, frame := range [][]byte{two[1], one[0]} {
-				if !p.decode(frame, &packet, &memory) {
+				if !p.decode(frame, source.Ethernet, &packet, &memory) {
 					t.Fatal("the last fragment did not bring the packet")
 				}
 				got = append(got, packet)
@@ -122,7 +124,7 @@ func TestFragmentsThatAreNotForwarded(t *testing.T) {
 	var packet decap.Packet
 	var memory []byte
 	for _, frame := range [][]byte{other[0], other[1], lost[1]} {
-		if p.decode(frame, &packet, &memory) {
+		if p.decode(frame, source.Ethernet, &packet, &memory) {
 			t.Fatalf("went on: %+v", packet)
 		}
 	}
@@ -157,11 +159,11 @@ func TestFragmentsOfTheMirrorsPackets(t *testing.T) {
 	var packet decap.Packet
 	var memory []byte
 	for _, frame := range [][]byte{two, one, three} {
-		if p.decode(frame, &packet, &memory) {
+		if p.decode(frame, source.Ethernet, &packet, &memory) {
 			t.Fatal("a fragment went on alone")
 		}
 	}
-	if !p.decode(four, &packet, &memory) || packet.VNI != 1 || !bytes.Equal(packet.IP, whole) {
+	if !p.decode(four, source.Ethernet, &packet, &memory) || packet.VNI != 1 || !bytes.Equal(packet.IP, whole) {
 		t.Errorf("VNI %d, %d bytes; want VNI 1, %d bytes", packet.VNI, len(packet.IP), len(whole))
 	}
 	if s := p.sourceStats(); s.FragmentsReceived != 4 || s.Reassembled != 2 || s.FragmentsHeld != 0 {

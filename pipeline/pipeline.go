@@ -34,9 +34,9 @@ func New(c Config) (*Pipeline, error) {
 	}
 	service := &c.Services[0]
 	p := &Pipeline{cfg: c, cores: newProcessors(c.AllCores, c.SourceWait), memory: memory{total: c.TotalBytes}}
-	p.outer, p.parts = newFragments(protoUDP, p.clock.now), newFragments(protoTCP, p.clock.now)
+	p.outer, p.parts = newOuterFragments(c.Mirror, p.clock.now), newInnerFragments(p.clock.now)
 	var err error
-	if p.decoder, err = decap.New(decap.Config{UDPPort: c.UDPPort, VNIs: service.VNIs, Port: service.Port}); err != nil {
+	if p.decoder, err = decap.New(decap.Config{Mirror: c.Mirror, VNIs: service.VNIs, Port: service.Port}); err != nil {
 		return nil, err
 	}
 	if p.bridge, err = bridge.New(service.Target); err != nil {

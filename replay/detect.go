@@ -6,77 +6,88 @@ import (
 	"slices"
 
 	"netmirror/decap"
+	"netmirror/wire"
 )
 
 // Kind is what packets a capture has.
 type Kind struct {
-	// Mirror: they are a mirror's, inside VXLAN. Otherwise they were captured where
-	// the service's clients or its server are.
-	Mirror bool
-	// UDPPort is the mirror's, and VNIs its networks with packets of the service, in
-	// ascending order.
-	UDPPort uint16
-	VNIs    []uint32
+	// Mirror is how they are wrapped: not at all where they were captured where the
+	// service's clients or its server are.
+	Mirror wire.Mirror
+	// VNIs are the mirror's networks with packets of the service, in ascending order;
+	// 0 alone where the packets are not wrapped.
+	VNIs []uint32
 	// Packets were looked at; Mirrored and Plain are those of them that are of the
 	// service.
 	Packets, Mirrored, Plain int
 }
 
-// Ports that VXLAN is sent to: the one that IANA has given it, and the one that Linux
-// had before (Documentation/networking/vxlan.rst).
-var mirrorPorts = []uint16{4789, 8472}
+// bare is the kind of packets that are not wrapped.
+func bare() Kind {
+	return Kind{Mirror: wire.Mirror{Encap: wire.EncapNone}, VNIs: []uint32{0}}
+}
+
+// linuxVXLAN is the port that Linux sends VXLAN to where it is not told another
+// (Documentation/networking/vxlan.rst).
+const linuxVXLAN = 8472
+
+// usual is every encapsulation at every port that mirrors are known to use.
+var usual = wire.Mirror{Ports: []uint16{wire.PortVXLAN, wire.PortGeneve, wire.PortVXLANGPE, wire.PortTZSP, linuxVXLAN}}
 
 // maxVNIs bounds the networks that are told apart.
 const maxVNIs = 256
 
 // detector looks at packets to find out what they are.
 type detector struct {
-	port  uint16   // the service's
-	ports []uint16 // that a mirror may come to; the first that brings packets is it
-	vnis  map[uint32]bool
-	kind  Kind
+	port           uint16 // the service's
+	mirror         wire.Mirror
+	wrapped, plain *decap.Probe
+	vnis           map[uint32]bool
+	kind           Kind
 }
 
-// newDetector makes a detector for a service's packets; port 0: any service's. udpPort is the only port that
-// its mirror may come to; 0: a usual one.
-func newDetector(port, udpPort uint16) *detector {
-	d := &detector{port: port, ports: mirrorPorts, vnis: make(map[uint32]bool)}
-	if udpPort != 0 {
-		d.ports = []uint16{udpPort}
+// newDetector makes a detector for a service's packets; port 0: any service's. Where m
+// is not the zero value, it is the only way that a mirror may come.
+func newDetector(port uint16, m wire.Mirror) (*detector, error) {
+	if m.Encap == wire.EncapAuto && len(m.Ports) == 0 {
+		m = usual
 	}
-	return d
+	d := &detector{port: port, mirror: m, vnis: make(map[uint32]bool)}
+	var err error
+	if d.wrapped, err = decap.NewProbe(m); err != nil {
+		return nil, err
+	}
+	d.plain, err = decap.NewProbe(bare().Mirror)
+	return d, err
 }
 
 // see takes in an Ethernet frame.
 func (d *detector) see(frame []byte) {
 	d.kind.Packets++
-	for _, port := range d.ports {
-		vni, inside, r := decap.Outer(frame, port)
-		if r != decap.OK {
-			continue
+	vni, wrapped, ours := d.look(d.wrapped, frame)
+	switch {
+	case wrapped && ours:
+		d.kind.Mirrored++
+		if len(d.vnis) < maxVNIs {
+			d.vnis[vni] = true
 		}
-		if d.service(inside) {
-			d.kind.Mirrored++
-			d.ports = []uint16{port}
-			if len(d.vnis) < maxVNIs {
-				d.vnis[vni] = true
-			}
+	case !wrapped:
+		if _, _, ours := d.look(d.plain, frame); ours {
+			d.kind.Plain++
 		}
-		return
-	}
-	if d.service(frame) {
-		d.kind.Plain++
 	}
 }
 
-// service says whether a frame has a TCP packet of the service's.
-func (d *detector) service(frame []byte) bool {
+// look says whether a frame is a mirror's, of which network, and whether it has a TCP
+// packet of the service's.
+func (d *detector) look(as *decap.Probe, frame []byte) (vni uint32, wrapped, ours bool) {
 	var p decap.Packet
-	if decap.Inner(frame, &p) != decap.OK {
-		return false
+	var s decap.Sight
+	if as.Look(frame, &p, &s) == decap.OK {
+		ports := p.IP[p.TCP:]
+		ours = d.port == 0 || binary.BigEndian.Uint16(ports) == d.port || binary.BigEndian.Uint16(ports[2:]) == d.port
 	}
-	ports := p.IP[p.TCP:]
-	return d.port == 0 || binary.BigEndian.Uint16(ports) == d.port || binary.BigEndian.Uint16(ports[2:]) == d.port
+	return s.VNI, s.Wrapped, ours
 }
 
 // sure says that more packets would hardly change the result. Those of a pipe may take
@@ -89,20 +100,18 @@ func (d *detector) sure() bool {
 
 // other says whether a frame is of the service in a network that is not among k's.
 func (d *detector) other(frame []byte, k *Kind) bool {
-	vni, inside, r := decap.Outer(frame, k.UDPPort)
-	if r != decap.OK || slices.Contains(k.VNIs, vni) {
-		return false
-	}
-	return d.service(inside)
+	vni, wrapped, ours := d.look(d.wrapped, frame)
+	return wrapped && ours && !slices.Contains(k.VNIs, vni)
 }
 
 // result is what most of the service's packets are: a mirror's collector has packets
 // of its own, and a host may send some of its through VXLAN.
 func (d *detector) result() Kind {
 	k := d.kind
-	k.Mirror = k.Mirrored > k.Plain
-	if k.Mirror {
-		k.UDPPort, k.VNIs = d.ports[0], slices.Sorted(maps.Keys(d.vnis))
+	if k.Mirrored > k.Plain {
+		k.Mirror, k.VNIs = d.mirror, slices.Sorted(maps.Keys(d.vnis))
+	} else {
+		k.Mirror, k.VNIs = bare().Mirror, bare().VNIs
 	}
 	return k
 }

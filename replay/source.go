@@ -15,6 +15,7 @@ import (
 
 	"netmirror/capfile"
 	"netmirror/source"
+	"netmirror/wire"
 )
 
 // What is looked at to find out what the files hold.
@@ -31,8 +32,11 @@ type Config struct {
 	// Speed is how many times as fast as they were captured packets are given; 0: as
 	// fast as they can be forwarded.
 	Speed float64
-	// Port is the service's TCP port; 0: any. UDPPort is its mirror's; 0: a usual one.
-	Port, UDPPort uint16
+	// Port is the service's TCP port; 0: any.
+	Port uint16
+	// Mirror is the only way that a mirror's packets come, where it is not the zero
+	// value.
+	Mirror wire.Mirror
 	// VNIs: the files hold a mirror's packets, of these networks. If there are none,
 	// what they hold is found out.
 	VNIs []uint32
@@ -78,13 +82,16 @@ var _ source.Source = (*Source)(nil)
 // Open opens the files and looks at their first packets. When ctx ends meanwhile, its
 // error is returned.
 func Open(ctx context.Context, c Config) (*Source, error) {
-	s := &Source{cfg: c, detector: newDetector(c.Port, c.UDPPort), pacer: capfile.Pacer{Speed: c.Speed}}
+	d, err := newDetector(c.Port, c.Mirror)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{cfg: c, detector: d, pacer: capfile.Pacer{Speed: c.Speed}}
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	defer context.AfterFunc(ctx, s.Stop)()
 	if slices.Contains(c.Paths, capfile.Stdin) {
 		c.Stdin = s.interruptible(c.Stdin)
 	}
-	var err error
 	if s.reader, err = capfile.Open(c.Paths, c.Stdin); err != nil {
 		s.Stop()
 		return nil, cmp.Or(ctx.Err(), err)
@@ -113,11 +120,15 @@ func (s *Source) interruptible(stdin io.Reader) io.Reader {
 
 // look reads the first packets, which Next then gives, to find out what they are.
 func (s *Source) look() {
-	if len(s.cfg.VNIs) > 0 {
-		s.kind = Kind{Mirror: true, UDPPort: s.cfg.UDPPort, VNIs: s.cfg.VNIs}
+	d := s.detector
+	switch {
+	case d.mirror.Bare():
+		s.kind = bare()
+		return
+	case len(s.cfg.VNIs) > 0:
+		s.kind = Kind{Mirror: d.mirror, VNIs: s.cfg.VNIs}
 		return
 	}
-	d := s.detector
 	for bytes := 0; d.kind.Packets < lookPackets && bytes < lookBytes && !d.sure(); {
 		err := s.batches.Read(&s.batch)
 		if err != nil {
@@ -197,7 +208,7 @@ func (s *Source) read() (at time.Time, frames [][]byte, cutFrames int, err error
 
 // seek counts packets of the service in networks that the first packets did not show.
 func (s *Source) seek(frames [][]byte) {
-	if !s.kind.Mirror || len(s.cfg.VNIs) > 0 {
+	if s.kind.Mirror.Bare() || len(s.cfg.VNIs) > 0 {
 		return
 	}
 	for _, frame := range frames {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"netmirror/source"
+	"netmirror/wire"
 )
 
 func TestWhatACaptureHolds(t *testing.T) {
@@ -22,32 +23,39 @@ func TestWhatACaptureHolds(t *testing.T) {
 		frames [][]byte
 		port   uint16 // of the mirror, as the user gives it
 		mirror bool
-		udp    uint16
 		vnis   []uint32
 	}{
-		{"a host's packets", few(request, other), 0, false, 0, nil},
-		{"a mirror's", few(mirrored(t, 42, 4789, request)), 0, true, 4789, []uint32{42}},
-		{"a mirror's of two networks, in the order of their numbers", few(mirrored(t, 9, 4789, request), mirrored(t, 7, 4789, request)), 0, true, 4789, []uint32{7, 9}},
-		{"only networks with the service", few(mirrored(t, 9, 4789, request), mirrored(t, 7, 4789, other)), 0, true, 4789, []uint32{9}},
-		{"a mirror's to Linux's old port", few(mirrored(t, 5, 8472, request)), 0, true, 8472, []uint32{5}},
-		{"a mirror's to a port that is given", few(mirrored(t, 5, 7000, request)), 7000, true, 7000, []uint32{5}},
-		{"a mirror's to another port than is given", few(mirrored(t, 5, 4789, request)), 7000, false, 0, nil},
-		{"a collector's: the mirror's, and some of its own", append(few(mirrored(t, 42, 4789, request)), request), 0, true, 4789, []uint32{42}},
-		{"a host's with an overlay network for other services", append(few(mirrored(t, 42, 4789, other)), request), 0, false, 0, nil},
-		{"nothing of the service", few(other), 0, false, 0, nil},
+		{"a host's packets", few(request, other), 0, false, []uint32{0}},
+		{"a mirror's", few(mirrored(t, 42, 4789, request)), 0, true, []uint32{42}},
+		{"a mirror's of two networks, in the order of their numbers", few(mirrored(t, 9, 4789, request), mirrored(t, 7, 4789, request)), 0, true, []uint32{7, 9}},
+		{"only networks with the service", few(mirrored(t, 9, 4789, request), mirrored(t, 7, 4789, other)), 0, true, []uint32{9}},
+		{"a mirror's to Linux's old port", few(mirrored(t, 5, 8472, request)), 0, true, []uint32{5}},
+		{"a mirror's to a port that is given", few(mirrored(t, 5, 7000, request)), 7000, true, []uint32{5}},
+		{"a mirror's to another port than is given", few(mirrored(t, 5, 4789, request)), 7000, false, []uint32{0}},
+		{"a collector's: the mirror's, and some of its own", append(few(mirrored(t, 42, 4789, request)), request), 0, true, []uint32{42}},
+		{"a host's with an overlay network for other services", append(few(mirrored(t, 42, 4789, other)), request), 0, false, []uint32{0}},
+		{"nothing of the service", few(other), 0, false, []uint32{0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, err := Open(t.Context(), Config{Paths: []string{capture(t, time.Millisecond, c.frames...)}, Port: 8080, UDPPort: c.port})
+			s, err := Open(t.Context(), Config{Paths: []string{capture(t, time.Millisecond, c.frames...)}, Port: 8080, Mirror: through(c.port)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer s.Close()
 			k := s.Kind()
-			if k.Mirror != c.mirror || k.UDPPort != c.udp || !slices.Equal(k.VNIs, c.vnis) {
-				t.Errorf("%+v; want mirror %v, port %d, VNIs %v", k, c.mirror, c.udp, c.vnis)
+			if k.Mirror.Bare() == c.mirror || !slices.Equal(k.VNIs, c.vnis) {
+				t.Errorf("%+v; want mirror %v, VNIs %v", k, c.mirror, c.vnis)
 			}
 		})
 	}
+}
+
+// through is a mirror that comes to a port, 0: in any way.
+func through(port uint16) wire.Mirror {
+	if port == 0 {
+		return wire.Mirror{}
+	}
+	return wire.Mirror{Ports: []uint16{port}}
 }
 
 // frames reads a source to its end.

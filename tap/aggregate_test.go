@@ -2,7 +2,6 @@ package tap
 
 import (
 	"bytes"
-	"encoding/binary"
 	"io"
 	"net"
 	"slices"
@@ -11,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/wire"
 )
 
 // sendSegmented has the kernel send the datagrams, of one size but for the last, as
@@ -27,49 +28,6 @@ func sendSegmented(t testing.TB, c *net.UDPConn, size int, datagrams [][]byte) {
 	}
 }
 
-// feature switches an offload of an interface on or off by its name in ethtool(8),
-// in the calling thread's namespace.
-func feature(t testing.TB, iface, name string, on bool) {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	must(t, err)
-	defer unix.Close(fd)
-	const all, width = 1024, 32 // more features than there are; the length of a name
-	names := make([]byte, 12+all*width)
-	put32(names, unix.ETHTOOL_GSTRINGS)
-	put32(names[4:], 4) // ETH_SS_FEATURES
-	ethtool(t, fd, iface, names)
-	at := bytes.Index(names[12:], append([]byte(name), 0))
-	if at < 0 || at%width != 0 {
-		t.Fatalf("no feature %q", name)
-	}
-	bit, blocks := at/width, (int(binary.NativeEndian.Uint32(names[8:]))+31)/32
-	set := make([]byte, 8+8*blocks)
-	put32(set, unix.ETHTOOL_SFEATURES)
-	put32(set[4:], uint32(blocks))
-	word := set[8+bit/32*8:]
-	put32(word, 1<<(bit%32)) // that it is to change
-	if on {
-		put32(word[4:], 1<<(bit%32))
-	}
-	ethtool(t, fd, iface, set)
-}
-
-// ethtool makes the ioctl with a command.
-func ethtool(t testing.TB, fd int, iface string, command []byte) {
-	t.Helper()
-	var req struct {
-		name [unix.IFNAMSIZ]byte
-		data unsafe.Pointer
-		_    [16]byte
-	}
-	copy(req.name[:], iface)
-	req.data = unsafe.Pointer(&command[0])
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req))); errno != 0 {
-		t.Fatalf("ioctl of ethtool: %v", errno)
-	}
-}
-
 // payloads are the UDP payloads of frames, which have to be whole by their lengths
 // and to have right header checksums.
 func payloads(t testing.TB, frames [][]byte) (all [][]byte) {
@@ -79,7 +37,7 @@ func payloads(t testing.TB, frames [][]byte) (all [][]byte) {
 		if !ok || endOf(f, ip, ip) != len(f) {
 			t.Fatalf("not a whole UDP packet: % x", f[:min(len(f), 60)])
 		}
-		if f[ip]>>4 == 4 && checksum(f[ip:udp]) != 0 {
+		if f[ip]>>4 == 4 && wire.Checksum(f[ip:udp]) != 0 {
 			t.Errorf("the checksum of the IPv4 header is wrong: % x", f[ip:udp])
 		}
 		all = append(all, payloadOf(t, f))

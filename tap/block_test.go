@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"netmirror/defrag"
+	"netmirror/wire"
 )
 
 // The layout by hand, from struct tpacket_block_desc and struct tpacket3_hdr:
@@ -183,7 +184,7 @@ func readerOf(b testing.TB) *Ring {
 	cfg, err := Config{}.resolve()
 	must(b, err)
 	r := &Ring{group: new(group), cfg: cfg, closed: true}
-	r.fragments = defrag.New(defrag.Config{Protocol: protoUDP})
+	r.fragments = defrag.New(defrag.Config{Protocol: wire.ProtoUDP})
 	return r
 }
 

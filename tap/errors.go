@@ -3,50 +3,26 @@ package tap
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/link"
 )
 
-// Errors of Open and Next that say what is to be done; test for them with
-// errors.Is.
+// Errors of Open that say what is to be done, beside those of package link; test for
+// them with errors.Is.
 var (
-	ErrNoInterface   = errors.New("tap: no such interface")
-	ErrInterfaceDown = errors.New("tap: interface is down")
-	ErrPermission    = errors.New("tap: no permission")
-	ErrLinkType      = errors.New("tap: not an Ethernet interface")
-	// ErrInterfaceGone: the interface was removed, or moved to another network
-	// namespace, during the capture.
-	ErrInterfaceGone = errors.New("tap: interface is gone")
+	ErrPermission = errors.New("tap: no permission")
+	ErrLinkType   = errors.New("tap: not an Ethernet interface")
 )
-
-// findInterface looks the interface up and sees that it is up.
-func findInterface(name string) (*net.Interface, error) {
-	all, err := net.Interfaces()
-	if err != nil {
-		return nil, fmt.Errorf("tap: listing the interfaces: %w", err)
-	}
-	var names []string
-	for i := range all {
-		names = append(names, all[i].Name)
-		if all[i].Name != name {
-			continue
-		}
-		if all[i].Flags&net.FlagUp == 0 {
-			return nil, fmt.Errorf("%w: sudo ip link set dev %s up", ErrInterfaceDown, name)
-		}
-		return &all[i], nil
-	}
-	return nil, fmt.Errorf("%w: %q; there are: %s", ErrNoInterface, name, strings.Join(names, ", "))
-}
 
 // checkLinkType sees that the interface's frames begin with an Ethernet header.
 func checkLinkType(fd int, name string) error {
 	ifr, err := unix.NewIfreq(name)
 	if err != nil {
-		return fmt.Errorf("%w: %q", ErrNoInterface, name)
+		return fmt.Errorf("tap: %w: %q", link.ErrNone, name)
 	}
 	if err := unix.IoctlIfreq(fd, unix.SIOCGIFHWADDR, ifr); err != nil {
 		return fmt.Errorf("tap: link type of %s: %w", name, err)

@@ -6,27 +6,12 @@ import (
 
 	"github.com/google/gopacket/layers"
 	"golang.org/x/net/bpf"
+
+	"netmirror/filter"
 )
 
-const (
-	v4 = layers.EthernetTypeIPv4
-	v6 = layers.EthernetTypeIPv6
-)
-
-// Extension headers of IPv6, by hand (RFC 8200, section 4).
-var (
-	hopByHop    = func(next byte) []byte { return []byte{next, 0, 1, 4, 0, 0, 0, 0} } // PadN
-	longOptions = func(next byte) []byte {
-		return append([]byte{next, 1, 1, 12}, make([]byte, 12)...)
-	}
-	fragHeader = func(next byte, offset int, more bool) []byte {
-		h := []byte{next, 0, byte(offset >> 8), byte(offset), 0, 0, 0, 7}
-		if more {
-			h[3] |= 1
-		}
-		return h
-	}
-)
+// longOptions is an extension header of 16 bytes.
+func longOptions(next byte) []byte { return append([]byte{next, 1, 1, 12}, make([]byte, 12)...) }
 
 func TestFilter(t *testing.T) {
 	data := []byte("0123456789abcdef")
@@ -104,7 +89,7 @@ func TestFilter(t *testing.T) {
 		{"empty", nil, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			vm, err := bpf.NewVM(mirrorFilter(Config{Port: 4789}))
+			vm, err := bpf.NewVM(Config{Mirror: vxlanAt(4789)}.filter().Frames())
 			must(t, err)
 			n, err := vm.Run(tc.frame)
 			must(t, err)
@@ -119,7 +104,7 @@ func TestFilter(t *testing.T) {
 }
 
 func TestDropAll(t *testing.T) {
-	vm, err := bpf.NewVM(dropAll)
+	vm, err := bpf.NewVM(filter.DropAll)
 	must(t, err)
 	if n, err := vm.Run(mirrored(t, []byte("x"))); err != nil || n != 0 {
 		t.Fatalf("%d bytes accepted, err %v", n, err)
@@ -129,7 +114,7 @@ func TestDropAll(t *testing.T) {
 // The classic machine takes at most 4096 instructions, and skips at most 255.
 func TestFilterAssembles(t *testing.T) {
 	for _, port := range []uint16{1, 4789, 65535} {
-		raw, err := bpf.Assemble(mirrorFilter(Config{Port: port}))
+		raw, err := bpf.Assemble(Config{Mirror: vxlanAt(port)}.filter().Frames())
 		must(t, err)
 		if _, ok := bpf.Disassemble(raw); !ok || !slices.ContainsFunc(raw, func(in bpf.RawInstruction) bool {
 			return in.K == uint32(port)

@@ -9,6 +9,9 @@ import (
 
 	"github.com/google/gopacket/layers"
 	"golang.org/x/net/bpf"
+
+	"netmirror/filter"
+	"netmirror/wire"
 )
 
 // flow is a mirrored connection.
@@ -42,9 +45,9 @@ func (f flow) hash(fromServer bool) uint32 {
 		src, dst = src.To4(), dst.To4()
 	}
 	if fromServer {
-		return FlowHash(dst, src, ourPort, uint16(f.port))
+		return filter.FlowHash(dst, src, ourPort, uint16(f.port))
 	}
-	return FlowHash(src, dst, uint16(f.port), ourPort)
+	return filter.FlowHash(src, dst, uint16(f.port), ourPort)
 }
 
 // randomFlow is of IPv4 or IPv6.
@@ -64,11 +67,13 @@ func randomFlow(rng *rand.Rand) flow {
 // behind the Ethernet header.
 func runFanout(t testing.TB, frame []byte) uint32 {
 	t.Helper()
-	if len(frame) < ethernetHeader {
+	if len(frame) < wire.EthernetHeader {
 		return 0
 	}
 	etherType := bpf.LoadConstant{Dst: bpf.RegA, Val: uint32(binary.BigEndian.Uint16(frame[12:]))}
-	n, err := newVM(t, fanoutProgram(etherType, 4789)).Run(frame[ethernetHeader:])
+	prog := filter.Fanout(vxlanAt(4789))
+	prog[0] = etherType // which the kernel knows of a packet
+	n, err := newVM(t, prog).Run(frame[wire.EthernetHeader:])
 	must(t, err)
 	return uint32(n)
 }
@@ -91,7 +96,7 @@ func TestFanoutProgramIsFlowHash(t *testing.T) {
 					if o.name == "IPv6 with options thrice" || len(tags) > 2 {
 						want = 0
 					}
-					if got := runFanout(t, o.wrap(t, rng.IntN(maxVNI), f.inner(fromServer, tags...)...)); got != want {
+					if got := runFanout(t, o.wrap(t, rng.IntN(wire.MaxVNI), f.inner(fromServer, tags...)...)); got != want {
 						t.Errorf("%v in %s, tags %v, from server %t: %#x, want %#x", f, o.name, tags, fromServer, got, want)
 					}
 				}
@@ -105,7 +110,7 @@ func TestFlowHashValue(t *testing.T) {
 	// (1+2)*0x9e3779b1 + 7 = 0xdaa66d1a; times 0x85ebca6b = 0x5e841dde;
 	// xor 0x5e84.
 	const want = 0x5e84435a
-	if got := FlowHash([]byte{0, 0, 0, 1}, []byte{0, 0, 0, 2}, 3, 4); got != want {
+	if got := filter.FlowHash([]byte{0, 0, 0, 1}, []byte{0, 0, 0, 2}, 3, 4); got != want {
 		t.Errorf("%#x, want %#x", got, want)
 	}
 }
@@ -127,7 +132,7 @@ func TestFanoutProgramReadsOptions(t *testing.T) {
 		{"IPv4 UDP", 0},
 		{"ARP", 0},
 	} {
-		layouts := innerLayouts(50000, ourPort)
+		layouts := innerLayouts(t, 50000, ourPort)
 		i := slices.IndexFunc(layouts, func(in innerLayout) bool { return in.name == tc.name })
 		if got := runFanout(t, o.wrap(t, ourVNI, layouts[i].frame...)); got != tc.want {
 			t.Errorf("%s: %#x, want %#x", tc.name, got, tc.want)
@@ -140,7 +145,7 @@ func TestFanoutProgramOnFragments(t *testing.T) {
 	data := slices.Concat(vxlan(ourVNI), packet(t, flow{peer4, mon4, 50000}.inner(false)...), make([]byte, 1000))
 	for _, fam := range families {
 		whole := packet(t, udpTo(4789), data)
-		for _, frame := range [][]byte{fam.part(t, 1, 0, true, whole[:800]), fam.part(t, 1, 800, false, whole[800:])} {
+		for _, frame := range [][]byte{fam.Part(t, 1, 0, true, whole[:800]), fam.Part(t, 1, 800, false, whole[800:])} {
 			if got := runFanout(t, frame); got != 0 {
 				t.Errorf("%v: %#x", fam, got)
 			}
@@ -188,7 +193,7 @@ func TestFlowHashSpreads(t *testing.T) {
 
 func TestFlowHashDoesNotAllocate(t *testing.T) {
 	src, dst := net.IP(peer6), net.IP(mon6)
-	if n := testing.AllocsPerRun(100, func() { FlowHash(src, dst, 1, 2) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { filter.FlowHash(src, dst, 1, 2) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -198,7 +203,7 @@ func FuzzFanoutProgram(f *testing.F) {
 	for _, frame := range serviceFrames(f) {
 		f.Add(frame)
 	}
-	plain := newVM(f, mirrorFilter(Config{Port: 4789}))
+	plain := newVM(f, Config{Mirror: vxlanAt(4789)}.filter().Frames())
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		if h := runFanout(t, frame); h != 0 && !accepts(t, plain, frame) {
 			t.Errorf("hash %#x of what is not the mirror's: % x", h, frame)
@@ -209,6 +214,6 @@ func FuzzFanoutProgram(f *testing.F) {
 func BenchmarkFlowHash(b *testing.B) {
 	src, dst := net.IP(peer6), net.IP(mon6)
 	for b.Loop() {
-		FlowHash(src, dst, 1, 2)
+		filter.FlowHash(src, dst, 1, 2)
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"netmirror/filter"
+	"netmirror/link"
 )
 
 // maxRings is how many sockets share packets unless the kernel is asked for more
@@ -18,14 +20,14 @@ const maxRings = 256
 // group is the rings of a capture, one or several, and what they have in common.
 type group struct {
 	rings []*Ring
-	port  holder
+	held  holder
 	pacer pacer
-	open  atomic.Int32 // rings that are not closed; the last gives the port back
+	open  atomic.Int32 // rings that are not closed; the last gives what is held back
 }
 
 // OpenGroup is Open for n rings, 1 to 256, that share the packets of the interface
 // (PACKET_FANOUT, packet(7)): each is in exactly one of them, and all of a
-// mirrored TCP connection, in both directions, in the same, which FlowHash tells.
+// mirrored TCP connection, in both directions, in the same, which filter.FlowHash tells.
 // Ring 0 has the packets that have no such hash. Each ring has its own goroutine
 // for Next and its own Stats.
 //
@@ -43,9 +45,11 @@ func OpenGroup(cfg Config, n int) ([]*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	ifi, err := findInterface(cfg.Interface)
-	if err != nil {
-		return nil, err
+	ifi := &net.Interface{Name: AnyInterface} // index 0 is all
+	if cfg.Interface != AnyInterface {
+		if ifi, err = link.Find(cfg.Interface); err != nil {
+			return nil, fmt.Errorf("tap: %w", err)
+		}
 	}
 	g := new(group)
 	cfg = cfg.share(n)
@@ -75,13 +79,13 @@ func (g *group) setUp(cfg Config, ifi *net.Interface, n int) error {
 		}
 	}
 	var err error
-	if g.port, err = hold(cfg.Port); err != nil {
+	if g.held, err = hold(cfg.Mirror); err != nil {
 		return err
 	}
 	if n > 1 {
 		return g.fanOut(cfg, ifi)
 	}
-	if err := attach(g.rings[0].fd, mirrorFilter(cfg)); err != nil {
+	if err := filter.Attach(g.rings[0].fd, cfg.filter().Frames()); err != nil {
 		return err
 	}
 	return g.rings[0].bind(ifi)
@@ -95,16 +99,16 @@ func (g *group) fanOut(cfg Config, ifi *net.Interface) error {
 	if err := g.join(ifi); err != nil {
 		return err
 	}
-	prog, err := assemble(fanoutProgram(packetType, cfg.Port))
+	prog, err := filter.Assemble(filter.Fanout(cfg.Mirror))
 	if err != nil {
 		return err
 	}
 	if err := unix.SetsockoptSockFprog(g.rings[0].fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, prog); err != nil {
 		return fmt.Errorf("tap: attaching the program that shares packets: %w", err)
 	}
-	filter := slices.Concat(dropSent, mirrorFilter(cfg))
+	received := slices.Concat(filter.DropSent, cfg.filter().Frames())
 	for _, r := range g.rings {
-		if err := attach(r.fd, filter); err != nil {
+		if err := filter.Attach(r.fd, received); err != nil {
 			return err
 		}
 	}
@@ -119,7 +123,7 @@ func (g *group) join(ifi *net.Interface) error {
 	// their PACKET_IGNORE_OUTGOING. Linux before 6.2 passes over the flag.
 	request := (unix.PACKET_FANOUT_CBPF | unix.PACKET_FANOUT_FLAG_UNIQUEID | unix.PACKET_FANOUT_FLAG_IGNORE_OUTGOING) << 16
 	for i, r := range g.rings {
-		if err := attach(r.fd, dropAll); err != nil {
+		if err := filter.Attach(r.fd, filter.DropAll); err != nil {
 			return err
 		}
 		if err := r.bind(ifi); err != nil {
@@ -141,13 +145,6 @@ func (g *group) join(ifi *net.Interface) error {
 	return nil
 }
 
-// dropSent begins a filter with what PACKET_IGNORE_OUTGOING does not do for a
-// group, and kernels before 6.2 not at all.
-var dropSent = slices.Concat(
-	[]bpf.Instruction{bpf.LoadExtension{Num: bpf.ExtType}},
-	answerIf(bpf.JumpEqual, unix.PACKET_OUTGOING, 0),
-)
-
 // stop stops every ring.
 func (g *group) stop() {
 	for _, r := range g.rings {
@@ -167,6 +164,6 @@ func (g *group) close() error {
 // closed is told of each ring that was closed.
 func (g *group) closed() {
 	if g.open.Add(-1) == 0 {
-		g.port.close()
+		g.held.close()
 	}
 }

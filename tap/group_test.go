@@ -15,6 +15,8 @@ import (
 	"github.com/google/gopacket/layers"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"netmirror/link"
 )
 
 // openGroup starts a capture with n rings in the namespace mon. Its blocks stay
@@ -157,9 +159,9 @@ func TestGroupReassembles(t *testing.T) {
 		data := slices.Concat(packet(t, udpTo(4789), vxlan(ourVNI)), packet(t, f.inner(false)...), make([]byte, 1000))
 		fam := families[i%len(families)]
 		binary.BigEndian.PutUint16(data[4:], uint16(len(data)))
-		send(t, fd, fam.part(t, i, 0, true, data[:800]), fam.part(t, i, 800, false, data[800:]))
+		send(t, fd, fam.Part(t, i, 0, true, data[:800]), fam.Part(t, i, 800, false, data[800:]))
 		fragments += 2
-		want = append(want, asShown(fam.whole(t, i, data)))
+		want = append(want, asShown(fam.Whole(t, i, data)))
 	}
 	capturedByAll(t, rings, fragments)
 	rings[0].Stop()
@@ -269,7 +271,7 @@ func TestQuietRingNoticesLink(t *testing.T) {
 	}
 	l.setLink(t, netlink.LinkDel)
 	for i, end := range ends {
-		if err := within(t, end); !errors.Is(err, ErrInterfaceGone) {
+		if err := within(t, end); !errors.Is(err, link.ErrGone) {
 			t.Errorf("ring %d: %v", i, err)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+
+	"netmirror/link"
 )
 
 // result is what one call of Next gave.
@@ -169,7 +171,7 @@ func TestInterfaceRemoved(t *testing.T) {
 			if v := within(t, got); v.err != nil || v.frames != 2 {
 				t.Fatalf("%d frames, %v; want the 2 captured before", v.frames, v.err)
 			}
-			if v := within(t, got); !errors.Is(v.err, ErrInterfaceGone) {
+			if v := within(t, got); !errors.Is(v.err, link.ErrGone) {
 				t.Fatalf("Next: %v", v.err)
 			}
 			settled(t, r)

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
-	"os"
 	"runtime"
 	"sync"
 	"testing"
@@ -13,6 +12,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"netmirror/link/linktest"
 )
 
 const (
@@ -27,15 +28,6 @@ type lab struct {
 	mon, peer netns.NsHandle
 	peerLink  netlink.Link
 }
-
-var (
-	monMAC  = net.HardwareAddr{2, 0, 0, 0, 0, 1}
-	peerMAC = net.HardwareAddr{2, 0, 0, 0, 0, 2}
-	mon4    = net.IPv4(10, 9, 0, 1)
-	peer4   = net.IPv4(10, 9, 0, 2)
-	mon6    = net.ParseIP("fd09::1")
-	peer6   = net.ParseIP("fd09::2")
-)
 
 // newLab makes the namespaces, and skips the test where that is not allowed.
 func newLab(t testing.TB, mtu int) *lab {
@@ -84,61 +76,12 @@ func bringUp(t testing.TB, name string, ip4, ip6 net.IP, mtu int) {
 	}
 }
 
-// newNamespace makes a network namespace that is gone after the test.
-func newNamespace(t testing.TB) netns.NsHandle {
-	t.Helper()
-	type made struct {
-		ns  netns.NsHandle
-		err error
-	}
-	done := make(chan made)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with its namespace
-		ns, err := netns.New()
-		done <- made{ns, err}
-	}()
-	m := <-done
-	if m.err == unix.EPERM {
-		skip(t, "CAP_SYS_ADMIN and CAP_NET_ADMIN (network namespaces)")
-	}
-	must(t, m.err)
-	t.Cleanup(func() { m.ns.Close() })
-	return m.ns
-}
-
-// skip skips a test for want of a privilege, which is a failure where CI runs it.
-func skip(t testing.TB, capability string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf("needs %s", capability)
-	}
-	t.Skipf("needs %s", capability)
-}
-
-// in runs f in a namespace.
-func in(t testing.TB, ns netns.NsHandle, f func()) {
-	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with its namespace
-		err := netns.Set(ns)
-		defer func() { done <- err }() // also when f ends the goroutine by t.Fatal
-		if err == nil {
-			f()
-		}
-	}()
-	must(t, <-done)
-	if t.Failed() {
-		t.FailNow()
-	}
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+// What the tests of all that captures share.
+var (
+	newNamespace = linktest.NewNamespace
+	in           = linktest.In
+	feature      = linktest.Feature
+)
 
 // open starts a capture in the namespace mon.
 func (l *lab) open(t testing.TB, cfg Config) *Ring {

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/defrag"
+	"netmirror/sleeper"
+	"netmirror/wire"
 )
 
 // slotBytes is tp_frame_size. Version 3 packs packets of any size into a block
@@ -19,11 +21,12 @@ const slotBytes = 2048
 // Open starts capturing on an interface, in the network namespace of the calling
 // thread. It needs CAP_NET_RAW, and CAP_NET_BIND_SERVICE for a port below 1024.
 //
-// While the Ring is open, the UDP port is held on all of the host's addresses by
-// sockets that drop what they receive, unless another socket has it already; the
-// interface is in promiscuous mode.
+// While the Ring is open, the mirror's UDP ports and GRE are held on all of the
+// host's addresses by sockets that drop what they receive, but for a port that
+// another socket has already; the interface is in promiscuous
+// mode, unless all are captured on.
 //
-// The errors to test for are ErrNoInterface, ErrInterfaceDown, ErrPermission and
+// The errors to test for are link.ErrNone, link.ErrDown, ErrPermission and
 // ErrLinkType.
 func Open(cfg Config) (*Ring, error) {
 	rings, err := OpenGroup(cfg, 1)
@@ -41,11 +44,11 @@ func (g *group) newRing(cfg Config) (*Ring, error) {
 	if err != nil {
 		return nil, captureError(err)
 	}
-	sleeper, err := newSleeper(fd)
+	sleeps, err := sleeper.New(fd)
 	if err != nil {
-		return nil, errors.Join(err, unix.Close(fd))
+		return nil, errors.Join(fmt.Errorf("tap: %w", err), unix.Close(fd))
 	}
-	r := &Ring{cfg: cfg, group: g, fd: fd, sleeper: sleeper, look: make(chan struct{}, 1), opened: time.Now()}
+	r := &Ring{cfg: cfg, group: g, fd: fd, sleeper: sleeps, look: make(chan struct{}, 1), opened: time.Now()}
 	r.awake = r.awakened
 	r.stopped = func(bool) bool { return r.stopping.Load() }
 	g.rings = append(g.rings, r)
@@ -55,13 +58,19 @@ func (g *group) newRing(cfg Config) (*Ring, error) {
 
 // setUp does what a ring needs before it is bound.
 func (r *Ring) setUp(ifi *net.Interface) error {
-	if err := checkLinkType(r.fd, ifi.Name); err != nil {
-		return err
+	if ifi.Index != 0 { // of all, the filter looks at it
+		if err := checkLinkType(r.fd, ifi.Name); err != nil {
+			return err
+		}
 	}
 	if err := r.mapRing(); err != nil {
 		return err
 	}
-	r.fragments = defrag.New(defrag.Config{Protocol: protoUDP, Bytes: r.cfg.FragmentBytes, Timeout: r.cfg.FragmentTimeout})
+	protocol := uint8(wire.ProtoUDP)
+	if r.cfg.Mirror.GRE() {
+		protocol = defrag.AnyProtocol // what passes the filter is UDP or GRE
+	}
+	r.fragments = defrag.New(defrag.Config{Protocol: protocol, Bytes: r.cfg.FragmentBytes, Timeout: r.cfg.FragmentTimeout})
 	return nil
 }
 
@@ -92,9 +101,11 @@ func (r *Ring) mapRing() error {
 
 // bind starts the capture, as far as the filter lets it.
 func (r *Ring) bind(ifi *net.Interface) error {
-	mreq := unix.PacketMreq{Ifindex: int32(ifi.Index), Type: unix.PACKET_MR_PROMISC}
-	if err := unix.SetsockoptPacketMreq(r.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &mreq); err != nil {
-		return fmt.Errorf("tap: promiscuous mode on %s: %w", ifi.Name, err)
+	if ifi.Index != 0 {
+		mreq := unix.PacketMreq{Ifindex: int32(ifi.Index), Type: unix.PACKET_MR_PROMISC}
+		if err := unix.SetsockoptPacketMreq(r.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &mreq); err != nil {
+			return fmt.Errorf("tap: promiscuous mode on %s: %w", ifi.Name, err)
+		}
 	}
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
 		return fmt.Errorf("tap: leaving out sent packets needs Linux 4.20: %w", err)

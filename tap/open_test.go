@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"netmirror/link"
 )
 
 // dropCapability takes a capability from the thread, which must end with the
@@ -31,14 +33,14 @@ func TestOpenErrors(t *testing.T) {
 		says    []string
 	}{
 		{"no such interface", Config{Interface: "eth7"}, nil,
-			ErrNoInterface, []string{`"eth7"`, "lo", monIface}},
+			link.ErrNone, []string{`"eth7"`, "lo", monIface}},
 		{"no name", Config{}, nil,
-			ErrNoInterface, []string{"lo", monIface}},
+			link.ErrNone, []string{"lo", monIface}},
 		{"down", Config{Interface: monIface}, func(t *testing.T) {
 			link, err := netlink.LinkByName(monIface)
 			must(t, err)
 			must(t, netlink.LinkSetDown(link))
-		}, ErrInterfaceDown, []string{"ip link set dev " + monIface + " up"}},
+		}, link.ErrDown, []string{"ip link set dev " + monIface + " up"}},
 		{"no Ethernet", Config{Interface: "tun9"}, func(t *testing.T) {
 			tun := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "tun9"}, Mode: netlink.TUNTAP_MODE_TUN}
 			if err := netlink.LinkAdd(tun); err != nil {
@@ -49,7 +51,7 @@ func TestOpenErrors(t *testing.T) {
 		{"no CAP_NET_RAW", Config{Interface: monIface}, func(t *testing.T) {
 			dropCapability(t, unix.CAP_NET_RAW)
 		}, ErrPermission, []string{"CAP_NET_RAW: root lacks it here", "container", "docker run --cap-add NET_RAW; AmbientCapabilities=CAP_NET_RAW;"}},
-		{"no CAP_NET_BIND_SERVICE for a low port", Config{Interface: monIface, Port: 53}, func(t *testing.T) {
+		{"no CAP_NET_BIND_SERVICE for a low port", Config{Interface: monIface, Mirror: vxlanAt(53)}, func(t *testing.T) {
 			dropCapability(t, unix.CAP_NET_BIND_SERVICE)
 		}, ErrPermission, []string{"53", "docker run --cap-add NET_RAW --cap-add NET_BIND_SERVICE; AmbientCapabilities=CAP_NET_RAW CAP_NET_BIND_SERVICE;"}},
 	} {
@@ -87,18 +89,18 @@ func TestConfig(t *testing.T) {
 		in, want Config
 	}{
 		{"zero", Config{}, Config{
-			Port: 4789, RingBytes: 64 * mib, BlockBytes: mib, BlockTimeout: time.Millisecond,
+			RingBytes: 64 * mib, BlockBytes: mib, BlockTimeout: time.Millisecond,
 			FragmentBytes: 4 * mib, FragmentTimeout: 2 * time.Second,
 		}},
 		{"sizes and times are rounded up", Config{
-			Port: 1, RingBytes: 5*mib - 1, BlockBytes: 2 * mib, BlockTimeout: 1500 * time.Microsecond,
+			Mirror: vxlanAt(1), RingBytes: 5*mib - 1, BlockBytes: 2 * mib, BlockTimeout: 1500 * time.Microsecond,
 			FragmentBytes: 2049, FragmentTimeout: 1,
 		}, Config{
-			Port: 1, RingBytes: 6 * mib, BlockBytes: 2 * mib, BlockTimeout: 2 * time.Millisecond,
+			Mirror: vxlanAt(1), RingBytes: 6 * mib, BlockBytes: 2 * mib, BlockTimeout: 2 * time.Millisecond,
 			FragmentBytes: 4096, FragmentTimeout: 1,
 		}},
 		{"a ring has two blocks", Config{RingBytes: 1}, Config{
-			Port: 4789, RingBytes: 2 * mib, BlockBytes: mib, BlockTimeout: time.Millisecond,
+			RingBytes: 2 * mib, BlockBytes: mib, BlockTimeout: time.Millisecond,
 			FragmentBytes: 4 * mib, FragmentTimeout: 2 * time.Second,
 		}},
 	} {

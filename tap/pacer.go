@@ -84,7 +84,7 @@ func (p *pacer) pause(r *Ring, now time.Time) (bool, error) {
 	for again := true; again; {
 		until := p.until
 		p.mu.Unlock()
-		err = r.sleeper.untilAlarm(until, r.stopped)
+		err = r.sleeper.UntilAlarm(until, r.stopped)
 		p.mu.Lock()
 		again = p.next(time.Now())
 		p.call((*Ring).ready)

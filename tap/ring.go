@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/defrag"
+	"netmirror/filter"
+	"netmirror/sleeper"
 	"netmirror/source"
 )
 
@@ -26,7 +28,7 @@ type Ring struct {
 	cfg     Config
 	group   *group
 	fd      int // the packet socket, non-blocking
-	sleeper *sleeper
+	sleeper *sleeper.Sleeper
 	mem     []byte // shared with the kernel; nil once closed
 
 	// Next's own.
@@ -66,7 +68,7 @@ type Ring struct {
 // call of Next or Close.
 //
 // The error is io.EOF when Stop was called and all that was captured before has
-// been returned, ErrInterfaceGone when the interface is no more, and
+// been returned, link.ErrGone when the interface is no more, and
 // os.ErrClosed after Close. An interface that only goes down is waited for and
 // counted in Stats.LinkDowns.
 func (r *Ring) Next() ([][]byte, error) {
@@ -102,9 +104,9 @@ func (r *Ring) stop() {
 	if r.closed || r.stopping.Load() {
 		return
 	}
-	r.stopErr = attach(r.fd, dropAll)
+	r.stopErr = filter.Attach(r.fd, filter.DropAll)
 	r.stopping.Store(true)
-	r.sleeper.interrupt()
+	r.sleeper.Interrupt()
 	r.callBack()
 }
 
@@ -127,7 +129,7 @@ func (r *Ring) Close() error {
 		errs = append(errs, os.NewSyscallError("munmap", unix.Munmap(r.mem)))
 		r.mem = nil
 	}
-	errs = append(errs, r.sleeper.close(), os.NewSyscallError("close", unix.Close(r.fd)))
+	errs = append(errs, r.sleeper.Close(), os.NewSyscallError("close", unix.Close(r.fd)))
 	return errors.Join(errs...)
 }
 
@@ -228,12 +230,14 @@ func (r *Ring) read(block []byte) [][]byte {
 	r.taken += uint64(w.left)
 	r.batchTime = w.time()
 	r.group.pacer.block(r.batchTime, time.Now())
+	bare := r.cfg.Mirror.Bare()
 	for frame, ok := w.next(); ok; frame, ok = w.next() {
 		if h := w.offload; h != nil && h.aggregated() {
 			r.frames = r.splitter.split(r.frames, frame, h)
 			continue
 		}
-		if !defrag.Unfragmented(frame) {
+		// Without an encapsulation a fragment is a mirrored packet's.
+		if !bare && !defrag.Unfragmented(frame) {
 			if frame = r.fragments.Frame(frame); frame == nil {
 				continue
 			}

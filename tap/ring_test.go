@@ -226,7 +226,7 @@ func TestNothingElseComesIn(t *testing.T) {
 	r, fd := l.open(t, Config{}), l.sender(t)
 	want := mirrored(t, []byte("mirror"))
 	send(t, fd,
-		packet(t, ether(v4), ip4(nil), udpTo(4790), []byte("other port")),
+		packet(t, ether(v4), ip4(nil), udpTo(4791), []byte("other port")),
 		packet(t, ether(v4), ip4(nil), &layers.UDP{SrcPort: 4789, DstPort: 53}, []byte("reversed")),
 		packet(t, ether(v4), ip4(func(h *layers.IPv4) { h.Protocol = 6 }), udpTo(4789), []byte("TCP")),
 		packet(t, ether(layers.EthernetTypeARP), make([]byte, 46)),
@@ -293,14 +293,14 @@ func TestFragmentsAcrossBatches(t *testing.T) {
 	r, fd := l.open(t, Config{}), l.sender(t)
 	fam, data := families[0], datagramOf(t, 2000)
 	one := mirrored(t, []byte("one"))
-	send(t, fd, fam.part(t, 1, 1480, false, data[1480:]), fam.part(t, 2, 0, true, data[:1480]), one)
+	send(t, fd, fam.Part(t, 1, 1480, false, data[1480:]), fam.Part(t, 2, 0, true, data[:1480]), one)
 	first, err := r.Next()
 	must(t, err)
 	equalFrames(t, first, [][]byte{one})
-	send(t, fd, fam.part(t, 1, 0, true, data[:1480]))
+	send(t, fd, fam.Part(t, 1, 0, true, data[:1480]))
 	captured(t, r, 4)
 	r.Stop()
-	equalFrames(t, drainAll(t, r), [][]byte{fam.whole(t, 1, data)})
+	equalFrames(t, drainAll(t, r), [][]byte{fam.Whole(t, 1, data)})
 	if s := settled(t, r); s.FragmentsDropped[defrag.DropTimeout] != 1 {
 		t.Errorf("%+v", s)
 	}
@@ -310,7 +310,7 @@ func TestFragmentsAcrossBatches(t *testing.T) {
 func TestLoopbackOnce(t *testing.T) {
 	l := newLab(t, 1500)
 	in(t, l.mon, func() { bringLoopbackUp(t) })
-	r := l.open(t, Config{Interface: "lo", Port: 6081})
+	r := l.open(t, Config{Interface: "lo", Mirror: vxlanAt(6081)})
 	in(t, l.mon, func() { must(t, sendFrom(loopback, loopback, 6081)) })
 	captured(t, r, 1)
 	r.Stop()

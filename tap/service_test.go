@@ -12,6 +12,9 @@ import (
 	"golang.org/x/net/bpf"
 
 	"netmirror/decap"
+	"netmirror/filter"
+	"netmirror/wire"
+	"netmirror/wire/wiretest"
 )
 
 const (
@@ -77,7 +80,9 @@ type innerLayout struct {
 	accept bool
 }
 
-func innerLayouts(src, dst int) []innerLayout {
+func innerLayouts(t testing.TB, src, dst int) []innerLayout {
+	t.Helper()
+	of := func(p layers.IPProtocol) func(*layers.IPv4) { return func(h *layers.IPv4) { h.Protocol = p } }
 	const (
 		hop  = layers.IPProtocolIPv6HopByHop
 		frag = layers.IPProtocolIPv6Fragment
@@ -107,10 +112,21 @@ func innerLayouts(src, dst int) []innerLayout {
 		{"IPv6 in an IPv4 frame", []any{ether(v4), ip6(tcp6), seg, data}, true},
 		{"IPv4 in an IPv6 frame", []any{ether(v6), ip4(isTCP), seg, data}, true},
 		{"IPv4 UDP", []any{ether(v4), ip4(nil), udpTo(ourPort), data}, false},
-		{"IPv4 UDP fragment", []any{ether(v4), ip4(func(h *layers.IPv4) { h.FragOffset = 5 }), data}, false},
+		{"IPv4 UDP fragment", []any{ether(v4), ip4(func(h *layers.IPv4) { h.FragOffset = 5 }), data}, true}, // an overlay's maybe
 		{"IPv6 UDP", []any{ether(v6), ip6(layers.IPProtocolUDP), udpTo(ourPort), data}, false},
 		{"ICMPv6", []any{ether(v6), ip6(layers.IPProtocolICMPv6), data, data}, false},
 		{"ARP", []any{ether(layers.EthernetTypeARP), make([]byte, 46)}, false},
+		{"tag of type 0x9200, IPv4", []any{ether(v4, 0x9200), ip4(isTCP), seg, data}, true},
+		{"MPLS", []any{ether(layers.EthernetTypeMPLSUnicast), &layers.MPLS{Label: 16, StackBottom: true, TTL: 64}, ip4(isTCP), seg, data}, true},
+		{"PPPoE", []any{ether(layers.EthernetTypePPPoESession), wiretest.PPPoE(0x21, packet(t, ip4(isTCP), seg, data))}, true},
+		{"LLC and SNAP", []any{wiretest.SNAP(0x0800, packet(t, ip4(isTCP), seg, data))}, true},
+		{"NSH", []any{ether(0x894f), []byte{0x0f, 0xc2, 2, 1, 0, 0, 1, 255}, ip4(isTCP), seg}, true},
+		{"IP in IP", []any{ether(v4), ip4(of(4)), ip4(isTCP), seg, data}, true},
+		{"IPv6 in IPv4", []any{ether(v4), ip4(of(41)), ip6(tcp6), seg, data}, true},
+		{"IPv4 in IPv6", []any{ether(v6), ip6(4), ip4(isTCP), seg, data}, true},
+		{"GRE", []any{ether(v4), ip4(of(47)), &layers.GRE{Protocol: v6}, ip6(tcp6), seg, data}, true},
+		{"VXLAN of an overlay", []any{ether(v4), ip4(fourOptions), udpTo(8472), vxlan(1), ether(v4), ip4(isTCP), seg, data}, true},
+		{"GENEVE of an overlay", []any{ether(v6), ip6(layers.IPProtocolUDP), udpTo(6081), wiretest.Geneve(1, 0x6558), ether(v4), ip4(isTCP), seg, data}, true},
 	}
 }
 
@@ -130,13 +146,13 @@ func newVM(t testing.TB, prog []bpf.Instruction) *bpf.VM {
 }
 
 func TestServiceFilter(t *testing.T) {
-	c := Config{Port: 4789, VNIs: []uint32{0, ourVNI, maxVNI}, InnerPort: ourPort}
-	vm := newVM(t, mirrorFilter(c))
+	c := Config{Mirror: vxlanAt(4789), VNIs: []uint32{0, ourVNI, wire.MaxVNI}, InnerPort: ourPort}
+	vm := newVM(t, c.filter().Frames())
 	for _, o := range outerLayouts() {
 		unseen := o.name == "IPv6 with options thrice"
 		for _, ports := range [][2]int{{50000, ourPort}, {ourPort, 50000}, {50000, 443}} {
-			for _, in := range innerLayouts(ports[0], ports[1]) {
-				for _, vni := range []int{0, ourVNI, maxVNI, ourVNI + 1, ourVNI >> 8, 1} {
+			for _, in := range innerLayouts(t, ports[0], ports[1]) {
+				for _, vni := range []int{0, ourVNI, wire.MaxVNI, ourVNI + 1, ourVNI >> 8, 1} {
 					want := unseen || in.accept && slices.Contains(c.VNIs, uint32(vni))
 					if got := accepts(t, vm, o.wrap(t, vni, in.frame...)); got != want {
 						t.Errorf("%s in %s, VNI %#x, ports %v: accepted %t", in.name, o.name, vni, ports, got)
@@ -148,13 +164,13 @@ func TestServiceFilter(t *testing.T) {
 }
 
 func TestServiceFilterParts(t *testing.T) {
-	other := outerLayouts()[0].wrap(t, 7, innerLayouts(1, 2)[0].frame...)
-	ours := outerLayouts()[0].wrap(t, ourVNI, innerLayouts(50000, ourPort)[0].frame...)
+	other := outerLayouts()[0].wrap(t, 7, innerLayouts(t, 1, 2)[0].frame...)
+	ours := outerLayouts()[0].wrap(t, ourVNI, innerLayouts(t, 50000, ourPort)[0].frame...)
 	noFlag := slices.Clone(other)
 	noFlag[42] = 0xf7
 	first := packet(t, ether(v4), ip4(func(h *layers.IPv4) { h.Flags = layers.IPv4MoreFragments }),
 		udpTo(4789), vxlan(7), gopacket.Payload(make([]byte, 60)))
-	long := make([]uint32, maxFilteredVNIs+1)
+	long := make([]uint32, filter.MaxVNIs+1)
 	for _, tc := range []struct {
 		name   string
 		cfg    Config
@@ -175,8 +191,8 @@ func TestServiceFilterParts(t *testing.T) {
 		{"outer first fragment", Config{VNIs: []uint32{ourVNI}, InnerPort: ourPort}, first, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			tc.cfg.Port = 4789
-			if got := accepts(t, newVM(t, mirrorFilter(tc.cfg)), tc.frame); got != tc.accept {
+			tc.cfg.Mirror = vxlanAt(4789)
+			if got := accepts(t, newVM(t, tc.cfg.filter().Frames()), tc.frame); got != tc.accept {
 				t.Errorf("accepted %t", got)
 			}
 		})
@@ -186,10 +202,10 @@ func TestServiceFilterParts(t *testing.T) {
 // A mirror that cuts packets: those of the service are accepted wherever the cut
 // is behind the outer UDP ports, others where it is before what tells them.
 func TestServiceFilterTruncated(t *testing.T) {
-	vm := newVM(t, mirrorFilter(Config{Port: 4789, VNIs: []uint32{ourVNI}, InnerPort: ourPort}))
+	vm := newVM(t, Config{Mirror: vxlanAt(4789), VNIs: []uint32{ourVNI}, InnerPort: ourPort}.filter().Frames())
 	o := outerLayouts()[0]
 	const udpEnd = 14 + 20 + 8
-	for _, in := range innerLayouts(50000, ourPort) {
+	for _, in := range innerLayouts(t, 50000, ourPort) {
 		if !in.accept {
 			continue
 		}
@@ -205,10 +221,10 @@ func TestServiceFilterTruncated(t *testing.T) {
 		vni   int
 		tells int // the frame's length from which on it is dropped
 	}{
-		{innerLayouts(1, 2)[0], 7, udpEnd + 8},
-		{innerLayouts(1, 2)[0], ourVNI, udpEnd + 8 + 14 + 20 + 4},
-		{innerLayouts(1, 2)[2], ourVNI, udpEnd + 8 + 14 + 24 + 4},
-		{innerLayouts(1, 2)[3], ourVNI, udpEnd + 8 + 14 + 40 + 4},
+		{innerLayouts(t, 1, 2)[0], 7, udpEnd + 8},
+		{innerLayouts(t, 1, 2)[0], ourVNI, udpEnd + 8 + 14 + 20 + 4},
+		{innerLayouts(t, 1, 2)[2], ourVNI, udpEnd + 8 + 14 + 24 + 4},
+		{innerLayouts(t, 1, 2)[3], ourVNI, udpEnd + 8 + 14 + 40 + 4},
 	} {
 		frame := o.wrap(t, tc.vni, tc.inner.frame...)
 		for n := udpEnd; n <= len(frame); n++ {
@@ -226,15 +242,18 @@ type serviceCheck struct {
 	plain   *bpf.VM // without the look at the service
 }
 
-func newServiceCheck(t testing.TB) serviceCheck {
+func newServiceCheck(t testing.TB, m wire.Mirror) serviceCheck {
 	t.Helper()
-	vnis := []uint32{ourVNI, 0, maxVNI}
-	d, err := decap.New(decap.Config{VNIs: vnis, Port: ourPort})
+	vnis := []uint32{ourVNI, 0, wire.MaxVNI}
+	if m.Bare() {
+		vnis = []uint32{0}
+	}
+	d, err := decap.New(decap.Config{Mirror: m, VNIs: vnis, Port: ourPort})
 	must(t, err)
-	s := serviceCheck{decoder: d, plain: newVM(t, mirrorFilter(Config{Port: 4789}))}
+	s := serviceCheck{decoder: d, plain: newVM(t, Config{Mirror: m}.filter().Frames())}
 	for _, c := range []Config{{VNIs: vnis, InnerPort: ourPort}, {VNIs: vnis}, {InnerPort: ourPort}} {
-		c.Port = 4789
-		s.filters = append(s.filters, newVM(t, mirrorFilter(c)))
+		c.Mirror = m
+		s.filters = append(s.filters, newVM(t, c.filter().Frames()))
 	}
 	return s
 }
@@ -262,6 +281,9 @@ func (s serviceCheck) check(t testing.TB, frame []byte) bool {
 	return ours
 }
 
+// tagTypes are the EtherTypes that announce a VLAN tag.
+var tagTypes = []uint32{wire.EtherTypeCTag, wire.EtherTypeSTag, wire.EtherTypeQinQ}
+
 func taggedThrice(frame []byte) bool {
 	for _, at := range []int{12, 16, 20} {
 		if len(frame) < at+2 || !slices.Contains(tagTypes, uint32(frame[at])<<8|uint32(frame[at+1])) {
@@ -275,7 +297,7 @@ func taggedThrice(frame []byte) bool {
 func serviceFrames(t testing.TB) (all [][]byte) {
 	t.Helper()
 	for _, o := range outerLayouts() {
-		for _, in := range slices.Concat(innerLayouts(50000, ourPort), innerLayouts(ourPort, 443)) {
+		for _, in := range slices.Concat(innerLayouts(t, 50000, ourPort), innerLayouts(t, ourPort, 443)) {
 			all = append(all, o.wrap(t, ourVNI, in.frame...))
 		}
 	}
@@ -308,13 +330,36 @@ func mutate(rng *rand.Rand, frame []byte) []byte {
 }
 
 func TestServiceFilterDropsNothingOfOurs(t *testing.T) {
-	s := newServiceCheck(t)
-	frames := serviceFrames(t)
+	for _, row := range []struct {
+		name   string
+		mirror wire.Mirror
+		frames [][]byte
+		times  int
+		ours   int // at least
+	}{
+		{"VXLAN", vxlanAt(4789), serviceFrames(t), 300_000, 30_000},
+		{"any encapsulation", wire.Mirror{}, slices.Concat(serviceFrames(t), otherFrames(t)), 60_000, 6_000},
+		{"some ports", wire.Mirror{Ports: []uint16{6081, 5000, 4789}}, slices.Concat(serviceFrames(t), otherFrames(t)), 60_000, 6_000},
+		{"GENEVE", wire.Mirror{Encap: wire.EncapGeneve}, otherFrames(t), 60_000, 2_000},
+		{"ERSPAN", wire.Mirror{Encap: wire.EncapERSPAN}, otherFrames(t), 60_000, 2_000},
+		{"bare", wire.Mirror{Encap: wire.EncapNone}, bareFrames(t), 60_000, 6_000},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := newServiceCheck(t, row.mirror)
+			if ours := s.random(t, row.frames, row.times); ours < row.ours {
+				t.Errorf("only %d frames were ours: the test shows little", ours)
+			}
+		})
+	}
+}
+
+// random checks variants of frames, and says how many decap took.
+func (s serviceCheck) random(t *testing.T, frames [][]byte, times int) (ours int) {
+	t.Helper()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	ours := 0
-	for range 300_000 {
+	for range times {
 		frame := slices.Clone(frames[rng.IntN(len(frames))])
 		for range rng.IntN(4) {
 			if len(frame) > 1 {
@@ -325,24 +370,61 @@ func TestServiceFilterDropsNothingOfOurs(t *testing.T) {
 			ours++
 		}
 	}
-	if ours < 30_000 {
-		t.Errorf("only %d frames were ours: the test shows little", ours)
+	return ours
+}
+
+// otherFrames are mirror packets of all encapsulations but the plainest.
+func otherFrames(t testing.TB) (all [][]byte) {
+	t.Helper()
+	gre := func(h *layers.IPv4) { h.Protocol = layers.IPProtocolGRE }
+	for _, in := range slices.Concat(innerLayouts(t, 50000, ourPort), innerLayouts(t, ourPort, 443)[:4]) {
+		over := func(headers ...any) { all = append(all, packet(t, slices.Concat(headers, in.frame)...)) }
+		over(ether(v4), ip4(nil), udpTo(6081), wiretest.Geneve(ourVNI, 0x6558, wiretest.AWSOptions...))
+		over(ether(v6), ip6(layers.IPProtocolUDP), udpTo(6081), wiretest.Geneve(ourVNI, 0x6558))
+		over(ether(v4), ip4(nil), udpTo(6081), wiretest.Geneve(7, 0x0800), ip4(nil), udpTo(4789), vxlan(ourVNI))
+		over(ether(v4), ip4(nil), udpTo(4790), wiretest.GPE(ourVNI, 3))
+		over(ether(v4), ip4(nil), udpTo(5000), vxlan(ourVNI))
+		over(ether(v4), ip4(nil), udpTo(37008), wiretest.TZSP())
+		over(ether(v4), ip4(gre), &layers.GRE{Protocol: 0x6558, KeyPresent: true, Key: ourVNI})
+		over(ether(v6), ip6(layers.IPProtocolGRE), &layers.GRE{Protocol: 0x88be})
+		over(ether(v6), ip6(layers.IPProtocolIPv6HopByHop), hopByHop(47), &layers.GRE{Protocol: 0x88be})
+		over(ether(v4), ip4(gre), &layers.GRE{Protocol: 0x22eb, SeqPresent: true}, wiretest.ERSPAN3(0, 0))
 	}
+	return all
+}
+
+// bareFrames are mirrored frames that nothing is around.
+func bareFrames(t testing.TB) (all [][]byte) {
+	t.Helper()
+	for _, in := range slices.Concat(innerLayouts(t, 50000, ourPort), innerLayouts(t, ourPort, 443)) {
+		all = append(all, packet(t, in.frame...))
+	}
+	return all
 }
 
 func FuzzServiceFilter(f *testing.F) {
 	for _, frame := range serviceFrames(f) {
 		f.Add(frame)
 	}
-	s := newServiceCheck(f)
-	f.Fuzz(func(t *testing.T, frame []byte) { s.check(t, frame) })
+	for _, frame := range otherFrames(f) {
+		f.Add(frame)
+	}
+	var checks []serviceCheck
+	for _, m := range []wire.Mirror{vxlanAt(4789), {}, {Encap: wire.EncapNone}} {
+		checks = append(checks, newServiceCheck(f, m))
+	}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		for _, s := range checks {
+			s.check(t, frame)
+		}
+	})
 }
 
 // The classic machine takes at most 4096 instructions.
 func TestServiceFilterLength(t *testing.T) {
-	raw, err := bpf.Assemble(mirrorFilter(Config{Port: 1, VNIs: make([]uint32, maxFilteredVNIs), InnerPort: 1}))
+	raw, err := bpf.Assemble(Config{VNIs: make([]uint32, filter.MaxVNIs), InnerPort: 1}.filter().Frames())
 	must(t, err)
-	if len(raw) > 300 {
+	if len(raw) > 400 {
 		t.Errorf("%d instructions", len(raw))
 	}
 	t.Log(len(raw), "instructions")
@@ -351,11 +433,11 @@ func TestServiceFilterLength(t *testing.T) {
 // BenchmarkServiceFilter has the interpreter of x/net/bpf run the filter: its
 // times compare programs, not with the kernel's compiled ones.
 func BenchmarkServiceFilter(b *testing.B) {
-	frame := outerLayouts()[0].wrap(b, ourVNI, innerLayouts(50000, ourPort)[0].frame...)
+	frame := outerLayouts()[0].wrap(b, ourVNI, innerLayouts(b, 50000, ourPort)[0].frame...)
 	for _, c := range []Config{{}, {VNIs: []uint32{ourVNI}, InnerPort: ourPort}} {
 		b.Run(fmt.Sprintf("port=%d", c.InnerPort), func(b *testing.B) {
-			c.Port = 4789
-			vm := newVM(b, mirrorFilter(c))
+			c.Mirror = vxlanAt(4789)
+			vm := newVM(b, c.filter().Frames())
 			for b.Loop() {
 				_, _ = vm.Run(frame)
 			}
@@ -370,10 +452,10 @@ func TestServiceFilterInKernel(t *testing.T) {
 	// Nobody reads while it is sent: blocks stay open for long, so that few are used.
 	r := l.open(t, Config{VNIs: []uint32{ourVNI}, InnerPort: ourPort, BlockTimeout: 100 * time.Millisecond})
 	fd := l.sender(t)
-	vm := newVM(t, mirrorFilter(r.cfg))
+	vm := newVM(t, r.cfg.filter().Frames())
 	var want [][]byte
 	for _, o := range outerLayouts() {
-		for _, in := range slices.Concat(innerLayouts(50000, ourPort), innerLayouts(50000, 443)) {
+		for _, in := range slices.Concat(innerLayouts(t, 50000, ourPort), innerLayouts(t, 50000, 443)) {
 			frame, other := o.wrap(t, ourVNI, in.frame...), o.wrap(t, ourVNI+1, in.frame...)
 			for _, f := range [][]byte{frame, frame[:len(frame)/2], frame[:len(frame)-16], other} {
 				send(t, fd, f)
@@ -403,13 +485,13 @@ func asShown(frame []byte) []byte {
 
 // Of several datagrams in one packet the first may be another service's.
 func TestServiceFilterAcceptsSeveral(t *testing.T) {
-	vm := newVM(t, mirrorFilter(Config{Port: 4789, VNIs: []uint32{ourVNI}, InnerPort: ourPort}))
-	next := slices.Concat(vxlan(ourVNI), packet(t, innerLayouts(50000, ourPort)[0].frame...))
+	vm := newVM(t, Config{Mirror: vxlanAt(4789), VNIs: []uint32{ourVNI}, InnerPort: ourPort}.filter().Frames())
+	next := slices.Concat(vxlan(ourVNI), packet(t, innerLayouts(t, 50000, ourPort)[0].frame...))
 	for _, o := range outerLayouts() {
 		if o.name == "IPv6 with options thrice" {
 			continue
 		}
-		for _, in := range innerLayouts(50000, 443) {
+		for _, in := range innerLayouts(t, 50000, 443) {
 			switch in.name {
 			case "IPv4 header of 4 words", "IPv6 in an IPv4 frame", "IPv4 in an IPv6 frame":
 				continue // broken: it says nothing of its length

@@ -1,10 +1,14 @@
 package tap
 
-import "encoding/binary"
+import (
+	"encoding/binary"
 
-// maxDatagrams is the most datagrams that the kernel makes one packet of
-// (UDP_MAX_SEGMENTS).
-const maxDatagrams = 128
+	"netmirror/gso"
+	"netmirror/wire"
+)
+
+// maxTags bounds the walk to an IP packet; real ones have one or two tags.
+const maxTags = 2
 
 // splitter makes the datagrams again that the kernel or the sender has made one
 // packet of (the interface's GRO; UDP_SEGMENT, udp(7)). The zero value is ready.
@@ -31,14 +35,17 @@ func (s *splitter) split(frames [][]byte, frame []byte, h *offload) [][]byte {
 		s.stats.Unsplit++
 		return append(frames, frame)
 	}
-	headers := udp + udpHeader
+	headers := udp + wire.UDPHeader
 	data := frame[headers:endOf(frame, ip, headers+size)]
-	if start, unfilled := h.checksum(); unfilled && start != udp || len(data) <= size || mirroredLength(data) > size {
+	if start, unfilled := h.checksum(); unfilled && start != udp {
 		return append(frames, frame)
 	}
-	n := (len(data) + size - 1) / size
-	if n > maxDatagrams {
+	n := gso.Count(wire.DstPort(frame[udp:]), data, size)
+	switch n {
+	case 0:
 		s.stats.Unsplit++
+		fallthrough
+	case 1:
 		return append(frames, frame)
 	}
 	s.stats.Aggregates++
@@ -74,88 +81,36 @@ func (s *splitter) room(n int) []byte {
 }
 
 // udpOf finds the IP and UDP headers of an unfragmented UDP packet, behind up to
-// maxTags VLAN tags and maxExtensions IPv6 extension headers.
+// maxTags VLAN tags and wire.MaxExtensions IPv6 extension headers.
 func udpOf(frame []byte) (ip, udp int, ok bool) {
-	etherType, ip := ipOf(frame)
-	if len(frame) < ip+ipv4Header+udpHeader {
+	etherType, ip := wire.SkipTags(frame, maxTags)
+	if len(frame) < ip+wire.IPv4Header+wire.UDPHeader {
 		return 0, 0, false
 	}
 	b := frame[ip:]
-	if etherType == etherTypeIPv4 {
-		udp = ip + int(b[0]&0x0f)*4
-		ok = b[0]>>4 == 4 && udp >= ip+ipv4Header && b[9] == protoUDP &&
-			binary.BigEndian.Uint16(b[6:])&(ipv4MoreBit|ipv4OffsetBits) == 0
-		return ip, udp, ok && len(frame) >= udp+udpHeader
+	if etherType == wire.EtherTypeIPv4 {
+		udp = ip + wire.IPv4(b).HeaderLen()
+		ok = b[0]>>4 == 4 && udp >= ip+wire.IPv4Header && wire.IPv4(b).Protocol() == wire.ProtoUDP && wire.IPv4(b).Part() == 0
+		return ip, udp, ok && len(frame) >= udp+wire.UDPHeader
 	}
-	if etherType != etherTypeIPv6 || len(b) < ipv6Header+udpHeader || b[0]>>4 != 6 {
+	if etherType != wire.EtherTypeIPv6 || len(b) < wire.IPv6Header+wire.UDPHeader || b[0]>>4 != 6 {
 		return 0, 0, false
 	}
-	next, at := b[6], ipv6Header
-	for n := 0; next != protoUDP; n++ {
-		switch next {
-		case protoHopByHop, protoRouting, protoDestination:
-		default:
-			return 0, 0, false
-		}
-		if n == maxExtensions || at+2 > len(b) {
-			return 0, 0, false
-		}
-		next, at = b[at], at+(int(b[at+1])+1)*8
-	}
-	return ip, ip + at, len(b) >= at+udpHeader
-}
-
-// ipOf gives the EtherType behind an Ethernet header and up to maxTags VLAN tags,
-// and where what it names starts; 0 where the frame is too short.
-func ipOf(frame []byte) (etherType uint16, at int) {
-	at = ethernetHeader
-	for tags := 0; len(frame) >= at; tags++ {
-		etherType = binary.BigEndian.Uint16(frame[at-2:])
-		switch etherType {
-		case etherTypeCTag, etherTypeSTag, etherTypeQinQ:
-			if tags == maxTags {
-				return 0, at
-			}
-			at += vlanTag
-		default:
-			return etherType, at
-		}
-	}
-	return 0, at
+	named, at, ok := wire.SkipOptions(b)
+	return ip, ip + at, ok && b[named] == wire.ProtoUDP && len(b) >= at+wire.UDPHeader
 }
 
 // endOf is where the IP packet at ip ends by its own length or, where that leaves
 // no room for a second datagram behind one that ends at first, with the frame.
 func endOf(frame []byte, ip, first int) int {
-	end := ip + int(binary.BigEndian.Uint16(frame[ip+2:]))
+	end := ip + wire.IPv4(frame[ip:]).Length()
 	if frame[ip]>>4 == 6 {
-		end = ip + ipv6Header + int(binary.BigEndian.Uint16(frame[ip+4:]))
+		end = ip + wire.IPv6Header + wire.IPv6(frame[ip:]).Payload()
 	}
 	if end <= first || end > len(frame) {
 		return len(frame)
 	}
 	return end
-}
-
-// mirroredLength is how long the VXLAN datagram in data is by the length of the IP
-// packet that it mirrors; 0 where that cannot be told. A mirrored packet may be an
-// aggregate of its own, of which the offload header then speaks.
-func mirroredLength(data []byte) int {
-	const vxlanHeader = 8
-	if len(data) < vxlanHeader {
-		return 0
-	}
-	etherType, at := ipOf(data[vxlanHeader:])
-	at += vxlanHeader
-	switch {
-	case len(data) < at+6:
-		return 0
-	case etherType == etherTypeIPv4:
-		return at + int(binary.BigEndian.Uint16(data[at+2:]))
-	case etherType == etherTypeIPv6:
-		return at + ipv6Header + int(binary.BigEndian.Uint16(data[at+4:]))
-	}
-	return 0
 }
 
 // describe gives the headers of a frame, IP at ip and UDP at udp, its own lengths.
@@ -164,10 +119,10 @@ func describe(frame []byte, ip, udp int) {
 	binary.BigEndian.PutUint16(u[4:], uint16(len(u)))
 	binary.BigEndian.PutUint16(u[6:], 0)
 	if p[0]>>4 == 6 {
-		binary.BigEndian.PutUint16(p[4:], uint16(len(p)-ipv6Header))
+		binary.BigEndian.PutUint16(p[4:], uint16(len(p)-wire.IPv6Header))
 		return
 	}
 	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
 	binary.BigEndian.PutUint16(p[10:], 0)
-	binary.BigEndian.PutUint16(p[10:], checksum(p[:udp-ip]))
+	binary.BigEndian.PutUint16(p[10:], wire.Checksum(p[:udp-ip]))
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
+
+	"netmirror/gso"
 )
 
 // offloadOf is an offload header as the kernel writes it.
@@ -191,7 +193,7 @@ func FuzzSplit(f *testing.F) {
 			equalFrames(t, got, [][]byte{frame})
 			return
 		}
-		if len(got) < 2 || len(got) > maxDatagrams || s.stats.Datagrams != uint64(len(got)) {
+		if len(got) < 2 || len(got) > gso.Max || s.stats.Datagrams != uint64(len(got)) {
 			t.Fatalf("%d frames, %+v", len(got), s.stats)
 		}
 		_, udp, _ := udpOf(frame)

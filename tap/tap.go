@@ -1,12 +1,12 @@
 // Package tap takes mirrored packets off a network interface: an AF_PACKET
 // socket with a TPACKET_V3 ring (Linux, Documentation/networking/packet_mmap.rst),
-// a filter in the kernel for the mirror's UDP port and, if wanted, for the
+// a filter in the kernel for the mirror's encapsulation and, if wanted, for the
 // mirrored service, and reassembly of outer IP fragments. Several rings can share
 // an interface's packets, each mirrored connection in one of them.
 //
 // It never sends a packet, and keeps the host's kernel from answering mirrored
 // ones. Only the programs that it gives to the kernel look inside the mirror's
-// UDP datagrams.
+// packets.
 package tap
 
 import (
@@ -15,10 +15,11 @@ import (
 	"time"
 
 	"netmirror/defrag"
+	"netmirror/filter"
+	"netmirror/wire"
 )
 
 const (
-	defaultPort            = 4789 // RFC 7348, section 8
 	defaultRingBytes       = 64 << 20
 	defaultBlockBytes      = 1 << 20
 	defaultBlockTimeout    = time.Millisecond
@@ -27,22 +28,28 @@ const (
 
 	// minBlockBytes holds the largest IP packet with an Ethernet header and two
 	// tags, behind the block's, the packet's and the address's header.
-	minBlockBytes = 0xffff + ethernetHeader + 2*vlanTag + 256
+	minBlockBytes = 0xffff + wire.EthernetHeader + 2*wire.VLANTag + 256
 	// minBlocks lets the kernel fill one block while the reader has another.
 	minBlocks = 2
 )
+
+// AnyInterface captures on all interfaces. What arrives on one that is part of another, a
+// bond's or a bridge's, or that has a VLAN interface above it, is captured on both.
+const AnyInterface = "any"
 
 // Config says what to capture, and with how much memory. Zero in a field other
 // than Interface means its default; a negative value is an error.
 type Config struct {
 	// Interface is the network interface's name, e.g. "eth0". It must be up,
-	// and an Ethernet or the loopback interface.
+	// and an Ethernet or the loopback interface. AnyInterface is all that are, also
+	// those that come later.
 	Interface string
-	// Port is the mirror's UDP destination port; 0 means 4789 (VXLAN).
-	Port uint16
+	// Mirror is how the mirror's packets come: to which UDP ports, or in GRE.
+	Mirror wire.Mirror
 	// VNIs are the VXLAN network identifiers to capture, each 0..16777215. The
-	// kernel drops packets with others, uncounted; it does not look where the
-	// list is empty, or longer than 64. The list is not read after Open.
+	// kernel drops VXLAN with others, uncounted; it does not look where the list is
+	// empty, or longer than 64, nor at other encapsulations. The list is not read
+	// after Open.
 	VNIs []uint32
 	// InnerPort is the TCP port of the mirrored service. The kernel drops,
 	// uncounted, mirrored packets that are certainly neither from nor to it; 0
@@ -84,7 +91,6 @@ type Config struct {
 // resolve gives the configuration with its defaults put in and its sizes
 // rounded up.
 func (c Config) resolve() (Config, error) {
-	c.Port = or(c.Port, defaultPort)
 	c.RingBytes = or(c.RingBytes, defaultRingBytes)
 	c.BlockBytes = or(c.BlockBytes, defaultBlockBytes)
 	c.BlockTimeout = or(c.BlockTimeout, defaultBlockTimeout)
@@ -94,8 +100,11 @@ func (c Config) resolve() (Config, error) {
 	if min(c.RingBytes, c.BlockBytes, c.FragmentBytes) < 0 || min(c.BlockTimeout, c.FragmentTimeout, c.BusyPoll) < 0 {
 		return c, fmt.Errorf("tap: negative size or time in %+v", c)
 	}
+	if err := c.Mirror.Check(); err != nil {
+		return c, fmt.Errorf("tap: %w", err)
+	}
 	for _, vni := range c.VNIs {
-		if vni > maxVNI {
+		if vni > wire.MaxVNI {
 			return c, fmt.Errorf("tap: VNI %d has more than 24 bits", vni)
 		}
 	}
@@ -107,6 +116,11 @@ func (c Config) resolve() (Config, error) {
 	c.BlockTimeout = roundUp(c.BlockTimeout, time.Millisecond)
 	c.FragmentBytes = roundUp(c.FragmentBytes, defrag.ChunkBytes)
 	return c, nil
+}
+
+// filter is what the kernel's programs look for.
+func (c Config) filter() filter.Config {
+	return filter.Config{Mirror: c.Mirror, VNIs: c.VNIs, InnerPort: c.InnerPort, AnyLink: c.Interface == AnyInterface}
 }
 
 // or gives v, or fallback where v is zero.

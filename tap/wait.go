@@ -1,12 +1,15 @@
 package tap
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/link"
 )
 
 const (
@@ -96,7 +99,7 @@ func (r *Ring) waitLast() error {
 // of which zero is never. It returns early now and then.
 func (r *Ring) sleep(until time.Time) error {
 	r.sleepErr = nil
-	if err := r.sleeper.untilEvent(until, r.awake); err != nil {
+	if err := r.sleeper.UntilEvent(until, r.awake); err != nil {
 		return r.waitError(err)
 	}
 	return r.sleepErr
@@ -159,30 +162,24 @@ func pending(fd int) error {
 // ends the capture after what is in the ring. It asks by the socket, so that
 // neither a new name nor the thread's network namespace matters.
 func (r *Ring) checkLink() error {
-	gone := fmt.Errorf("%w: %s was removed while capturing; start again when it is back",
-		ErrInterfaceGone, r.cfg.Interface)
-	at, err := unix.Getsockname(r.fd)
+	gone := fmt.Errorf("tap: %w: %s was removed while capturing; start again when it is back",
+		link.ErrGone, r.cfg.Interface)
+	bound, err := unix.Getsockname(r.fd)
 	if err != nil {
 		return fmt.Errorf("tap: looking for %s: %w", r.cfg.Interface, err)
 	}
-	link, ok := at.(*unix.SockaddrLinklayer)
-	if !ok || link.Ifindex <= 0 {
+	at, ok := bound.(*unix.SockaddrLinklayer)
+	if !ok || at.Ifindex <= 0 {
 		r.gone = gone // the kernel writes -1
 		return nil
 	}
-	ifr, err := unix.NewIfreq("")
-	if err != nil {
+	switch up, err := link.Up(r.fd, at.Ifindex); {
+	case errors.Is(err, link.ErrGone):
+		r.gone = gone
+	case err != nil:
 		return fmt.Errorf("tap: looking for %s: %w", r.cfg.Interface, err)
+	default:
+		r.linkDown.Store(!up)
 	}
-	ifr.SetUint32(uint32(link.Ifindex))
-	if err := unix.IoctlIfreq(r.fd, unix.SIOCGIFNAME, ifr); err != nil {
-		r.gone = gone
-		return nil
-	}
-	if err := unix.IoctlIfreq(r.fd, unix.SIOCGIFFLAGS, ifr); err != nil {
-		r.gone = gone
-		return nil
-	}
-	r.linkDown.Store(ifr.Uint16()&unix.IFF_UP == 0)
 	return nil
 }

@@ -10,7 +10,7 @@ _netmirror() {
 	fi
 	case $flag in
 	-i | --iface)
-		words=$(ls /sys/class/net 2>/dev/null)
+		words="any $(ls /sys/class/net 2>/dev/null)"
 		;;
 	--config | --http)
 		compopt -o default # file names

@@ -38,10 +38,21 @@ type Stream struct {
 type Capture struct {
 	Name   string
 	Args   []string // netmirror's further flags
+	Mirror Mirror   // how the mirror sends the frames
 	Frames []Frame
 	Want   []Stream         // in any order, all of them and no others
 	Or     [][]Stream       // each as right as Want
 	Counts map[string]int64 // figures of netmirror's last stats line
+}
+
+// Mirror is what is in front of each frame when it is sent. The zero value is VXLAN,
+// VNI 42.
+type Mirror struct {
+	Port   uint16 // the UDP port; 0: VXLAN's usual one
+	GRE    bool   // over IP, without UDP
+	Bare   bool   // as it is
+	IP     bool   // it carries IP packets, which the frames are then
+	Header []byte
 }
 
 // shape is how a script's connections look on the wire.
@@ -78,7 +89,7 @@ type script struct {
 func All() []Capture {
 	var all []Capture
 	for _, scripts := range [][]script{
-		probes(), strays(), rejected(), reuse(), packets(), framing(), lines(), proxied(), multipath(), controls(),
+		probes(), strays(), rejected(), reuse(), packets(), framing(), lines(), proxied(), multipath(), layered(), wrapped(), controls(),
 	} {
 		for _, sc := range scripts {
 			for _, sh := range sc.shapes {
@@ -87,7 +98,7 @@ func All() []Capture {
 				sc.play(s)
 				all = append(all, Capture{
 					Name: name, Args: sc.args,
-					Frames: s.captured(), Want: s.want, Or: s.or, Counts: s.counts,
+					Mirror: s.mirror, Frames: s.captured(), Want: s.want, Or: s.or, Counts: s.counts,
 				})
 			}
 		}

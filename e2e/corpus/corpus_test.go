@@ -33,7 +33,11 @@ func TestFramesAreReadable(t *testing.T) {
 				t.Errorf("%s: frame %d is before the one in front of it", c.Name, i)
 			}
 			last = f.At
-			p := gopacket.NewPacket(f.Bytes, layers.LayerTypeEthernet, gopacket.Default)
+			first := layers.LayerTypeEthernet
+			if c.Mirror.IP {
+				first = layers.LayerTypeIPv4
+			}
+			p := gopacket.NewPacket(f.Bytes, first, gopacket.Default)
 			if p.NetworkLayer() == nil {
 				t.Errorf("%s: frame %d has no IP: %v", c.Name, i, p)
 			}

@@ -65,8 +65,18 @@ func (c *conn) put(from, to netip.AddrPort, s seg, seq, ack uint32, fromServer b
 		packets = s.shape(packets[0])
 	}
 	for _, p := range packets {
-		c.frame(Frame{Bytes: ethernet(p), Server: fromServer, Fresh: s.fresh, Data: len(s.data)})
+		for _, b := range c.framesOf(p) {
+			c.frame(Frame{Bytes: b, Server: fromServer, Fresh: s.fresh, Data: len(s.data)})
+		}
 	}
+}
+
+// framesOf are the frames that carry an IP packet.
+func (s *scene) framesOf(ip []byte) [][]byte {
+	if s.wrap == nil {
+		return [][]byte{ethernet(ip)}
+	}
+	return s.wrap(ip)
 }
 
 func (c *conn) options(s seg) (opts []layers.TCPOption) {

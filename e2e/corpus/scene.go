@@ -20,6 +20,8 @@ type scene struct {
 	want   []Stream
 	or     [][]Stream
 	counts map[string]int64
+	mirror Mirror
+	wrap   func(ip []byte) [][]byte // makes frames of a packet; nil: ethernet
 }
 
 // newScene returns a scene whose ports and sequence numbers depend on its name.

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Wire is the smallest lab: one link that carries hand-made mirror packets from
@@ -60,6 +63,45 @@ func (w *Wire) connect() error {
 // Dial returns a socket of From whose datagrams go to the mirror's receiver.
 func (w *Wire) Dial() (*net.UDPConn, error) {
 	return w.From.DialUDP(netip.AddrPortFrom(mirrorNet.b4, VXLANPort))
+}
+
+// DialPort is Dial for another port of the receiver.
+func (w *Wire) DialPort(port uint16) (*net.UDPConn, error) {
+	return w.From.DialUDP(netip.AddrPortFrom(mirrorNet.b4, port))
+}
+
+// DialGRE returns a socket of From whose messages go to the mirror's receiver as
+// IPv4 packets of GRE, from its header on.
+func (w *Wire) DialGRE() (*net.IPConn, error) {
+	d := net.Dialer{Control: w.From.inside}
+	var conn net.Conn
+	err := w.From.Do(func() (err error) {
+		conn, err = d.Dial("ip4:47", mirrorNet.b4.String())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.IPConn), nil
+}
+
+// Link returns a packet socket of From whose messages are frames on the wire.
+func (w *Wire) Link() (*os.File, error) {
+	fd := -1
+	err := w.From.Do(func() (err error) {
+		link, err := net.InterfaceByName(MirrorLink)
+		if err != nil {
+			return err
+		}
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		return unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: link.Index})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "packet:"+MirrorLink), nil
 }
 
 // Target is an address in To for a target.

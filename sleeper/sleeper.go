@@ -1,4 +1,6 @@
-package tap
+// Package sleeper waits for a socket or a time in Go's poller without waking more
+// threads than it has to. It reads no socket.
+package sleeper
 
 import (
 	"errors"
@@ -10,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sleeper is what a Ring's goroutine sleeps on: an epoll instance in Go's poller,
-// with a timer in it and, for one event at a time, the packet socket, whose blocks
+// Sleeper is what a reader's goroutine sleeps on: an epoll instance in Go's poller,
+// with a timer in it and, for one event at a time, the socket, whose events
 // so wake nobody who waits for the timer. That is none of Go's: each of those wakes
 // one of the runtime's threads as well.
 //
@@ -23,7 +25,7 @@ import (
 // every 2 ms, the packets' sender included. The likely reason is that the
 // scheduler takes the processor from a thread that blocks in a system call, and
 // the thread has to get one back. Idle, both use next to none.
-type sleeper struct {
+type Sleeper struct {
 	file   *os.File        // the epoll instance
 	conn   syscall.RawConn // likewise
 	epoll  int             // likewise
@@ -33,7 +35,7 @@ type sleeper struct {
 	start   time.Time // the moment that all times of the timer count from,
 	startAt int64     // and what CLOCK_MONOTONIC was, in nanoseconds
 
-	deadline bool // file has one, other than interrupt's
+	deadline bool // file has one, other than Interrupt's
 	watched  bool // the socket is in
 	set      bool // the timer is, or has run out
 
@@ -46,16 +48,18 @@ type sleeper struct {
 	onAlarm func(uintptr) bool
 }
 
-func newSleeper(socket int) (*sleeper, error) {
-	s := &sleeper{socket: socket, timer: -1}
+// New gives a Sleeper on a socket, or an epoll instance of several, which stays the
+// caller's.
+func New(socket int) (*Sleeper, error) {
+	s := &Sleeper{socket: socket, timer: -1}
 	if err := s.open(); err != nil {
-		return nil, errors.Join(fmt.Errorf("tap: waiting on a packet socket: %w", err), s.close())
+		return nil, errors.Join(fmt.Errorf("waiting on a socket: %w", err), s.Close())
 	}
 	s.onEvent, s.onAlarm = s.event, s.alarm
 	return s, nil
 }
 
-func (s *sleeper) open() (err error) {
+func (s *Sleeper) open() (err error) {
 	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
@@ -86,33 +90,33 @@ func (s *sleeper) open() (err error) {
 	return nil
 }
 
-func (s *sleeper) control(op, fd int, events uint32) error {
+func (s *Sleeper) control(op, fd int, events uint32) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(s.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}))
 }
 
-// interrupt ends the wait that runs, if any. It may be called from any goroutine,
-// and not after close.
-func (s *sleeper) interrupt() {
+// Interrupt ends the wait that runs, if any. It may be called from any goroutine,
+// and not after Close.
+func (s *Sleeper) Interrupt() {
 	// The error could only be that the file has no poller, which open has ruled
 	// out.
 	_ = s.file.SetReadDeadline(time.Unix(1, 0))
 }
 
-// untilEvent waits until done reports true, or for a time, of which zero is never.
+// UntilEvent waits until done reports true, or for a time, of which zero is never.
 // done is asked before the wait, and after each event of the socket, an error on it
 // included.
-func (s *sleeper) untilEvent(until time.Time, done func(event bool) bool) error {
+func (s *Sleeper) UntilEvent(until time.Time, done func(event bool) bool) error {
 	return s.wait(until, done, s.onEvent)
 }
 
-// untilAlarm waits for a time, or less where done reports true, whatever comes in
+// UntilAlarm waits for a time, or less where done reports true, whatever comes in
 // on the socket.
-func (s *sleeper) untilAlarm(at time.Time, done func(event bool) bool) error {
+func (s *Sleeper) UntilAlarm(at time.Time, done func(event bool) bool) error {
 	s.at = at
 	return s.wait(time.Time{}, done, s.onAlarm)
 }
 
-func (s *sleeper) wait(until time.Time, done func(event bool) bool, woken func(uintptr) bool) error {
+func (s *Sleeper) wait(until time.Time, done func(event bool) bool, woken func(uintptr) bool) error {
 	if s.deadline || !until.IsZero() {
 		if err := s.file.SetReadDeadline(until); err != nil {
 			return err
@@ -128,7 +132,7 @@ func (s *sleeper) wait(until time.Time, done func(event bool) bool, woken func(u
 
 // event is for RawConn.Read, which calls it before it waits, when the poller has
 // forgotten what happened earlier, and after each event.
-func (s *sleeper) event(uintptr) bool {
+func (s *Sleeper) event(uintptr) bool {
 	event := s.watched // also in an earlier wait, which ended before it
 	s.unwatch()
 	if s.done(event) {
@@ -142,12 +146,12 @@ func (s *sleeper) event(uintptr) bool {
 // watch puts the socket in, which reports at once what is there already. A socket
 // that is in, if only disabled (EPOLLONESHOT), may not: where the last event was not
 // taken, the new one is taken for the same, and wakes nobody.
-func (s *sleeper) watch() {
+func (s *Sleeper) watch() {
 	s.watched = true
 	s.fail(s.control(unix.EPOLL_CTL_ADD, s.socket, unix.EPOLLIN))
 }
 
-func (s *sleeper) unwatch() {
+func (s *Sleeper) unwatch() {
 	if s.watched {
 		s.watched = false
 		s.fail(s.control(unix.EPOLL_CTL_DEL, s.socket, 0))
@@ -155,7 +159,7 @@ func (s *sleeper) unwatch() {
 }
 
 // alarm is for RawConn.Read, like event.
-func (s *sleeper) alarm(uintptr) bool {
+func (s *Sleeper) alarm(uintptr) bool {
 	s.unwatch()
 	if s.begun || s.done(false) {
 		return true
@@ -167,7 +171,7 @@ func (s *sleeper) alarm(uintptr) bool {
 
 // disarm has the timer, which nobody reads, not be ready any more: before Linux 5.5
 // what is ready wakes whoever waits for anything else.
-func (s *sleeper) disarm() {
+func (s *Sleeper) disarm() {
 	if s.set {
 		s.set = false
 		s.setTimer(0)
@@ -175,20 +179,20 @@ func (s *sleeper) disarm() {
 }
 
 // setTimer sets it to a time of CLOCK_MONOTONIC, in nanoseconds; 0: to none.
-func (s *sleeper) setTimer(at int64) {
+func (s *Sleeper) setTimer(at int64) {
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(at)}
 	s.fail(os.NewSyscallError("timerfd_settime", unix.TimerfdSettime(s.timer, unix.TFD_TIMER_ABSTIME, &spec, nil)))
 }
 
 // fail has the wait that runs end with an error, if err is one.
-func (s *sleeper) fail(err error) {
+func (s *Sleeper) fail(err error) {
 	if s.err == nil {
 		s.err = err
 	}
 }
 
-// close must not be called during a wait.
-func (s *sleeper) close() error {
+// Close frees what it holds. It must not be called during a wait.
+func (s *Sleeper) Close() error {
 	var errs []error
 	if s.timer >= 0 {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(s.timer)))

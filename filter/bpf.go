@@ -1,4 +1,4 @@
-package tap
+package filter
 
 import (
 	"fmt"
@@ -18,8 +18,8 @@ const (
 	scratchSum         // of addresses and ports
 )
 
-// dropAll accepts nothing.
-var dropAll = answer(0)
+// DropAll accepts nothing.
+var DropAll = answer(0)
 
 // answer ends a program.
 func answer(v uint32) []bpf.Instruction {
@@ -60,7 +60,7 @@ func require(vals ...uint32) []bpf.Instruction {
 	for i, v := range vals {
 		test = append(test, bpf.JumpIf{Cond: bpf.JumpEqual, Val: v, SkipTrue: uint8(len(vals) - i)})
 	}
-	return append(test, dropAll...)
+	return append(test, DropAll...)
 }
 
 // answerIf answers if the condition holds between A and v.
@@ -96,6 +96,9 @@ func ifLong(n uint32, block []bpf.Instruction) []bpf.Instruction {
 // ifAny runs the block, of at most 255 instructions, if A is one of vals, and
 // skips it otherwise.
 func ifAny(vals []uint32, block []bpf.Instruction) []bpf.Instruction {
+	if len(vals) == 0 {
+		return nil
+	}
 	var test []bpf.Instruction
 	for i, v := range vals {
 		jump := bpf.JumpIf{Cond: bpf.JumpEqual, Val: v, SkipTrue: uint8(len(vals) - 1 - i)}
@@ -114,23 +117,23 @@ func ifElse(v uint32, then, otherwise []bpf.Instruction) []bpf.Instruction {
 	return append(ifAny([]uint32{v}, append(then, over)), otherwise...)
 }
 
-// attach makes prog the socket's filter, in place of one that it had.
-func attach(fd int, prog []bpf.Instruction) error {
-	fprog, err := assemble(prog)
+// Attach makes prog the socket's filter, in place of one that it had.
+func Attach(fd int, prog []bpf.Instruction) error {
+	fprog, err := Assemble(prog)
 	if err != nil {
 		return err
 	}
 	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, fprog); err != nil {
-		return fmt.Errorf("tap: attaching the filter: %w", err)
+		return fmt.Errorf("filter: attaching the filter: %w", err)
 	}
 	return nil
 }
 
-// assemble gives a program in the kernel's form.
-func assemble(prog []bpf.Instruction) (*unix.SockFprog, error) {
+// Assemble gives a program in the kernel's form.
+func Assemble(prog []bpf.Instruction) (*unix.SockFprog, error) {
 	raw, err := bpf.Assemble(prog)
 	if err != nil {
-		return nil, fmt.Errorf("tap: assembling the filter: %w", err)
+		return nil, fmt.Errorf("filter: assembling the filter: %w", err)
 	}
 	filter := make([]unix.SockFilter, len(raw))
 	for i, in := range raw {

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"netmirror/source"
+	"netmirror/tap"
+	"netmirror/udp"
+	"netmirror/wire"
+)
+
+// What --capture says.
+const (
+	captureRing = "ring"
+	captureUDP  = "udp"
+)
+
+// anyInterface is what --iface says for all of them.
+const anyInterface = "any"
+
+// anyInterface says whether --iface stands for all of them.
+func (o *options) anyInterface() bool { return slices.Contains(o.Capture.Iface, anyInterface) }
+
+// openSources starts the capture. What is open is returned with an error as well.
+func (o *options) openSources() (all []source.Source, err error) {
+	if o.Capture.Capture == captureUDP {
+		return sourcesOf(udp.OpenGroup(o.udpConfig(), o.workers()))
+	}
+	for _, name := range o.Capture.Iface {
+		c := tap.Config{
+			Interface: name, Mirror: o.mirror(), VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
+			RingBytes: o.Capture.RingMiB << 20 / len(o.Capture.Iface), BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
+			BusyPoll: o.Capture.BusyPoll,
+		}
+		if o.anyInterface() {
+			c.Interface = tap.AnyInterface
+		}
+		rings, err := sourcesOf(tap.OpenGroup(c, o.workers()))
+		if all = append(all, rings...); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+func (o *options) udpConfig() udp.Config {
+	c := udp.Config{
+		Interfaces: o.Capture.Iface, Ports: o.vxlanPorts(), VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
+		Bytes: o.Capture.RingMiB << 20, Wait: o.Capture.RingWait, BusyPoll: o.Capture.BusyPoll,
+	}
+	if o.anyInterface() {
+		c.Interfaces = nil
+	}
+	return c
+}
+
+// vxlanPorts are the mirror's UDP ports that VXLAN comes to.
+func (o *options) vxlanPorts() (all []uint16) {
+	for _, u := range o.mirror().UDP() {
+		if u.Encap == wire.EncapVXLAN {
+			all = append(all, u.Port)
+		}
+	}
+	return all
+}
+
+// checkSockets says where UDP sockets cannot receive the mirror. With --encap auto they
+// take the VXLAN of it.
+func (o *options) checkSockets() error {
+	encap := o.mirror().Encap
+	switch ports := len(o.vxlanPorts()); {
+	case o.Capture.Capture != captureUDP:
+	case ports == 0:
+		return fmt.Errorf("--capture udp receives VXLAN; use --capture ring for --encap %v", encap)
+	case len(o.Capture.MirrorPort) > ports:
+		return fmt.Errorf("--capture udp receives VXLAN, and not all of --mirror-port have that; use --capture ring, or --encap vxlan")
+	}
+	return nil
+}
+
+func sourcesOf[S source.Source](all []S, err error) ([]source.Source, error) {
+	sources := make([]source.Source, len(all))
+	for i, s := range all {
+		sources[i] = s
+	}
+	return sources, err
+}
+
+// warnOfBuffer tells what the kernel granted UDP sockets where that is less than what
+// --ring-mib asks for: a burst may then find no room.
+func (o *options) warnOfBuffer(log *slog.Logger, sources []source.Source) {
+	granted, needed := 0, 0
+	for _, src := range sources {
+		r, ok := src.(*udp.Receiver)
+		if !ok {
+			return
+		}
+		room, sysctl := r.Buffer()
+		granted += room
+		needed = max(needed, sysctl)
+	}
+	if asked := o.Capture.RingMiB << 20; granted < asked/4*3 {
+		log.Warn("the kernel grants less memory for waiting packets than --ring-mib; a burst may be lost in part",
+			"asked_kib", asked>>10, "granted_kib", granted>>10,
+			"do", fmt.Sprintf("sudo sysctl -w net.core.rmem_max=%d, on the host of a container, and start again; or lower --ring-mib", needed))
+	}
+}

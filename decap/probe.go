@@ -1,0 +1,58 @@
+package decap
+
+import (
+	"fmt"
+
+	"netmirror/wire"
+)
+
+// Probe reads mirror packets as a [Decoder] does, but whatever their VNI and TCP
+// ports: it is for those who look at a mirror without knowing what is in it. Any
+// number of goroutines may share one.
+type Probe struct{ decoder *Decoder }
+
+// NewProbe makes a Probe. The error wraps [ErrMirror].
+func NewProbe(m wire.Mirror) (*Probe, error) {
+	if err := m.Check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMirror, err)
+	}
+	d := newDecoder(m)
+	d.all = true
+	return &Probe{d}, nil
+}
+
+// Look is [Decoder.Decode] without a choice. It writes p as Decode does, but that
+// p.FromServer is false, and s in any case.
+func (o *Probe) Look(frame []byte, p *Packet, s *Sight) Reason {
+	*s = Sight{}
+	r := o.look(frame, p, s)
+	if r == OK {
+		p.FromServer = false // there is no service
+	}
+	return r
+}
+
+func (o *Probe) look(frame []byte, p *Packet, s *Sight) Reason {
+	d := o.decoder
+	if d.bare {
+		s.saw(wire.EncapNone, 0, frame)
+		w := walk{decoder: d, etherType: wire.EtherTypeTEB, b: frame, sight: s}
+		return w.find(0, p)
+	}
+	etherType, b, r := outer.ethernet(frame)
+	if r != OK {
+		return r
+	}
+	own, off, unsized, r := outer.ip(etherType, b)
+	if r == OuterNotUDP && d.mirror.GRE() {
+		return d.inGRE(etherType, b, p, s)
+	}
+	if r != OK {
+		return r
+	}
+	b = b[:min(own, len(b))]
+	if len(b) < off+wire.UDPHeader {
+		return outer.cut(own, off+wire.UDPHeader)
+	}
+	return d.inUDP(b, own, off, unsized, p, s)
+}

@@ -1,0 +1,64 @@
+package decap_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"netmirror/decap"
+	"netmirror/wire"
+)
+
+// checkParts compares what a Probe makes of a frame with what Decode made of it:
+// they have to agree wherever Decode did not stop at a VNI or port that is not ours.
+func checkParts(t *testing.T, frame []byte, want decap.Packet, reason decap.Reason) {
+	t.Helper()
+	if reason == decap.OtherVNI || reason == decap.OtherPort {
+		return
+	}
+	var got decap.Packet
+	var s decap.Sight
+	r := newProbe(t).Look(frame, &got, &s)
+	if r != reason {
+		t.Fatalf("the probe's reason is %v, Decode's %v", r, reason)
+	}
+	if r != decap.OK {
+		return
+	}
+	if s.Encap == wire.EncapGeneve && strings.HasPrefix(s.Layers.String(), "VXLAN") {
+		got.VNI, s.VNI = want.VNI, want.VNI // both may be ours, and to a probe all are
+	}
+	if !s.Wrapped || s.VNI != want.VNI {
+		t.Errorf("the probe saw %+v, Decode VNI %d", s, want.VNI)
+	}
+	got.FromServer = want.FromServer
+	if diff := cmp.Diff(want, got, cmp.Comparer(bytes.Equal)); diff != "" {
+		t.Errorf("packet (-Decode +probe):\n%s", diff)
+	}
+	if cap(got.IP) != len(got.IP) {
+		t.Errorf("IP has %d spare bytes", cap(got.IP)-len(got.IP))
+	}
+}
+
+func newProbe(tb testing.TB) *decap.Probe {
+	tb.Helper()
+	o, err := decap.NewProbe(wire.Mirror{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return o
+}
+
+func TestProbeTakesAnyVNIAndPort(t *testing.T) {
+	frame := set16(set(ours4(t), atVXLAN+4, 0x00, 0x03, 0xe7), atInnerTCP+2, 443)
+	var p decap.Packet
+	var s decap.Sight
+	if r := newProbe(t).Look(frame, &p, &s); r != decap.OK || p.TCP != 20 || !bytes.Equal(p.IP, frame[atInnerIP:]) || p.VNI != 999 {
+		t.Errorf("%+v, %v", p, r)
+	}
+	if !s.Wrapped || s.Encap != wire.EncapVXLAN || s.VNI != 999 || s.Layers.String() != "" {
+		t.Errorf("%+v", s)
+	}
+}

@@ -1,0 +1,59 @@
+// Package link looks network interfaces up. It changes none.
+package link
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Errors that say what is wrong with an interface; test for them with errors.Is.
+var (
+	ErrNone = errors.New("no such interface")
+	ErrDown = errors.New("interface is down")
+	// ErrGone: the interface was removed, or moved to another network namespace, since
+	// it was found.
+	ErrGone = errors.New("interface is gone")
+)
+
+// Find looks an interface up and sees that it is up. The error wraps ErrNone or ErrDown,
+// or says why the interfaces could not be listed.
+func Find(name string) (*net.Interface, error) {
+	all, err := net.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("listing the interfaces: %w", err)
+	}
+	var names []string
+	for i := range all {
+		names = append(names, all[i].Name)
+		if all[i].Name != name {
+			continue
+		}
+		if all[i].Flags&net.FlagUp == 0 {
+			return nil, fmt.Errorf("%w: sudo ip link set dev %s up", ErrDown, name)
+		}
+		return &all[i], nil
+	}
+	return nil, fmt.Errorf("%w: %q; there are: %s", ErrNone, name, strings.Join(names, ", "))
+}
+
+// Up says whether the interface with an index is up (netdevice(7)). It asks by a socket, so
+// that neither a new name nor the thread's network namespace matters. The error is
+// ErrGone where there is no such interface.
+func Up(socket, index int) (bool, error) {
+	ifr, err := unix.NewIfreq("")
+	if err != nil {
+		return false, err
+	}
+	ifr.SetUint32(uint32(index))
+	if err := unix.IoctlIfreq(socket, unix.SIOCGIFNAME, ifr); err != nil {
+		return false, ErrGone
+	}
+	if err := unix.IoctlIfreq(socket, unix.SIOCGIFFLAGS, ifr); err != nil {
+		return false, ErrGone
+	}
+	return ifr.Uint16()&unix.IFF_UP != 0, nil
+}

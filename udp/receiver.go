@@ -1,0 +1,310 @@
+package udp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"netmirror/gso"
+	"netmirror/sleeper"
+	"netmirror/source"
+	"netmirror/wire"
+)
+
+var _ source.Source = (*Receiver)(nil)
+
+// Receiver takes in the datagrams of a mirror. One goroutine calls Next; Stop and Stats
+// may be called from any.
+type Receiver struct {
+	cfg     Config
+	group   *group
+	sockets []*socket // one for each port, or more where they are small
+	poll    int       // an epoll instance with all of them; -1: none
+	sleeper *sleeper.Sleeper
+	room    int // bytes of the sockets' buffers
+	opened  time.Time
+
+	// Next's own.
+	batch   *batch // nil once closed
+	frames  [][]byte
+	fds     []int             // of the sockets that have something
+	events  []unix.EpollEvent // likewise
+	arrived time.Time         // the batch
+	got     int               // datagrams since it last waited
+	waited  time.Time         // when it last began to
+	paused  bool              // it looked away then
+	pause   time.Duration     // how long it may look away; 0: not at all
+	awake   func(bool) bool   // whether to end a wait for an event
+	stopped func(bool) bool   // stopping's
+
+	emptied  atomic.Int64 // when Next last found nothing to receive, in nanoseconds since opened
+	waits    atomic.Bool  // Next has not received anything since
+	linkDown atomic.Bool
+	stopping atomic.Bool
+	stopErr  error // written before stopping is set
+
+	mu     sync.Mutex // guards the below, and the sockets against Close
+	closed bool
+	stats  source.Stats
+}
+
+// Next waits for packets and returns the UDP payloads of a batch, at least one, in the
+// order in which one of the ports received them; what the kernel handed over as several
+// datagrams in one is as many.
+//
+// They and the slice are valid until the next call of Next or Close.
+//
+// The error is io.EOF when Stop was called and all that was received before has been
+// returned, link.ErrGone when an interface is no more, and os.ErrClosed after Close.
+// Interfaces that only go down are waited for and counted in Stats.LinkDowns.
+func (r *Receiver) Next() ([][]byte, error) {
+	if r.batch == nil {
+		return nil, os.ErrClosed
+	}
+	for {
+		stopping := r.stopping.Load() // before the last look
+		r.waits.Store(false)
+		now := time.Now()
+		if err := r.receive(); err != nil {
+			return nil, err
+		}
+		if len(r.frames) > 0 {
+			r.got += len(r.frames)
+			if r.linkDown.Load() {
+				r.linkDown.Store(false)
+			}
+			return r.frames, nil
+		}
+		r.emptied.Store(int64(now.Sub(r.opened)))
+		r.waits.Store(true)
+		if stopping {
+			return nil, errOr(r.stopErr, io.EOF)
+		}
+		if err := r.wait(time.Now()); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func errOr(err, fallback error) error {
+	if err != nil {
+		return err
+	}
+	return fallback
+}
+
+// receive takes a batch from the sockets that have something, in turn.
+func (r *Receiver) receive() error {
+	r.frames = r.frames[:0]
+	r.arrived = time.Time{}
+	r.batch.begin()
+	ready, err := r.ready()
+	if err != nil {
+		return err
+	}
+	var s source.Stats
+	for _, fd := range ready {
+		if r.batch.full() {
+			break
+		}
+		from := r.batch.received
+		if err := r.batch.receive(fd); err != nil {
+			return fmt.Errorf("udp: receiving: %w", err)
+		}
+		r.read(from, &s)
+	}
+	if r.batch.received == 0 {
+		return nil
+	}
+	s.Packets, s.Frames = uint64(r.batch.received), uint64(len(r.frames))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Add(s)
+	return nil
+}
+
+// ready are the sockets that may have something. The kernel turns: those that it names
+// first come last the next time (epoll_wait(2)).
+func (r *Receiver) ready() ([]int, error) {
+	r.fds = r.fds[:0]
+	if len(r.sockets) == 1 {
+		r.fds = append(r.fds, r.sockets[0].fd)
+		return r.fds, nil
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.poll), uintptr(unsafe.Pointer(&r.events[0])),
+		uintptr(len(r.events)), 0, 0, 0)
+	if errno != 0 {
+		return nil, fmt.Errorf("udp: looking for packets: %w", os.NewSyscallError("epoll_pwait", errno))
+	}
+	for _, e := range r.events[:n] {
+		r.fds = append(r.fds, int(e.Fd))
+	}
+	return r.fds, nil
+}
+
+// read gives the datagrams of what was received of a socket, which is all from message
+// from on, and counts.
+func (r *Receiver) read(from int, s *source.Stats) {
+	for i := from; i < r.batch.received; i++ {
+		data, cut := r.batch.packet(i)
+		size, at := r.batch.control(i)
+		if i == 0 || i == from && at.Before(r.arrived) {
+			r.arrived = at
+		}
+		if cut {
+			s.Cut++
+		}
+		s.Bytes += uint64(len(data))
+		if size == 0 {
+			r.frames = append(r.frames, data)
+			continue
+		}
+		r.split(data, size, &s.SplitStats)
+	}
+}
+
+// split appends the datagrams of size bytes that data is.
+func (r *Receiver) split(data []byte, size int, s *source.SplitStats) {
+	switch n := gso.Count(wire.PortVXLAN, data, size); n {
+	case 0:
+		s.Unsplit++
+	case 1:
+	default:
+		s.Aggregates++
+		s.Datagrams += uint64(n)
+		for len(data) > size {
+			r.frames = append(r.frames, data[:size:size])
+			data = data[size:]
+		}
+	}
+	r.frames = append(r.frames, data)
+}
+
+// Start is VXLAN.
+func (r *Receiver) Start() source.Start { return source.VXLAN }
+
+// Clock is the host's: the kernel stamps packets with it.
+func (r *Receiver) Clock() source.Clock { return source.Wall }
+
+// BatchTime is when the first packet of the batch that Next returned last arrived, by the
+// kernel's wall clock. It is called by the goroutine of Next.
+func (r *Receiver) BatchTime() time.Time { return r.arrived }
+
+// More says whether another batch is waiting already, as far as the last one tells. It is
+// called by the goroutine of Next.
+func (r *Receiver) More() bool { return r.batch.full() }
+
+// handover is how long a packet may take from its time to the socket: the kernel stamps
+// it when it comes from the interface, and may queue it on its way.
+const handover = 8 * time.Millisecond
+
+// CaughtUp is the time before which all that arrived has been returned by Next, and was
+// done with when Next was called again. now is the time.
+func (r *Receiver) CaughtUp(now time.Time) time.Time {
+	emptied := r.emptied.Load()
+	up := r.opened.Add(time.Duration(emptied))
+	// What came since is in a buffer, unless Next has been at work meanwhile.
+	if r.waits.Load() && r.Stats().Waiting == 0 && r.waits.Load() && r.emptied.Load() == emptied {
+		up = now
+	}
+	return up.Add(-handover)
+}
+
+// Buffer is how much memory the kernel has granted for packets that wait, in bytes, and
+// what net.core.rmem_max has to be for as much as was asked for.
+func (r *Receiver) Buffer() (granted, sysctl int) {
+	return r.room, r.cfg.share(len(r.group.receivers)) / 2
+}
+
+// Stats gives the counters. After Close they are those of its moment. Drops found no room
+// in the buffer, or had a wrong UDP checksum; Waiting and Room are bytes.
+func (r *Receiver) Stats() source.Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.readKernel()
+	s.Room = r.room
+	if r.closed {
+		s.Room = 0
+	}
+	s.LinkDown = r.linkDown.Load()
+	return s
+}
+
+// readKernel adds the kernel's counters. r.mu is held.
+func (r *Receiver) readKernel() source.Stats {
+	waiting := 0
+	if !r.closed {
+		for _, s := range r.sockets {
+			now, err := s.memory()
+			if err != nil {
+				continue // the counters stay in the kernel for the next time
+			}
+			waiting += now.used
+			if !r.stopping.Load() { // from then on, what is dropped is not wanted
+				n := s.dropped(now)
+				r.stats.Packets += n
+				r.stats.Drops += n
+			}
+		}
+	}
+	s := r.stats
+	s.Waiting = waiting
+	return s
+}
+
+// Stop ends the capture of the Receiver and of those that it shares packets with: packets
+// that arrive from now on are not taken in, and Next, which it wakes, returns io.EOF
+// after the last that were.
+func (r *Receiver) Stop() { r.group.stop() }
+
+// stop is Stop for this Receiver alone.
+func (r *Receiver) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || r.stopping.Load() {
+		return
+	}
+	r.readKernel()
+	for _, s := range r.sockets {
+		r.stopErr = errors.Join(r.stopErr, s.stop())
+	}
+	r.stopping.Store(true)
+	if r.sleeper != nil {
+		r.sleeper.Interrupt()
+	}
+}
+
+// Close ends the capture at once and gives its memory back, and, when the Receivers that
+// it shares packets with are closed as well, the ports. It stops those. It must not be
+// called while Next runs or a datagram is in use. Further calls do nothing.
+func (r *Receiver) Close() error {
+	r.group.stop()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	var errs []error
+	if r.sleeper != nil {
+		errs = append(errs, r.sleeper.Close())
+	}
+	if r.batch != nil {
+		errs = append(errs, r.batch.close())
+		r.batch = nil
+	}
+	if r.poll >= 0 {
+		errs = append(errs, os.NewSyscallError("close", unix.Close(r.poll)))
+	}
+	for _, s := range r.sockets {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(append(errs, r.group.closed())...)
+}

@@ -1,0 +1,93 @@
+// Package udp receives mirrored packets by ordinary UDP sockets that are bound to the
+// mirror's port (udp(7)). It needs no privilege: the kernel takes the outer Ethernet, IP
+// and UDP headers off, puts outer fragments together and checks the checksums. A program
+// in the kernel shares mirrored connections among several receivers and leaves out what
+// is not wanted.
+//
+// It sees only what is sent to one of this host's addresses. It never sends a packet, and
+// never looks into a datagram, but to tell several in one apart.
+package udp
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/net/bpf"
+
+	"netmirror/filter"
+	"netmirror/wire"
+)
+
+const (
+	defaultBytes = 64 << 20
+	defaultWait  = time.Millisecond
+	// maxInterfaces is the longest list that the kernel's program goes through, for
+	// each packet from its start.
+	maxInterfaces = 64
+	maxPorts      = 16
+	maxReceivers  = 256
+)
+
+// Config says what to receive, and with how much memory. Zero in a field means its
+// default; a negative value is an error.
+type Config struct {
+	// Interfaces are the names of the network interfaces that the mirror's packets arrive
+	// on; they must be up. Empty means all of the host's. There may be 64. The list is not read
+	// after Open.
+	Interfaces []string
+	// Ports are the mirror's UDP destination ports; empty means 4789 (VXLAN).
+	Ports []uint16
+	// VNIs and InnerPort select what the kernel hands over, as in filter.Config: what is
+	// certainly something else is left out, uncounted.
+	VNIs      []uint32
+	InnerPort uint16
+	// Bytes is the memory for packets that wait to be received, in bytes, of all sockets
+	// together, as the kernel counts it: with what it needs for each packet itself. 0
+	// means 64 MiB. Without CAP_NET_ADMIN the kernel grants each socket twice
+	// net.core.rmem_max at most, so that a receiver has up to 16 sockets for a port, among which
+	// connections are shared; Buffer says how much there is. Where one is full, packets
+	// are dropped and counted in Stats.Drops.
+	Bytes int
+	// Wait is how long a packet may wait for others to be handed over with, and twice that
+	// while packets come less than that after one another; 0 means 1 ms. It is less where
+	// the buffer could be a quarter full before, and nothing while few packets come.
+	Wait time.Duration
+	// BusyPoll is how long Next looks for packets over and over before it waits for the
+	// kernel to wake it; 0 means not at all. It spares the wake-up, and takes a core for
+	// itself as long as packets come more often than that.
+	BusyPoll time.Duration
+}
+
+// resolve gives the configuration with its defaults put in.
+func (c Config) resolve() (Config, error) {
+	if c.Bytes < 0 || min(c.Wait, c.BusyPoll) < 0 {
+		return c, fmt.Errorf("udp: negative size or time in %+v", c)
+	}
+	if len(c.Ports) == 0 {
+		c.Ports = []uint16{wire.PortVXLAN}
+	}
+	if c.Bytes == 0 {
+		c.Bytes = defaultBytes
+	}
+	if c.Wait == 0 {
+		c.Wait = defaultWait
+	}
+	if slices.Contains(c.Ports, 0) || len(c.Ports) > maxPorts {
+		return c, fmt.Errorf("udp: ports %v: need 1 to %d of them, each 1 to 65535", c.Ports, maxPorts)
+	}
+	if len(c.Interfaces) > maxInterfaces {
+		return c, fmt.Errorf("udp: %d interfaces: %d at most", len(c.Interfaces), maxInterfaces)
+	}
+	for _, vni := range c.VNIs {
+		if vni > wire.MaxVNI {
+			return c, fmt.Errorf("udp: VNI %d has more than 24 bits", vni)
+		}
+	}
+	return c, nil
+}
+
+// program is what shares the datagrams of a port among n receivers.
+func (c Config) program(n int, interfaces []int) []bpf.Instruction {
+	return filter.Config{VNIs: c.VNIs, InnerPort: c.InnerPort}.Datagrams(n, interfaces)
+}
