@@ -226,7 +226,7 @@ func TestNothingElseComesIn(t *testing.T) {
 	r, fd := l.open(t, Config{}), l.sender(t)
 	want := mirrored(t, []byte("mirror"))
 	send(t, fd,
-		packet(t, ether(v4), ip4(nil), udpTo(4790), []byte("other port")),
+		packet(t, ether(v4), ip4(nil), udpTo(4791), []byte("other port")),
 		packet(t, ether(v4), ip4(nil), &layers.UDP{SrcPort: 4789, DstPort: 53}, []byte("reversed")),
 		packet(t, ether(v4), ip4(func(h *layers.IPv4) { h.Protocol = 6 }), udpTo(4789), []byte("TCP")),
 		packet(t, ether(layers.EthernetTypeARP), make([]byte, 46)),
