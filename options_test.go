@@ -224,6 +224,10 @@ func TestWrongCalls(t *testing.T) {
 		{"a flag twice, once short", append([]string{"-p", "80"}, fourFlags...), "--port is given 2 times (80, 8080)"},
 		{"a switch twice", append([]string{"--http-pprof", "--http-pprof"}, fourFlags...), "--http-pprof is given 2 times"},
 		{"check's own flag twice", []string{"check", "--iface=lo", "--time=1s", "--time=2s"}, "--time is given 2 times (1s, 2s)"},
+		{"sockets for GRE", append([]string{"--capture=udp", "--encap=gre"}, fourFlags...), "--capture udp receives VXLAN; use --capture ring for --encap gre"},
+		{"sockets for GENEVE's port", append([]string{"--capture=udp", "--mirror-port=4789,6081"}, fourFlags...), "not all of --mirror-port have that"},
+		{"any interface and one more", append([]string{"--iface=any"}, fourFlags...), "any is all of them"},
+		{"check of any interface", []string{"check", "--iface=any"}, "give the one that the mirror packets arrive on"},
 		{"a flag before and behind check", []string{"--iface=lo", "check", "--iface=lo"}, "--iface is given 2 times"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -23,8 +23,8 @@ func (r *report) arrivals(c Config, s *seen) bool {
 	}
 	mirrored += s.vnis.lost
 	if mirrored == 0 {
-		r.fault("have the mirror send VXLAN to this host", "mirror: %s came to %s, none of which is %s (%s)",
-			count(s.frames, "packet"), c.arrival(), c.wrapping(), reasonsOf(s))
+		r.fault("have the mirror send its packets to this host", "mirror: %s came as a mirror's do, none of which is %s (%s)",
+			count(s.frames, "packet"), c.wrapping(), reasonsOf(s))
 		return false
 	}
 	r.ok("mirror: %s in %.1fs, %s", count(s.frames, "packet"), s.took.Seconds(), s.rate())

@@ -39,7 +39,7 @@ func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, 
 	if err != nil {
 		return nil, fmt.Errorf("check: listening beside the mirror's port: %w", err)
 	}
-	r.say("looking at %s on %s for %v ...", c.arrival(), ifi.Name, c.Time)
+	r.say("looking at %s on %s for %v ...", c.places(), ifi.Name, c.Time)
 	s, err := watch(ctx, ring, c)
 	s.mtu, s.beside = ifi.MTU, beside.end()
 	if errors.Is(err, link.ErrGone) {

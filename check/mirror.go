@@ -25,11 +25,25 @@ func (c Config) arrival() string {
 		return "all frames"
 	case len(ports) == 0:
 		return "GRE"
-	case len(c.Mirror.Ports) > 1:
-		return "the UDP ports " + list(ports, func(p uint16) string { return strconv.Itoa(int(p)) })
 	default:
 		return fmt.Sprintf("UDP port %d", ports[0])
 	}
+}
+
+// places says all the places where the mirror's packets may come.
+func (c Config) places() string {
+	ports := c.ports()
+	if len(ports) < 2 && !(len(ports) == 1 && c.Mirror.GRE()) {
+		return c.arrival()
+	}
+	text := "UDP port " + strconv.Itoa(int(ports[0]))
+	if len(ports) > 1 {
+		text = "the UDP ports " + list(ports, func(p uint16) string { return strconv.Itoa(int(p)) })
+	}
+	if c.Mirror.GRE() {
+		text += " and at GRE"
+	}
+	return text
 }
 
 // wrapping says what the mirror's packets come in.

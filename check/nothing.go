@@ -24,6 +24,9 @@ func (r *report) nothing(c Config, s *seen) {
 		remedy = elsewhere(places[0], c, names)
 	}
 	r.fault(remedy, "mirror: nothing came to %s on %s in %.1fs", c.arrival(), c.Interface, s.took.Seconds())
+	if c.places() != c.arrival() {
+		r.note("mirror: it was looked at %s", c.places())
+	}
 	const most = 8
 	for _, p := range places[:min(len(places), most)] {
 		r.note("mirror: %s came to UDP port %d on %s%s", count(s.beside[p], "packet"), p.port, names[p.link], portMeans(p.port))

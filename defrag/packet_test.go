@@ -114,3 +114,48 @@ func TestPacketWhole(t *testing.T) {
 		}
 	}
 }
+
+// udpFamilies make IP packets that carry UDP, without an Ethernet header.
+var udpFamilies = []family{
+	{Name: "IPv4", Part: func(t testing.TB, id, offset int, more bool, data []byte) []byte {
+		return packet(t, ip4(func(h *layers.IPv4) {
+			h.Id, h.FragOffset = uint16(id), uint16(offset/8)
+			if more {
+				h.Flags = layers.IPv4MoreFragments
+			}
+		}), data)
+	}, Whole: func(t testing.TB, id int, data []byte) []byte {
+		return packet(t, ip4(func(h *layers.IPv4) { h.Id = uint16(id) }), data)
+	}},
+	{Name: "IPv6", Part: func(t testing.TB, id, offset int, more bool, data []byte) []byte {
+		return packet(t, ip6(layers.IPProtocolIPv6Fragment), withID(fragHeader(wire.ProtoUDP, offset, more), id), data)
+	}, Whole: func(t testing.TB, _ int, data []byte) []byte {
+		return packet(t, ip6(layers.IPProtocolUDP), data)
+	}},
+}
+
+// Of a protocol that is asked for in order the later fragments matter only behind the
+// first; those of others wait for it.
+func TestInOrder(t *testing.T) {
+	for i, fam := range udpFamilies {
+		t.Run(fam.Name, func(t *testing.T) {
+			r := New(Config{InOrder: wire.ProtoUDP, Bytes: 64 << 10, Timeout: time.Second, Now: newClock().now})
+			data := datagramOf(t, 2000)
+			first, last := fam.Part(t, 1, 0, true, data[:1480]), fam.Part(t, 1, 1480, false, data[1480:])
+			if got := r.Packet(1, bytes.Clone(last)); !bytes.Equal(got, last) || r.stats != (Stats{}) {
+				t.Fatalf("a later fragment before the first: % x, %+v", got, r.stats)
+			}
+			if r.Packet(1, bytes.Clone(first)) != nil {
+				t.Fatal("the first was not kept")
+			}
+			check(t, r, [][]byte{bytes.Clone(r.Packet(1, bytes.Clone(last)))}, fam.Whole(t, 1, data))
+			dropped(t, r, 0, 0)
+
+			tcp := mirroredFamilies[i]
+			if r.Packet(1, tcp.Part(t, 2, 1480, false, data[1480:])) != nil {
+				t.Fatal("a later fragment of TCP was not kept")
+			}
+			check(t, r, [][]byte{bytes.Clone(r.Packet(1, tcp.Part(t, 2, 0, true, data[:1480])))}, tcp.Whole(t, 2, data))
+		})
+	}
+}

@@ -225,14 +225,16 @@ func TestCheckOfAWrongSetUp(t *testing.T) {
 		}, []string{"41234?", "port 41234 or 50051: which end is the server is a guess", "first, give the port that the clients connect to: --port 41234 or --port 50051"}},
 		{"other port, Linux's", given, at(8472),
 			[]string{"nothing came to UDP port 4789 on mirror0", "1 packet came to UDP port 8472 on mirror0", "first, look there: " + netmirrorPath + " check --iface mirror0 --vxlan-port 8472 --vni 42"}},
-		{"GENEVE", given, at(6081), []string{"1 packet came to UDP port 6081 on mirror0 (GENEVE, which is not supported)", "first, have the mirror send VXLAN"}},
+		{"what is no GENEVE", given, at(6081), []string{"1 packet came as a mirror's do, none of which is VXLAN, GENEVE, ERSPAN or", "(1 other_payload)", "first, have the mirror send its packets to this host"}},
+		{"GENEVE, and VXLAN asked for", append([]string{"--encap", "vxlan"}, given...), at(6081), []string{"nothing came to UDP port 4789 on mirror0", "1 packet came to UDP port 6081 on mirror0 (GENEVE)",
+			"first, look there: " + netmirrorPath + " check --iface mirror0 --mirror-port 6081 --vni 42"}},
 		{"other interface", append([]string{"--iface", lab.ShadowLink}, given...), s.requests(t),
 			[]string{"nothing came to UDP port 4789 on shadow0", "packets came to UDP port 4789 on mirror0", "first, look there: " + netmirrorPath + " check --iface mirror0 --vni 42"}},
 		{"not VXLAN", given, func() {
 			if _, err := s.dialTap(t).Write([]byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"none of which is VXLAN (1 vxlan_no_vni)"}},
+		}, []string{"none of which is VXLAN, GENEVE, ERSPAN or another encapsulation of a mirror (1 vxlan_no_vni)"}},
 		{"dead target", append([]string{"--to", s.Shadow(shadowPort + 1).String()}, given...), s.requests(t),
 			[]string{"nothing listens there", "first, start the shadow service"}},
 		{"target without a name", append([]string{"--to", "nosuch.invalid:80"}, given...), s.requests(t),

@@ -105,3 +105,23 @@ func (l *Lab) vxlan(vni uint32) (netlink.Link, error) {
 	}
 	return l.Srv.link.LinkByName(name)
 }
+
+// Unwrap has Mon's kernel take the mirror's VXLAN off, and returns the link that the
+// mirrored frames of a VNI then arrive on.
+func (l *Lab) Unwrap(vni uint32) (link string, err error) {
+	link = fmt.Sprintf("bare%d", vni)
+	local := mirrorNet.b4
+	if l.opts.OuterIPv6 {
+		local = mirrorNet.b6
+	}
+	if err := l.Mon.link.LinkAdd(&netlink.Vxlan{
+		LinkAttrs: netlink.LinkAttrs{Name: link, MTU: l.opts.ClientMTU + 4},
+		VxlanId:   int(vni), SrcAddr: net.IP(local.AsSlice()), Port: VXLANPort,
+	}); err != nil {
+		return "", fmt.Errorf("lab: add %s: %w", link, err)
+	}
+	if err := l.Mon.sysctl("ipv6/conf/"+link+"/disable_ipv6", "1"); err != nil {
+		return "", fmt.Errorf("lab: quiet %s: %w", link, err)
+	}
+	return link, l.Mon.up(link)
+}

@@ -1,0 +1,57 @@
+package check
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+
+	"netmirror/wire"
+	"netmirror/wire/wiretest"
+)
+
+// What packets are wrapped in, and what is in front of their IP inside.
+func TestWhatIsToldOfLayers(t *testing.T) {
+	c := testConfig(nil, 0)
+	s := seeing(t, c, conversation(7, "10.0.0.1:50001", "10.0.0.9:8080", get)...)
+	plain := packet{vni: 7, src: "10.0.0.2:50002", dst: "10.0.0.9:8080", flags: "S"}.frame(t)[50:]
+	ip := gopacket.Payload(plain[14:])
+	label := func(bottom bool) *layers.MPLS { return &layers.MPLS{Label: 16, StackBottom: bottom, TTL: 64} }
+	tagged := serialize(t, &layers.Ethernet{SrcMAC: wiretest.PeerMAC, DstMAC: wiretest.MonMAC, EthernetType: layers.EthernetTypeDot1Q},
+		&layers.Dot1Q{VLANIdentifier: 7, Type: layers.EthernetTypeMPLSUnicast}, label(false), label(true), ip)
+	s.add(encap(t, 7, tagged))
+	s.add(encap(t, 7, tagged))
+	geneve := wiretest.Packet(t, wiretest.Ether(wiretest.V4), wiretest.IP4(nil), wiretest.UDPTo(6081), wiretest.Geneve(9, 0x6558), plain)
+	s.add(geneve)
+	gre := func(h *layers.IPv4) { h.Protocol = layers.IPProtocolGRE }
+	s.add(wiretest.Packet(t, wiretest.Ether(wiretest.V4), wiretest.IP4(gre), &layers.GRE{Protocol: 0x22eb, SeqPresent: true}, wiretest.ERSPAN3(3, 0), plain))
+	got, _ := told(t, c, s)
+	for _, want := range []string{
+		"ok    mirror: 2 packets in VXLAN, VNI 7, and inside VLAN, MPLS\n",
+		"ok    mirror: 1 packet in GENEVE, VNI 9\n",
+		"ok    mirror: 1 packet in ERSPAN, VNI 3\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("it does not say %q:\n%s", want, got)
+		}
+	}
+	if n := strings.Count(got, "packet in") + strings.Count(got, "packets in VXLAN"); n != 3 {
+		t.Errorf("it says more of layers:\n%s", got)
+	}
+}
+
+func TestCommandOfAMirror(t *testing.T) {
+	for want, m := range map[string]wire.Mirror{
+		"netmirror --iface eth0": {},
+		"netmirror --iface eth0 --mirror-port 4789 --mirror-port 6081": {Ports: []uint16{4789, 6081}},
+		"netmirror --iface eth0 --encap none":                          {Encap: wire.EncapNone},
+		"netmirror --iface eth0 --encap geneve --mirror-port 7000":     {Encap: wire.EncapGeneve, Ports: []uint16{7000}},
+	} {
+		c := testConfig(nil, 0)
+		c.Mirror = m
+		if got := c.command(); got != want {
+			t.Errorf("command is %s, want %s", got, want)
+		}
+	}
+}
