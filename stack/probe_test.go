@@ -46,7 +46,9 @@ func TestSingleBytes(t *testing.T) {
 			s.Inject([]Segment{c.fin(n)})
 		}, []stream{text(get1, nil)}},
 		{"a byte that was lost, sent again with PSH", MidstreamHTTP, func(s *timed, c *client) {
-			s.Inject(append(c.opening(), c.write(0, get1[:n-1], false), c.write(n, get2, true)))
+			s.Inject(c.opening())
+			s.pass(10 * time.Millisecond)
+			s.Inject([]Segment{c.write(0, get1[:n-1], false), c.write(n, get2, true)})
 			s.pass(200 * time.Millisecond)
 			s.Inject([]Segment{c.write(n-1, get1[n-1:], true), c.fin(2 * n)})
 		}, []stream{text(get1+get2, nil)}},

@@ -290,9 +290,11 @@ func TestTheServersDirectionIsLate(t *testing.T) {
 		for i := range requests {
 			s.Inject([]Segment{c.packet((i+1)*n, []byte(get2), func(t *layers.TCP) { t.Ack = 1000 + 27*uint32(i+1) })})
 			want += get2
+			if i == 0 {
+				s.pass(10 * time.Millisecond)
+				s.Inject([]Segment{c.answer(1000, n, "", nil)}) // the server is shown, and has not sent that much yet
+			}
 		}
-		s.pass(10 * time.Millisecond)
-		s.Inject([]Segment{c.answer(1000, n, "", nil)}) // the server is shown, and has not sent that much yet
 		s.pass(20 * time.Millisecond)
 		if lost {
 			s.pass(300 * time.Millisecond)
