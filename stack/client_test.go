@@ -13,6 +13,8 @@ import (
 	"github.com/google/gopacket/layers"
 	"go.uber.org/goleak"
 	"gvisor.dev/gvisor/pkg/refs"
+
+	"netmirror/outcome"
 )
 
 func TestMain(m *testing.M) {
@@ -162,7 +164,7 @@ func checkIdentity(t *testing.T, s *Stack) {
 	t.Helper()
 	st := s.Stats()
 	packets, payload := st.Used+st.Held, st.BytesRead+st.BytesHeld
-	for d := range NumDrops {
+	for d := range outcome.NumDrops {
 		packets += st.Dropped[d]
 		payload += st.DroppedBytes[d]
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // TestMissingBytes checks what is counted of the bytes that never came, when
@@ -104,12 +106,12 @@ func TestServerBytes(t *testing.T) {
 	broken.IP = append([]byte(nil), answer.IP...)
 	copy(broken.IP[12:], []byte{224, 0, 0, 1})
 	s.Inject(append(c.opening(), c.ask(0, get1, 1), answer, broken))
-	s.is(c, text(get1, EndShutdown))
+	s.is(c, text(get1, outcome.EndShutdown))
 	st := s.Stats()
 	if st.Bytes != uint64(len(get1)) || st.ServerBytes != 2*27 {
 		t.Errorf("%d bytes from the client and %d from the server, want %d and 54", st.Bytes, st.ServerBytes, len(get1))
 	}
-	for d := range NumDrops {
+	for d := range outcome.NumDrops {
 		if st.DroppedBytes[d] > 0 {
 			t.Errorf("%d bytes are dropped as %s, want none", st.DroppedBytes[d], d)
 		}

@@ -1,6 +1,10 @@
 package stack
 
-import "time"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // A keep-alive or window probe is one byte that the server has, or has no room for: the
 // last one that was sent, or the first one that was not (RFC 9293, sections 3.8.4 and
@@ -25,9 +29,9 @@ func (s *Stack) probed(f *flow, seg *segment) bool {
 	odd := f.ev.pushes || s.clock()-f.ev.client.heard >= lull
 	switch {
 	case seqLess(seg.seq, f.floor()) || !missing:
-		s.drop(seg, DropProbe)
+		s.drop(seg, outcome.DropProbe)
 	case seqLess(seg.seq, f.sent()) && (odd || s.now.Sub(f.ahead) >= s.cfg.Grace):
-		s.drop(seg, DropProbe) // the client has sent it before: the real byte was lost
+		s.drop(seg, outcome.DropProbe) // the client has sent it before: the real byte was lost
 	case !odd, seqLess(seg.seq, f.tail()), !f.ev.pushes && s.typed(f, seg):
 		return false
 	case f.serverLacks(seg):

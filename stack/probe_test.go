@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/gopacket/layers"
+
+	"netmirror/outcome"
 )
 
 // write is a segment as a client sends it that sets PSH, or never does.
@@ -62,20 +64,20 @@ func TestSingleBytes(t *testing.T) {
 			s.Inject([]Segment{c.write(n-1, "\n", false)})
 			s.pass(200 * time.Millisecond)
 			s.Inject([]Segment{c.write(n, get2, false), c.fin(2 * n)})
-		}, []stream{text(get1[:n-1], EndGap), text(get2, nil)}},
+		}, []stream{text(get1[:n-1], outcome.EndGap), text(get2, nil)}},
 		{"a probe behind a lost byte that the server has", MidstreamHTTP, func(s *timed, c *client) {
 			s.Inject(append(c.opening(), c.write(0, get1[:n-1], false), c.answer(1000, n, "", nil)))
 			s.pass(2 * time.Second)
 			s.Inject([]Segment{c.packet(n-1, []byte("\n"), func(t *layers.TCP) { t.Ack = 1000 })})
 			s.pass(200 * time.Millisecond)
 			s.Inject([]Segment{c.write(n, get2, false), c.fin(2 * n)})
-		}, []stream{text(get1[:n-1], EndGap), text(get2, nil)}},
+		}, []stream{text(get1[:n-1], outcome.EndGap), text(get2, nil)}},
 		{"a probe that acknowledges what the mirror did not show", MidstreamHTTP, func(s *timed, c *client) {
 			s.Inject([]Segment{c.syn(), c.accepts(65535, 7), c.ack(0), c.write(0, get1[:n-1], false)})
 			s.pass(2 * time.Second)
 			s.Inject([]Segment{c.packet(n-1, []byte("\n"), func(t *layers.TCP) { t.Ack = 5000 })})
 			s.pass(3 * time.Second)
-		}, []stream{text(get1[:n-1], EndShutdown)}},
+		}, []stream{text(get1[:n-1], outcome.EndShutdown)}},
 		{"a persist probe, whose byte the server takes", MidstreamHTTP, func(s *timed, c *client) {
 			s.Inject([]Segment{c.syn(), c.accepts(5, 0), c.ack(0), c.packet(0, []byte(get1[:5]), func(t *layers.TCP) { t.PSH = true }),
 				c.answer(1000, 5, "", func(t *layers.TCP) { t.Window = 0 })})

@@ -16,6 +16,8 @@ import (
 	"pgregory.net/rapid"
 
 	"netmirror/http1"
+
+	"netmirror/outcome"
 )
 
 // stream is what a reader got.
@@ -163,7 +165,7 @@ func TestPromise(t *testing.T) {
 func balanced(t *rapid.T, s *Stack) {
 	st := s.Stats()
 	packets, payload := st.Used+st.Held, st.BytesRead+st.BytesHeld
-	for d := range NumDrops {
+	for d := range outcome.NumDrops {
 		packets += st.Dropped[d]
 		payload += st.DroppedBytes[d]
 	}
@@ -229,7 +231,7 @@ func (c *connection) fit(mode Midstream, streams []stream, came []bool) bool {
 
 // mayEnd reports whether a stream may end there so.
 func (c *connection) mayEnd(to int, err error) bool {
-	var end End
+	var end outcome.End
 	return err == nil && c.fin && to == len(c.content) || err == errTarget || errors.As(err, &end)
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // readExactly reads n bytes, within a time limit.
@@ -142,8 +144,8 @@ func TestSplit(t *testing.T) {
 	conn.(*Conn).Split()
 	s.Inject([]Segment{c.ask(n, "body", 1), c.ask(n+4, get2, 2), c.ask(n+4+len(get2), get3, 3), c.fin(n + 4 + 2*len(get2))})
 	rest, err := io.ReadAll(conn)
-	if string(rest) != "body" || err != EndTarget {
-		t.Errorf("read %q, %v; want the rest of the request, and EndTarget", rest, err)
+	if string(rest) != "body" || err != outcome.EndTargetClosed {
+		t.Errorf("read %q, %v; want the rest of the request, and outcome.EndTargetClosed", rest, err)
 	}
 	quitWith(conn, nil, "target-closed")
 	if got, err := readAll(t, accept(t, s)); string(got) != get2+get3 || err != nil {
@@ -164,8 +166,8 @@ func TestSplitOfARetriedStream(t *testing.T) {
 	next := accept(t, s)
 	settled(t, s)
 	next.(*Conn).Split()
-	if b, err := io.ReadAll(next); string(b) != get1 || err != EndTarget {
-		t.Errorf("read %q, %v; want the first request, and EndTarget", b, err)
+	if b, err := io.ReadAll(next); string(b) != get1 || err != outcome.EndTargetClosed {
+		t.Errorf("read %q, %v; want the first request, and outcome.EndTargetClosed", b, err)
 	}
 	quitWith(next, nil, "target-closed")
 	if got, err := readAll(t, accept(t, s)); string(got) != get2+get3 || err != nil {
@@ -223,8 +225,8 @@ func TestSplitWakesAReader(t *testing.T) {
 	}()
 	conn.(*Conn).Split()
 	s.Inject([]Segment{c.ask(len(get1), get2, 2)})
-	if err := <-read; err != EndTarget {
-		t.Errorf("Read returned %v, want EndTarget", err)
+	if err := <-read; err != outcome.EndTargetClosed {
+		t.Errorf("Read returned %v, want outcome.EndTargetClosed", err)
 	}
 	conn.Close()
 }
@@ -336,7 +338,7 @@ func TestResumeBehindTheEnd(t *testing.T) {
 	waitFor(t, "the end of the flow", func() bool { return s.Stats().Flows == 0 })
 	quitWith(conn, first, "target-closed")
 	got, err := readAll(t, accept(t, s))
-	if string(got) != get1+get2 || err != EndClientReset {
+	if string(got) != get1+get2 || err != outcome.EndClientReset {
 		t.Errorf("the next stream reads %q, %v", got, err)
 	}
 }
@@ -358,7 +360,7 @@ func TestBudgetOfAll(t *testing.T) {
 		}
 		s.mu.Unlock()
 	}
-	if got, err := readAll(t, slow); err != EndShed || len(got) > 1<<20 {
+	if got, err := readAll(t, slow); err != outcome.EndShed || len(got) > 1<<20 {
 		t.Errorf("the stream that held most: %d bytes, %v; want it shed", len(got), err)
 	}
 	want := strings.Repeat("0123456789", 4<<20/14600+1)
@@ -366,8 +368,8 @@ func TestBudgetOfAll(t *testing.T) {
 		t.Error("the other stream is altered")
 	}
 	quick.Close()
-	if st := s.Stats(); st.Dropped[DropTotalBudget] == 0 || st.FlowsEnded["shed"] != 1 {
-		t.Errorf("%d packets dropped for the budget, %d streams shed; want some, and 1", st.Dropped[DropTotalBudget], st.FlowsEnded["shed"])
+	if st := s.Stats(); st.Dropped[outcome.DropTotalBudget] == 0 || st.FlowsEnded["shed"] != 1 {
+		t.Errorf("%d packets dropped for the budget, %d streams shed; want some, and 1", st.Dropped[outcome.DropTotalBudget], st.FlowsEnded["shed"])
 	}
 }
 

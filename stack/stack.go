@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // Config says which connections to rebuild and what they may cost. The zero
@@ -223,7 +225,7 @@ func (s *Stack) InjectAt(batch []Segment, captured time.Time) {
 }
 
 // Shutdown says that no segment will come any more. Every stream is given
-// what its client has sent so far and then ends with EndShutdown, and Accept
+// what its client has sent so far and then ends with outcome.EndShutdown, and Accept
 // fails with net.ErrClosed once all streams have been handed out.
 func (s *Stack) Shutdown() {
 	s.mu.Lock()
@@ -233,7 +235,7 @@ func (s *Stack) Shutdown() {
 	s.dropWaiting()
 	for _, f := range s.flows {
 		for f := range f.chain() {
-			s.endWhenDelivered(f, EndShutdown)
+			s.endWhenDelivered(f, outcome.EndShutdown)
 		}
 	}
 	s.pumpDirty()
@@ -250,7 +252,7 @@ func (s *Stack) Close() error {
 		s.dropWaiting()
 		for _, f := range s.flows {
 			for f := range f.chain() {
-				s.end(f, EndShutdown, DropShutdown)
+				s.end(f, outcome.EndShutdown, outcome.DropShutdown)
 			}
 		}
 		s.mu.Unlock()

@@ -1,11 +1,13 @@
 package stack
 
+import "netmirror/outcome"
+
 // counters are guarded by Stack.mu.
 type counters struct {
 	packets, bytes            uint64
 	serverBytes               uint64
 	packetsUsed, bytesInOrder uint64
-	dropped, droppedBytes     [NumDrops]uint64
+	dropped, droppedBytes     [outcome.NumDrops]uint64
 	flowsOpened               uint64
 	ended                     [numEnds]uint64
 	completed                 uint64
@@ -38,10 +40,10 @@ type Stats struct {
 	ServerBytes    uint64 // payload bytes from the server
 	Used           uint64 // segments that became a part of a stream
 	BytesRead      uint64 // taken by the streams' readers
-	Dropped        [NumDrops]uint64
-	DroppedBytes   [NumDrops]uint64 // DropReverse has none
-	Holes          uint64           // in streams, given up
-	MissingBytes   uint64           // in these holes, SplicedBytes included
+	Dropped        [outcome.NumDrops]uint64
+	DroppedBytes   [outcome.NumDrops]uint64 // outcome.DropReverse has none
+	Holes          uint64                   // in streams, given up
+	MissingBytes   uint64                   // in these holes, SplicedBytes included
 
 	Held      uint64 // gauge: segments that gVisor has not taken
 	BytesHeld uint64 // gauge: bytes that were not read yet
@@ -67,7 +69,7 @@ func (s *Stats) Add(o Stats) {
 	s.ServerBytes += o.ServerBytes
 	s.Used += o.Used
 	s.BytesRead += o.BytesRead
-	for d := range NumDrops {
+	for d := range outcome.NumDrops {
 		s.Dropped[d] += o.Dropped[d]
 		s.DroppedBytes[d] += o.DroppedBytes[d]
 	}

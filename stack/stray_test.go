@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/gopacket/layers"
+
+	"netmirror/outcome"
 )
 
 // cut is a segment of which the mirror shows all but the last byte.
@@ -117,7 +119,7 @@ func TestAStraySYNBesideAStreamThatEnds(t *testing.T) {
 	s.pass(3 * time.Second)
 	s.Inject([]Segment{c.ask(n+60, get2, 2), c.packet(2*n+60, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 3000 })})
 	s.pass(2 * time.Second)
-	s.is(c, text(get1, EndGap), text(get2, nil))
+	s.is(c, text(get1, outcome.EndGap), text(get2, nil))
 }
 
 // The end of a connection without a stream, and then the next one on its ports, which has
@@ -146,7 +148,7 @@ func TestTheEndOfAConnectionWithoutAStream(t *testing.T) {
 			s.pass(time.Second)
 			s.Inject(append(c.opening(), c.ask(0, get1, 1), c.fin(n)))
 			s.pass(2 * time.Second)
-			s.is(c, text(h2, EndGap), text(get1, nil))
+			s.is(c, text(h2, outcome.EndGap), text(get1, nil))
 		})
 	}
 }
@@ -164,7 +166,7 @@ func TestASlowClientBehindALongOutage(t *testing.T) {
 	}
 	s.Inject([]Segment{c.packet(far+4*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 9000 })})
 	s.pass(3 * time.Second)
-	s.is(c, text(get1, EndGap), text(get2+get2+get2, nil))
+	s.is(c, text(get1, outcome.EndGap), text(get2+get2+get2, nil))
 }
 
 // One that the client goes on beside is none, however often it comes.
@@ -196,7 +198,7 @@ func TestAStrayBesideAStreamThatEnds(t *testing.T) {
 	s.pass(100 * time.Millisecond)
 	s.Inject([]Segment{c.data(16<<20, []byte(get3)), cut(c.ask(n, get2, 2))})
 	s.pass(3 * time.Second)
-	s.is(c, text(get1, EndGap))
+	s.is(c, text(get1, outcome.EndGap))
 }
 
 // A packet that spoils what the connection's others are judged by does so for some
@@ -225,7 +227,7 @@ func TestForgedEvidenceIsLeftBehind(t *testing.T) {
 			}
 			s.pass(3 * time.Second)
 			got, err := s.all(c)
-			if last := get2 + get2 + get2 + get2; len(got) < len(last) || got[len(got)-len(last):] != last || !errors.Is(err, EndShutdown) {
+			if last := get2 + get2 + get2 + get2; len(got) < len(last) || got[len(got)-len(last):] != last || !errors.Is(err, outcome.EndShutdown) {
 				t.Errorf("the streams hold %q, %v; want the last requests", got, err)
 			}
 		})
@@ -246,7 +248,7 @@ func TestRejectedSegmentsBesideTheClient(t *testing.T) {
 		want += get2 + get2
 	}
 	s.pass(time.Second)
-	if got, err := s.all(c); got != want || !errors.Is(err, EndShutdown) {
+	if got, err := s.all(c); got != want || !errors.Is(err, outcome.EndShutdown) {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}
 }
@@ -273,7 +275,7 @@ func TestTruncatedSegmentsAreJudged(t *testing.T) {
 			s.pass(3 * time.Second)
 			s.Inject([]Segment{c.packet(n, []byte(get2), func(t *layers.TCP) { t.Ack = 1027 })})
 			s.pass(time.Second)
-			s.is(c, text(get1+get2, EndShutdown))
+			s.is(c, text(get1+get2, outcome.EndShutdown))
 		})
 	}
 }
@@ -305,6 +307,6 @@ func TestTheServersDirectionIsLate(t *testing.T) {
 			}
 		}
 		s.pass(time.Second)
-		s.is(c, text(want, EndShutdown))
+		s.is(c, text(want, outcome.EndShutdown))
 	}
 }
