@@ -19,6 +19,7 @@ const (
 	farAway  doubt = iota // further ahead, or further back, than the connection reaches
 	oddACK                // it acknowledges what the server was not seen to send
 	oddProbe              // one byte that may be a probe's
+	newByte               // one that the server did not have when it came
 )
 
 // drops is what a segment is counted under that nothing confirmed.
@@ -26,7 +27,7 @@ func (d doubt) drops() outcome.Drop {
 	switch d {
 	case oddACK:
 		return outcome.DropRejected
-	case oddProbe:
+	case oddProbe, newByte:
 		return outcome.DropProbe
 	}
 	return outcome.DropOutOfWindow
@@ -39,9 +40,20 @@ type aside struct {
 	at  time.Time
 }
 
-// maxAside is how many segments are kept beside a stream. As many that agree are
-// believed at once: a burst of packets was lost in front of them.
-const maxAside = 8
+const (
+	// maxAside is how many segments are kept beside a stream that wait for what the mirror
+	// shows of the server, and maxAstray how many for any other reason.
+	maxAside  = 64
+	maxAstray = 8
+)
+
+// limit is how many segments of one doubt are kept beside a stream.
+func (d doubt) limit() int {
+	if d == oddACK {
+		return maxAside
+	}
+	return maxAstray
+}
 
 // setAside keeps a segment beside the stream.
 func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
@@ -58,8 +70,8 @@ func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
 	if !s.room(f, seg) {
 		return
 	}
-	if len(f.aside) == maxAside {
-		s.dropAside(f, 0, f.aside[0].why.drops())
+	if n, first := f.doubted(why); n == why.limit() {
+		s.dropAside(f, first, why.drops())
 	}
 	kept := aside{segment: *seg, why: why, at: s.now}
 	kept.options, kept.payload = nil, bytes.Clone(seg.payload)
@@ -67,10 +79,21 @@ func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
 	s.asidePackets += seg.packets()
 	s.asideBytes += len(kept.payload)
 	s.charge(f)
-	if n := s.agreeing(f); n == maxAside && !s.serverSpeaks(f) {
-		s.believe(f)
+	if why == farAway && !s.serverSpeaks(f) && (f.strayed.has(seg.seq) || s.agreeing(f) >= maxAstray) {
+		s.believe(f) // a burst of packets was lost in front of it
 	}
 	s.touch(f)
+}
+
+// doubted is how many of the segments beside the stream are there for a reason, and the
+// index of the first.
+func (f *flow) doubted(why doubt) (n, first int) {
+	for i := len(f.aside) - 1; i >= 0; i-- {
+		if f.aside[i].why == why {
+			n, first = n+1, i
+		}
+	}
+	return n, first
 }
 
 // takeAside takes the segment at index i back.
@@ -98,16 +121,19 @@ func (s *Stack) clearAside(f *flow) {
 	}
 }
 
+// near reports whether two places are no further apart than a window without a scale.
+func near(a, b uint32) bool { return within(a, b, nearby) || within(b, a, nearby) }
+
 // agreeing is how many of the segments beside the stream go on where the first of
 // them ends.
 func (s *Stack) agreeing(f *flow) (n int) {
 	end := uint32(0)
 	for i := range f.aside {
 		a := &f.aside[i]
-		if a.why == oddProbe {
+		if a.why >= oddProbe {
 			continue
 		}
-		if n == 0 || within(a.next(), end, nearby) || within(end, a.next(), nearby) {
+		if n == 0 || near(a.next(), end) {
 			n, end = n+1, a.next()
 		}
 	}
@@ -129,14 +155,15 @@ func (s *Stack) reconsider(f *flow) {
 		switch {
 		case !seqLess(f.floor(), a.next()) && !s.misplaced(f, &a.segment):
 			s.dropAside(f, i, a.why.drops()) // others came in its place
-		case a.why == oddProbe && seqLess(a.seq, f.serverAck):
-			s.readmit(f, i) // the server has taken it as new
-		case a.why == oddProbe:
+		case a.why == newByte && seqLess(a.seq, f.serverAck):
+			s.readmit(f, i) // the server has taken it
+		case a.why >= oddProbe:
 			i++
 		case f.ev.judge(&a.segment) == rejected:
 			s.dropAside(f, i, outcome.DropRejected)
 		case f.ev.judge(&a.segment) == accepted && !s.misplaced(f, &a.segment):
-			s.readmit(f, i)
+			a := s.takeAside(f, i)
+			s.admit(f, &a.segment)
 			i = 0
 		default:
 			i++
@@ -157,7 +184,7 @@ func (s *Stack) ageAside(f *flow) {
 	}
 	a := &f.aside[0]
 	patience := s.cfg.GapTimeout
-	if a.why == oddACK {
+	if a.why == oddACK && !s.serverSpeaks(f) {
 		patience = s.cfg.Grace // a server answers at once what it does not take
 	}
 	if s.now.Sub(a.at) < patience {
@@ -165,7 +192,7 @@ func (s *Stack) ageAside(f *flow) {
 	}
 	goesOn := f.beside.Sub(a.at) >= s.cfg.Grace // sooner, it may be what came late
 	switch {
-	case a.why == oddProbe, s.serverSpeaks(f), goesOn:
+	case a.why >= oddProbe, s.serverSpeaks(f), goesOn:
 	case a.why == oddACK && !seqLess(a.seq, f.floor()) && seqLess(a.seq, f.beyond+s.near(f)):
 		// The mirror does not show the server any more. What is far away is still odd.
 		f.ev.silent()
@@ -175,6 +202,9 @@ func (s *Stack) ageAside(f *flow) {
 	case s.agreeing(f) > 1:
 		s.believe(f)
 		return
+	}
+	if a.why == farAway && !goesOn && seqLess(f.floor(), a.seq) {
+		f.strayed = span{a.next(), a.next() + nearby} // a second one that goes on there is believed
 	}
 	s.dropAside(f, 0, a.why.drops())
 }
@@ -196,11 +226,12 @@ func (s *Stack) believe(f *flow) {
 			s.drop(&all[i].segment, outcome.DropOutOfWindow)
 			continue
 		}
-		s.segmentOf(f, &all[i].segment)
+		s.admit(f, &all[i].segment)
 	}
 }
 
-// takeIn takes segments that were kept beside a stream as if they came only now.
+// takeIn takes segments that were kept beside a stream that has ended as if they came
+// only now, but for those that nothing supports.
 func (s *Stack) takeIn(all []aside) {
 	for i := range all {
 		seg := &all[i].segment
@@ -208,14 +239,24 @@ func (s *Stack) takeIn(all []aside) {
 		s.asideBytes -= len(seg.payload)
 		f := s.flows[seg.key]
 		switch {
-		case all[i].why == oddProbe:
+		case all[i].why >= oddProbe:
 			s.drop(seg, outcome.DropProbe)
 		case f != nil:
 			s.known(f, seg)
+		case s.alone(all, seg):
+			s.drop(seg, all[i].why.drops())
 		default:
 			s.unknown(seg)
 		}
 	}
+}
+
+// alone reports whether a segment lies far from where its connection has come to, and no
+// other one goes on near it.
+func (s *Stack) alone(all []aside, seg *segment) bool {
+	known, ok := s.stubs.get(&seg.key, s.now)
+	return ok && known.kind != halfOpen && !near(seg.seq, known.end) &&
+		!slices.ContainsFunc(all, func(b aside) bool { return b.seq != seg.seq && near(b.next(), seg.next()) })
 }
 
 // resync begins anew where the connection turned out to be: the flow had begun at

@@ -208,7 +208,7 @@ func TestWhatWaitsBesideAStreamIsBounded(t *testing.T) {
 	c := newClient(t, 1)
 	c.src = netip.AddrPortFrom(c.src.Addr(), 9)
 	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
-	settled(t, s.Stack)
+	waitFor(t, "the reader", func() bool { settled(t, s.Stack); return s.Stats().BytesHeld == 0 })
 	for i := range 50 { // none agrees with another
 		s.Inject([]Segment{c.data(10<<20+i<<20, pattern(1000))})
 	}

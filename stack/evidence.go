@@ -11,7 +11,9 @@ type evidence struct {
 	stamps         stamps
 	sums           sums
 	answers        answers
-	pushes         bool // the client sets PSH where a write ends, as nearly all stacks do
+	refusals       int    // segments in a row that were rejected and go on from one another
+	refused        uint32 // where the last of them ends
+	pushes         bool   // the client sets PSH where a write ends, as nearly all stacks do
 }
 
 // party is one end of a connection, as the mirror showed its packets. nxt
@@ -50,7 +52,7 @@ func (m *mark) set(to uint32) { *m = mark{at: to, known: true} }
 // outlier.
 func (m *mark) move(to, near uint32) bool {
 	switch {
-	case !m.known, within(to, m.at, near), m.hasOdd && within(to, m.odd, near):
+	case !m.known, within(to, m.at, near), m.hasOdd && to != m.odd && within(to, m.odd, near):
 		m.set(to)
 	case m.at-to < maxWindow: // older
 	default:
@@ -193,7 +195,7 @@ func (ev *evidence) takes(seg *segment, now time.Duration) {
 	if seg.stamped {
 		ev.stamps.take(seg.stamp, now)
 	}
-	ev.client.heard = now
+	ev.client.heard, ev.refusals = now, 0
 	if seg.flags&flagACK != 0 && !seg.noACK && !seg.probe() {
 		ev.client.ack.move(seg.ack, maxWindow)
 	}
@@ -256,4 +258,36 @@ func (ev *evidence) hears(seg *segment, now time.Duration) {
 func (ev *evidence) silent() {
 	ev.server.nxt, ev.server.first, ev.server.scaled = mark{}, mark{}, false
 	ev.answers = answers{}
+}
+
+// endsAt reports whether a reset of the server's with the sequence number seq can count:
+// it answers the client's last segment, or is where the server's bytes end, as far as
+// either is known (RFC 9293, section 3.10.7; RFC 5961, section 3.2).
+func (ev *evidence) endsAt(seq uint32) bool {
+	sv, cl := &ev.server, &ev.client
+	return !cl.ack.known && !sv.nxt.known || cl.ack.known && seq == cl.ack.at || sv.nxt.known && seq == sv.nxt.at
+}
+
+// forgiveAfter is how many segments in a row that go on from one another show that they
+// are the client's, whatever was believed of its numbers before.
+const forgiveAfter = 3
+
+// refuse counts a segment that was rejected. It reports whether the client has gone on
+// so long with such segments that what they were judged by must have been wrong; then
+// nothing of that is believed any more.
+func (ev *evidence) refuse(seg *segment) (wrong bool) {
+	if len(seg.payload) == 0 || seg.flags&flagACK == 0 {
+		return false
+	}
+	if seg.seq != ev.refused {
+		ev.refusals = 0
+	}
+	ev.refusals, ev.refused = ev.refusals+1, seg.end()
+	if ev.refusals < forgiveAfter {
+		return false
+	}
+	ev.refusals, ev.stamps = 0, stamps{}
+	ev.silent()
+	ev.client.ack.set(seg.ack)
+	return true
 }

@@ -25,6 +25,7 @@ func TestMark(t *testing.T) {
 		{"a second that agrees is believed", []uint32{0, 5000, 5000 + near}, []bool{true, false, true}, 5000 + near},
 		{"a second that does not agree is not", []uint32{0, 5000, 5001 + near}, []bool{true, false, false}, 0},
 		{"an older one changes nothing", []uint32{5000, 3}, []bool{true, true}, 5000},
+		{"the same again is not a second", []uint32{0, 5000, 5000}, []bool{true, false, false}, 0},
 		{"it goes on beside an outlier", []uint32{0, 5000, 10}, []bool{true, false, true}, 10},
 		{"an outlier that was left behind is no support", []uint32{0, 5000, 10, 5000}, []bool{true, false, true, false}, 10},
 		{"around the end of sequence space", []uint32{0xffffff00, 100}, []bool{true, true}, 100},

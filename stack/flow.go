@@ -31,7 +31,8 @@ type flow struct {
 	oldest  uint32 // its oldest byte that can still be told from what is to come; valid with long
 	long    bool   // it has sent more than maxWindow
 	lostSYN bool   // parked: no SYN will come any more
-	past    span   // what was seen of the connection before the flow
+	past    span   // what came of the connection before the flow, in one piece
+	counted uint32 // with past: the holes before it were counted
 	picked  bool   // it did not begin at a SYN
 	early   bool   // parked: it holds what came with the SYN
 	taken   bool   // parked: the server has acknowledged some of it
@@ -50,6 +51,7 @@ type flow struct {
 	beyond      uint32 // the client has sent everything before it
 	serverClaim uint32 // what one packet of the server's says that it has; 0: none
 	serverAck   uint32 // the server has received everything before it; base at first
+	serverSaid  mark   // what its last packet acknowledged
 	cut         span   // came, but cut by the mirror
 	aside       []aside
 	multipath   bool // of an MPTCP connection that has had several subflows
@@ -78,6 +80,7 @@ type flow struct {
 	backoff   time.Duration
 	hole      time.Time // since when bytes are missing at ack; zero when none are
 	certain   time.Time // since when they are known to be lost
+	strayed   span      // where a segment goes on that was dropped from beside the stream
 	ahead     time.Time // when a packet last said that the client has sent more than is here
 	claims    int       // how many packets did since the hole
 	beside    time.Time // when the client was last seen not to have sent more

@@ -31,23 +31,26 @@ func (s *Stack) unknown(seg *segment) {
 
 // goesOn takes a segment of a connection whose stream was given up.
 func (s *Stack) goesOn(known *stub, seg *segment) {
-	if seg.flags&flagRST == 0 && seg.flags&flagACK == 0 || seg.flags&flagRST == 0 && known.ev != nil && known.ev.judge(seg) == rejected {
+	if seg.flags&flagRST == 0 && (seg.flags&flagACK == 0 || known.refuses(seg)) {
 		s.drop(seg, outcome.DropRejected)
 		return
 	}
-	if seg.flags&(flagFIN|flagRST) != 0 && len(seg.payload) == 0 {
-		if within(seg.seq, known.end, nearby) {
-			s.stubs.put(&seg.key, known.ended(seg.seq+1), s.now)
-			s.drop(seg, outcome.DropMidStream)
-		} else {
-			s.drop(seg, outcome.DropOutOfWindow)
-		}
-		return
-	}
+	ends := seg.flags&(flagFIN|flagRST) != 0
 	switch {
-	case known.kind == opaque:
+	case ends && len(seg.payload) == 0 && seg.seq == known.end:
+		s.stubs.put(&seg.key, known.ended(seg.seq+1), s.now)
 		s.drop(seg, outcome.DropMidStream)
+	case ends && len(seg.payload) == 0: // elsewhere it is a claim
+		s.drop(seg, outcome.DropOutOfWindow)
+	case known.kind == opaque && ends && seg.seq == known.end:
+		s.stubs.put(&seg.key, known.ended(seg.next()), s.now)
+		s.drop(seg, outcome.DropMidStream)
+	case known.kind == opaque:
+		if within(seg.seq, known.end, nearby) {
+			known.end = seg.end()
+		}
 		s.stubs.put(&seg.key, *known, s.now)
+		s.drop(seg, outcome.DropMidStream)
 	case s.past(known).has(seg.seq):
 		s.drop(seg, outcome.DropDuplicate)
 	case seg.seq-known.end < maxWindow || known.end-seg.seq < maxWindow:
@@ -57,12 +60,22 @@ func (s *Stack) goesOn(known *stub, seg *segment) {
 	}
 }
 
+// refuses reports whether the real server drops a segment of a connection without a flow.
+func (s *stub) refuses(seg *segment) bool {
+	return s.ev != nil && s.ev.judge(seg) == rejected && !s.ev.refuse(seg)
+}
+
 // halfOpened takes a segment of a connection of which the SYN was seen.
 func (s *Stack) halfOpened(known *stub, seg *segment) {
 	switch {
 	case seg.flags&flagRST != 0 && seg.seq == known.base:
 		s.stubs.remove(&seg.key)
 		s.used(seg)
+		return
+	case len(seg.payload) > 0 && seg.seq != known.base && known.prev != nil && near(seg.seq, known.prev.end):
+		// The SYN was a stray one, and the connection before it goes on.
+		s.stubs.put(&seg.key, *known.prev, s.now)
+		s.unknown(seg)
 		return
 	case !proves(seg, known.base):
 		s.drop(seg, outcome.DropOutOfWindow)
@@ -94,9 +107,27 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 // sequence number of its first byte.
 func (s *Stack) remember(key *flowKey, half stub) {
 	s.counters.halfOpen++
+	switch known, ok := s.stubs.get(key, s.now); {
+	case ok && known.kind == halfOpen:
+		half.prev = known.prev
+	case ok && known.kind != over:
+		half.prev = &known
+	}
 	s.stubs.put(key, half, s.now)
 	if f := s.flows[*key]; f != nil {
 		f.synSeen = true
+	}
+}
+
+// leaves remembers what is left of a connection whose flow ends. A SYN that came since
+// stays; it may be a stray one.
+func (s *Stack) leaves(key *flowKey, left stub) {
+	switch known, ok := s.stubs.get(key, s.now); {
+	case !ok || known.kind != halfOpen:
+		s.stubs.put(key, left, s.now)
+	case left.kind != over:
+		known.prev = &left
+		s.stubs.put(key, known, known.put)
 	}
 }
 
@@ -165,7 +196,14 @@ func (s *Stack) unproven(f *flow, seg *segment) {
 		// The mirror shows servers: a moment for the SYN-ACK to come, or for the
 		// reset with which the server answers a wrong acknowledgement.
 		f.due = earlier(f.due, s.now.Add(s.cfg.Grace))
-		s.segmentOf(f, seg)
+		switch {
+		case !f.ev.server.nxt.known:
+			s.segmentOf(f, seg)
+		case seg.next() != seg.seq:
+			s.setAside(f, seg, oddACK) // the real bytes may still come
+		default:
+			s.drop(seg, outcome.DropNoPayload)
+		}
 	}
 }
 

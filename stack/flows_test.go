@@ -180,7 +180,7 @@ func TestLatencyOfWhatIsGivenBackGoesOn(t *testing.T) {
 	if n, err := conn.Read(p); n != 3 || err != nil {
 		t.Fatal(n, err)
 	}
-	s.Inject([]Segment{c.data(5, []byte("x"))})
+	s.Inject([]Segment{c.data(5, []byte("xy"))})
 	settled(t, s)
 	if err := conn.WaitReadable(); err != nil {
 		t.Fatal(err)

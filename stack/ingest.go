@@ -113,7 +113,7 @@ func (s *Stack) truncated(m *Segment, seg *segment) {
 		return
 	}
 	end := seg.end() + uint32(whole-len(m.IP))
-	if within(seg.seq, f.ack, s.near(f)) || f.ack-seg.seq < maxWindow {
+	if !s.misplaced(f, seg) && f.ev.judge(seg) == accepted {
 		f.cut = span{seg.seq, end}
 		s.sentUpTo(f, end)
 		s.touch(f)
@@ -167,8 +167,10 @@ func (s *Stack) judged(f *flow, seg *segment) {
 	}
 	switch f.ev.judge(seg) {
 	case rejected:
-		s.drop(seg, outcome.DropRejected)
-		return
+		if !f.ev.refuse(seg) {
+			s.drop(seg, outcome.DropRejected)
+			return
+		}
 	case doubtful:
 		s.setAside(f, seg, oddACK)
 		return
@@ -177,10 +179,7 @@ func (s *Stack) judged(f *flow, seg *segment) {
 		s.setAside(f, seg, farAway)
 		return
 	}
-	if seg.probe() && s.probed(f, seg) {
-		return
-	}
-	s.segmentOf(f, seg)
+	s.admit(f, seg)
 }
 
 // misplaced reports whether a segment lies beyond what the server could take, or

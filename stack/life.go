@@ -171,7 +171,7 @@ func (s *Stack) lost(q *sendQueue, n int, why outcome.Drop) {
 
 // stub is what is worth remembering of a flow.
 func (f *flow) stub(kind stubKind) stub {
-	known := stub{kind: kind, base: f.origin(), end: f.sent(), acked: f.q.acked, ack: f.q.ack, last: f.last, twoWay: f.ev.server.nxt.known}
+	known := stub{kind: kind, base: f.origin(), end: f.came(kind), counted: f.accounted(), acked: f.q.acked, ack: f.q.ack, last: f.last, twoWay: f.ev.server.nxt.known}
 	if kind == midStream || kind == opaque {
 		ev, framing := f.ev, f.framing.apart()
 		known.ev, known.framing = &ev, &framing
@@ -203,9 +203,7 @@ func (s *Stack) remove(f *flow, why outcome.Drop, as stubKind) {
 		f.older.synSeen = f.synSeen
 	} else {
 		delete(s.flows, f.key)
-		if known, ok := s.stubs.get(&f.key, s.now); !ok || known.kind != halfOpen {
-			s.stubs.put(&f.key, f.stub(as), s.now)
-		}
+		s.leaves(&f.key, f.stub(as))
 	}
 	delete(s.clients, f.id)
 	s.setEager(f, false)

@@ -12,10 +12,6 @@ import (
 // nobody waits for them any longer.
 func TestMissingBytes(t *testing.T) {
 	get := func(n int) string { return "GET /" + strings.Repeat("x", n-18) + " HTTP/1.1\r\n\r\n" } // n bytes
-	cut := func(m Segment) Segment {
-		m.IP, m.Truncated = m.IP[:len(m.IP)-3], true
-		return m
-	}
 	for _, tc := range []struct {
 		name         string
 		segs         func(c *client) []Segment

@@ -23,7 +23,7 @@ func (s *Stack) park(seg *segment, known *stub) {
 	}
 	if known != nil {
 		s.stubs.remove(&seg.key)
-		f.lostSYN, f.past = true, s.past(known)
+		f.lostSYN, f.past, f.counted = true, s.past(known), known.counted
 		f.q.acked, f.q.ack = known.acked, known.ack
 		f.learn(known)
 	}
@@ -85,7 +85,7 @@ func (s *Stack) seek(f *flow, now bool) {
 	if start.e != nil && (now || elapsed-start.e.at >= s.patience(f)) {
 		if s.mayBegin(f) {
 			if f.past != (span{}) {
-				s.missed(&f.q, start.e, f.past.to, start.e.seq)
+				s.missed(&f.q, start.e, f.counted, start.e.seq)
 			}
 			s.pickedUp(f, start, outcome.DropMidStream)
 		}
@@ -145,7 +145,8 @@ func (s *Stack) pickedUp(f *flow, start place, why outcome.Drop) {
 // reads its framing.
 func (s *Stack) passOver(f *flow, why outcome.Drop) {
 	e := f.q.first()
-	if g := &f.framing; g.known && e.n > 0 {
+	probe := e.mayProbe()
+	if g := &f.framing; g.known && e.n > 0 && !probe {
 		if seqLess(g.at, e.seq) {
 			g.skip(e.seq)
 		}
@@ -153,8 +154,11 @@ func (s *Stack) passOver(f *flow, why outcome.Drop) {
 			g.read(e.payload()[g.at-e.seq:], nil)
 		}
 	}
-	if f.past != (span{}) && seqLess(f.past.to, e.end()) {
-		s.missed(&f.q, e, f.past.to, e.seq)
+	if !probe && f.past != (span{}) && seqLess(f.counted, e.end()) {
+		s.missed(&f.q, e, f.counted, e.seq)
+		f.counted = e.end()
+	}
+	if !probe && f.past.has(e.seq-1) && seqLess(f.past.to, e.end()) {
 		f.past.to = e.end()
 	}
 	s.lost(&f.q, 1, why)

@@ -30,7 +30,7 @@ func earlier(a, b time.Time) time.Time {
 // remains is what a connection is to be remembered as whose stream is given up.
 func (s *Stack) remains(f *flow) stubKind {
 	switch {
-	case f.finSeen || f.finished || f.rstSeen || f.ending && f.reason.Final():
+	case f.over() || f.finished || f.ending && f.reason.Final():
 		return over
 	case s.cfg.Midstream == MidstreamOff, s.cfg.Midstream == MidstreamHTTP && f.framing.opaque():
 		return opaque
@@ -42,16 +42,14 @@ func (s *Stack) remains(f *flow) stubKind {
 // connection and what f holds.
 func (f *flow) rest() *flow {
 	r := &flow{
-		key: f.key, base: f.base, picked: true, lostSYN: true, past: span{f.origin() - 1, f.sent()},
-		beyond: f.beyond, serverAck: f.serverAck, q: f.q.moved(), ev: f.ev, framing: f.framing.apart(),
+		key: f.key, base: f.base, picked: true, lostSYN: true, past: span{f.origin() - 1, f.came(midStream)},
+		counted: f.came(midStream),
+		beyond:  f.beyond, serverAck: f.serverAck, q: f.q.moved(), ev: f.ev, framing: f.framing.apart(),
 		multipath: f.multipath,
 		finSeen:   f.finSeen, fin: f.fin, finished: f.finished, rstSeen: f.rstSeen, rst: f.rst,
 		ending: f.ending, reason: f.reason,
 	}
 	r.standing.rank = f.standing.rank
-	if r.q.len() > 0 {
-		r.past.to = f.ack
-	}
 	r.aside, f.aside = f.aside, nil
 	return r
 }
@@ -72,17 +70,13 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	known, next := s.stubs.get(&f.key, s.now)
 	next = next && known.kind == halfOpen // the next connection's SYN
 	if start.e == nil || kind == opaque || f.newer != nil || s.stopping && !rest.ending {
-		from := rest.past.to
-		if rest.q.len() == 0 {
-			from = f.ack
-		}
-		s.missed(&rest.q, nil, from, rest.sent())
-		rest.past.to = rest.sent()
+		s.missed(&rest.q, nil, rest.counted, rest.sent())
+		rest.counted = rest.sent()
 		for rest.q.len() > 0 {
 			s.passOver(rest, why)
 		}
-		if s.flows[f.key] == nil && !next {
-			s.stubs.put(&f.key, rest.stub(kind), s.now)
+		if s.flows[f.key] == nil {
+			s.leaves(&f.key, rest.stub(kind))
 		}
 		return
 	}
@@ -134,4 +128,37 @@ func (s *Stack) beforeRequest(c *Conn, p []byte) ([]byte, error) {
 		return p[:min(len(p), max(c.unread(), 1))], nil
 	}
 	return p[:min(len(p), int(at-c.position()))], nil
+}
+
+// came is the sequence number before which what is remembered of a connection ends: of
+// one that goes on, only bytes that came in one piece.
+func (f *flow) came(kind stubKind) uint32 {
+	switch {
+	case kind == over:
+	case f.state == open:
+		return f.ack
+	case !f.hasBase && f.past != (span{}):
+		return f.past.to
+	}
+	return f.sent()
+}
+
+// accounted is the sequence number before which the holes of a flow that ends were
+// counted.
+func (f *flow) accounted() uint32 {
+	if f.state == parked && f.past != (span{}) {
+		return f.counted
+	}
+	return f.sent()
+}
+
+// over reports whether the connection has ended with a FIN or a RST that counted: all
+// before it came, or the server has it.
+func (f *flow) over() bool {
+	at := f.came(midStream)
+	if f.state != open && f.past == (span{}) {
+		return f.finSeen || f.rstSeen
+	}
+	return f.finSeen && (at == f.fin || at == f.fin+1 || seqLess(f.fin, f.serverAck)) ||
+		f.rstSeen && (at == f.rst || f.serverAck == f.rst)
 }

@@ -25,7 +25,7 @@ func (s *Stack) startAt(f *flow) (found place) {
 		return place{}
 	case MidstreamAny:
 		for e := f.q.first(); e != nil; e = e.next() {
-			if e.first && e.n > 0 && !e.mayProbe() {
+			if e.first && e.n > 0 && !e.single {
 				return place{e, e.seq, true}
 			}
 		}
@@ -34,7 +34,7 @@ func (s *Stack) startAt(f *flow) (found place) {
 	g := f.framing.apart()
 	missing := false
 	for e := f.q.first(); e != nil && found.e == nil; e = e.next() {
-		if e.n == 0 {
+		if e.n == 0 || e.mayProbe() {
 			continue
 		}
 		if prev, seen := f.before(e); seen && prev.end != e.seq {

@@ -25,6 +25,12 @@ func TestWhatTheServerRefused(t *testing.T) {
 		{"a nonsense ACK and a request behind the SYN", func(c *client) []Segment {
 			return []Segment{c.syn(), c.accepts(502, 7), c.packet(0, nil, wrong), c.packet(0, []byte(get1), wrong), refusal(c, 77777)}
 		}, nil},
+		{"a request with a nonsense ACK in front of the client's own", func(c *client) []Segment {
+			return []Segment{c.syn(), c.accepts(502, 7), c.packet(0, []byte(get3), wrong), c.ack(0), c.data(0, []byte(get1)), c.fin(n)}
+		}, []stream{text(get1, nil)}},
+		{"a request with a nonsense ACK behind an ACK like it", func(c *client) []Segment {
+			return []Segment{c.syn(), c.accepts(502, 7), c.packet(0, nil, wrong), c.packet(0, []byte(get3), wrong), c.ack(0), c.data(0, []byte(get1)), c.fin(n)}
+		}, []stream{text(get1, nil)}},
 		{"a SYN that the client takes back", func(c *client) []Segment {
 			return []Segment{c.syn(), c.rst(0)}
 		}, nil},

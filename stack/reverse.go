@@ -66,6 +66,7 @@ func (s *Stack) serverHas(f *flow, seg *segment) {
 	if !within(ack, f.floor(), maxWindow) {
 		return
 	}
+	f.serverSaid.set(ack)
 	if !seqLess(f.floor(), ack) {
 		f.serverAt = s.now // the server has no more than is here
 	}
@@ -77,6 +78,9 @@ func (s *Stack) serverHas(f *flow, seg *segment) {
 	}
 	if !seqLess(f.serverAck, ack) || !f.ev.server.ack.move(ack, s.near(f)) {
 		return
+	}
+	if seqLess(f.sent(), ack) {
+		f.ahead = s.now
 	}
 	if seqLess(f.sent(), ack) && ack-f.sent() > bigStep && !f.serverSure(ack) {
 		s.sentUpTo(f, ack)
@@ -98,7 +102,7 @@ func (f *flow) claimedAgain(ack uint32) bool {
 
 // serverSure reports whether an earlier packet of the server's said as much as ack.
 func (f *flow) serverSure(ack uint32) bool {
-	sure := f.serverClaim != 0 && within(ack, f.serverClaim, maxWindow)
+	sure := f.serverClaim != 0 && ack != f.serverClaim && within(ack, f.serverClaim, maxWindow)
 	f.serverClaim = ack
 	return sure
 }
@@ -158,7 +162,7 @@ func (s *Stack) refused(known *stub, seg *segment) {
 		// It answers a segment that was none of the connection's.
 	case known.kind == halfOpen:
 		s.stubs.remove(&seg.key)
-	default:
+	case known.ev == nil || known.ev.endsAt(seg.seq):
 		s.stubs.put(&seg.key, known.ended(known.end), s.now)
 	}
 }
@@ -168,8 +172,8 @@ func (s *Stack) refused(known *stub, seg *segment) {
 // where the server's bytes end (RFC 9293, section 3.10.7); a stray one is of another
 // connection on these ports.
 func (s *Stack) serverReset(f *flow, seg *segment) {
-	sv, cl := &f.ev.server, &f.ev.client
-	right := !cl.ack.known && !sv.nxt.known || cl.ack.known && seg.seq == cl.ack.at || sv.nxt.known && seg.seq == sv.nxt.at
+	cl := &f.ev.client
+	right := f.ev.endsAt(seg.seq)
 	near := cl.ack.known && within(seg.seq, cl.ack.at, cl.maxWindow()-1)
 	switch {
 	case f.state == parked && seg.flags&flagACK == 0 && seg.seq == f.lastACK:

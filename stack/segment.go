@@ -111,9 +111,10 @@ func (s *segment) next() uint32 {
 }
 
 // probe reports whether the segment can be a keep-alive or window probe that carries
-// a byte: real stacks send any value in it (RFC 9293, sections 3.8.4 and 3.8.6.1).
+// a byte: real stacks send any value in it (RFC 9293, sections 3.8.4 and 3.8.6.1), and
+// no PSH, for it is no write.
 func (s *segment) probe() bool {
-	return len(s.payload) == 1 && s.flags&^flagPSH == flagACK
+	return len(s.payload) == 1 && s.flags == flagACK
 }
 
 // end is the sequence number behind the segment's last byte, FIN not counted.

@@ -101,6 +101,7 @@ func (s *Stack) store(f *flow, seg *segment) {
 		f.beyond = end
 	}
 	if stored > 0 {
+		f.strayed = span{}
 		s.timed(f, end)
 	}
 	if packets == 1 {
@@ -125,7 +126,7 @@ func (s *Stack) keep(f *flow, seg *segment, seq, end uint32) (packets uint32, st
 		}
 		to = min(to-from, maxPayload) + from
 		in := s.carry(seg, from, to, packets)
-		in.single = seg.probe() && seg.flags&flagPSH == 0 && (f.state != open || seqLess(f.tail(), seg.seq))
+		in.single = seg.probe() && (f.state != open || seqLess(f.tail(), seg.seq))
 		if e := f.q.insert(before, in); e.late() {
 			s.send(f, e)
 		}

@@ -40,12 +40,14 @@ type stub struct {
 	kind    stubKind
 	acked   bool   // midStream: ack is set
 	base    uint32 // sequence number of the first byte
-	end     uint32 // behind the last one that was seen, the FIN included; not of halfOpen
+	end     uint32 // behind the last one that came in one piece; over: all that was seen, with the FIN; not of halfOpen
+	counted uint32 // midStream: the holes before it were counted
 	ack     uint32 // midStream: what the client's last data acknowledged
 	put     time.Time
 	last    time.Time // when its last packet was captured
 	twoWay  bool      // the mirror showed the server
 	ev      *evidence // what is known besides; nil: nothing
+	prev    *stub     // halfOpen: what was known before the SYN, which may be a stray one
 	framing *framing  // midStream: where the next request begins; nil: not known
 }
 
@@ -88,8 +90,8 @@ func (s *stub) began(base uint32, now, captured time.Time) bool {
 		return base == s.base
 	case s.kind == over && base == s.base:
 		return captured.Sub(s.last) < repeatsFor(s.twoWay)
-	case base == s.base:
-		return true
+	case base == s.base: // its end may have been lost
+		return captured.Sub(s.last) < time.Second
 	}
 	return s.base-base < lateSYN && now.Sub(s.put) < time.Second
 }

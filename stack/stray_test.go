@@ -1,0 +1,312 @@
+package stack
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/gopacket/layers"
+
+	"netmirror/outcome"
+)
+
+// cut is a segment of which the mirror shows all but the last byte.
+func cut(m Segment) Segment {
+	m.IP, m.Truncated = m.IP[:len(m.IP)-1], true
+	return m
+}
+
+// all is what the client's streams hold one after the other, and how the last ended.
+func (s *timed) all(c *client) (bytes string, err error) {
+	s.t.Helper()
+	s.Shutdown()
+	s.pass(time.Second)
+	s.wg.Wait()
+	streams := s.streams[c.src.String()]
+	slices.SortFunc(streams, func(a, b stream) int { return a.nth - b.nth })
+	for _, st := range streams {
+		bytes, err = bytes+string(st.bytes), st.err
+	}
+	return bytes, err
+}
+
+// A single packet ahead of an idle connection can end its stream, for a packet may be
+// lost in front of it. It cannot end the connection, or hide what comes next of it.
+func TestAStrayPacketOnAnIdleConnection(t *testing.T) {
+	const n = len(get1)
+	for name, stray := range map[string]func(c *client, off int) Segment{
+		"data":             func(c *client, off int) Segment { return c.data(off, []byte("no request")) },
+		"FIN":              (*client).fin,
+		"RST":              (*client).rst,
+		"bare ACK":         (*client).ack,
+		"the server's ACK": func(c *client, off int) Segment { return c.answer(1027, off, "", nil) },
+		"the server's RST": func(c *client, off int) Segment { return c.server(1000+uint32(off), n, "R") },
+		"truncated":        func(c *client, off int) Segment { return cut(c.data(off, pattern(100))) },
+	} {
+		for _, off := range []int{n + 5, n + 2000, n + 50000, n + 70000} {
+			for _, twoWay := range []bool{false, true} {
+				s := newTimed(t, nil)
+				c := newClient(t, 0xffffffff-5)
+				s.Inject([]Segment{c.syn()})
+				if twoWay {
+					s.Inject([]Segment{c.accepts(65535, 7)})
+				}
+				s.Inject([]Segment{c.ack(0), c.data(0, []byte(get1))})
+				if twoWay {
+					s.Inject([]Segment{c.answer(1000, n, noContent, nil)})
+				}
+				s.pass(5 * time.Second)
+				s.Inject([]Segment{stray(c, off)})
+				if name == "the server's RST" { // the client asks back (RFC 5961, section 3.2)
+					s.Inject([]Segment{c.packet(n, nil, func(t *layers.TCP) { t.Ack = 1027 })})
+				}
+				s.pass(15 * time.Second)
+				for i, get := range []string{get2, get3} {
+					s.Inject([]Segment{c.packet((i+1)*n, []byte(get), func(t *layers.TCP) { t.Ack = 1027 + 27*uint32(i) })})
+					if twoWay {
+						s.Inject([]Segment{c.answer(1027+27*uint32(i), (i+2)*n, noContent, nil)})
+					}
+					s.pass(2 * time.Second)
+				}
+				s.Inject([]Segment{c.packet(3*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1000+27*3 })})
+				s.pass(2 * time.Second)
+				if got, err := s.all(c); got != get1+get2+get3 || err != nil {
+					t.Errorf("%s, %d bytes ahead, with the server shown: %v: the streams hold %q, and then %v", name, off-n, twoWay, got, err)
+				}
+			}
+		}
+	}
+}
+
+// What is remembered of a connection without a stream is not changed by a packet that
+// its ends would not take.
+func TestAStrayPacketOnAConnectionWithoutAStream(t *testing.T) {
+	const n, m = len(get1), len("the end of a body")
+	for name, strays := range map[string]func(c *client) []Segment{
+		"FIN ahead":                func(c *client) []Segment { return []Segment{c.fin(m + 1000)} },
+		"RST ahead":                func(c *client) []Segment { return []Segment{c.rst(m + 1000)} },
+		"data ahead":               func(c *client) []Segment { return []Segment{c.data(m+1000, []byte("no request"))} },
+		"the server's RST":         func(c *client) []Segment { return []Segment{c.server(77777, m, "R")} },
+		"SYN":                      func(c *client) []Segment { return []Segment{newClient(c.t, 5<<28).syn()} },
+		"SYN just in front":        func(c *client) []Segment { return []Segment{newClient(c.t, c.isn-1<<21).syn()} },
+		"two SYNs":                 func(c *client) []Segment { return []Segment{newClient(c.t, 5<<28).syn(), newClient(c.t, 6<<28).syn()} },
+		"SYN and the server's ACK": func(c *client) []Segment { return []Segment{newClient(c.t, 5<<28).syn(), c.answer(1000, m, "", nil)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 100)
+			s.Inject([]Segment{c.ask(0, "the end of a body", 1), c.answer(1000, m, "", nil)})
+			s.pass(3 * time.Second)
+			s.Inject(strays(c))
+			s.pass(3 * time.Second)
+			s.Inject([]Segment{c.ask(m, get1, 2)})
+			s.pass(time.Second)
+			s.Inject([]Segment{c.ask(m+n, get2, 3), c.packet(m+2*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 4000 })})
+			s.pass(2 * time.Second)
+			s.is(c, text(get1+get2, nil))
+		})
+	}
+}
+
+// A SYN that comes while a stream lives, and is of no connection, takes nothing from what
+// follows the stream's end.
+func TestAStraySYNBesideAStreamThatEnds(t *testing.T) {
+	const n = len(get1)
+	s := newTimed(t, nil)
+	c := newClient(t, 100)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1), newClient(t, 5<<28).syn(), c.ask(n+50, "no request", 1)))
+	s.pass(3 * time.Second)
+	s.Inject([]Segment{c.ask(n+60, get2, 2), c.packet(2*n+60, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 3000 })})
+	s.pass(2 * time.Second)
+	s.is(c, text(get1, outcome.EndGap), text(get2, nil))
+}
+
+// The end of a connection without a stream, and then the next one on its ports, which has
+// the same number where a capture is played again.
+func TestTheEndOfAConnectionWithoutAStream(t *testing.T) {
+	const n = len(get1)
+	h2 := "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+	for _, tc := range []struct {
+		name string
+		ends func(c *client) []Segment
+	}{
+		{"a FIN where it has come to", func(c *client) []Segment { return []Segment{c.ask(300, "more", 3), c.fin(304)} }},
+		{"a FIN with data", func(c *client) []Segment {
+			return []Segment{c.packet(200, []byte("more"), func(t *layers.TCP) { t.FIN = true })}
+		}},
+		{"a RST", func(c *client) []Segment { return []Segment{c.rst(200)} }},
+		{"a FIN that is lost", func(c *client) []Segment { return nil }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 100)
+			s.Inject(append(c.opening(), c.ask(0, h2, 1), c.ask(100, "behind a hole", 1)))
+			s.pass(3 * time.Second)
+			s.Inject([]Segment{c.ask(113, string(pattern(87)), 2)})
+			s.Inject(tc.ends(c))
+			s.pass(time.Second)
+			s.Inject(append(c.opening(), c.ask(0, get1, 1), c.fin(n)))
+			s.pass(2 * time.Second)
+			s.is(c, text(h2, outcome.EndGap), text(get1, nil))
+		})
+	}
+}
+
+// The mirror shows nothing for more than 64 KiB of a client that sends but a packet in
+// seconds: the second one that goes on where it is now is believed.
+func TestASlowClientBehindALongOutage(t *testing.T) {
+	const n, far = len(get1), 10 << 20
+	s := newTimed(t, nil)
+	c := newClient(t, 0xffffffff-5)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	for i := range 4 {
+		s.pass(3 * time.Second)
+		s.Inject([]Segment{c.ask(far+i*n, get2, uint32(5+i))})
+	}
+	s.Inject([]Segment{c.packet(far+4*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 9000 })})
+	s.pass(3 * time.Second)
+	s.is(c, text(get1, outcome.EndGap), text(get2+get2+get2, nil))
+}
+
+// One that the client goes on beside is none, however often it comes.
+func TestAStrayThatComesAgain(t *testing.T) {
+	const n, far = len(get1), 10 << 20
+	s := newTimed(t, nil)
+	c := newClient(t, 0xffffffff-5)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	want := get1
+	for i := range 4 {
+		s.pass(3 * time.Second)
+		s.Inject([]Segment{c.data(far, []byte(get3))})
+		s.pass(3 * time.Second)
+		s.Inject([]Segment{c.ask((i+1)*n, get2, uint32(5+i)), c.data(far+n, []byte(get3))})
+		want += get2
+	}
+	s.pass(3 * time.Second)
+	s.Inject([]Segment{c.packet(5*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 9000 })})
+	s.pass(3 * time.Second)
+	s.is(c, text(want, nil))
+}
+
+// A stray that waits beside a stream does not outlive it.
+func TestAStrayBesideAStreamThatEnds(t *testing.T) {
+	const n = len(get1)
+	s := newTimed(t, nil)
+	c := newClient(t, 100)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	s.pass(100 * time.Millisecond)
+	s.Inject([]Segment{c.data(16<<20, []byte(get3)), cut(c.ask(n, get2, 2))})
+	s.pass(3 * time.Second)
+	s.is(c, text(get1, outcome.EndGap))
+}
+
+// A packet that spoils what the connection's others are judged by does so for some
+// packets of the client's, and not for good.
+func TestForgedEvidenceIsLeftBehind(t *testing.T) {
+	const n = len(get1)
+	for _, tc := range []struct {
+		name   string
+		forged func(c *client) []Segment
+	}{
+		{"a timestamp far ahead", func(c *client) []Segment { return []Segment{c.stamped(1_000_000 + 1<<30).ack(n)} }},
+		{"an acknowledgement far ahead, twice", func(c *client) []Segment {
+			far := func(a uint32) Segment { return c.packet(n, nil, func(t *layers.TCP) { t.Ack = a }) }
+			return []Segment{far(1000 + 500<<20), far(1000 + 1000<<20), far(1000 + 1020<<20)}
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 100).stamped(1_000_000)
+			s.Inject([]Segment{c.syn(), c.ack(0), c.data(0, []byte(get1))})
+			s.pass(100 * time.Millisecond)
+			s.Inject(tc.forged(c))
+			for i := range 6 {
+				s.pass(3 * time.Second)
+				s.Inject([]Segment{c.ask((i+1)*n, get2, uint32(i+2))})
+			}
+			s.pass(3 * time.Second)
+			got, err := s.all(c)
+			if last := get2 + get2 + get2 + get2; len(got) < len(last) || got[len(got)-len(last):] != last || !errors.Is(err, outcome.EndShutdown) {
+				t.Errorf("the streams hold %q, %v; want the last requests", got, err)
+			}
+		})
+	}
+}
+
+// Three segments that go on from one another are too few where the client goes on.
+func TestRejectedSegmentsBesideTheClient(t *testing.T) {
+	const n = len(get1)
+	s := newTimed(t, nil)
+	c := newClient(t, 100).stamped(100_000_000)
+	old := c.stamped(50_000_000)
+	s.Inject([]Segment{c.syn(), c.ack(0), c.data(0, []byte(get1))})
+	want := get1
+	for i := range 6 {
+		s.pass(100 * time.Millisecond)
+		s.Inject([]Segment{old.ask((2*i+1)*n, get3, 1), old.ask((2*i+2)*n, get3, 1), c.ask((2*i+1)*n, get2, uint32(2*i+2)), c.ask((2*i+2)*n, get2, uint32(2*i+3))})
+		want += get2 + get2
+	}
+	s.pass(time.Second)
+	if got, err := s.all(c); got != want || !errors.Is(err, outcome.EndShutdown) {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+}
+
+// What the mirror has cut is judged like any other segment.
+func TestTruncatedSegmentsAreJudged(t *testing.T) {
+	const n = len(get1)
+	for name, forged := range map[string]func(c *client) Segment{
+		"an acknowledgement of what the server has not sent": func(c *client) Segment {
+			return c.packet(n, pattern(50), func(t *layers.TCP) { t.Ack = 50000 })
+		},
+		"an old timestamp": func(c *client) Segment { return c.stamped(900_000).data(n, pattern(50)) },
+		"no ACK":           func(c *client) Segment { return c.packet(n, pattern(50), func(t *layers.TCP) { t.ACK = false }) },
+		"beyond the server's window": func(c *client) Segment {
+			return c.data(n+70_000, pattern(50))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 100).stamped(1_000_000)
+			s.Inject([]Segment{c.syn(), c.accepts(502, 7), c.ack(0), c.data(0, []byte(get1)), c.answer(1000, n, noContent, nil)})
+			s.pass(100 * time.Millisecond)
+			s.Inject([]Segment{cut(forged(c))})
+			s.pass(3 * time.Second)
+			s.Inject([]Segment{c.packet(n, []byte(get2), func(t *layers.TCP) { t.Ack = 1027 })})
+			s.pass(time.Second)
+			s.is(c, text(get1+get2, outcome.EndShutdown))
+		})
+	}
+}
+
+// The server's direction is late, or loses packets: what acknowledges it waits.
+func TestTheServersDirectionIsLate(t *testing.T) {
+	const n, requests = len(get1), 40
+	for _, lost := range []bool{false, true} {
+		s := newTimed(t, nil)
+		c := newClient(t, 7)
+		s.Inject([]Segment{c.syn(), c.accepts(65535, 7), c.ack(0), c.data(0, []byte(get1))})
+		s.pass(100 * time.Millisecond)
+		want := get1
+		for i := range requests {
+			s.Inject([]Segment{c.packet((i+1)*n, []byte(get2), func(t *layers.TCP) { t.Ack = 1000 + 27*uint32(i+1) })})
+			want += get2
+			if i == 0 {
+				s.pass(10 * time.Millisecond)
+				s.Inject([]Segment{c.answer(1000, n, "", nil)}) // the server is shown, and has not sent that much yet
+			}
+		}
+		s.pass(20 * time.Millisecond)
+		if lost {
+			s.pass(300 * time.Millisecond)
+		}
+		for i := range requests {
+			if !lost || i == requests-1 {
+				s.Inject([]Segment{c.answer(1000+27*uint32(i), (i+1)*n, noContent, nil)})
+			}
+		}
+		s.pass(time.Second)
+		s.is(c, text(want, outcome.EndShutdown))
+	}
+}
