@@ -66,17 +66,16 @@ func (s *Stack) pickUp(f, rest *flow, why outcome.Drop) {
 // pickUpQueued is pickUp for what f had in its place.
 func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	start := s.startAt(rest)
-	kind := s.remains(rest)
 	known, next := s.stubs.get(&f.key, s.now)
 	next = next && known.kind == halfOpen // the next connection's SYN
-	if start.e == nil || kind == opaque || f.newer != nil || s.stopping && !rest.ending {
+	if start.e == nil || f.newer != nil || s.stopping && !rest.ending {
 		s.missed(&rest.q, nil, rest.counted, rest.sent())
 		rest.counted = rest.sent()
 		for rest.q.len() > 0 {
 			s.passOver(rest, why)
 		}
 		if s.flows[f.key] == nil {
-			s.leaves(&f.key, rest.stub(kind))
+			s.leaves(&f.key, rest.stub(s.remains(rest))) // with what was passed over
 		}
 		return
 	}

@@ -33,7 +33,8 @@ func (s *Stack) startAt(f *flow) (found place) {
 	}
 	g := f.framing.apart()
 	missing := false
-	for e := f.q.first(); e != nil && found.e == nil; e = e.next() {
+	// Behind what is no HTTP/1 nothing is, whatever it looks like.
+	for e := f.q.first(); e != nil && found.e == nil && !g.opaque(); e = e.next() {
 		if e.n == 0 || e.mayProbe() {
 			continue
 		}
