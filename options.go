@@ -12,6 +12,7 @@ import (
 	"netmirror/bridge"
 	"netmirror/check"
 	"netmirror/pipeline"
+	"netmirror/service"
 	"netmirror/stack"
 	"netmirror/status"
 )
@@ -212,10 +213,11 @@ const ringBlock = 128 << 10
 // pipelineConfig has latencies measured where somebody can ask for them.
 func (o *options) pipelineConfig(logger *slog.Logger, metrics *status.Metrics) pipeline.Config {
 	c := pipeline.Config{
-		Services:   []pipeline.Service{{VNIs: o.vnis(), Port: uint16(o.Selection.Port), Target: o.bridgeConfig(logger)}},
+		Services:   []pipeline.Service{{Selection: o.selection(), Stack: o.stackService(), Target: o.bridgeConfig(logger)}},
 		Mirror:     o.mirror(),
 		Workers:    o.workers(),
 		Stack:      o.stackConfig(),
+		MaxConns:   o.Budgets.MaxConns,
 		TotalBytes: int64(o.Budgets.TotalMiB) << 20,
 		SourceWait: o.Capture.RingWait,
 		AllCores:   o.Capture.BusyPoll > 0, // which needs one for itself
@@ -232,7 +234,7 @@ func (o *options) bridgeConfig(logger *slog.Logger) bridge.Config {
 	return bridge.Config{
 		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Retries: orNone(o.Target.MaxRetries),
 		WriteTimeout: o.Target.WriteTimeout, LingerTimeout: o.Target.LingerTimeout,
-		MaxConns: o.Budgets.MaxConns, Logger: logger,
+		Logger: logger,
 	}
 }
 
@@ -244,10 +246,18 @@ func orNone(n int) int {
 	return n
 }
 
+// selection is the service.
+func (o *options) selection() service.Selection {
+	return service.Selection{VNIs: service.VNIsOf(o.vnis()...), Ports: service.PortsOf(uint16(o.Selection.Port))}
+}
+
+func (o *options) stackService() stack.Service {
+	return stack.Service{OnGap: onGaps[o.Fidelity.OnGap], Midstream: midstreams[o.Fidelity.Midstream]}
+}
+
 func (o *options) stackConfig() stack.Config {
 	return stack.Config{
 		MaxFlows: o.Budgets.MaxFlows, MaxStubs: o.Budgets.MaxHalfOpen, FlowBytes: o.Budgets.FlowKiB << 10,
-		OnGap: onGaps[o.Fidelity.OnGap], Midstream: midstreams[o.Fidelity.Midstream],
 		Checksums:  checksums[o.Fidelity.VerifyChecksums],
 		MaxPending: orNone(o.Fidelity.MaxPendingPackets), GapTimeout: o.Fidelity.GapTimeout,
 		IdleTimeout: o.Budgets.IdleTimeout,

@@ -19,6 +19,7 @@ import (
 	"netmirror/output"
 	"netmirror/pipeline"
 	"netmirror/replay"
+	"netmirror/service"
 	"netmirror/stack"
 	"netmirror/status"
 )
@@ -172,8 +173,7 @@ func (o *options) runCheck(ctx context.Context, program string, stdout io.Writer
 // config is the pipeline's for files of a kind.
 func (r *playing) config(kind replay.Kind, metrics *status.Metrics) pipeline.Config {
 	c := r.pipelineConfig(r.log, metrics)
-	service := &c.Services[0]
-	c.Mirror, service.VNIs = kind.Mirror, kind.VNIs
+	c.Mirror, c.Services[0].VNIs = kind.Mirror, service.VNIsOf(kind.VNIs...)
 	c.AllCores = true
 	return c
 }

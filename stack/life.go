@@ -42,7 +42,7 @@ func (s *Stack) start(f *flow, base uint32) {
 	s.began(f)
 	if !f.picked {
 		f.framing.begin(base, true)
-		f.framing.known = s.cfg.Midstream == MidstreamHTTP
+		f.framing.known = s.serviceOf(f).Midstream == MidstreamHTTP
 	}
 	s.touch(f)
 }

@@ -165,9 +165,9 @@ var metrics = []metric{
 		func(s *Snapshot) uint64 { return s.Bridge.BytesDiscarded }),
 	count("netmirror_bridge_target_closed_first_total", "Streams whose target closed its side before the client did.",
 		func(s *Snapshot) uint64 { return s.Bridge.ClosedFirst }),
-	gauge("netmirror_bridge_target_up", "1 where the target took the last connection, 0 where it did not or was not tried yet.",
+	gauge("netmirror_bridge_target_up", "1 where the target took the last connection, 0 where it did not or was not tried yet; of several, where all did.",
 		func(s *Snapshot) float64 {
-			if s.Target.Answers {
+			if s.target().Answers {
 				return 1
 			}
 			return 0

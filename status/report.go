@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"netmirror/bridge"
 	"netmirror/outcome"
 )
 
@@ -72,13 +73,29 @@ func (m *Monitor) report() report {
 		},
 	}
 	r.Ready, r.Why = m.readyLocked(now)
-	if h := s.Target; h.Tried {
-		r.Target.State, r.Target.Since = "answers", m.milli(h.Since)
-		if !h.Answers {
-			r.Target.State, r.Target.Error = "fails", h.Err.Error()
+	m.tellHealth(&r.Target, s.target())
+	return r
+}
+
+// target is the health of the target that is worst off.
+func (s *Snapshot) target() (worst bridge.Health) {
+	for i := range s.Services {
+		if h := s.Services[i].Target; i == 0 || !h.Answers && worst.Answers || h.Tried && !h.Answers && !worst.Tried {
+			worst = h
 		}
 	}
-	return r
+	return worst
+}
+
+// tellHealth says how a target is.
+func (m *Monitor) tellHealth(t *target, h bridge.Health) {
+	if !h.Tried {
+		return
+	}
+	t.State, t.Since = "answers", m.milli(h.Since)
+	if !h.Answers {
+		t.State, t.Error = "fails", h.Err.Error()
+	}
 }
 
 func endedStreams(s *Snapshot) map[string]uint64 {

@@ -13,6 +13,7 @@ import (
 	"netmirror/decap"
 	"netmirror/defrag"
 	"netmirror/outcome"
+	"netmirror/service"
 	"netmirror/source"
 	"netmirror/stack"
 )
@@ -31,9 +32,20 @@ type Snapshot struct {
 
 	LinkDown bool
 
+	Copies uint64 // of packets of several services, beyond the first of each
 	Stack  stack.Stats
-	Bridge bridge.Stats
-	Target bridge.Health
+	Bridge bridge.Stats // of all services
+
+	Services []Service
+}
+
+// Service is the figures of one service.
+type Service struct {
+	Name    string
+	To      string                     // its target
+	LeftOut [service.NumLeftOut]uint64 // packets that it does not take
+	Bridge  bridge.Stats
+	Target  bridge.Health
 }
 
 // RingUse is the part of the ring that is occupied, 0 to 1.

@@ -11,6 +11,7 @@ import (
 	"netmirror/bridge"
 	"netmirror/decap"
 	"netmirror/pipeline"
+	"netmirror/service"
 	"netmirror/source"
 	"netmirror/source/sourcetest"
 	"netmirror/stack"
@@ -33,7 +34,8 @@ type replay struct {
 func newReplay(b *testing.B, target net.Addr) *replay {
 	b.Helper()
 	p, err := pipeline.New(pipeline.Config{
-		Services:   []pipeline.Service{{VNIs: []uint32{vni}, Port: servicePort, Target: bridge.Config{Target: target.String(), MaxConns: 20_000}}},
+		Services:   []pipeline.Service{{Selection: service.Selection{VNIs: service.VNIsOf(vni), Ports: service.PortsOf(servicePort)}, Target: bridge.Config{Target: target.String()}}},
+		MaxConns:   20_000,
 		Stack:      stack.Config{MaxFlows: 20_000, MaxStubs: 65_536},
 		TotalBytes: totalBytes, AllCores: true,
 	})

@@ -12,6 +12,7 @@ import (
 
 	"netmirror/decap"
 	"netmirror/outcome"
+	"netmirror/service/servicetest"
 	"netmirror/stack"
 )
 
@@ -217,7 +218,7 @@ func BenchmarkAcks(b *testing.B) {
 		}
 	})
 	b.Run("decap", func(b *testing.B) {
-		decoder, err := decap.New(decap.Config{VNIs: []uint32{vni}, Port: servicePort})
+		decoder, err := decap.New(decap.Config{Services: servicetest.Only(servicePort, vni)})
 		if err != nil {
 			b.Fatal(err)
 		}
