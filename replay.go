@@ -112,7 +112,7 @@ type playing struct {
 func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Figures, err error) {
 	src, err := replay.Open(ctx, replay.Config{
 		Paths: r.files, Stdin: stdin, Speed: float64(r.replaying.Speed),
-		Port: uint16(r.Selection.Port), Mirror: r.mirror(), VNIs: r.vnis(),
+		Ports: r.capturedPorts(), Mirror: r.mirror(), VNIs: r.namedVNIs(), EveryVNI: !r.open(),
 	})
 	if err != nil {
 		return figures, err
@@ -127,7 +127,7 @@ func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Fig
 	src.Throttle(r.backlog(p))
 	monitor := status.NewMonitor(status.Config{
 		Source: status.Source{Snapshot: p.Snapshot, Flows: p.Flows}, Log: r.log, Version: version(),
-		Target: r.Target.To, Settings: r.settings,
+		Target: r.targets(), Settings: r.settings,
 	})
 	serve, err := r.listen(r.log, monitor, metrics)
 	if err != nil {
@@ -144,7 +144,7 @@ func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Fig
 	stopReport()
 	monitor.LogFigures()
 	snapshot := p.Snapshot()
-	return src.Figures(&snapshot, fmt.Sprint("port ", r.Selection.Port), r.began), err
+	return src.Figures(&snapshot, r.began), err
 }
 
 // runCheck looks at an interface or, with --read, at capture files.
@@ -153,7 +153,7 @@ func (o *options) runCheck(ctx context.Context, program string, stdout io.Writer
 	if len(o.checking.Read) == 0 {
 		return check.Run(ctx, c, stdout)
 	}
-	src, err := replay.Open(ctx, replay.Config{Paths: o.checking.Read, Stdin: os.Stdin, Port: c.Port, Mirror: c.Mirror, VNIs: c.VNIs})
+	src, err := replay.Open(ctx, replay.Config{Paths: o.checking.Read, Stdin: os.Stdin, Ports: o.capturedPorts(), Mirror: c.Mirror, VNIs: c.VNIs})
 	if err != nil {
 		return false, err
 	}
@@ -170,17 +170,33 @@ func (o *options) runCheck(ctx context.Context, program string, stdout io.Writer
 	return ok, err
 }
 
+// open reports whether the networks of the service are those that the files show.
+func (r *playing) open() bool { return r.services[0].Open }
+
+// namedVNIs are those of --vni, by which the files are known to hold a mirror's packets.
+func (r *playing) namedVNIs() []uint32 {
+	if r.simple() {
+		return r.vnis()
+	}
+	return nil
+}
+
 // config is the pipeline's for files of a kind.
 func (r *playing) config(kind replay.Kind, metrics *status.Metrics) pipeline.Config {
 	c := r.pipelineConfig(r.log, metrics)
-	c.Mirror, c.Services[0].VNIs = kind.Mirror, service.VNIsOf(kind.VNIs...)
+	c.Mirror = kind.Mirror
+	for i := range c.Services {
+		if kind.Mirror.Bare() || r.services[i].Open {
+			c.Services[i].VNIs = service.VNIsOf(kind.VNIs...)
+		}
+	}
 	c.AllCores = true
 	return c
 }
 
 // announce says what the files hold.
 func (r *playing) announce(kind replay.Kind) {
-	attrs := []any{"files", len(r.files), "port", r.Selection.Port, "to", r.Target.To}
+	attrs := []any{"files", len(r.files), "port", r.capturedPorts(), "to", r.targets()}
 	if !kind.Mirror.Bare() {
 		r.log.Info("replaying", append(attrs, "holds", "packets of a mirror", "vni", kind.VNIs)...)
 		return

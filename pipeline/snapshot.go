@@ -48,6 +48,12 @@ func (p *Pipeline) Snapshot() status.Snapshot {
 		s.Services = append(s.Services, f)
 	}
 	s.Bridge.MaxConns = p.cfg.MaxConns
+	for _, st := range p.stacks {
+		for i, of := range st.Services() {
+			s.Services[i].Bytes += of.Bytes
+			s.Services[i].Flows += of.Flows
+		}
+	}
 	for r := range s.Decap {
 		s.Decap[r] = p.counts.reasons[r].Load()
 	}

@@ -109,6 +109,7 @@ func (g *framing) apart() framing {
 func (s *Stack) headerAgain(f *flow) []byte {
 	header := f.framing.proxied()
 	s.counters.bytes += uint64(len(header))
+	s.serviceOf(f).stats.Bytes += uint64(len(header))
 	s.counters.bytesInOrder += uint64(len(header))
 	if s.serviceOf(f).proxied && !f.framing.whole {
 		s.counters.headerUnknown++

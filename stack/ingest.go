@@ -16,6 +16,9 @@ func (s *Stack) segment(m *Segment) {
 		s.counters.serverBytes += uint64(len(seg.payload))
 	} else {
 		s.counters.bytes += uint64(len(seg.payload))
+		if ok {
+			s.services[m.Service].stats.Bytes += uint64(len(seg.payload))
+		}
 	}
 	switch {
 	case !ok && fromServer:

@@ -27,6 +27,7 @@ func (s *Stack) add(f *flow) {
 	f.last = s.captured
 	s.flows[f.key] = f
 	s.nflows++
+	s.serviceOf(f).stats.Flows++
 	s.table.enter(f, s.now)
 	s.touch(f)
 }
@@ -192,6 +193,7 @@ func (s *Stack) remove(f *flow, why outcome.Drop, as stubKind) {
 	s.charge(f)
 	s.table.leave(f)
 	s.nflows--
+	s.serviceOf(f).stats.Flows--
 	if f.older != nil {
 		f.older.newer = f.newer
 	}

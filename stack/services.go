@@ -12,6 +12,25 @@ type Service struct {
 type serviceState struct {
 	Service
 	proxied bool // one of them began with a PROXY protocol header
+	stats   ServiceStats
+}
+
+// ServiceStats are figures of one service's connections, which Stats has of all
+// together.
+type ServiceStats struct {
+	Bytes uint64 // payload bytes from clients, taken in
+	Flows int    // gauge: connections being followed
+}
+
+// Services are the figures of each service, in the order of Config.Services.
+func (s *Stack) Services() []ServiceStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]ServiceStats, len(s.services))
+	for i := range s.services {
+		all[i] = s.services[i].stats
+	}
+	return all
 }
 
 func newServices(all []Service) []serviceState {

@@ -44,6 +44,8 @@ type Service struct {
 	Name    string
 	To      string                     // its target
 	LeftOut [service.NumLeftOut]uint64 // packets that it does not take
+	Bytes   uint64                     // payload of its clients, taken in
+	Flows   int                        // its connections that are followed
 	Bridge  bridge.Stats
 	Target  bridge.Health
 }
