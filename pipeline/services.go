@@ -113,7 +113,7 @@ func ends(ip []byte, tcp int) (src, dst []byte, srcPort, dstPort uint16) {
 
 // snapshot is the figures of the service.
 func (s *served) snapshot() status.Service {
-	f := status.Service{Name: s.Name, To: s.Target.Target, Bridge: s.bridge.Stats(), Target: s.bridge.Health()}
+	f := status.Service{Name: s.Name, Selection: s.Selection, To: s.Target.Target, Bridge: s.bridge.Stats(), Target: s.bridge.Health()}
 	for why := range f.LeftOut {
 		f.LeftOut[why] = s.leftOut[why].Load()
 	}

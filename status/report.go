@@ -11,19 +11,21 @@ import (
 
 // report is /status.json.
 type report struct {
-	Version  string    `json:"version"`
-	Started  int64     `json:"started"` // Unix milliseconds, like every time here
-	Now      int64     `json:"now"`
-	Phase    Phase     `json:"phase"`
-	Ready    bool      `json:"ready"`
-	Why      string    `json:"why,omitempty"` // it is not ready
-	Problems []Problem `json:"problems"`      // the weightiest first
-	Target   target    `json:"target"`
-	Totals   totals    `json:"totals"`
-	Settings []Setting `json:"settings"`
+	Version  string          `json:"version"`
+	Started  int64           `json:"started"` // Unix milliseconds, like every time here
+	Now      int64           `json:"now"`
+	Phase    Phase           `json:"phase"`
+	Ready    bool            `json:"ready"`
+	Why      string          `json:"why,omitempty"` // it is not ready
+	Problems []Problem       `json:"problems"`      // the weightiest first
+	Target   target          `json:"target"`
+	Totals   totals          `json:"totals"`
+	Services []serviceReport `json:"services"`
+	Settings []Setting       `json:"settings"`
 }
 
-// target is what is known of the target.
+// target is what is known of a target. Of several together, it is how the one is that is
+// worst off.
 type target struct {
 	Address     string `json:"address"`
 	State       string `json:"state"` // "unknown", "answers", "fails"
@@ -62,7 +64,7 @@ func (m *Monitor) report() report {
 	r := report{
 		Version: m.cfg.Version, Started: m.begin.UnixMilli(), Now: m.milli(now),
 		Phase: m.phase, Problems: m.watch.problems(now), Settings: m.cfg.Settings,
-		Target: target{Address: m.cfg.Target, State: "unknown", Connections: s.Bridge.Open, Dials: s.Bridge.Dials, DialErrors: s.Bridge.DialErrors},
+		Target: newTarget(m.cfg.Target, &s.Bridge), Services: m.services(s),
 		Totals: totals{
 			Packets: s.Frames, PacketsForwarded: s.Stack.Used,
 			BytesReceived: s.Stack.Bytes, BytesForwarded: s.Bridge.BytesWritten, ServerBytes: s.Stack.ServerBytes,
@@ -75,16 +77,6 @@ func (m *Monitor) report() report {
 	r.Ready, r.Why = m.readyLocked(now)
 	m.tellHealth(&r.Target, s.target())
 	return r
-}
-
-// target is the health of the target that is worst off.
-func (s *Snapshot) target() (worst bridge.Health) {
-	for i := range s.Services {
-		if h := s.Services[i].Target; i == 0 || !h.Answers && worst.Answers || h.Tried && !h.Answers && !worst.Tried {
-			worst = h
-		}
-	}
-	return worst
 }
 
 // tellHealth says how a target is.

@@ -13,7 +13,6 @@ import (
 	"netmirror/decap"
 	"netmirror/defrag"
 	"netmirror/outcome"
-	"netmirror/service"
 	"netmirror/source"
 	"netmirror/stack"
 )
@@ -37,17 +36,6 @@ type Snapshot struct {
 	Bridge bridge.Stats // of all services
 
 	Services []Service
-}
-
-// Service is the figures of one service.
-type Service struct {
-	Name    string
-	To      string                     // its target
-	LeftOut [service.NumLeftOut]uint64 // packets that it does not take
-	Bytes   uint64                     // payload of its clients, taken in
-	Flows   int                        // its connections that are followed
-	Bridge  bridge.Stats
-	Target  bridge.Health
 }
 
 // RingUse is the part of the ring that is occupied, 0 to 1.
