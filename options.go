@@ -39,6 +39,12 @@ type checkOptions struct {
 	Read []string      `long:"read" value-name:"FILE" description:"look at a capture file to its end, - for standard input, in place of an interface; may be given more than once"`
 }
 
+// replayOptions are the flags that the replay command has of its own.
+type replayOptions struct {
+	Speed speed `long:"speed" value-name:"N" default:"1" description:"how many times as fast as it was captured the file is played; max: as fast as the target takes it"`
+	Loop  int   `long:"loop" value-name:"N" default:"1" description:"how many times to play the files"`
+}
+
 type captureOptions struct {
 	Capture    string        `long:"capture" env:"NETMIRROR_CAPTURE" value-name:"HOW" default:"ring" choice:"ring" choice:"udp" description:"how packets are received: from a ring that the kernel copies all of an interface's to, which needs CAP_NET_RAW, or by ordinary UDP sockets, which need no privilege"`
 	Iface      []string      `long:"iface" short:"i" env:"NETMIRROR_IFACE" env-delim:"," value-name:"NAME" description:"network interface that the mirror packets arrive on, or any; may be given more than once (required with --capture ring)"`

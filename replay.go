@@ -24,12 +24,6 @@ import (
 	"netmirror/status"
 )
 
-// replayOptions are the flags that the replay command has of its own.
-type replayOptions struct {
-	Speed speed `long:"speed" value-name:"N" default:"1" description:"how many times as fast as it was captured the file is played; max: as fast as the target takes it"`
-	Loop  int   `long:"loop" value-name:"N" default:"1" description:"how many times to play the files"`
-}
-
 // speed is a factor; 0 is as fast as possible.
 type speed float64
 
