@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"netmirror/machine"
-	"netmirror/service"
 	"netmirror/status"
 	"netmirror/udp"
 )
@@ -76,8 +75,8 @@ func (o *options) checkRequired() error {
 
 // oneService reports whether what is given is of one service with one port.
 func (o *options) oneService() bool {
-	ports, err := service.ParsePorts(string(o.Selection.Port))
-	one := err != nil || len(ports) == 1 && ports[0].First == ports[0].Last
+	ports := o.ports()
+	one := len(ports) == 0 || len(ports) == 1 && ports[0].First == ports[0].Last
 	return o.simple() && one && len(o.Target.To) < 2
 }
 

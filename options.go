@@ -187,9 +187,15 @@ func (o *options) vnis() service.VNIs {
 	return nil
 }
 
+// ports are those of --port; none where it is not given.
+func (o *options) ports() service.Ports {
+	ports, _ := service.ParsePorts(string(o.Selection.Port)) // the parser has seen to it
+	return ports
+}
+
 // onePort is --port for check, which has seen that it is one; 0 for none.
 func (o *options) onePort() uint16 {
-	if ports, err := service.ParsePorts(string(o.Selection.Port)); err == nil {
+	if ports := o.ports(); len(ports) > 0 {
 		return ports[0].First
 	}
 	return 0

@@ -147,7 +147,7 @@ func (o *options) runCheck(ctx context.Context, program string, stdout io.Writer
 	if len(o.checking.Read) == 0 {
 		return check.Run(ctx, c, stdout)
 	}
-	src, err := replay.Open(ctx, replay.Config{Paths: o.checking.Read, Stdin: os.Stdin, Ports: o.capturedPorts(), Mirror: c.Mirror, VNIs: c.VNIs})
+	src, err := replay.Open(ctx, replay.Config{Paths: o.checking.Read, Stdin: os.Stdin, Ports: o.ports(), Mirror: c.Mirror, VNIs: c.VNIs})
 	if err != nil {
 		return false, err
 	}

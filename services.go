@@ -52,6 +52,14 @@ func (o *options) simple() bool { return len(o.Selection.Forward) == 0 && len(o.
 // resolve finds the services that are asked for. The flags are there, and each is right
 // by itself.
 func (o *options) resolve() error {
+	bare := o.mirror().Bare()
+	if o.checking != nil { // which finds out what is not given
+		err := checkBare(bare, o.vnis())
+		for _, to := range o.Target.To {
+			err = cmp.Or(err, checkTarget(to))
+		}
+		return err
+	}
 	if o.simple() {
 		o.services = o.simpleServices()
 	} else if err := o.listedServices(); err != nil {
@@ -70,7 +78,7 @@ func (o *options) resolve() error {
 				return fmt.Errorf("two services are called %q; give one of them another name", s.Name)
 			}
 		}
-		if err := s.check(o.mirror().Bare()); err != nil {
+		if err := s.check(bare); err != nil {
 			return err
 		}
 	}
@@ -79,9 +87,8 @@ func (o *options) resolve() error {
 
 // simpleServices are one for each --to.
 func (o *options) simpleServices() (all []forwarded) {
-	ports, _ := service.ParsePorts(string(o.Selection.Port)) // the parser has seen to it
 	for _, to := range o.Target.To {
-		f := service.Forward{Selection: service.Selection{VNIs: o.vnis(), Ports: ports}, Target: to}
+		f := service.Forward{Selection: service.Selection{VNIs: o.vnis(), Ports: o.ports()}, Target: to}
 		all = append(all, forwarded{Forward: f, Settings: o.common(), Open: len(o.Selection.VNI) == 0})
 	}
 	return all
@@ -129,14 +136,18 @@ func (o *options) nameServices() {
 	}
 }
 
-// check says what is wrong with a service. Where nothing is around the mirrored
-// packets, they have no VNI.
-func (f *forwarded) check(bare bool) error {
-	if err := checkTarget(f.Target); err != nil {
-		return err
-	}
-	if bare && !f.VNIs.Any() && !slices.Equal(f.VNIs, service.VNIs{0}) {
+// checkBare says where packets that nothing is around are asked for by a VNI.
+func checkBare(bare bool, asked service.VNIs) error {
+	if bare && !asked.Any() && !slices.Equal(asked, service.VNIs{0}) {
 		return errors.New("--encap none: the packets have no VNI; leave --vni out, or give 0")
+	}
+	return nil
+}
+
+// check says what is wrong with a service.
+func (f *forwarded) check(bare bool) error {
+	if err := cmp.Or(checkTarget(f.Target), checkBare(bare, f.VNIs)); err != nil {
+		return err
 	}
 	if _, err := service.NewSelector([]service.Selection{f.Selection}); err != nil {
 		return err
