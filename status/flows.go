@@ -174,9 +174,13 @@ func (m *Monitor) serveFlows(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	at, all := m.liveFlows(q.sort)
+	names := m.names()
 	page := flowPage{Total: len(all), Offset: q.offset, Flows: []flow{}}
 	for _, f := range all {
-		name := m.nameOf(f.Service)
+		name := ""
+		if int(f.Service) < len(names) {
+			name = names[f.Service]
+		}
 		if !q.wants(f, name) {
 			continue
 		}

@@ -79,14 +79,15 @@ func (s *Snapshot) leftOut(why service.LeftOut) (n uint64) {
 	return n
 }
 
-// nameOf is what a service is called; "" before it is known.
-func (m *Monitor) nameOf(id service.ID) string {
+// names are what the services are called; none before they are known.
+func (m *Monitor) names() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if int(id) < len(m.last.Services) {
-		return m.last.Services[id].Name
+	all := make([]string, len(m.last.Services))
+	for i := range all {
+		all[i] = m.last.Services[i].Name
 	}
-	return ""
+	return all
 }
 
 // logServices logs a line for each service, where they are several.
