@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	"golang.org/x/sync/errgroup"
 
 	"netmirror/e2e/lab"
@@ -129,4 +131,51 @@ func TestAnyNetwork(t *testing.T) {
 		t.Errorf("streams of %d bytes", got)
 	}
 	s.checkBooks(t)
+}
+
+// The page lists services and says whose each connection is.
+func TestPageOfServices(t *testing.T) {
+	s, _, _ := servicesScene(t, lab.Options{}, "--http", ":9090")
+	b := s.browse(t)
+	b.do(chromedp.Navigate(pageAddress))
+	b.await(`document.querySelectorAll("#service-rows tr").length === 4 && ` + headline + ` === "A target does not answer"`)
+	second, err := s.ClientOf(secondPort).Open(s.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if err := second.Post(1, 1000); err != nil {
+		t.Fatal(err)
+	}
+	b.await(`Array.from(document.querySelectorAll("#service-rows tr"), (row) => row.textContent).some((text) => text.startsWith("any:8081-8085Answers") && text.includes("` +
+		s.Shadow(secondShade).String() + `11101"))`)
+	b.do(chromedp.ScrollIntoView("#flows"))
+	b.await(`document.querySelector("#flow-rows tr")?.lastElementChild.textContent === "any:8081-8085"`)
+}
+
+// The packets of a host are those of each service that has their port, whatever its
+// VNIs.
+func TestReplayOfServices(t *testing.T) {
+	s := setOrigin(t, lab.Options{})
+	s.serveShadow(t, lab.AnswerHTTP)
+	r := s.record(t, s.Srv, "-i", lab.ClientLink, "tcp port 8080")
+	if err := connections(10, 5, 2, 5_000)(s.ctx, s.client); err != nil {
+		t.Fatalf("lab: %v", err)
+	}
+	if err := s.origin.Wait(s.ctx, 0); err != nil {
+		t.Fatal(err)
+	}
+	to := s.Shadow(shadowPort).String()
+	status, output := s.replay(t, "--speed", "max", "--forward", "7:8000-8090="+to, "--forward", "any:8081="+to, r.finish(t))
+	if status != 0 {
+		t.Errorf("exit status %d:\n%s", status, output)
+	}
+	if d := lab.Diff(s.origin.Records(), s.received(t)); d != "" {
+		t.Error(d)
+	}
+	for _, line := range []string{`(?m)^ *7:8000-8090 +10 +10 +0 `, `(?m)^ *any:8081 +0 +0 +0 `} {
+		if !regexp.MustCompile(line).MatchString(output) {
+			t.Errorf("no line %s in\n%s", line, output)
+		}
+	}
 }
