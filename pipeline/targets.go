@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -24,7 +25,7 @@ const (
 // is tried again now and then, so that what is known of it does not stay wrong on a
 // quiet service.
 func (p *Pipeline) watchTargets(ctx context.Context) {
-	p.tryTargets(func(s *served) { s.begin(ctx, p.cfg.Log) })
+	p.tryTargets(func(s *served) { s.begin(ctx, cmp.Or(s.Target.Logger, p.cfg.Log)) })
 	again := time.NewTicker(targetEvery)
 	defer again.Stop()
 	for {
