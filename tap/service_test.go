@@ -184,6 +184,8 @@ func TestServiceFilterParts(t *testing.T) {
 		{"VNI only, ours", Config{VNIs: []uint32{6, 7, 8}}, other, true},
 		{"port only, other", Config{InnerPorts: service.PortsOf(ourPort)}, other, false},
 		{"port only, ours", Config{InnerPorts: service.PortsOf(ourPort)}, ours, true},
+		{"a range with ours", Config{InnerPorts: service.Ports{{First: 1, Last: 2}, {First: ourPort - 1, Last: ourPort}}}, ours, true},
+		{"ranges around ours", Config{InnerPorts: service.Ports{{First: 1, Last: ourPort - 1}, {First: ourPort + 1, Last: ourPort + 9}}}, ours, false},
 		{"port only, of either direction", Config{InnerPorts: service.PortsOf(1)}, other, true},
 		{"list too long, port ours", Config{VNIs: long, InnerPorts: service.PortsOf(ourPort)}, ours, true},
 		{"list too long, port other", Config{VNIs: long, InnerPorts: service.PortsOf(ourPort)}, other, false},
