@@ -23,9 +23,10 @@ var errShown = errors.New("shown")
 // that one of them names.
 func parseOptions(program string, args []string, getenv func(string) string, stdout io.Writer) (*options, error) {
 	c, err := parseCall(program, args, nil)
+	var sections []section
 	if err == nil && c.options.Run.Config != "" && !c.options.Run.Version && !c.options.Run.ManPage {
 		var file map[string][]string
-		if file, err = readConfig(c.options.Run.Config); err != nil {
+		if file, sections, err = readConfig(c.options.Run.Config); err != nil {
 			return nil, err
 		}
 		c, err = parseCall(program, args, file)
@@ -50,6 +51,7 @@ func parseOptions(program string, args []string, getenv func(string) string, std
 		return nil, errShown
 	}
 	o := &c.options
+	o.sections = sections
 	if err := o.legacyEnvironment(c.parser, getenv); err != nil {
 		return nil, err
 	}
@@ -81,6 +83,7 @@ func parseCall(program string, args []string, file map[string][]string) (*call, 
 	c.parser = p
 	p.SubcommandsOptional = true
 	p.Usage = "--iface NAME --vni N --port PORT --to HOST:PORT [flags]\n  " +
+		p.Name + " --iface NAME --forward VNI:PORT=HOST:PORT [flags]   (several services: --forward once for each)\n  " +
 		p.Name + " check --iface NAME [flags]         (looks at the mirror, forwards nothing)\n  " +
 		p.Name + " replay --port PORT --to HOST:PORT [flags] FILE...   (plays capture files)\n  " +
 		p.Name + " INTERFACE VNI PORT HOST:PORT       (as vxlan-to-http is called)"
@@ -137,8 +140,8 @@ func (o *options) legacyCall(words []string, nargs int) error {
 	if len(words) != 4 {
 		return fmt.Errorf("%d words, need four: INTERFACE VNI PORT HOST:PORT", len(words))
 	}
-	o.Capture.Iface, o.Selection.VNI, o.Target.To = words[:1], make([]vni, 1), words[3]
-	return cmp.Or(o.Selection.VNI[0].UnmarshalFlag(words[1]), o.Selection.Port.UnmarshalFlag(words[2]))
+	o.Capture.Iface, o.Selection.VNI, o.Target.To = words[:1], nil, words[3:]
+	return cmp.Or(o.Selection.VNI.UnmarshalFlag(words[1]), o.Selection.Port.UnmarshalFlag(words[2]))
 }
 
 // legacyEnvironment reads the variables of vxlan-to-http for the settings that

@@ -30,7 +30,7 @@ func (o *options) openSources() (all []source.Source, err error) {
 	}
 	for _, name := range o.Capture.Iface {
 		c := tap.Config{
-			Interface: name, Mirror: o.mirror(), VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
+			Interface: name, Mirror: o.mirror(), VNIs: o.capturedVNIs(), InnerPorts: o.capturedPorts(),
 			RingBytes: o.Capture.RingMiB << 20 / len(o.Capture.Iface), BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
 			BusyPoll: o.Capture.BusyPoll,
 		}
@@ -47,7 +47,7 @@ func (o *options) openSources() (all []source.Source, err error) {
 
 func (o *options) udpConfig() udp.Config {
 	c := udp.Config{
-		Interfaces: o.Capture.Iface, Ports: o.vxlanPorts(), VNIs: o.vnis(), InnerPort: uint16(o.Selection.Port),
+		Interfaces: o.Capture.Iface, Ports: o.vxlanPorts(), VNIs: o.capturedVNIs(), InnerPorts: o.capturedPorts(),
 		Bytes: o.Capture.RingMiB << 20, Wait: o.Capture.RingWait, BusyPoll: o.Capture.BusyPoll,
 	}
 	if o.anyInterface() {

@@ -17,29 +17,32 @@ import (
 	"netmirror/status"
 )
 
-// readConfig reads a configuration file: the values in it by flag. A key may be
-// there more than once where its flag may.
-func readConfig(path string) (map[string][]string, error) {
+// readConfig reads a configuration file: the values in it by flag, and its services. A
+// key may be there more than once where its flag may.
+func readConfig(path string) (values map[string][]string, sections []section, err error) {
 	var o options
 	p := flags.NewNamedParser("", flags.None)
 	if _, err := p.AddGroup("netmirror", "", &o); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	text, err := readSmall(path)
 	if err != nil {
-		return nil, fmt.Errorf("--config: %w", err)
+		return nil, nil, fmt.Errorf("--config: %w", err)
 	}
-	if err := checkLines(text, p); err != nil {
-		return nil, fmt.Errorf("--config: %s:%w", path, err)
+	if text, sections, err = splitSections(text); err == nil {
+		err = checkLines(text, p)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("--config: %s:%w", path, err)
 	}
 	if err := flags.NewIniParser(p).Parse(bytes.NewReader(text)); err != nil {
 		text := strings.Replace(plain(err), "could not find option group", "no such section:", 1)
 		if !strings.HasPrefix(text, ":") { // a line number
 			text = ": " + text
 		}
-		return nil, fmt.Errorf("--config: %s%s", path, text)
+		return nil, nil, fmt.Errorf("--config: %s%s", path, text)
 	}
-	values := make(map[string][]string)
+	values = make(map[string][]string)
 	for _, g := range p.Groups() {
 		for _, section := range g.Groups() {
 			for _, opt := range section.Options() {
@@ -49,7 +52,7 @@ func readConfig(path string) (map[string][]string, error) {
 			}
 		}
 	}
-	return values, nil
+	return values, sections, nil
 }
 
 // maxConfig is more than a file of settings needs, in bytes.

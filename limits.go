@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func (o *options) check() error {
 	}
 	for _, c := range o.numbers() {
 		if c.value < c.least || c.value > c.most {
-			return fmt.Errorf("--%s %d: need %d to %d", c.flag, c.value, c.least, c.most)
+			return c.wrong()
 		}
 	}
 	for _, c := range o.times() {
@@ -40,10 +41,7 @@ func (o *options) check() error {
 	if _, ok := logLevels[o.Reporting.LogLevel]; !ok {
 		return fmt.Errorf("log level %q: need off, error, warn, info, debug or trace", o.Reporting.LogLevel)
 	}
-	if o.Target.To == "" {
-		return nil
-	}
-	return o.Target.check()
+	return o.resolve()
 }
 
 // minStatsInterval keeps the log from being nothing but figures.
@@ -61,16 +59,25 @@ func (o *options) checkRequired() error {
 		return errors.New("--iface any: check looks at one interface at a time; give the one that the mirror packets arrive on")
 	case len(o.Capture.Iface) > 1 && o.anyInterface():
 		return fmt.Errorf("--iface %s: any is all of them; leave the others out", strings.Join(o.Capture.Iface, ", "))
-	case mirror && need && len(o.Selection.VNI) == 0 && !o.mirror().Bare():
+	case o.checking != nil && !o.oneService():
+		return errors.New("check looks at one service at a time; give its one --port and --to, and no --forward")
+	case o.simple() && mirror && need && len(o.Selection.VNI) == 0 && !o.mirror().Bare():
 		return errors.New("no VNI: give the mirror session's VXLAN network identifier with --vni")
-	case need && o.Selection.Port == 0:
+	case o.simple() && need && o.Selection.Port == "":
 		return errors.New("no port: give the service's original TCP port, 1 to 65535, with --port")
-	case need && o.Target.To == "":
+	case o.simple() && need && len(o.Target.To) == 0:
 		return errors.New("no target: give the shadow service as --to HOST:PORT")
 	case o.replaying != nil:
 		return o.replaying.check(o.files)
 	}
 	return nil
+}
+
+// oneService reports whether what is given is of one service with one port.
+func (o *options) oneService() bool {
+	ports := o.ports()
+	one := len(ports) == 0 || len(ports) == 1 && ports[0].First == ports[0].Last
+	return o.simple() && one && len(o.Target.To) < 2
 }
 
 // number is a flag's value and what it may be.
@@ -79,13 +86,17 @@ type number struct {
 	value, least, most int
 }
 
+func (c *number) wrong() error {
+	return fmt.Errorf("--%s %d: need %d to %d", c.flag, c.value, c.least, c.most)
+}
+
 // numbers are the flags that have a number. No product of theirs is more than an
 // int can hold; the least of a budget is what the smallest use takes.
 func (o *options) numbers() []number {
-	b := &o.Budgets
+	b, common := &o.Budgets, o.common()
 	return []number{
 		{"ring-mib", o.Capture.RingMiB, 1, 2048},
-		{"max-retries", o.Target.MaxRetries, 0, 30}, // the pause before each doubles
+		common.retries(),
 		{"max-pending-packets", o.Fidelity.MaxPendingPackets, 0, 1 << 20},
 		{"max-flows", b.MaxFlows, 1, 1 << 24},
 		{"max-half-open", b.MaxHalfOpen, 1, 1 << 24},
@@ -117,17 +128,15 @@ func (c *interval) wrong() error {
 }
 
 func (o *options) times() []interval {
-	all := []interval{
+	common := o.common()
+	all := append(common.times(), []interval{
 		{"busy-poll", o.Capture.BusyPoll, 0, time.Second},
 		{"ring-wait", o.Capture.RingWait, 1, time.Second},
-		{"dial-timeout", o.Target.DialTimeout, 1, always},
-		{"write-timeout", o.Target.WriteTimeout, 1, always},
-		{"linger-timeout", o.Target.LingerTimeout, 1, always},
 		{"gap-timeout", o.Fidelity.GapTimeout, 1, always},
 		{"idle-timeout", o.Budgets.IdleTimeout, 1, always},
 		{"stats-interval", o.Reporting.StatsInterval, 0, always},
 		{"shutdown-timeout", o.Run.ShutdownTimeout, 0, always},
-	}
+	}...)
 	if o.checking != nil {
 		all = append(all, interval{"time", o.checking.Time, 1, always})
 	}
@@ -180,12 +189,20 @@ func (o *options) reservedFiles(files int) int {
 	if o.Reporting.HTTP != "" {
 		n += status.MaxClients
 	}
-	if host, _, err := net.SplitHostPort(o.Target.To); err == nil {
-		if _, err := netip.ParseAddr(host); err != nil {
-			n += min(files/8, 256) // a lookup takes two for a moment
-		}
+	if slices.ContainsFunc(o.services, forwarded.named) {
+		n += min(files/8, 256) // a lookup takes two for a moment
 	}
 	return n
+}
+
+// named reports whether the target is to be looked up.
+func (f forwarded) named() bool {
+	host, _, err := net.SplitHostPort(f.Target)
+	if err != nil {
+		return false
+	}
+	_, err = netip.ParseAddr(host)
+	return err != nil
 }
 
 // warnOfMemory warns where the budgets are more than there is.

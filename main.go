@@ -116,7 +116,7 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	}
 	monitor := status.NewMonitor(status.Config{
 		Source: status.Source{Snapshot: p.Snapshot, Flows: p.Flows}, Log: logger, Version: version(),
-		Target: o.Target.To, Settings: settings, ReadyDrops: o.Reporting.ReadyDrops,
+		Target: o.targets(), Settings: settings, ReadyDrops: o.Reporting.ReadyDrops,
 	})
 	serve, err := o.listen(logger, monitor, metrics)
 	if err != nil {
@@ -126,7 +126,8 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	warn(logger)
 	o.warnOfBuffer(logger, sources)
 	defer serve()()
-	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), anyInterface), "vni", o.Selection.VNI, "port", o.Selection.Port, "to", o.Target.To)
+	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), anyInterface), "vni", o.capturedVNIs(), "port", o.capturedPorts(), "to", o.targets())
+	o.logServices(logger)
 	defer monitor.LogFigures()
 	defer start(func(ctx context.Context) { monitor.Report(ctx, o.Reporting.StatsInterval, out) })()
 	return p.Run(ctx, monitor.Enter, sources...)

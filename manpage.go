@@ -94,6 +94,7 @@ func hyphens(s string) string { return strings.ReplaceAll(s, "-", `\-`) }
 const manSynopsis = `.SH SYNOPSIS
 .nf
 \fBnetmirror\fR \fB\-\-iface\fR \fINAME\fR \fB\-\-vni\fR \fIN\fR \fB\-\-port\fR \fIPORT\fR \fB\-\-to\fR \fIHOST:PORT\fR [\fIflags\fR]
+\fBnetmirror\fR \fB\-\-iface\fR \fINAME\fR \fB\-\-forward\fR \fIVNI:PORT=HOST:PORT\fR [\fIflags\fR]
 \fBnetmirror\fR \fB\-\-config\fR \fIFILE\fR [\fIflags\fR]
 \fBnetmirror check\fR \fB\-\-iface\fR \fINAME\fR [\fIflags\fR]
 \fBnetmirror\fR \fIINTERFACE\fR \fIVNI\fR \fIPORT\fR \fIHOST:PORT\fR
@@ -107,7 +108,7 @@ Where a packet that the mirror lost makes that impossible, the connection is res
 the client's next HTTP/1 request begins a new connection.
 What the target answers is read and thrown away; nothing is ever sent to the production hosts.
 .PP
-The fourth form, in which vxlan-to-http is called, takes no flags.
+The last form, in which vxlan-to-http is called, takes no flags.
 .PP
 netmirror needs the capability
 .BR CAP_NET_RAW ,
@@ -186,6 +187,22 @@ vni = 42
 vni = 43
 port = 8080
 .fi
+.IP
+Several services have a section each in place of
+.BR vni ,
+.B port
+and
+.BR to ;
+other settings that a service has of its own may be there too: on\-gap, midstream, dial\-timeout, max\-retries,
+write\-timeout, linger\-timeout, sample, sample\-by, clients, exclude\-clients.
+.IP
+.nf
+[Service shop]
+vni = 42
+port = 8080,9000\-9010
+to = staging.example:80
+sample = 10%
+.fi
 .TP
 .I /run/netmirror/
 A directory of the service's user, which is there while the service runs, for a unix socket of
@@ -196,6 +213,14 @@ Replay the connections to port 8080 that arrive with VNI 42 on eth0 against a st
 .in +4n
 .nf
 netmirror \-\-iface eth0 \-\-vni 42 \-\-port 8080 \-\-to staging.example:80
+.fi
+.in
+.PP
+Replay two services, the first to two targets:
+.PP
+.in +4n
+.nf
+netmirror \-\-iface eth0 \-\-forward 42:8080=staging:80 \-\-forward 42:8080=candidate:80 \-\-forward any:9000=other:9000
 .fi
 .in
 .PP

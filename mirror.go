@@ -26,15 +26,13 @@ func (o *options) mirror() wire.Mirror {
 // checkMirror says what is wrong with the flags of the mirror.
 func (o *options) checkMirror() error {
 	m := o.mirror()
-	switch bare := m.Bare(); {
+	switch {
 	case len(o.Capture.MirrorPort) > 0 && o.Capture.VXLANPort != wire.PortVXLAN:
 		return errors.New("--vxlan-port and --mirror-port: give all UDP ports with --mirror-port")
 	case len(m.Ports) > 0 && len(m.UDP()) == 0:
 		return fmt.Errorf("--encap %v has no UDP port; leave --mirror-port and --vxlan-port out", m.Encap)
 	case len(m.Ports) > wire.MaxPorts:
 		return fmt.Errorf("--mirror-port has %d ports; at most %d can be", len(m.Ports), wire.MaxPorts)
-	case bare && len(o.Selection.VNI) > 0 && (len(o.Selection.VNI) > 1 || o.Selection.VNI[0] != 0):
-		return errors.New("--encap none: the packets have no VNI; leave --vni out, or give 0")
 	}
 	return nil
 }

@@ -3,15 +3,14 @@ package main
 import (
 	"fmt"
 	"log/slog"
-	"net"
 	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
-	"netmirror/bridge"
 	"netmirror/check"
 	"netmirror/pipeline"
+	"netmirror/service"
 	"netmirror/stack"
 	"netmirror/status"
 )
@@ -30,12 +29,20 @@ type options struct {
 	checking  *checkOptions  // the check command's, where that was called
 	replaying *replayOptions // the replay command's, where that was called
 	files     []string       // that it is to play
+	sections  []section      // [Service NAME] of the file
+	services  []forwarded    // those that are asked for; there once check has been called
 }
 
 // checkOptions are the flags that the check command has of its own.
 type checkOptions struct {
 	Time time.Duration `long:"time" value-name:"TIME" default:"10s" description:"how long to look at the mirror's packets"`
 	Read []string      `long:"read" value-name:"FILE" description:"look at a capture file to its end, - for standard input, in place of an interface; may be given more than once"`
+}
+
+// replayOptions are the flags that the replay command has of its own.
+type replayOptions struct {
+	Speed speed `long:"speed" value-name:"N" default:"1" description:"how many times as fast as it was captured the file is played; max: as fast as the target takes it"`
+	Loop  int   `long:"loop" value-name:"N" default:"1" description:"how many times to play the files"`
 }
 
 type captureOptions struct {
@@ -50,12 +57,17 @@ type captureOptions struct {
 }
 
 type selectionOptions struct {
-	VNI  []vni `long:"vni" short:"n" env:"NETMIRROR_VNI" env-delim:"," value-name:"N" description:"network identifier of the mirror session, 0 to 16777215: VXLAN's or GENEVE's VNI, ERSPAN's session, GRE's key; may be given more than once (required)"`
-	Port port  `long:"port" short:"p" env:"NETMIRROR_PORT" value-name:"PORT" description:"TCP port of the mirrored service, as its clients know it (required)"`
+	VNI            vnis     `long:"vni" short:"n" env:"NETMIRROR_VNI" env-delim:"," value-name:"N" description:"network identifier of the mirror session, 0 to 16777215: VXLAN's or GENEVE's VNI, ERSPAN's session, GRE's key; a list with commas, or any; may be given more than once (required)"`
+	Port           portList `long:"port" short:"p" env:"NETMIRROR_PORT" value-name:"PORT" description:"TCP port of the mirrored service, as its clients know it; a list with commas, with ranges like 9000-9010 (required)"`
+	Forward        forwards `long:"forward" short:"f" env:"NETMIRROR_FORWARD" env-delim:" " value-name:"VNI:PORT=HOST:PORT" description:"a service and its target, like 42:8080=staging:80 or any:8080,9000-9010=staging:80, in place of --vni, --port and --to; may be given more than once, for several services and for several targets of one"`
+	Sample         string   `long:"sample" env:"NETMIRROR_SAMPLE" value-name:"SHARE" default:"all" description:"share of the connections to forward, like 10% or 1/64, always the same ones; or all"`
+	SampleBy       string   `long:"sample-by" env:"NETMIRROR_SAMPLE_BY" value-name:"WHAT" default:"connection" choice:"connection" choice:"client" description:"what --sample takes a share of: of the connections one by one, or of the clients with all their connections"`
+	Clients        networks `long:"clients" env:"NETMIRROR_CLIENTS" env-delim:"," value-name:"CIDR" description:"forward the connections of these clients only: addresses and networks, a list with commas; may be given more than once"`
+	ExcludeClients networks `long:"exclude-clients" env:"NETMIRROR_EXCLUDE_CLIENTS" env-delim:"," value-name:"CIDR" description:"clients to leave out, such as health checkers; as --clients"`
 }
 
 type targetOptions struct {
-	To            string        `long:"to" short:"t" env:"NETMIRROR_TO" value-name:"HOST:PORT" description:"the shadow service; a name is looked up at every connection (required)"`
+	To            targets       `long:"to" short:"t" env:"NETMIRROR_TO" env-delim:"," value-name:"HOST:PORT" description:"the shadow service; a name is looked up at every connection; given more than once, each gets every stream (required)"`
 	DialTimeout   time.Duration `long:"dial-timeout" env:"NETMIRROR_DIAL_TIMEOUT" value-name:"TIME" default:"3s" description:"limit for one attempt to connect to the target"`
 	MaxRetries    int           `long:"max-retries" env:"NETMIRROR_MAX_RETRIES" value-name:"N" default:"2" description:"further attempts to connect before a stream is given up"`
 	WriteTimeout  time.Duration `long:"write-timeout" env:"NETMIRROR_WRITE_TIMEOUT" value-name:"TIME" default:"10s" description:"how long the target may take nothing before the stream is given up"`
@@ -130,19 +142,6 @@ var logLevels = map[string]slog.Level{
 	"info": slog.LevelInfo, "debug": slog.LevelDebug, "trace": slog.LevelDebug,
 }
 
-// vni is a VXLAN network identifier (24 bits).
-type vni uint32
-
-// UnmarshalFlag implements flags.Unmarshaler.
-func (v *vni) UnmarshalFlag(s string) error {
-	n, err := strconv.ParseUint(s, 10, 24)
-	if err != nil {
-		return fmt.Errorf("VNI %q is not a number from 0 to 16777215", s)
-	}
-	*v = vni(n)
-	return nil
-}
-
 // port is a TCP or UDP port.
 type port uint16
 
@@ -175,32 +174,37 @@ func (p *ports) UnmarshalFlag(s string) error {
 	return nil
 }
 
-func (o *targetOptions) check() error {
-	host, number, err := net.SplitHostPort(o.To)
-	if err != nil || host == "" {
-		return fmt.Errorf("target %q: need HOST:PORT, like staging.example:80 or [2001:db8::1]:80", o.To)
-	}
-	if err := new(port).UnmarshalFlag(number); err != nil {
-		return fmt.Errorf("target %q: %w", o.To, err)
+// vnis are those of --vni; none for any, and where there is no --vni.
+func (o *options) vnis() service.VNIs {
+	words := o.Selection.VNI
+	switch {
+	case len(words) > 0:
+		all, _ := service.ParseVNIs(strings.Join(words, ",")) // the parser has seen to it
+		return all
+	case o.mirror().Bare():
+		return service.VNIs{0} // what nothing is around has none
 	}
 	return nil
 }
 
-func (o *options) vnis() []uint32 {
-	vnis := make([]uint32, len(o.Selection.VNI))
-	for i, v := range o.Selection.VNI {
-		vnis[i] = uint32(v)
+// ports are those of --port; none where it is not given.
+func (o *options) ports() service.Ports {
+	ports, _ := service.ParsePorts(string(o.Selection.Port)) // the parser has seen to it
+	return ports
+}
+
+// onePort is --port for check, which has seen that it is one; 0 for none.
+func (o *options) onePort() uint16 {
+	if ports := o.ports(); len(ports) > 0 {
+		return ports[0].First
 	}
-	if len(vnis) == 0 && o.mirror().Bare() {
-		vnis = []uint32{0} // what nothing is around has none
-	}
-	return vnis
+	return 0
 }
 
 func (o *options) checkConfig(program string) check.Config {
 	return check.Config{
-		Interface: strings.Join(o.Capture.Iface, ","), Mirror: o.mirror(), VNIs: o.vnis(), Port: uint16(o.Selection.Port),
-		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Midstream: o.Fidelity.Midstream, Time: o.checking.Time, Program: program,
+		Interface: strings.Join(o.Capture.Iface, ","), Mirror: o.mirror(), VNIs: o.vnis(), Port: o.onePort(),
+		Target: strings.Join(o.Target.To, ""), DialTimeout: o.Target.DialTimeout, Midstream: o.Fidelity.Midstream, Time: o.checking.Time, Program: program,
 	}
 }
 
@@ -212,10 +216,11 @@ const ringBlock = 128 << 10
 // pipelineConfig has latencies measured where somebody can ask for them.
 func (o *options) pipelineConfig(logger *slog.Logger, metrics *status.Metrics) pipeline.Config {
 	c := pipeline.Config{
-		Services:   []pipeline.Service{{VNIs: o.vnis(), Port: uint16(o.Selection.Port), Target: o.bridgeConfig(logger)}},
+		Services:   o.pipelineServices(logger),
 		Mirror:     o.mirror(),
 		Workers:    o.workers(),
 		Stack:      o.stackConfig(),
+		MaxConns:   o.Budgets.MaxConns,
 		TotalBytes: int64(o.Budgets.TotalMiB) << 20,
 		SourceWait: o.Capture.RingWait,
 		AllCores:   o.Capture.BusyPoll > 0, // which needs one for itself
@@ -223,17 +228,12 @@ func (o *options) pipelineConfig(logger *slog.Logger, metrics *status.Metrics) p
 		Log:        logger,
 	}
 	if o.Reporting.HTTP != "" {
-		c.Services[0].Target.DialTime, c.Stack.Latency = metrics.DialTime, metrics.Latency
+		c.Stack.Latency = metrics.Latency
+		for i := range c.Services {
+			c.Services[i].Target.DialTime = metrics.DialTime
+		}
 	}
 	return c
-}
-
-func (o *options) bridgeConfig(logger *slog.Logger) bridge.Config {
-	return bridge.Config{
-		Target: o.Target.To, DialTimeout: o.Target.DialTimeout, Retries: orNone(o.Target.MaxRetries),
-		WriteTimeout: o.Target.WriteTimeout, LingerTimeout: o.Target.LingerTimeout,
-		MaxConns: o.Budgets.MaxConns, Logger: logger,
-	}
 }
 
 // orNone is n as the stages take it, to whom 0 is the default and less is none.
@@ -247,7 +247,6 @@ func orNone(n int) int {
 func (o *options) stackConfig() stack.Config {
 	return stack.Config{
 		MaxFlows: o.Budgets.MaxFlows, MaxStubs: o.Budgets.MaxHalfOpen, FlowBytes: o.Budgets.FlowKiB << 10,
-		OnGap: onGaps[o.Fidelity.OnGap], Midstream: midstreams[o.Fidelity.Midstream],
 		Checksums:  checksums[o.Fidelity.VerifyChecksums],
 		MaxPending: orNone(o.Fidelity.MaxPendingPackets), GapTimeout: o.Fidelity.GapTimeout,
 		IdleTimeout: o.Budgets.IdleTimeout,

@@ -38,16 +38,16 @@ func TestCalls(t *testing.T) {
 		want func(o *options) bool
 	}{
 		{"four flags", nil, fourFlags, func(o *options) bool {
-			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, []vni{42}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
+			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, vnis{"42"}) && o.Selection.Port == "8080" && slices.Equal(o.Target.To, targets{"host:80"})
 		}},
 		{"the drop-in call", nil, []string{"eth9", "42", "8080", "host:80"}, func(o *options) bool {
-			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, []vni{42}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
+			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, vnis{"42"}) && o.Selection.Port == "8080" && slices.Equal(o.Target.To, targets{"host:80"})
 		}},
 		{"the environment alone", env{"NETMIRROR_IFACE": "eth9", "NETMIRROR_VNI": "42,43", "NETMIRROR_PORT": "8080", "NETMIRROR_TO": "host:80"}, nil, func(o *options) bool {
-			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, []vni{42, 43}) && o.Selection.Port == 8080 && o.Target.To == "host:80"
+			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, vnis{"42", "43"}) && o.Selection.Port == "8080" && slices.Equal(o.Target.To, targets{"host:80"})
 		}},
-		{"VNI 0 is legal", nil, []string{"eth9", "0", "8080", "host:80"}, func(o *options) bool { return slices.Equal(o.Selection.VNI, []vni{0}) }},
-		{"an IPv6 target", nil, []string{"eth9", "0", "8080", "[2001:db8::1]:80"}, func(o *options) bool { return o.Target.To == "[2001:db8::1]:80" }},
+		{"VNI 0 is legal", nil, []string{"eth9", "0", "8080", "host:80"}, func(o *options) bool { return slices.Equal(o.Selection.VNI, vnis{"0"}) }},
+		{"an IPv6 target", nil, []string{"eth9", "0", "8080", "[2001:db8::1]:80"}, func(o *options) bool { return slices.Equal(o.Target.To, targets{"[2001:db8::1]:80"}) }},
 		{"the variables of vxlan-to-http", env{"MAX_PENDING_PACKETS": "7", "MAX_RETRIES": "0", "NUM_THREADS": "3", "RUST_LOG": "debug"},
 			[]string{"eth9", "42", "8080", "host:80"}, func(o *options) bool {
 				return o.Fidelity.MaxPendingPackets == 7 && o.Target.MaxRetries == 0 && o.Run.Threads == 3 && o.Reporting.LogLevel == "debug"
@@ -60,7 +60,7 @@ func TestCalls(t *testing.T) {
 		{"RUST_LOG for a module alone", env{"RUST_LOG": "vxlan_to_http=error"}, fourFlags, func(o *options) bool { return o.Reporting.LogLevel == "error" }},
 		{"RUST_LOG that says nothing", env{"RUST_LOG": "vxlan_to_http"}, fourFlags, func(o *options) bool { return o.Reporting.LogLevel == "info" }},
 		{"the VNI more than once, long and short", nil, append([]string{"--vni=1", "-n", "2"}, fourFlags...), func(o *options) bool {
-			return slices.Equal(o.Selection.VNI, []vni{1, 2, 42})
+			return slices.Equal(o.Selection.VNI, vnis{"1", "2", "42"})
 		}},
 		{"no packet may wait", env{"NETMIRROR_MAX_PENDING_PACKETS": "0"}, fourFlags, func(o *options) bool {
 			return o.Fidelity.MaxPendingPackets == 0 && o.stackConfig().MaxPending < 0
@@ -112,7 +112,7 @@ func TestConfigFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(o.Capture.Iface, []string{"eth9"}) || !slices.Equal(o.Selection.VNI, []vni{42, 43}) || o.Selection.Port != 8080 || !o.Reporting.ReadyDrops {
+	if !slices.Equal(o.Capture.Iface, []string{"eth9"}) || !slices.Equal(o.Selection.VNI, vnis{"42", "43"}) || o.Selection.Port != "8080" || !o.Reporting.ReadyDrops {
 		t.Errorf("the file's settings are not in force: %+v", *o)
 	}
 	if o.Fidelity.OnGap != "reset" {
@@ -137,7 +137,7 @@ func TestWrongConfigFiles(t *testing.T) {
 		"[Running]\nversion = true\n":   "unknown option",
 		"iface\n":                       "netmirror.conf:1",
 		"[Fidelity]\ngap-timeout = 1s\n# gap-timeout = 3s\ngap-timeout = 2s\n": ":4: gap-timeout is in line 2 too",
-		"[Target]\nto = a:1\n[Target]\nto = b:1\n":                             ":4: to is in line 2 too",
+		"[Selection]\nport = 1\n[Selection]\nport = 2\n":                       ":4: port is in line 2 too",
 		"[Reporting]\nhttp-pprof =\n":                                          ":2: no value",
 		strings.Repeat("#\n", 1<<20):                                           "too long",
 	} {

@@ -19,15 +19,10 @@ import (
 	"netmirror/output"
 	"netmirror/pipeline"
 	"netmirror/replay"
+	"netmirror/service"
 	"netmirror/stack"
 	"netmirror/status"
 )
-
-// replayOptions are the flags that the replay command has of its own.
-type replayOptions struct {
-	Speed speed `long:"speed" value-name:"N" default:"1" description:"how many times as fast as it was captured the file is played; max: as fast as the target takes it"`
-	Loop  int   `long:"loop" value-name:"N" default:"1" description:"how many times to play the files"`
-}
 
 // speed is a factor; 0 is as fast as possible.
 type speed float64
@@ -111,7 +106,7 @@ type playing struct {
 func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Figures, err error) {
 	src, err := replay.Open(ctx, replay.Config{
 		Paths: r.files, Stdin: stdin, Speed: float64(r.replaying.Speed),
-		Port: uint16(r.Selection.Port), Mirror: r.mirror(), VNIs: r.vnis(),
+		Ports: r.capturedPorts(), Mirror: r.mirror(), VNIs: r.namedVNIs(), EveryVNI: !r.open(),
 	})
 	if err != nil {
 		return figures, err
@@ -126,7 +121,7 @@ func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Fig
 	src.Throttle(r.backlog(p))
 	monitor := status.NewMonitor(status.Config{
 		Source: status.Source{Snapshot: p.Snapshot, Flows: p.Flows}, Log: r.log, Version: version(),
-		Target: r.Target.To, Settings: r.settings,
+		Target: r.targets(), Settings: r.settings,
 	})
 	serve, err := r.listen(r.log, monitor, metrics)
 	if err != nil {
@@ -143,7 +138,7 @@ func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Fig
 	stopReport()
 	monitor.LogFigures()
 	snapshot := p.Snapshot()
-	return src.Figures(&snapshot, fmt.Sprint("port ", r.Selection.Port), r.began), err
+	return src.Figures(&snapshot, r.began), err
 }
 
 // runCheck looks at an interface or, with --read, at capture files.
@@ -152,7 +147,7 @@ func (o *options) runCheck(ctx context.Context, program string, stdout io.Writer
 	if len(o.checking.Read) == 0 {
 		return check.Run(ctx, c, stdout)
 	}
-	src, err := replay.Open(ctx, replay.Config{Paths: o.checking.Read, Stdin: os.Stdin, Port: c.Port, Mirror: c.Mirror, VNIs: c.VNIs})
+	src, err := replay.Open(ctx, replay.Config{Paths: o.checking.Read, Stdin: os.Stdin, Ports: o.ports(), Mirror: c.Mirror, VNIs: c.VNIs})
 	if err != nil {
 		return false, err
 	}
@@ -169,18 +164,33 @@ func (o *options) runCheck(ctx context.Context, program string, stdout io.Writer
 	return ok, err
 }
 
+// open reports whether the networks of the service are those that the files show.
+func (r *playing) open() bool { return r.services[0].Open }
+
+// namedVNIs are those of --vni, by which the files are known to hold a mirror's packets.
+func (r *playing) namedVNIs() []uint32 {
+	if r.simple() {
+		return r.vnis()
+	}
+	return nil
+}
+
 // config is the pipeline's for files of a kind.
 func (r *playing) config(kind replay.Kind, metrics *status.Metrics) pipeline.Config {
 	c := r.pipelineConfig(r.log, metrics)
-	service := &c.Services[0]
-	c.Mirror, service.VNIs = kind.Mirror, kind.VNIs
+	c.Mirror = kind.Mirror
+	for i := range c.Services {
+		if kind.Mirror.Bare() || r.services[i].Open {
+			c.Services[i].VNIs = service.VNIsOf(kind.VNIs...)
+		}
+	}
 	c.AllCores = true
 	return c
 }
 
 // announce says what the files hold.
 func (r *playing) announce(kind replay.Kind) {
-	attrs := []any{"files", len(r.files), "port", r.Selection.Port, "to", r.Target.To}
+	attrs := []any{"files", len(r.files), "port", r.capturedPorts(), "to", r.targets()}
 	if !kind.Mirror.Bare() {
 		r.log.Info("replaying", append(attrs, "holds", "packets of a mirror", "vni", kind.VNIs)...)
 		return

@@ -59,6 +59,12 @@ type Listener interface {
 // where it just reset the connection, an unknown end of what it was sent is lost
 // with what it did not take.
 func (b *Bridge) Serve(ctx context.Context, ln Listener) error {
+	return Serve(ctx, ln, func(outcome.Stream) *Bridge { return b })
+}
+
+// Serve is [Bridge.Serve] for a listener whose streams go to several targets: each is
+// played by the bridge that of gives, and none waits for another's.
+func Serve(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	live := &streams{all: make(map[*stream]struct{})}
@@ -68,7 +74,7 @@ func (b *Bridge) Serve(ctx context.Context, ln Listener) error {
 		ln.Close()
 		live.abort()
 	})
-	err := b.accept(ctx, ln, live)
+	err := accept(ctx, ln, of, live)
 	if err != nil {
 		cancel()
 	}
@@ -82,7 +88,7 @@ func (b *Bridge) Serve(ctx context.Context, ln Listener) error {
 }
 
 // accept starts a stream for each of ln's; it waits for nothing but ln.
-func (b *Bridge) accept(ctx context.Context, ln Listener, live *streams) error {
+func accept(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge, live *streams) error {
 	for {
 		in, err := ln.Accept()
 		if err != nil {
@@ -91,9 +97,10 @@ func (b *Bridge) accept(ctx context.Context, ln Listener, live *streams) error {
 			}
 			return fmt.Errorf("bridge: accept: %w", err)
 		}
+		b := of(in)
 		b.n.streams.Add(1)
 		s := &stream{b: b, in: in}
-		if b.n.open.Add(1) > int64(b.cfg.MaxConns) {
+		if !b.enter() {
 			b.n.turnedAway.Add(1)
 			s.finish(outcome.EndShed)
 			s.account()

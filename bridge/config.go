@@ -48,6 +48,9 @@ type Config struct {
 	// Stats.TurnedAway. 0 means 10000.
 	MaxConns int
 
+	// Room is the limit of several bridges together, in place of MaxConns. nil: none.
+	Room *Room
+
 	// Logger takes a line for each stream at Debug, and an outage of the target at
 	// Warn and Info. nil discards.
 	Logger *slog.Logger

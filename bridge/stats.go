@@ -28,6 +28,23 @@ type Stats struct {
 	BytesDiscarded uint64 // answers of the target, thrown away; the last 8 KiB of a stream may be missing
 }
 
+// Add adds the figures of another bridge, but for MaxConns.
+func (s *Stats) Add(o Stats) {
+	s.Streams += o.Streams
+	s.Open += o.Open
+	for e := range s.Outcomes {
+		s.Outcomes[e] += o.Outcomes[e]
+	}
+	s.TurnedAway += o.TurnedAway
+	s.Dials += o.Dials
+	s.DialErrors += o.DialErrors
+	s.ClosedFirst += o.ClosedFirst
+	s.BytesRead += o.BytesRead
+	s.BytesWritten += o.BytesWritten
+	s.BytesUnsent += o.BytesUnsent
+	s.BytesDiscarded += o.BytesDiscarded
+}
+
 // counters is Stats while it changes.
 type counters struct {
 	streams, turnedAway              atomic.Uint64

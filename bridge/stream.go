@@ -173,7 +173,7 @@ func (s *stream) account() {
 	e := s.how
 	s.mu.Unlock()
 	s.b.n.outcomes[e].Add(1)
-	s.b.n.open.Add(-1)
+	s.b.leave()
 	if log := s.b.cfg.Logger; log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug("stream ended", "src", s.in.RemoteAddr(), "dst", s.b.cfg.Target,
 			"outcome", e.String(), "bytes_read", s.got, "bytes_written", s.sent)

@@ -13,17 +13,15 @@ package decap
 import (
 	"errors"
 	"fmt"
-	"slices"
 
+	"netmirror/service"
 	"netmirror/wire"
 )
 
 // What [New] finds wrong with a [Config].
 var (
-	ErrNoVNIs   = errors.New("decap: no VNI given")
-	ErrVNIRange = errors.New("decap: VNI has more than 24 bits")
-	ErrPort     = errors.New("decap: original port must not be 0")
-	ErrMirror   = errors.New("decap: no such mirror")
+	ErrNoServices = errors.New("decap: no services given")
+	ErrMirror     = errors.New("decap: no such mirror")
 	// ErrBareVNI: where nothing is around the mirrored frames, their VNI is 0.
 	ErrBareVNI = errors.New("decap: without an encapsulation the only VNI is 0")
 )
@@ -32,27 +30,23 @@ var (
 type Config struct {
 	// Mirror is how the mirror's packets come.
 	Mirror wire.Mirror
-	// VNIs are the network identifiers to accept, each 0..16777215: the VNI of
-	// VXLAN and GENEVE, the session of ERSPAN, the key of GRE. What has none, of
-	// TZSP for example, has 0. At least one is needed; repeated ones count once.
-	VNIs []uint32
-	// Port is the TCP port of the mirrored service, 1..65535.
-	Port uint16
+	// Services are those whose packets are ours, by the network identifier and the
+	// TCP ports. The identifier is the VNI of VXLAN and GENEVE, the session of ERSPAN,
+	// the key of GRE. What has none, of TZSP for example, has 0.
+	Services *service.Selector
 }
 
 // Decoder holds what [Decoder.Decode] compares with. It never changes after
 // [New], so any number of goroutines may share one.
 type Decoder struct {
-	mirror wire.Mirror
-	bare   bool
-	vxlan  uint32         // the UDP port that is looked at first, or noPort
-	ports  []wire.UDPPort // all of them
-	port   uint16
-	vnis   []uint32 // sorted
-	all    bool     // whatever the VNI and the TCP port
+	mirror   wire.Mirror
+	bare     bool
+	vxlan    uint32            // the UDP port that is looked at first, or noPort
+	ports    []wire.UDPPort    // all of them
+	services *service.Selector // nil: everything is ours, whatever the VNI and the TCP port
 }
 
-// Packet is a mirrored TCP packet of the service, without its encapsulation.
+// Packet is a mirrored TCP packet of a service, without its encapsulation.
 type Packet struct {
 	// VNI is the network identifier it came under, 24 bits: that of the mirror,
 	// whatever other networks it went through inside.
@@ -72,34 +66,26 @@ type Packet struct {
 	// A packet with a length of 0 that was cut before it was encapsulated looks
 	// whole.
 	Truncated bool
-	// FromServer says that the source port is the service's and the
-	// destination port is not. It is false where both are: the ports do not tell
-	// the direction then, and the consumer has to.
-	FromServer bool
+	// To are the services whose port it goes to, and From those whose port it comes
+	// from. Where a service is in both, the ports do not tell the direction, and the
+	// consumer has to. The slices must not be changed.
+	To, From []service.ID
 }
 
 // New makes a Decoder. It keeps no reference to c's slices. The error wraps
-// [ErrNoVNIs], [ErrVNIRange], [ErrBareVNI], [ErrPort] or [ErrMirror].
+// [ErrNoServices], [ErrBareVNI] or [ErrMirror].
 func New(c Config) (*Decoder, error) {
 	if err := c.Mirror.Check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMirror, err)
 	}
-	if len(c.VNIs) == 0 {
-		return nil, ErrNoVNIs
-	}
-	vnis := slices.Clone(c.VNIs)
-	slices.Sort(vnis)
-	switch last := vnis[len(vnis)-1]; {
-	case last > wire.MaxVNI:
-		return nil, fmt.Errorf("%w: %d", ErrVNIRange, last)
-	case last > 0 && c.Mirror.Bare():
-		return nil, fmt.Errorf("%w: %d", ErrBareVNI, last)
-	}
-	if c.Port == 0 {
-		return nil, ErrPort
+	switch {
+	case c.Services == nil:
+		return nil, ErrNoServices
+	case c.Mirror.Bare() && !c.Services.Knows(0):
+		return nil, ErrBareVNI
 	}
 	d := newDecoder(c.Mirror)
-	d.port, d.vnis = c.Port, slices.Compact(vnis)
+	d.services = c.Services
 	return d, nil
 }
 
@@ -120,8 +106,7 @@ func newDecoder(m wire.Mirror) *Decoder {
 
 // ours says whether a VNI was asked for.
 func (d *Decoder) ours(vni uint32) bool {
-	_, ours := slices.BinarySearch(d.vnis, vni)
-	return ours || d.all
+	return d.services == nil || d.services.Knows(vni)
 }
 
 // Decode takes the encapsulation off an Ethernet frame as a packet socket gives
@@ -215,10 +200,8 @@ func (d *Decoder) inVXLAN(b []byte, missing int, p *Packet) Reason {
 	if r != OK {
 		return r
 	}
-	if vni != d.vnis[0] {
-		if _, ours := slices.BinarySearch(d.vnis, vni); !ours {
-			return OtherVNI
-		}
+	if !d.services.Knows(vni) {
+		return OtherVNI
 	}
 	return d.mirrored(vni, b, missing, p)
 }
@@ -254,11 +237,11 @@ func (d *Decoder) mirrored(vni uint32, frame []byte, missing int, p *Packet) (r 
 func (d *Decoder) segment(vni uint32, b []byte, own, off int, short bool, p *Packet) Reason {
 	n := min(own, len(b))
 	b = b[:n:n]
-	fromServer, r := d.tcp(b, own, off)
+	to, from, r := d.tcp(vni, b, own, off)
 	if r != OK {
 		return r
 	}
-	*p = Packet{VNI: vni, IP: b, TCP: off, Truncated: n < own || short, FromServer: fromServer}
+	*p = Packet{VNI: vni, IP: b, TCP: off, Truncated: n < own || short, To: to, From: from}
 	return OK
 }
 
@@ -306,26 +289,28 @@ func (l *layers) datagram(ip []byte, own, off int, unsized bool) (payload []byte
 
 // tcp judges the TCP header at ip[off:] (RFC 9293, section 3.1); ip is what is
 // there of an IP packet of own bytes. The ports come first, so that a packet
-// that is cut after them can still be told to be another service's.
-func (d *Decoder) tcp(ip []byte, own, off int) (fromServer bool, r Reason) {
+// that is cut after them can still be told to be none of the services'.
+func (d *Decoder) tcp(vni uint32, ip []byte, own, off int) (to, from []service.ID, r Reason) {
 	if len(ip) < off+4 {
-		return false, cutTCP(own, off+4)
+		return nil, nil, cutTCP(own, off+4)
 	}
-	src, dst := wire.SrcPort(ip[off:]), wire.DstPort(ip[off:])
-	if dst != d.port && src != d.port && !d.all {
-		return false, OtherPort
+	if d.services != nil {
+		to, from = d.services.Select(vni, wire.SrcPort(ip[off:]), wire.DstPort(ip[off:]))
+		if len(to) == 0 && len(from) == 0 {
+			return nil, nil, OtherPort
+		}
 	}
 	if len(ip) < off+wire.TCPHeader {
-		return false, cutTCP(own, off+wire.TCPHeader)
+		return nil, nil, cutTCP(own, off+wire.TCPHeader)
 	}
 	size := wire.TCP(ip[off:]).HeaderLen()
 	if size < wire.TCPHeader {
-		return false, TCPMalformed
+		return nil, nil, TCPMalformed
 	}
 	if len(ip) < off+size {
-		return false, cutTCP(own, off+size)
+		return nil, nil, cutTCP(own, off+size)
 	}
-	return dst != d.port, OK
+	return to, from, OK
 }
 
 // cutTCP says why a TCP header that ends at need is not all there: because the

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"netmirror/decap"
+	"netmirror/service/servicetest"
 	"netmirror/wire"
 )
 
@@ -75,7 +76,7 @@ func testRefused(t *testing.T, rows []refused) {
 // for DecodeIP too.
 func checkFragment(t *testing.T, d *decap.Decoder, frame []byte, p decap.Packet) {
 	t.Helper()
-	if p.TCP != 0 || p.Truncated || p.FromServer || !bytes.HasSuffix(frame, p.IP) || cap(p.IP) != len(p.IP) {
+	if p.TCP != 0 || p.Truncated || p.To != nil || p.From != nil || !bytes.HasSuffix(frame, p.IP) || cap(p.IP) != len(p.IP) {
 		t.Fatalf("the fragment is %+v", p)
 	}
 	again := p
@@ -93,12 +94,10 @@ func TestNew(t *testing.T) {
 		config decap.Config
 		want   error
 	}{
-		{"smallest", decap.Config{VNIs: []uint32{0}, Port: 1}, nil},
-		{"largest", decap.Config{Mirror: wire.Mirror{Ports: []uint16{65535}}, VNIs: []uint32{1<<24 - 1}, Port: 65535}, nil},
-		{"a VNI given twice", decap.Config{VNIs: []uint32{5, 5}, Port: 80}, nil},
-		{"no VNI", decap.Config{Port: 80}, decap.ErrNoVNIs},
-		{"VNI of 25 bits", decap.Config{VNIs: []uint32{1 << 24, 1}, Port: 80}, decap.ErrVNIRange},
-		{"port 0", decap.Config{VNIs: []uint32{1}}, decap.ErrPort},
+		{"smallest", decap.Config{Services: servicetest.Only(1, 0)}, nil},
+		{"largest", decap.Config{Mirror: wire.Mirror{Ports: []uint16{65535}}, Services: servicetest.Only(65535, 1<<24-1)}, nil},
+		{"a VNI given twice", decap.Config{Services: servicetest.Only(80, 5, 5)}, nil},
+		{"no services", decap.Config{}, decap.ErrNoServices},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -112,7 +111,7 @@ func TestNew(t *testing.T) {
 
 func TestNewKeepsNoReferenceToItsVNIs(t *testing.T) {
 	vnis := []uint32{testVNI, 1}
-	d, err := decap.New(decap.Config{VNIs: vnis, Port: testPort})
+	d, err := decap.New(decap.Config{Services: servicetest.Only(testPort, vnis...)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,13 +131,19 @@ func TestPorts(t *testing.T) {
 		return set16(b, atInnerTCP+2, dst)
 	}
 	whole := func(frame []byte, fromServer bool) decap.Packet {
-		return decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20, FromServer: fromServer}
+		p := decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20, To: toOne}
+		if fromServer {
+			p.To, p.From = nil, p.To
+		}
+		return p
 	}
 	request, reply, both := from(clientPort, testPort), from(testPort, clientPort), from(testPort, testPort)
+	either := whole(both, false)
+	either.From = toOne
 	testAccepted(t, []accepted{
 		{"to the service", request, whole(request, false)},
 		{"from the service", reply, whole(reply, true)},
-		{"service port on both ends counts as to the service", both, whole(both, false)},
+		{"service port on both ends is to and from the service", both, either},
 	})
 	testRefused(t, []refused{
 		{"neither port is the service's", from(clientPort, testPort+1), decap.OtherPort},
@@ -147,7 +152,7 @@ func TestPorts(t *testing.T) {
 }
 
 func TestUDPPortIsConfigurable(t *testing.T) {
-	d, err := decap.New(decap.Config{Mirror: wire.Mirror{Ports: []uint16{8472}}, VNIs: []uint32{testVNI}, Port: testPort})
+	d, err := decap.New(decap.Config{Mirror: wire.Mirror{Ports: []uint16{8472}}, Services: servicetest.Only(testPort, testVNI)})
 	if err != nil {
 		t.Fatal(err)
 	}

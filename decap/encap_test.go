@@ -8,6 +8,7 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"netmirror/decap"
+	"netmirror/service/servicetest"
 	"netmirror/wire"
 )
 
@@ -17,7 +18,7 @@ func (l layout) want() decap.Packet {
 	if l.ip[0]>>4 == 6 {
 		at = 40
 	}
-	return decap.Packet{VNI: l.vni, IP: l.ip, TCP: at}
+	return decap.Packet{VNI: l.vni, IP: l.ip, TCP: at, To: toOne}
 }
 
 // Whatever a mirror wraps a frame in, and whatever is in front of its IP, the same
@@ -159,7 +160,7 @@ func TestOneEncapsulation(t *testing.T) {
 		wire.EncapERSPAN:   overGRE(t, gre(0x22eb, 0, false, true), erspan3(testVNI, 0), frame),
 	}
 	for encap := range frames {
-		d, err := decap.New(decap.Config{Mirror: wire.Mirror{Encap: encap}, VNIs: []uint32{testVNI}, Port: testPort})
+		d, err := decap.New(decap.Config{Mirror: wire.Mirror{Encap: encap}, Services: servicetest.Only(testPort, testVNI)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,12 +176,12 @@ func TestOneEncapsulation(t *testing.T) {
 // Without an encapsulation the frame is the mirrored one, which has no VNI.
 func TestBare(t *testing.T) {
 	bare := wire.Mirror{Encap: wire.EncapNone}
-	for _, vnis := range [][]uint32{{testVNI}, {0, 1}} {
-		if _, err := decap.New(decap.Config{Mirror: bare, VNIs: vnis, Port: testPort}); !errors.Is(err, decap.ErrBareVNI) {
+	for _, vnis := range [][]uint32{{testVNI}, {1, 2}} {
+		if _, err := decap.New(decap.Config{Mirror: bare, Services: servicetest.Only(testPort, vnis...)}); !errors.Is(err, decap.ErrBareVNI) {
 			t.Errorf("VNIs %v: %v", vnis, err)
 		}
 	}
-	d, err := decap.New(decap.Config{Mirror: bare, VNIs: []uint32{0}, Port: testPort})
+	d, err := decap.New(decap.Config{Mirror: bare, Services: servicetest.Only(testPort, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +207,7 @@ func TestMirrors(t *testing.T) {
 		"too many ports":            {Ports: make([]uint16, wire.MaxPorts+1)},
 		"no encapsulation's number": {Encap: 99},
 	} {
-		if _, err := decap.New(decap.Config{Mirror: m, VNIs: []uint32{1}, Port: 1}); !errors.Is(err, decap.ErrMirror) {
+		if _, err := decap.New(decap.Config{Mirror: m, Services: servicetest.Only(1, 1)}); !errors.Is(err, decap.ErrMirror) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := decap.NewProbe(m); !errors.Is(err, decap.ErrMirror) {
@@ -217,7 +218,7 @@ func TestMirrors(t *testing.T) {
 
 // Several ports may have VXLAN, and one of them another encapsulation.
 func TestSeveralPorts(t *testing.T) {
-	d, err := decap.New(decap.Config{Mirror: wire.Mirror{Ports: []uint16{5000, 6081, 4789, 5000}}, VNIs: []uint32{testVNI}, Port: testPort})
+	d, err := decap.New(decap.Config{Mirror: wire.Mirror{Ports: []uint16{5000, 6081, 4789, 5000}}, Services: servicetest.Only(testPort, testVNI)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func checkInvariants(t *testing.T, d *decap.Decoder, frame []byte) {
 		t.Fatalf("encapsulated afresh: %v", r)
 	}
 	if again.VNI != p.VNI || !bytes.Equal(again.IP, p.IP) || again.TCP != p.TCP ||
-		again.Truncated != (p.Truncated && lengthField(p.IP) != 0) || again.FromServer != p.FromServer {
+		again.Truncated != (p.Truncated && lengthField(p.IP) != 0) || !slices.Equal(again.To, p.To) || !slices.Equal(again.From, p.From) {
 		t.Fatalf("encapsulated afresh: %+v, was %+v", again, p)
 	}
 }
@@ -138,8 +138,8 @@ func checkTCP(t *testing.T, p decap.Packet) {
 	if src != testPort && dst != testPort {
 		t.Fatalf("ports %d and %d", src, dst)
 	}
-	if p.FromServer != (src == testPort && dst != testPort) {
-		t.Fatalf("ports %d and %d, from server %t", src, dst, p.FromServer)
+	if (len(p.To) == 1) != (dst == testPort) || (len(p.From) == 1) != (src == testPort) {
+		t.Fatalf("ports %d and %d, to services %v, from %v", src, dst, p.To, p.From)
 	}
 }
 

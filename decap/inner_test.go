@@ -14,16 +14,16 @@ import (
 func TestInnerEthernet(t *testing.T) {
 	packet := packet4(t, clientPort, testPort, request)
 	frame := frame4(t, packet)
-	want := decap.Packet{VNI: testVNI, IP: packet, TCP: 20}
+	want := decap.Packet{VNI: testVNI, IP: packet, TCP: 20, To: toOne}
 	ack := packet4(t, clientPort, testPort, nil)
 	padded := slices.Concat(frame4(t, ack), []byte("padding that must go"))
 	testAccepted(t, []accepted{
 		{"802.1Q", encap(t, tagged(frame, 0x8100)), want},
 		{"QinQ", encap(t, tagged(frame, 0x88a8, 0x8100)), want},
 		{"four tags", encap(t, tagged(frame, 0x9100, 0x9100, 0x8100, 0x8100)), want},
-		{"padding is cut off", encap(t, padded), decap.Packet{VNI: testVNI, IP: ack, TCP: 20}},
+		{"padding is cut off", encap(t, padded), decap.Packet{VNI: testVNI, IP: ack, TCP: 20, To: toOne}},
 		{"padding is cut off IPv6", encap6(t, slices.Concat(frame6(t, packet6(t, clientPort, testPort, nil)), make([]byte, 7))),
-			decap.Packet{VNI: testVNI, IP: packet6(t, clientPort, testPort, nil), TCP: 40}},
+			decap.Packet{VNI: testVNI, IP: packet6(t, clientPort, testPort, nil), TCP: 40, To: toOne}},
 	})
 	testRefused(t, []refused{
 		{"five tags", encap(t, tagged(frame, 0x8100, 0x8100, 0x8100, 0x8100, 0x8100)), decap.InnerTooDeep},
@@ -36,7 +36,7 @@ func TestInnerEthernet(t *testing.T) {
 
 func TestInnerIPv4(t *testing.T) {
 	frame := ours4(t)
-	want := decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20}
+	want := decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20, To: toOne}
 	ip := ip4(layers.IPProtocolTCP)
 	ip.Options = []layers.IPv4Option{{OptionType: 148, OptionLength: 4, OptionData: []byte{0, 0}}}
 	packet := serialize(t, ip, tcp(ip, clientPort, testPort), request)
@@ -45,10 +45,10 @@ func TestInnerIPv4(t *testing.T) {
 	evil := set(frame, atInnerIP+6, 0xc0)
 	testAccepted(t, []accepted{
 		{"in IPv6", encap6(t, frame[atInnerEth:]), want},
-		{"header options", withOptions, decap.Packet{VNI: testVNI, IP: packet, TCP: 24}},
+		{"header options", withOptions, decap.Packet{VNI: testVNI, IP: packet, TCP: 24, To: toOne}},
 		{"the header checksum is not ours to judge", checksum,
-			decap.Packet{VNI: testVNI, IP: checksum[atInnerIP:], TCP: 20}},
-		{"reserved bit and DF are no fragment", evil, decap.Packet{VNI: testVNI, IP: evil[atInnerIP:], TCP: 20}},
+			decap.Packet{VNI: testVNI, IP: checksum[atInnerIP:], TCP: 20, To: toOne}},
+		{"reserved bit and DF are no fragment", evil, decap.Packet{VNI: testVNI, IP: evil[atInnerIP:], TCP: 20, To: toOne}},
 	})
 	testRefused(t, []refused{
 		{"version 6 under the EtherType of IPv4", set(frame, atInnerIP, 0x65), decap.InnerMalformed},
@@ -75,7 +75,7 @@ func TestInnerIPv6(t *testing.T) {
 	chain := slices.Concat(set(hop, 0, 60), set(dest, 0, 43), set(routing, 0, 44), set(atomic, 0, 51), ah)
 	row := func(name string, first byte, headers ...byte) accepted {
 		p := behindIPv6(packet, first, headers...)
-		return accepted{name, encap(t, frame6(t, p)), decap.Packet{VNI: testVNI, IP: p, TCP: 40 + len(headers)}}
+		return accepted{name, encap(t, frame6(t, p)), decap.Packet{VNI: testVNI, IP: p, TCP: 40 + len(headers), To: toOne}}
 	}
 	testAccepted(t, []accepted{
 		row("no extension header", 6),
@@ -85,7 +85,7 @@ func TestInnerIPv6(t *testing.T) {
 		row("atomic fragment", 44, atomic...),
 		row("authentication header", 51, ah...),
 		row("all of them", 0, chain...),
-		{"in IPv6", frame, decap.Packet{VNI: testVNI, IP: packet, TCP: 40}},
+		{"in IPv6", frame, decap.Packet{VNI: testVNI, IP: packet, TCP: 40, To: toOne}},
 	})
 	with := func(first byte, headers ...byte) []byte {
 		return encap(t, frame6(t, behindIPv6(packet, first, headers...)))
@@ -116,28 +116,28 @@ func TestInnerLengthZero(t *testing.T) {
 	var rows []accepted
 	for _, size := range []int{53, 74, 1500, 2960, 65000} {
 		rows = append(rows, accepted{fmt.Sprintf("IPv4 of %d bytes", size), encap(t, frame4(t, zero4(size))),
-			decap.Packet{VNI: testVNI, IP: zero4(size), TCP: 20}})
+			decap.Packet{VNI: testVNI, IP: zero4(size), TCP: 20, To: toOne}})
 	}
 	for _, size := range []int{73, 1500, 2960, 65000} {
 		rows = append(rows, accepted{fmt.Sprintf("IPv6 of %d bytes", size), encap6(t, frame6(t, zero6(size))),
-			decap.Packet{VNI: testVNI, IP: zero6(size), TCP: 40}})
+			decap.Packet{VNI: testVNI, IP: zero6(size), TCP: 40, To: toOne}})
 	}
 	for _, size := range []int{65535, 65536, 70000} {
 		frame, at := big(t, true, false, 10000)
 		frame = frame[: at+size : at+size]
 		rows = append(rows, accepted{fmt.Sprintf("IPv4 of %d bytes", size), setUDP6(frame, 0),
-			decap.Packet{VNI: testVNI, IP: frame[at:], TCP: 20}})
+			decap.Packet{VNI: testVNI, IP: frame[at:], TCP: 20, To: toOne}})
 		frame, at = big(t, true, true, 10000)
 		frame = frame[: at+size : at+size]
 		rows = append(rows, accepted{fmt.Sprintf("IPv6 of %d bytes", size), setUDP6(frame, 0),
-			decap.Packet{VNI: testVNI, IP: frame[at:], TCP: 40}})
+			decap.Packet{VNI: testVNI, IP: frame[at:], TCP: 40, To: toOne}})
 	}
 	hop := behindIPv6(packet6(t, clientPort, testPort, make([]byte, 2000)), 0, 6, 0, 1, 4, 0, 0, 0, 0)
 	rows = append(rows, accepted{"IPv6 with options", encap(t, frame6(t, set16(hop, 4, 0))),
-		decap.Packet{VNI: testVNI, IP: set16(hop, 4, 0), TCP: 48}})
+		decap.Packet{VNI: testVNI, IP: set16(hop, 4, 0), TCP: 48, To: toOne}})
 	cut := encap(t, frame4(t, zero4(3000)))
 	rows = append(rows, accepted{"cut, by the outer lengths", cut[: len(cut)-1 : len(cut)-1],
-		decap.Packet{VNI: testVNI, IP: zero4(3000)[:2999], TCP: 20, Truncated: true}})
+		decap.Packet{VNI: testVNI, IP: zero4(3000)[:2999], TCP: 20, To: toOne, Truncated: true}})
 	testAccepted(t, rows)
 }
 
@@ -151,8 +151,8 @@ func TestInnerLengthZeroInAPaddedFrame(t *testing.T) {
 	}
 	bare6 := set16(packet6(t, clientPort, testPort, nil), 4, 0)
 	testAccepted(t, []accepted{
-		{"61 bytes", encap(t, bare(7)), decap.Packet{VNI: testVNI, IP: bare(7)[14:], TCP: 20}},
-		{"61 bytes and a tag", encap(t, tagged(bare(7), 0x8100)), decap.Packet{VNI: testVNI, IP: bare(7)[14:], TCP: 20}},
+		{"61 bytes", encap(t, bare(7)), decap.Packet{VNI: testVNI, IP: bare(7)[14:], TCP: 20, To: toOne}},
+		{"61 bytes and a tag", encap(t, tagged(bare(7), 0x8100)), decap.Packet{VNI: testVNI, IP: bare(7)[14:], TCP: 20, To: toOne}},
 	})
 	testRefused(t, []refused{
 		{"an ACK, padded to 60 bytes", encap(t, bare(0)), decap.InnerMalformed},
@@ -170,7 +170,7 @@ func TestTCPHeader(t *testing.T) {
 	cut := func(at int, b []byte) []byte { return b[: atInnerTCP+at : atInnerTCP+at] }
 	other := set16(frame, atInnerTCP+2, testPort+1)
 	bare, all := offset(5), offset(15) // 15 words reach over the 28-byte request, to its end
-	want := func(f []byte) decap.Packet { return decap.Packet{VNI: testVNI, IP: f[atInnerIP:], TCP: 20} }
+	want := func(f []byte) decap.Packet { return decap.Packet{VNI: testVNI, IP: f[atInnerIP:], TCP: 20, To: toOne} }
 	exact, least := short(20+32), set16(bare, atInnerIP+2, 20+20)
 	end := want(exact)
 	end.IP = end.IP[:20+32]
@@ -210,6 +210,6 @@ func TestMirrorTruncation(t *testing.T) {
 		t.Fatalf("the outer length is %d", got)
 	}
 	testAccepted(t, []accepted{
-		{"cut before encapsulation", frame, decap.Packet{VNI: testVNI, IP: packet[:100], TCP: 20, Truncated: true}},
+		{"cut before encapsulation", frame, decap.Packet{VNI: testVNI, IP: packet[:100], TCP: 20, To: toOne, Truncated: true}},
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"netmirror/decap"
+	"netmirror/service"
 )
 
 // What was joined is read as if it had come whole.
@@ -20,14 +21,14 @@ func TestDecodeIP(t *testing.T) {
 		ip   []byte
 		want decap.Packet
 	}{
-		{"IPv4", request4, decap.Packet{VNI: 9, IP: request4, TCP: 20}},
-		{"IPv6", request6, decap.Packet{VNI: 9, IP: request6, TCP: 40}},
-		{"IPv6 with options", hop, decap.Packet{VNI: 9, IP: hop, TCP: 48}},
-		{"from the server", answer, decap.Packet{VNI: 9, IP: answer, TCP: 20, FromServer: true}},
-		{"cut", request4[:60], decap.Packet{VNI: 9, IP: request4[:60], TCP: 20, Truncated: true}},
+		{"IPv4", request4, decap.Packet{VNI: testVNI, IP: request4, TCP: 20, To: toOne}},
+		{"IPv6", request6, decap.Packet{VNI: testVNI, IP: request6, TCP: 40, To: toOne}},
+		{"IPv6 with options", hop, decap.Packet{VNI: testVNI, IP: hop, TCP: 48, To: toOne}},
+		{"from the server", answer, decap.Packet{VNI: testVNI, IP: answer, TCP: 20, From: []service.ID{0}}},
+		{"cut", request4[:60], decap.Packet{VNI: testVNI, IP: request4[:60], TCP: 20, To: toOne, Truncated: true}},
 	} {
 		var got decap.Packet
-		if r := d.DecodeIP(9, row.ip, &got); r != decap.OK {
+		if r := d.DecodeIP(testVNI, row.ip, &got); r != decap.OK {
 			t.Errorf("%s: %v", row.name, r)
 		}
 		if diff := cmp.Diff(row.want, got, cmp.Comparer(bytes.Equal)); diff != "" {
@@ -48,7 +49,7 @@ func TestDecodeIP(t *testing.T) {
 		{"empty", nil, decap.InnerTruncated},
 	} {
 		var got decap.Packet
-		if r := d.DecodeIP(9, row.ip, &got); r != row.want || got.IP != nil {
+		if r := d.DecodeIP(testVNI, row.ip, &got); r != row.want || got.IP != nil {
 			t.Errorf("%s: %v, %+v", row.name, r, got)
 		}
 	}

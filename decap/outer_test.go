@@ -44,7 +44,7 @@ func big(tb testing.TB, outer6, inner6 bool, extra int) (frame []byte, at int) {
 
 func TestOuterEthernet(t *testing.T) {
 	frame := ours4(t)
-	want := decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20}
+	want := decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20, To: toOne}
 	testAccepted(t, []accepted{
 		{"no tag", frame, want},
 		{"802.1Q", tagged(frame, 0x8100), want},
@@ -68,7 +68,7 @@ func TestOuterEthernet(t *testing.T) {
 
 func TestOuterIPv4(t *testing.T) {
 	frame := ours4(t)
-	want := decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20}
+	want := decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20, To: toOne}
 	ip := ip4(layers.IPProtocolUDP)
 	ip.Options = []layers.IPv4Option{{OptionType: 148, OptionLength: 4, OptionData: []byte{0, 0}}} // router alert
 	options := serialize(t, eth(layers.EthernetTypeIPv4), ip, udp(ip, 4789), vxlan(testVNI), frame[atInnerEth:])
@@ -96,7 +96,7 @@ func TestOuterIPv4(t *testing.T) {
 
 func TestOuterIPv6(t *testing.T) {
 	frame := ours6(t)
-	want := decap.Packet{VNI: testVNI, IP: frame[atInnerIP6:], TCP: 40}
+	want := decap.Packet{VNI: testVNI, IP: frame[atInnerIP6:], TCP: 40, To: toOne}
 	with := func(first byte, headers ...byte) []byte {
 		return slices.Concat(frame[:atOuterIP], behindIPv6(frame[atOuterIP:], first, headers...))
 	}
@@ -140,7 +140,7 @@ func TestOuterIPv6(t *testing.T) {
 
 func TestOuterUDP(t *testing.T) {
 	frame := ours4(t)
-	want := decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20}
+	want := decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20, To: toOne}
 	cut := want
 	cut.IP, cut.Truncated = frame[atInnerIP:len(frame)-5], true
 	length := uint16(len(frame) - atOuterUDP)
@@ -174,7 +174,7 @@ func jumbo(tb testing.TB) accepted {
 	frame := slices.Concat(encap(tb, frame6(tb, packet[:500])), packet[500:])
 	binary.BigEndian.PutUint16(frame[atOuterIP+2:], 0)
 	binary.BigEndian.PutUint16(frame[atOuterUDP+4:], uint16(len(frame)-atOuterUDP))
-	return accepted{"jumbo payload option", frame, decap.Packet{VNI: testVNI, IP: packet, TCP: 48}}
+	return accepted{"jumbo payload option", frame, decap.Packet{VNI: testVNI, IP: packet, TCP: 48, To: toOne}}
 }
 
 // TestOffloadedBeyondTheLengthField: what Linux hands to a packet socket when
@@ -184,7 +184,7 @@ func TestOffloadedBeyondTheLengthField(t *testing.T) {
 	for _, outer6 := range []bool{false, true} {
 		for _, inner6 := range []bool{false, true} {
 			frame, at := big(t, outer6, inner6, 100)
-			name, want := "outer IPv4", decap.Packet{VNI: testVNI, IP: frame[at:], TCP: 20}
+			name, want := "outer IPv4", decap.Packet{VNI: testVNI, IP: frame[at:], TCP: 20, To: toOne}
 			if outer6 {
 				name = "outer IPv6"
 			}
@@ -202,7 +202,7 @@ func TestOffloadedBeyondTheLengthField(t *testing.T) {
 	binary.BigEndian.PutUint16(frame[atOuterIP+2:], 0)
 	binary.BigEndian.PutUint16(frame[atOuterUDP+4:], uint16(len(frame)-atOuterUDP))
 	rows = append(rows, accepted{"only the outer length overflowed", frame,
-		decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20}})
+		decap.Packet{VNI: testVNI, IP: frame[atInnerIP:], TCP: 20, To: toOne}})
 	rows = append(rows, jumbo(t))
 	testAccepted(t, rows)
 }
@@ -214,12 +214,12 @@ func setUDP6(frame []byte, length uint16) []byte { return set16(frame, atOuterUD
 // else the frame's.
 func TestOuterLengthZero(t *testing.T) {
 	v4, v6 := set16(ours4(t), atOuterIP+2, 0), set16(ours6(t), atOuterIP+4, 0)
-	want4 := decap.Packet{VNI: testVNI, IP: v4[atInnerIP:], TCP: 20}
-	want6 := decap.Packet{VNI: testVNI, IP: v6[atInnerIP6:], TCP: 40}
+	want4 := decap.Packet{VNI: testVNI, IP: v4[atInnerIP:], TCP: 20, To: toOne}
+	want6 := decap.Packet{VNI: testVNI, IP: v6[atInnerIP6:], TCP: 40, To: toOne}
 	cut := want4
 	cut.IP, cut.Truncated = want4.IP[:len(want4.IP)-5], true
 	both := set16(v4, atInnerIP+2, 0)
-	bothCut := decap.Packet{VNI: testVNI, IP: both[atInnerIP : len(both)-5], TCP: 20, Truncated: true}
+	bothCut := decap.Packet{VNI: testVNI, IP: both[atInnerIP : len(both)-5], TCP: 20, To: toOne, Truncated: true}
 	padded := slices.Concat(both, make([]byte, 9))
 	testAccepted(t, []accepted{
 		{"IPv4", v4, want4},
@@ -228,7 +228,7 @@ func TestOuterLengthZero(t *testing.T) {
 		{"IPv6, UDP length 0", setUDP6(v6, 0), want6},
 		{"the UDP length bounds the inner packet", set16(v4, atOuterUDP+4, uint16(len(v4)-atOuterUDP-5)), cut},
 		{"UDP length beyond the frame, which was cut", both[: len(both)-5 : len(both)-5], bothCut},
-		{"all lengths 0 but UDP's, and bytes behind it", padded, decap.Packet{VNI: testVNI, IP: both[atInnerIP:], TCP: 20}},
+		{"all lengths 0 but UDP's, and bytes behind it", padded, decap.Packet{VNI: testVNI, IP: both[atInnerIP:], TCP: 20, To: toOne}},
 	})
 	testRefused(t, []refused{
 		{"UDP length 7", set16(v4, atOuterUDP+4, 7), decap.OuterMalformed},

@@ -10,6 +10,8 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"netmirror/decap"
+	"netmirror/service"
+	"netmirror/service/servicetest"
 )
 
 const (
@@ -162,9 +164,12 @@ func behindIPv6(packet []byte, first byte, headers ...byte) []byte {
 	return b
 }
 
+// toOne are the services of a packet to the one that there is.
+var toOne = []service.ID{0}
+
 func newDecoder(tb testing.TB) *decap.Decoder {
 	tb.Helper()
-	d, err := decap.New(decap.Config{VNIs: []uint32{testVNI, 0, 1<<24 - 1}, Port: testPort})
+	d, err := decap.New(decap.Config{Services: servicetest.Only(testPort, testVNI, 0, 1<<24-1)})
 	if err != nil {
 		tb.Fatal(err)
 	}

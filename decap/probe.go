@@ -16,23 +16,13 @@ func NewProbe(m wire.Mirror) (*Probe, error) {
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMirror, err)
 	}
-	d := newDecoder(m)
-	d.all = true
-	return &Probe{d}, nil
+	return &Probe{newDecoder(m)}, nil
 }
 
-// Look is [Decoder.Decode] without a choice. It writes p as Decode does, but that
-// p.FromServer is false, and s in any case.
+// Look is [Decoder.Decode] without a choice. It writes p as Decode does, but for no
+// service, and s in any case.
 func (o *Probe) Look(frame []byte, p *Packet, s *Sight) Reason {
 	*s = Sight{}
-	r := o.look(frame, p, s)
-	if r == OK {
-		p.FromServer = false // there is no service
-	}
-	return r
-}
-
-func (o *Probe) look(frame []byte, p *Packet, s *Sight) Reason {
 	d := o.decoder
 	if d.bare {
 		s.saw(wire.EncapNone, 0, frame)

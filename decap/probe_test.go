@@ -33,7 +33,7 @@ func checkParts(t *testing.T, frame []byte, want decap.Packet, reason decap.Reas
 	if !s.Wrapped || s.VNI != want.VNI {
 		t.Errorf("the probe saw %+v, Decode VNI %d", s, want.VNI)
 	}
-	got.FromServer = want.FromServer
+	got.To, got.From = want.To, want.From
 	if diff := cmp.Diff(want, got, cmp.Comparer(bytes.Equal)); diff != "" {
 		t.Errorf("packet (-Decode +probe):\n%s", diff)
 	}

@@ -37,7 +37,7 @@ func TestVXLAN(t *testing.T) {
 func TestVNISelection(t *testing.T) {
 	vni := func(b ...byte) []byte { return set(ours4(t), atVXLAN+4, b...) }
 	want := func(frame []byte, v uint32) decap.Packet {
-		return decap.Packet{VNI: v, IP: frame[atInnerIP:], TCP: 20}
+		return decap.Packet{VNI: v, IP: frame[atInnerIP:], TCP: 20, To: toOne}
 	}
 	zero, last := vni(0, 0, 0), vni(255, 255, 255)
 	reserved := set(set(ours4(t), atVXLAN, 0xff, 1, 2, 3), atVXLAN+7, 0xff)

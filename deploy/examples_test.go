@@ -67,7 +67,9 @@ func served(t *testing.T) map[string]map[string]bool {
 		t.Fatal(err)
 	}
 	monitor := status.NewMonitor(status.Config{Source: status.Source{
-		Snapshot: func() status.Snapshot { return status.Snapshot{Time: time.Now(), Bridge: b.Stats()} },
+		Snapshot: func() status.Snapshot {
+			return status.Snapshot{Time: time.Now(), Bridge: b.Stats(), Services: []status.Service{{Name: "42:8080"}}}
+		},
 	}})
 	w := httptest.NewRecorder()
 	status.NewMetrics().Handler(monitor).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))

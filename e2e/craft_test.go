@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net"
 	"net/netip"
@@ -20,6 +21,7 @@ type crafted struct {
 	seq  uint32
 	ack  uint32 // of the server's stream
 	sent int    // packets with payload
+	vni  uint32 // 0: 42
 }
 
 // summing is how a crafted packet's TCP checksum is wrong.
@@ -113,7 +115,7 @@ func (c *crafted) packet(tcp layers.TCP, payload []byte, sum summing) []byte {
 	}
 	buf := gopacket.NewSerializeBuffer()
 	if err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true},
-		&layers.VXLAN{ValidIDFlag: true, VNI: 42},
+		&layers.VXLAN{ValidIDFlag: true, VNI: cmp.Or(c.vni, 42)},
 		&layers.Ethernet{SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}, EthernetType: layers.EthernetTypeIPv4},
 		ip, &tcp, gopacket.Payload(payload),
 	); err != nil {

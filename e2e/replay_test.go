@@ -47,8 +47,12 @@ func (r *recording) finish(t *testing.T) string {
 // replay runs netmirror replay in the target's network to its end.
 func (s *scene) replay(t *testing.T, args ...string) (status int, output string) {
 	t.Helper()
-	all := []string{"replay", "--port", fmt.Sprint(servicePort)}
-	if !slices.Contains(args, "--to") {
+	all := []string{"replay"}
+	services := slices.Contains(args, "--forward")
+	if !services {
+		all = append(all, "--port", fmt.Sprint(servicePort))
+	}
+	if !services && !slices.Contains(args, "--to") {
 		all = append(all, "--to", s.Shadow(shadowPort).String())
 	}
 	var table bytes.Buffer

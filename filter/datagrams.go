@@ -22,7 +22,7 @@ func (c Config) Datagrams(n int, interfaces []int) []bpf.Instruction {
 	}
 	start := []bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegX, Val: 0}}
 	return slices.Concat(
-		onwards(slices.Concat(arrived, start, serviceFilter(c.VNIs, c.InnerPort)), uint32(n)),
+		onwards(slices.Concat(arrived, start, serviceFilter(c.VNIs, c.InnerPorts)), uint32(n)),
 		start,
 		flowHash(),
 		[]bpf.Instruction{

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
+	"netmirror/service"
 	"netmirror/wire"
 )
 
@@ -38,8 +39,9 @@ type Config struct {
 	// VNIs are the VXLAN network identifiers, each 0..16777215. The programs do not look
 	// where the list is empty, or longer than 64.
 	VNIs []uint32
-	// InnerPort is the TCP port of the mirrored service; 0 means any.
-	InnerPort uint16
+	// InnerPorts are the TCP ports of the mirrored services; none means any. The programs
+	// do not look where they are more ranges than 64.
+	InnerPorts service.Ports
 	// AnyLink says that Frames meets interfaces that are not Ethernet, whose packets it
 	// drops.
 	AnyLink bool
@@ -61,7 +63,7 @@ func (c Config) Frames() []bpf.Instruction {
 		ethernet = append([]bpf.Instruction{bpf.LoadExtension{Num: bpf.ExtLinkLayerType}}, require(unix.ARPHRD_ETHER, unix.ARPHRD_LOOPBACK)...)
 	}
 	if c.Mirror.Bare() {
-		return append(ethernet, bareFilter(c.InnerPort)...)
+		return append(ethernet, bareFilter(c.InnerPorts)...)
 	}
 	return slices.Concat(
 		ethernet,
@@ -71,7 +73,7 @@ func (c Config) Frames() []bpf.Instruction {
 		},
 		toVXLAN(c.Mirror, acceptAll),
 		toPayload(),
-		serviceFilter(c.VNIs, c.InnerPort),
+		serviceFilter(c.VNIs, c.InnerPorts),
 	)
 }
 

@@ -5,12 +5,17 @@ import (
 
 	"golang.org/x/net/bpf"
 
+	"netmirror/service"
 	"netmirror/wire"
 )
 
 // MaxVNIs is the longest list of VNIs that the programs go through, for each
 // packet from its start.
 const MaxVNIs = 64
+
+// MaxPorts is the longest list of port ranges that the programs go through, for each
+// packet up to twice.
+const MaxPorts = 64
 
 // Offsets from the start of the outer UDP payload (RFC 7348, section 5).
 const (
@@ -33,18 +38,18 @@ const minDatagram = wire.VXLANHeader + wire.EthernetHeader + wire.IPv4Header
 
 // serviceFilter judges the mirror packet whose UDP payload X is at: by its VNI,
 // unless vnis is empty or longer than MaxVNIs, and by the TCP ports of
-// the mirrored packet, unless port is 0.
+// the mirrored packet, unless there is none or more ranges than MaxPorts.
 //
 // It drops only what is certainly not ours. What is broken, cut short, a
 // fragment, several datagrams in one or of a layout that it does not read is
 // accepted, for user space to judge and count.
-func serviceFilter(vnis []uint32, port uint16) []bpf.Instruction {
+func serviceFilter(vnis []uint32, ports service.Ports) []bpf.Instruction {
 	var tests []bpf.Instruction
 	if 0 < len(vnis) && len(vnis) <= MaxVNIs {
 		tests = append(tests, vniFilter(vnis)...)
 	}
-	if port != 0 {
-		tests = append(tests, portFilter(atInner, uint32(port))...)
+	if looksAt(ports) {
+		tests = append(tests, portFilter(atInner, ports)...)
 	}
 	if tests == nil {
 		return answer(acceptAll)
@@ -58,6 +63,9 @@ func serviceFilter(vnis []uint32, port uint16) []bpf.Instruction {
 		answer(acceptAll),
 	)
 }
+
+// looksAt reports whether the programs go through a list of ports.
+func looksAt(ports service.Ports) bool { return 0 < len(ports) && len(ports) <= MaxPorts }
 
 // acceptSeveral accepts a packet that goes on behind the mirrored packet, behind up
 // to two VLAN tags, for long enough to hold another datagram: of several in one
@@ -105,13 +113,13 @@ func vniFilter(vnis []uint32) []bpf.Instruction {
 }
 
 // bareFilter judges mirrored frames that nothing is around.
-func bareFilter(port uint16) []bpf.Instruction {
-	if port == 0 {
+func bareFilter(ports service.Ports) []bpf.Instruction {
+	if !looksAt(ports) {
 		return answer(acceptAll)
 	}
 	return slices.Concat(
 		[]bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegX, Val: 0}},
-		portFilter(0, uint32(port)),
+		portFilter(0, ports),
 		answer(acceptAll),
 	)
 }
@@ -125,9 +133,9 @@ var (
 	overlayPorts = []uint32{wire.PortVXLAN, wire.PortVXLANLinux, wire.PortVXLANGPE, wire.PortGeneve}
 )
 
-// portFilter goes on for TCP packets from or to port in a mirrored frame at X+at, and
+// portFilter goes on for TCP packets from or to one of ports in a mirrored frame at X+at, and
 // accepts what they may be inside of.
-func portFilter(at, port uint32) []bpf.Instruction {
+func portFilter(at uint32, ports service.Ports) []bpf.Instruction {
 	return slices.Concat(
 		acceptShort(at+inIP),
 		[]bpf.Instruction{load(at+inType, 2)},
@@ -138,10 +146,27 @@ func portFilter(at, port uint32) []bpf.Instruction {
 			slices.Concat(require(wire.EtherTypeIPv6), behindInnerIPv6(at))),
 		acceptShort(at+inPorts+4),
 		[]bpf.Instruction{load(at+inPorts, 2)},
-		answerIf(bpf.JumpEqual, port, acceptAll),
+		acceptPorts(ports),
 		[]bpf.Instruction{load(at+inPorts+2, 2)},
-		require(port),
+		acceptPorts(ports),
+		DropAll,
 	)
+}
+
+// acceptPorts accepts the packet where A is one of ports.
+func acceptPorts(ports service.Ports) (prog []bpf.Instruction) {
+	for _, r := range ports {
+		if r.First == r.Last {
+			prog = append(prog, answerIf(bpf.JumpEqual, uint32(r.First), acceptAll)...)
+			continue
+		}
+		prog = append(prog,
+			bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: uint32(r.First), SkipFalse: 2},
+			bpf.JumpIf{Cond: bpf.JumpLessOrEqual, Val: uint32(r.Last), SkipFalse: 1},
+			bpf.RetConstant{Val: acceptAll},
+		)
+	}
+	return prog
 }
 
 // behindInnerIPv4 moves X on by the length of the inner IPv4 header (RFC 791,

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -95,7 +94,7 @@ func (p *Pipeline) sort(frames [][]byte, start source.Start, c *loop) (bytes int
 		if len(c.batches) > 1 {
 			to = p.owner(&c.packet, read)
 		}
-		c.batches[to] = append(c.batches[to], stack.Segment(c.packet))
+		c.batches[to] = p.toServices(c.batches[to], &c.packet)
 	}
 	return bytes
 }
@@ -157,7 +156,7 @@ func (p *Pipeline) decode(frame []byte, start source.Start, packet *decap.Packet
 // owner is the worker that a packet's connection belongs to. The first one has all MPTCP
 // connections: the addresses of a subflow do not tell which connection it is part of.
 func (p *Pipeline) owner(packet *decap.Packet, now time.Time) int {
-	if p.paths.Multipath((*stack.Segment)(packet), now) {
+	if p.paths.Multipath(&stack.Segment{VNI: packet.VNI, IP: packet.IP, TCP: packet.TCP}, now) {
 		return 0
 	}
 	return owner(packet, len(p.stacks))
@@ -165,11 +164,6 @@ func (p *Pipeline) owner(packet *decap.Packet, now time.Time) int {
 
 // owner is the worker that a packet's TCP connection belongs to.
 func owner(p *decap.Packet, workers int) int {
-	src, dst := p.IP[12:16], p.IP[16:20]
-	if p.IP[0]>>4 == 6 {
-		src, dst = p.IP[8:24], p.IP[24:40]
-	}
-	ports := p.IP[p.TCP:]
-	h := filter.FlowHash(src, dst, binary.BigEndian.Uint16(ports), binary.BigEndian.Uint16(ports[2:]))
+	h := filter.FlowHash(ends(p.IP, p.TCP))
 	return int(h % uint32(workers))
 }

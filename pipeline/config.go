@@ -12,28 +12,36 @@ import (
 
 	"netmirror/bridge"
 	"netmirror/budget"
+	"netmirror/service"
 	"netmirror/stack"
 	"netmirror/wire"
 )
 
-// Service is whose connections are forwarded, and where to.
+// Service is whose connections are forwarded, and where to. Where two have the same
+// selection, each target gets every stream.
 type Service struct {
-	VNIs   []uint32      // the networks that it is in
-	Port   uint16        // its TCP port, as its clients know it
-	Target bridge.Config // the shadow service
+	Name string // as the figures have it; "" is the selection
+	service.Selection
+	Clients service.Clients // of them, those to take
+	Sample  service.Sample  // and the share of their connections
+	Stack   stack.Service   // how they are followed
+	Target  bridge.Config   // the shadow service; its Room is set by New
 }
 
 // Config says what to forward and what that may cost.
 type Config struct {
-	// Services are those to forward. There must be one.
+	// Services are those to forward, at most service.Max.
 	Services []Service
 	// Mirror is how the mirror's packets come.
 	Mirror wire.Mirror
 	// Workers is how many stacks share the connections; 0 means 1.
 	Workers int
 	// Stack is how connections are followed. Its MaxFlows and MaxStubs are those of all
-	// workers together. Port, VNIs, TotalBytes, Budget and CaughtUp are set by New.
+	// workers together. Services, TotalBytes, Budget and CaughtUp are
+	// set by New.
 	Stack stack.Config
+	// MaxConns is how many connections the targets may have together; 0 means 10000.
+	MaxConns int
 	// TotalBytes is the memory of the process beside the sources', in bytes. New has
 	// the garbage collector keep within it.
 	TotalBytes int64
@@ -51,13 +59,13 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() error {
-	if len(c.Services) != 1 {
-		return fmt.Errorf("pipeline: %d services, need one", len(c.Services))
-	}
 	if c.Workers < 0 {
 		return fmt.Errorf("pipeline: %d workers", c.Workers)
 	}
 	c.Workers = max(c.Workers, 1)
+	if c.MaxConns == 0 {
+		c.MaxConns = 10000
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -68,8 +76,10 @@ func (c *Config) setDefaults() error {
 // among which the stubs are divided.
 func (c *Config) stackConfig(bytes int) stack.Config {
 	share := func(all int) int { return (all + c.Workers - 1) / c.Workers }
-	sc, service := c.Stack, &c.Services[0]
-	sc.Port, sc.VNIs = service.Port, service.VNIs
+	sc := c.Stack
+	for i := range c.Services {
+		sc.Services = append(sc.Services, c.Services[i].Stack)
+	}
 	sc.Budget = budget.New(bytes, sc.MaxFlows)
 	sc.MaxFlows, sc.MaxStubs, sc.TotalBytes = share(sc.MaxFlows), share(sc.MaxStubs), share(bytes)
 	return sc

@@ -10,6 +10,7 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"netmirror/decap"
+	"netmirror/service/servicetest"
 	"netmirror/source"
 	"netmirror/wire"
 )
@@ -66,7 +67,7 @@ func serialized(t *testing.T, all ...gopacket.SerializableLayer) []byte {
 
 func decodingPipeline(t *testing.T) *Pipeline {
 	t.Helper()
-	d, err := decap.New(decap.Config{VNIs: []uint32{1, 2}, Port: 8080})
+	d, err := decap.New(decap.Config{Services: servicetest.Only(8080, 1, 2)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func TestFragmentsOfMirroredPackets(t *testing.T) {
 				vni uint32
 				ip  []byte
 			}{{2, whole2}, {1, whole1}} {
-				if got[i].VNI != want.vni || !bytes.Equal(got[i].IP, want.ip) || got[i].TCP != len(want.ip)-2020 || got[i].Truncated || got[i].FromServer {
+				if got[i].VNI != want.vni || !bytes.Equal(got[i].IP, want.ip) || got[i].TCP != len(want.ip)-2020 || got[i].Truncated || got[i].From != nil {
 					t.Errorf("VNI %d, %d bytes, TCP at %d; want VNI %d, %d bytes", got[i].VNI, len(got[i].IP), got[i].TCP, want.vni, len(want.ip))
 				}
 			}

@@ -5,26 +5,26 @@ import (
 	"sync/atomic"
 	"time"
 
-	"netmirror/bridge"
 	"netmirror/decap"
+	"netmirror/service"
 	"netmirror/source"
 	"netmirror/stack"
 )
 
 // Pipeline is the stages, opened.
 type Pipeline struct {
-	cfg     Config
-	decoder *decap.Decoder
-	outer   *fragments     // of the mirror's packets
-	parts   *fragments     // of the mirrored packets
-	stacks  []*stack.Stack // one for each worker; nothing is shared between two at packet rate
-	paths   *stack.Paths
-	bridge  *bridge.Bridge                  // of the service
-	sources atomic.Pointer[[]source.Source] // those of Run; nil before
-	clock   clock
-	counts  counts
-	memory  memory
-	cores   *processors
+	cfg      Config
+	decoder  *decap.Decoder
+	outer    *fragments     // of the mirror's packets
+	parts    *fragments     // of the mirrored packets
+	stacks   []*stack.Stack // one for each worker; nothing is shared between two at packet rate
+	paths    *stack.Paths
+	services []*served
+	sources  atomic.Pointer[[]source.Source] // those of Run; nil before
+	clock    clock
+	counts   counts
+	memory   memory
+	cores    *processors
 }
 
 // New opens the stages. Close ends them.
@@ -32,14 +32,13 @@ func New(c Config) (*Pipeline, error) {
 	if err := c.setDefaults(); err != nil {
 		return nil, err
 	}
-	service := &c.Services[0]
 	p := &Pipeline{cfg: c, cores: newProcessors(c.AllCores, c.SourceWait), memory: memory{total: c.TotalBytes}}
 	p.outer, p.parts = newOuterFragments(c.Mirror, p.clock.now), newInnerFragments(p.clock.now)
 	var err error
-	if p.decoder, err = decap.New(decap.Config{Mirror: c.Mirror, VNIs: service.VNIs, Port: service.Port}); err != nil {
+	if p.services, err = serve(&c); err != nil {
 		return nil, err
 	}
-	if p.bridge, err = bridge.New(service.Target); err != nil {
+	if p.decoder, err = newDecoder(&c); err != nil {
 		return nil, err
 	}
 	p.memory.follow(0)
@@ -54,6 +53,19 @@ func New(c Config) (*Pipeline, error) {
 		p.stacks = append(p.stacks, st)
 	}
 	return p, nil
+}
+
+// newDecoder is for the packets of all services.
+func newDecoder(c *Config) (*decap.Decoder, error) {
+	all := make([]service.Selection, len(c.Services))
+	for i := range all {
+		all[i] = c.Services[i].Selection
+	}
+	selector, err := service.NewSelector(all)
+	if err != nil {
+		return nil, err
+	}
+	return decap.New(decap.Config{Mirror: c.Mirror, Services: selector})
 }
 
 // Close ends every stream at once. The sources of Run must be closed before it is

@@ -43,7 +43,7 @@ func (p *Pipeline) Run(ctx context.Context, enter func(status.Phase), sources ..
 		bridging.Add(1)
 		stages.Go(func() error {
 			defer bridging.Done()
-			return p.bridge.Serve(serving, st)
+			return bridge.Serve(serving, st, p.bridgeOf)
 		})
 	}
 	stages.Go(func() error {
@@ -52,7 +52,7 @@ func (p *Pipeline) Run(ctx context.Context, enter func(status.Phase), sources ..
 		return nil
 	})
 	stages.Go(func() error {
-		p.watchTarget(quiet)
+		p.watchTargets(quiet)
 		return nil
 	})
 	stages.Go(func() error {
@@ -97,36 +97,6 @@ func (p *Pipeline) tend(ctx context.Context) {
 			p.outer.expire()
 			p.parts.expire()
 			p.cores.look(now)
-		}
-	}
-}
-
-// targetEvery is how often a target that does not answer is tried while no stream
-// tries it.
-const targetEvery = 15 * time.Second
-
-// watchTarget says so where the target cannot be reached at the start: it may
-// come up later, but it may as well be a typing mistake. From then on a target that
-// did not answer is tried again now and then, so that what is known of it does not
-// stay wrong on a quiet service.
-func (p *Pipeline) watchTarget(ctx context.Context) {
-	switch err := p.bridge.Check(ctx); {
-	case err == nil || ctx.Err() != nil:
-	case errors.Is(err, bridge.ErrNoDescriptor), errors.Is(err, bridge.ErrNoPort):
-		p.cfg.Log.Warn("the target could not be tried; streams are given up until it can be", "err", err)
-	default:
-		p.cfg.Log.Warn("target does not answer; its streams are given up until it does", "err", err)
-	}
-	again := time.NewTicker(targetEvery)
-	defer again.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-again.C:
-			if h := p.bridge.Health(); !h.Answers && now.Sub(h.Last) >= targetEvery/2 {
-				_ = p.bridge.Check(ctx) // Health has what came of it
-			}
 		}
 	}
 }

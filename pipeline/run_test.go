@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"netmirror/bridge"
+	"netmirror/service"
 	"netmirror/source"
 	"netmirror/source/sourcetest"
 	"netmirror/stack"
@@ -69,7 +71,7 @@ func target(t *testing.T) (address string, streams <-chan string) {
 
 func testConfig(target string, workers int) Config {
 	return Config{
-		Services: []Service{{VNIs: []uint32{1}, Port: 8080, Target: bridge.Config{Target: target}}},
+		Services: []Service{{Selection: service.Selection{VNIs: service.VNIsOf(1), Ports: service.PortsOf(8080)}, Target: bridge.Config{Target: target}}},
 		Workers:  workers, Stack: stack.Config{}, TotalBytes: 256 << 20, AllCores: true, Patience: 10 * time.Second,
 	}
 }
@@ -197,9 +199,16 @@ func TestASourceThatFailsEndsAll(t *testing.T) {
 func TestWhatCannotBeRun(t *testing.T) {
 	address, _ := target(t)
 	c := testConfig(address, 1)
-	c.Services = append(c.Services, c.Services[0])
-	if _, err := New(c); err == nil {
-		t.Error("two services are taken")
+	c.Services = nil
+	if _, err := New(c); !errors.Is(err, service.ErrNone) {
+		t.Errorf("no service: %v", err)
+	}
+	c.Services = make([]Service, service.Max+1)
+	for i := range c.Services {
+		c.Services[i] = testConfig(address, 1).Services[0]
+	}
+	if _, err := New(c); !errors.Is(err, service.ErrMany) {
+		t.Errorf("%d services: %v", len(c.Services), err)
 	}
 	p := opened(t, testConfig(address, 1))
 	stamped, wall := sourcetest.New(source.Ethernet, source.Stamps), sourcetest.New(source.Ethernet, source.Wall)

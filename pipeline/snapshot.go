@@ -13,6 +13,7 @@ import (
 // counts are what the capture loops count themselves.
 type counts struct {
 	frames  atomic.Uint64
+	copies  atomic.Uint64                   // of packets of several services, beyond the first
 	reasons [decap.NumReasons]atomic.Uint64 // of frames that went no further
 }
 
@@ -39,7 +40,19 @@ func (p *Pipeline) Snapshot() status.Snapshot {
 	s := status.Snapshot{
 		// As the sources count them that join fragments themselves: a datagram is one.
 		Time: time.Now(), Frames: p.counts.frames.Load() - outer.FragmentsReceived + outer.Reassembled,
-		Ring: p.sourceStats(), Inner: p.parts.stats(), Stack: p.stackStats(), Bridge: p.bridge.Stats(), Target: p.bridge.Health(),
+		Ring: p.sourceStats(), Inner: p.parts.stats(), Stack: p.stackStats(), Copies: p.counts.copies.Load(),
+	}
+	for _, served := range p.services {
+		f := served.snapshot()
+		s.Bridge.Add(f.Bridge)
+		s.Services = append(s.Services, f)
+	}
+	s.Bridge.MaxConns = p.cfg.MaxConns
+	for _, st := range p.stacks {
+		for i, of := range st.Services() {
+			s.Services[i].Bytes += of.Bytes
+			s.Services[i].Flows += of.Flows
+		}
 	}
 	for r := range s.Decap {
 		s.Decap[r] = p.counts.reasons[r].Load()

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"netmirror/decap"
+	"netmirror/service"
 	"netmirror/wire"
 )
 
@@ -39,20 +40,20 @@ const maxVNIs = 256
 
 // detector looks at packets to find out what they are.
 type detector struct {
-	port           uint16 // the service's
+	ports          service.Ports // the services'; none: any
 	mirror         wire.Mirror
 	wrapped, plain *decap.Probe
 	vnis           map[uint32]bool
 	kind           Kind
 }
 
-// newDetector makes a detector for a service's packets; port 0: any service's. Where m
+// newDetector makes a detector for the packets of ports; none: of any. Where m
 // is not the zero value, it is the only way that a mirror may come.
-func newDetector(port uint16, m wire.Mirror) (*detector, error) {
+func newDetector(ports service.Ports, m wire.Mirror) (*detector, error) {
 	if m.Encap == wire.EncapAuto && len(m.Ports) == 0 {
 		m = usual
 	}
-	d := &detector{port: port, mirror: m, vnis: make(map[uint32]bool)}
+	d := &detector{ports: ports, mirror: m, vnis: make(map[uint32]bool)}
 	var err error
 	if d.wrapped, err = decap.NewProbe(m); err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func (d *detector) look(as *decap.Probe, frame []byte) (vni uint32, wrapped, our
 	var s decap.Sight
 	if as.Look(frame, &p, &s) == decap.OK {
 		ports := p.IP[p.TCP:]
-		ours = d.port == 0 || binary.BigEndian.Uint16(ports) == d.port || binary.BigEndian.Uint16(ports[2:]) == d.port
+		ours = len(d.ports) == 0 || d.ports.Has(binary.BigEndian.Uint16(ports)) || d.ports.Has(binary.BigEndian.Uint16(ports[2:]))
 	}
 	return s.VNI, s.Wrapped, ours
 }

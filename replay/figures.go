@@ -13,9 +13,9 @@ import (
 	"netmirror/status"
 )
 
-// Figures are what the pipeline's figures come to when s has been played by it. service
-// is what to call the service, and began when the replay did.
-func (s *Source) Figures(p *status.Snapshot, service string, began time.Time) Figures {
+// Figures are what the pipeline's figures come to when s has been played by it. began
+// is when the replay did.
+func (s *Source) Figures(p *status.Snapshot, began time.Time) Figures {
 	files := s.Files()
 	from, to := s.Span()
 	f := Figures{
@@ -28,12 +28,15 @@ func (s *Source) Figures(p *status.Snapshot, service string, began time.Time) Fi
 	if !from.IsZero() {
 		f.Span = to.Sub(from)
 	}
-	ends := p.Bridge.Outcomes
-	f.Services = []ServiceFigures{{
-		Name: service, Streams: p.Bridge.Streams,
-		Complete: ends[outcome.EndComplete] + ends[outcome.EndClientReset] + ends[outcome.EndServerReset], Open: ends[outcome.EndShutdown],
-		Bytes: p.Stack.Bytes, Forwarded: p.Bridge.BytesWritten,
-	}}
+	for i := range p.Services {
+		of := &p.Services[i]
+		ends := of.Bridge.Outcomes
+		f.Services = append(f.Services, ServiceFigures{
+			Name: of.Name, Streams: of.Bridge.Streams,
+			Complete: ends[outcome.EndComplete] + ends[outcome.EndClientReset] + ends[outcome.EndServerReset], Open: ends[outcome.EndShutdown],
+			Bytes: of.Bytes, Forwarded: of.Bridge.BytesWritten,
+		})
+	}
 	return f
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"netmirror/capfile"
+	"netmirror/service"
 	"netmirror/source"
 	"netmirror/wire"
 )
@@ -32,14 +33,17 @@ type Config struct {
 	// Speed is how many times as fast as they were captured packets are given; 0: as
 	// fast as they can be forwarded.
 	Speed float64
-	// Port is the service's TCP port; 0: any.
-	Port uint16
+	// Ports are the services' TCP ports; none: any.
+	Ports service.Ports
 	// Mirror is the only way that a mirror's packets come, where it is not the zero
 	// value.
 	Mirror wire.Mirror
 	// VNIs: the files hold a mirror's packets, of these networks. If there are none,
 	// what they hold is found out.
 	VNIs []uint32
+	// EveryVNI: the services themselves say which networks they take, so that a network
+	// that the first packets do not show is none that is missed.
+	EveryVNI bool
 }
 
 // Source gives the packets of capture files. Its clock is theirs.
@@ -82,7 +86,7 @@ var _ source.Source = (*Source)(nil)
 // Open opens the files and looks at their first packets. When ctx ends meanwhile, its
 // error is returned.
 func Open(ctx context.Context, c Config) (*Source, error) {
-	d, err := newDetector(c.Port, c.Mirror)
+	d, err := newDetector(c.Ports, c.Mirror)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +216,7 @@ func (s *Source) seek(frames [][]byte) {
 		return
 	}
 	for _, frame := range frames {
-		if s.detector.other(frame, &s.kind) {
+		if !s.cfg.EveryVNI && s.detector.other(frame, &s.kind) {
 			s.unknown.Add(1)
 		}
 	}

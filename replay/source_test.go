@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"netmirror/service"
 	"netmirror/source"
 	"netmirror/wire"
 )
@@ -37,7 +38,7 @@ func TestWhatACaptureHolds(t *testing.T) {
 		{"nothing of the service", few(other), 0, false, []uint32{0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, err := Open(t.Context(), Config{Paths: []string{capture(t, time.Millisecond, c.frames...)}, Port: 8080, Mirror: through(c.port)})
+			s, err := Open(t.Context(), Config{Paths: []string{capture(t, time.Millisecond, c.frames...)}, Ports: service.PortsOf(8080), Mirror: through(c.port)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +90,7 @@ func TestNothingIsLostByLooking(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(t.Context(), Config{Paths: []string{"-"}, Stdin: bytes.NewReader(file), Port: 8080})
+	s, err := Open(t.Context(), Config{Paths: []string{"-"}, Stdin: bytes.NewReader(file), Ports: service.PortsOf(8080)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestUnknownNetworks(t *testing.T) {
 	request := plainFrame(t, 8080, "GET / HTTP/1.1\r\n\r\n")
 	all := slices.Repeat([][]byte{mirrored(t, 1, 4789, request)}, 2000)
 	all = append(all, mirrored(t, 2, 4789, request), mirrored(t, 3, 4789, plainFrame(t, 443, "x")))
-	s, err := Open(t.Context(), Config{Paths: []string{capture(t, 100*time.Microsecond, all...)}, Port: 8080})
+	s, err := Open(t.Context(), Config{Paths: []string{capture(t, 100*time.Microsecond, all...)}, Ports: service.PortsOf(8080)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func TestSilentPipe(t *testing.T) {
 	defer w.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	go cancel()
-	if _, err := Open(ctx, Config{Paths: []string{"-"}, Stdin: r, Port: 8080}); !errors.Is(err, context.Canceled) {
+	if _, err := Open(ctx, Config{Paths: []string{"-"}, Stdin: r, Ports: service.PortsOf(8080)}); !errors.Is(err, context.Canceled) {
 		t.Errorf("opened: %v", err)
 	}
 	file, err := os.ReadFile(capture(t, time.Millisecond, slices.Repeat([][]byte{plainFrame(t, 8080, "a")}, 20)...))
@@ -138,7 +139,7 @@ func TestSilentPipe(t *testing.T) {
 	r, w = io.Pipe()
 	defer w.Close()
 	go w.Write(file)
-	s, err := Open(t.Context(), Config{Paths: []string{"-"}, Stdin: r, Port: 8080})
+	s, err := Open(t.Context(), Config{Paths: []string{"-"}, Stdin: r, Ports: service.PortsOf(8080)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func TestSilentPipe(t *testing.T) {
 
 // A batch is done with when the next one is asked for.
 func TestCaughtUp(t *testing.T) {
-	s, err := Open(t.Context(), Config{Paths: []string{capture(t, time.Second, plainFrame(t, 8080, "a"), plainFrame(t, 8080, "b"))}, Port: 8080})
+	s, err := Open(t.Context(), Config{Paths: []string{capture(t, time.Second, plainFrame(t, 8080, "a"), plainFrame(t, 8080, "b"))}, Ports: service.PortsOf(8080)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func TestFaultIsToldAtTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(t.Context(), Config{Paths: []string{"-"}, Stdin: bytes.NewReader(file[:len(file)-1]), Port: 8080})
+	s, err := Open(t.Context(), Config{Paths: []string{"-"}, Stdin: bytes.NewReader(file[:len(file)-1]), Ports: service.PortsOf(8080)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +192,7 @@ func TestFaultIsToldAtTheEnd(t *testing.T) {
 
 // Stop ends a wait for what is due in years.
 func TestStop(t *testing.T) {
-	s, err := Open(t.Context(), Config{Paths: []string{capture(t, 1000*time.Hour, plainFrame(t, 8080, "a"), plainFrame(t, 8080, "b"))}, Port: 8080, Speed: 1})
+	s, err := Open(t.Context(), Config{Paths: []string{capture(t, 1000*time.Hour, plainFrame(t, 8080, "a"), plainFrame(t, 8080, "b"))}, Ports: service.PortsOf(8080), Speed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,6 +59,18 @@ func (c Clients) Takes(client []byte) bool {
 	return (len(c.only) == 0 || contains(c.only, addr)) && !contains(c.except, addr)
 }
 
+// TakesEither is Takes where either of two ends may be the client: one of them has to
+// be among those to take, and none among those to leave out.
+func (c Clients) TakesEither(a, b []byte) bool {
+	if c.All() {
+		return true
+	}
+	x, okX := netip.AddrFromSlice(a)
+	y, okY := netip.AddrFromSlice(b)
+	return okX && okY && (len(c.only) == 0 || contains(c.only, x) || contains(c.only, y)) &&
+		!contains(c.except, x) && !contains(c.except, y)
+}
+
 func contains(all []netip.Prefix, addr netip.Addr) bool {
 	for _, p := range all {
 		if p.Contains(addr) {

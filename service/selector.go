@@ -13,7 +13,8 @@ type Selector struct {
 }
 
 // NewSelector makes the selector of services, whose IDs are their places in the
-// list. The error wraps [ErrNone], [ErrMany], [ErrVNIs] or [ErrNoPorts].
+// list. The error wraps [ErrNone], [ErrMany], [ErrVNIs], [ErrNoPorts], [ErrPort] or
+// [ErrVNI]. It keeps no reference to the selections.
 func NewSelector(services []Selection) (*Selector, error) {
 	switch {
 	case len(services) == 0:
@@ -24,8 +25,8 @@ func NewSelector(services []Selection) (*Selector, error) {
 	named := make(map[uint32][]ID)
 	var open []ID // services of any id
 	for i, s := range services {
-		if len(s.Ports) == 0 {
-			return nil, fmt.Errorf("%w: %s", ErrNoPorts, s)
+		if err := s.check(); err != nil {
+			return nil, fmt.Errorf("%w: %s", err, s)
 		}
 		if s.VNIs.Any() {
 			open = append(open, ID(i))
@@ -54,6 +55,19 @@ func NewSelector(services []Selection) (*Selector, error) {
 		s.rest = tableOf(open)
 	}
 	return s, nil
+}
+
+// check says what is wrong with a selection.
+func (s *Selection) check() error {
+	switch {
+	case len(s.Ports) == 0:
+		return ErrNoPorts
+	case s.Ports[0].First == 0:
+		return ErrPort
+	case !s.VNIs.Any() && s.VNIs[len(s.VNIs)-1] > maxVNI:
+		return ErrVNI
+	}
+	return nil
 }
 
 // Knows reports whether any service takes packets of a mirror id.

@@ -25,6 +25,8 @@ var (
 	ErrMany    = fmt.Errorf("service: more than %d services", Max)
 	ErrVNIs    = fmt.Errorf("service: more than %d VNIs", MaxVNIs)
 	ErrNoPorts = errors.New("service: no port given")
+	ErrPort    = errors.New("service: port 0")
+	ErrVNI     = errors.New("service: VNI has more than 24 bits")
 )
 
 // Selection is what makes a connection one of a service.

@@ -135,7 +135,7 @@ func TestABurstWasLost(t *testing.T) {
 		{"1 is not", 1, 2500 * time.Millisecond, []stream{text(get1, nil)}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := newTimed(t, func(c *Config) { c.Midstream = MidstreamOff })
+			s := newTimed(t, func(c *Config) { c.Services = []Service{{Midstream: MidstreamOff}} })
 			c := newClient(t, 0xffffffff-5)
 			s.Inject(append(c.opening(), c.ask(0, get1, 1)))
 			s.pass(100 * time.Millisecond)

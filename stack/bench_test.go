@@ -14,7 +14,7 @@ import (
 // benchmarkBulk injects 1460-byte segments of n flows in turn, in batches of
 // 64, while every stream is read. b.N counts segments.
 func benchmarkBulk(b *testing.B, flows int) {
-	s, err := New(Config{Port: testPort, VNIs: []uint32{testVNI}, FlowBytes: 64 << 20})
+	s, err := New(Config{FlowBytes: 64 << 20})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func (c *client) packet(off int, payload []byte, set func(*layers.TCP)) Segment 
 	if c.src.Addr().Is6() {
 		off = 40
 	}
-	return Segment{VNI: c.vni, IP: bytes.Clone(buf.Bytes()), TCP: off}
+	return Segment{VNI: c.vni, IP: bytes.Clone(buf.Bytes()), TCP: off, Either: c.src.Port() == testPort && c.dst.Port() == testPort}
 }
 
 func (c *client) syn() Segment {
@@ -122,7 +122,7 @@ func (c *client) stream(off int, b []byte, size int) []Segment {
 
 func newTestStack(t *testing.T, set func(*Config)) *Stack {
 	t.Helper()
-	cfg := Config{Port: testPort, VNIs: []uint32{testVNI}}
+	cfg := Config{}
 	if set != nil {
 		set(&cfg)
 	}

@@ -39,7 +39,7 @@ func TestAFINWithDataBehindIt(t *testing.T) {
 		}, text(get1, nil)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := newTimed(t, func(c *Config) { c.Midstream = MidstreamOff })
+			s := newTimed(t, func(c *Config) { c.Services = []Service{{Midstream: MidstreamOff}} })
 			c := newClient(t, 1000)
 			s.Inject(append(c.opening(), c.data(0, []byte(get1))))
 			s.pass(10 * time.Millisecond)

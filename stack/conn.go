@@ -11,6 +11,8 @@ import (
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/waiter"
+
+	"netmirror/service"
 )
 
 // Conn is one client's byte stream: an outcome.Stream.
@@ -41,7 +43,7 @@ type Conn struct {
 
 func newConn(s *Stack, f *flow, ep tcpip.Endpoint, wq *waiter.Queue) *Conn {
 	c := &Conn{stack: s, flow: f, begin: f.base, first: f.base, ep: ep, wq: wq, live: true, ready: make(chan struct{}, 1)}
-	c.remote, c.local = f.key.addrs(s.cfg.Port)
+	c.remote, c.local = f.key.addrs()
 	c.entry = waiter.NewFunctionEntry(waiter.ReadableEvents|waiter.EventHUp|waiter.EventErr, func(waiter.EventMask) { c.wake() })
 	wq.EventRegister(&c.entry)
 	return c
@@ -54,9 +56,9 @@ func (c *Conn) lead(header []byte) {
 }
 
 // addrs are the client's and the server's original address.
-func (k *flowKey) addrs(port uint16) (client, server net.Addr) {
+func (k *flowKey) addrs() (client, server net.Addr) {
 	return &net.TCPAddr{IP: k.addr(&k.src).AsSlice(), Port: int(k.port)},
-		&net.TCPAddr{IP: k.addr(&k.dst).AsSlice(), Port: int(port)}
+		&net.TCPAddr{IP: k.addr(&k.dst).AsSlice(), Port: int(k.serverPort)}
 }
 
 func (c *Conn) wake() {
@@ -181,6 +183,9 @@ func (c *Conn) unreadLocked() int {
 
 // LocalAddr is the address of the server that the client connected to.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
+
+// Service is the one of Config.Services that the stream is for.
+func (c *Conn) Service() service.ID { return c.flow.key.service }
 
 // RemoteAddr is the client's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }

@@ -22,6 +22,7 @@ const (
 type flow struct {
 	key      flowKey
 	id       clientID // its virtual client's; 0 before there is one
+	port     uint16   // of gVisor's listener
 	state    flowState
 	standing standing
 	conn     *Conn // nil until gVisor's listener has handed it out

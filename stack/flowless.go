@@ -51,7 +51,7 @@ func (s *Stack) goesOn(known *stub, seg *segment) {
 		}
 		s.stubs.put(&seg.key, *known, s.now)
 		s.drop(seg, outcome.DropMidStream)
-	case s.past(known).has(seg.seq):
+	case s.past(known, seg.key.service).has(seg.seq):
 		s.drop(seg, outcome.DropDuplicate)
 	case seg.seq-known.end < maxWindow || known.end-seg.seq < maxWindow:
 		s.park(seg, known)

@@ -3,6 +3,8 @@ package stack
 import (
 	"net/netip"
 	"time"
+
+	"netmirror/service"
 )
 
 // FlowState is what a followed connection is doing.
@@ -30,6 +32,7 @@ const backlog = 64 << 10
 
 // FlowInfo is what can be told of a connection that is followed.
 type FlowInfo struct {
+	Service        service.ID
 	VNI            uint32
 	Client, Server netip.AddrPort // as the mirror shows them
 	State          FlowState
@@ -64,9 +67,9 @@ func (s *Stack) tell(f *flow) FlowInfo {
 		unread = f.conn.unread()
 	}
 	i := FlowInfo{
-		VNI:    s.cfg.VNIs[f.key.network()],
+		Service: f.key.service, VNI: f.key.vni(),
 		Client: netip.AddrPortFrom(f.key.addr(&f.key.src), f.key.port),
-		Server: netip.AddrPortFrom(f.key.addr(&f.key.dst), s.cfg.Port),
+		Server: netip.AddrPortFrom(f.key.addr(&f.key.dst), f.key.serverPort),
 		State:  FlowOpen, PickedUp: f.picked,
 		Received: uint64(f.got), Held: uint64(f.q.bytes + unread),
 		Opened: f.opened, LastPacket: f.seen,

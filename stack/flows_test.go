@@ -19,7 +19,7 @@ func flowsOf(t *testing.T, s *Stack) map[netip.AddrPort]FlowInfo {
 
 func TestFlowsTellWhatTheyWaitFor(t *testing.T) {
 	clk := new(clock)
-	s := newTestStack(t, func(c *Config) { c.Now, c.Midstream = clk.now, MidstreamAny })
+	s := newTestStack(t, func(c *Config) { c.Now, c.Services = clk.now, []Service{{Midstream: MidstreamAny}} })
 	numbered := func(port uint16) *client {
 		c := newClient(t, 1000)
 		c.src = netip.AddrPortFrom(c.src.Addr(), port)
@@ -122,7 +122,7 @@ func TestLatencyAcrossASpliceIsNotTold(t *testing.T) {
 	clk := new(clock)
 	var seen []time.Duration
 	s := newTestStack(t, func(c *Config) {
-		c.Now, c.OnGap = clk.now, GapSplice
+		c.Now, c.Services = clk.now, []Service{{OnGap: GapSplice}}
 		c.Latency = func(d time.Duration) { seen = append(seen, d) }
 	})
 	c := newClient(t, 1000)

@@ -109,8 +109,9 @@ func (g *framing) apart() framing {
 func (s *Stack) headerAgain(f *flow) []byte {
 	header := f.framing.proxied()
 	s.counters.bytes += uint64(len(header))
+	s.serviceOf(f).stats.Bytes += uint64(len(header))
 	s.counters.bytesInOrder += uint64(len(header))
-	if s.proxied && !f.framing.whole {
+	if s.serviceOf(f).proxied && !f.framing.whole {
 		s.counters.headerUnknown++
 	}
 	return header

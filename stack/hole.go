@@ -107,7 +107,7 @@ func (s *Stack) giveUp(f *flow) {
 		s.forgetAhead(f)
 		return
 	}
-	if s.cfg.OnGap == GapSplice {
+	if s.serviceOf(f).OnGap == GapSplice {
 		s.splice(f)
 		return
 	}

@@ -26,7 +26,7 @@ func TestAHoleIsNotGivenUpWhileCaptureIsBehind(t *testing.T) {
 	var behind atomic.Bool
 	behind.Store(true)
 	s := newTimed(t, func(c *Config) {
-		c.Midstream = MidstreamOff
+		c.Services = []Service{{Midstream: MidstreamOff}}
 		now := c.Now
 		c.CaughtUp = func() time.Time {
 			if behind.Load() {
@@ -108,7 +108,7 @@ func TestHolesAreGivenUpInTime(t *testing.T) {
 		}, patience - 20*time.Millisecond, patience + 20*time.Millisecond},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := newTimed(t, func(c *Config) { c.Midstream = MidstreamOff })
+			s := newTimed(t, func(c *Config) { c.Services = []Service{{Midstream: MidstreamOff}} })
 			c := newClient(t, 0xffffffff-5)
 			s.Inject(c.opening())
 			s.pass(10 * time.Millisecond)
@@ -128,7 +128,7 @@ func TestHolesAreGivenUpInTime(t *testing.T) {
 
 // Below 0, no packet may wait but for the grace.
 func TestNoPacketMayWait(t *testing.T) {
-	s := newTimed(t, func(c *Config) { c.MaxPending, c.Midstream = -1, MidstreamOff })
+	s := newTimed(t, func(c *Config) { c.MaxPending, c.Services = -1, []Service{{Midstream: MidstreamOff}} })
 	c := newClient(t, 3)
 	s.Inject(append(c.opening(), c.data(10, []byte("behind"))))
 	s.pass(30 * time.Millisecond)
@@ -260,7 +260,7 @@ func TestIdle(t *testing.T) {
 }
 
 func TestSplice(t *testing.T) {
-	s := newTimed(t, func(c *Config) { c.OnGap = GapSplice })
+	s := newTimed(t, func(c *Config) { c.Services = []Service{{OnGap: GapSplice}} })
 	c := newClient(t, 0xfffffff0)
 	s.Inject(append(c.opening(), c.data(0, []byte("one,")), c.data(8, []byte("three,")), c.data(19, []byte("five"))))
 	s.pass(30 * time.Millisecond)

@@ -38,7 +38,7 @@ func (s *Stack) unreadBytes() int {
 // read. It returns how many segments gVisor was given, and how long it took.
 func playHoles(tb testing.TB, holes int, late bool) (injected uint64, took time.Duration) {
 	var clk clock
-	s, err := New(Config{Port: testPort, VNIs: []uint32{testVNI}, Now: clk.now, FlowBytes: 64 << 20})
+	s, err := New(Config{Now: clk.now, FlowBytes: 64 << 20})
 	if err != nil {
 		tb.Fatal(err)
 	}

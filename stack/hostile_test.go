@@ -46,10 +46,12 @@ func TestHostileSegments(t *testing.T) {
 func playHostile(t *testing.T, rt *rapid.T, segments func(*client) func() Segment) {
 	var clk clock
 	s, err := New(Config{
-		Port: testPort, VNIs: []uint32{testVNI}, Now: clk.now, FlowBytes: 20_000, TotalBytes: 200_000, MaxFlows: 3,
+		Now: clk.now, FlowBytes: 20_000, TotalBytes: 200_000, MaxFlows: 3,
 		MaxPending: rapid.IntRange(1, 20).Draw(rt, "pending"),
-		Midstream:  rapid.SampledFrom([]Midstream{MidstreamHTTP, MidstreamAny, MidstreamOff}).Draw(rt, "midstream"),
-		OnGap:      rapid.SampledFrom([]OnGap{GapReset, GapSplice}).Draw(rt, "on gap"),
+		Services: []Service{{
+			Midstream: rapid.SampledFrom([]Midstream{MidstreamHTTP, MidstreamAny, MidstreamOff}).Draw(rt, "midstream"),
+			OnGap:     rapid.SampledFrom([]OnGap{GapReset, GapSplice}).Draw(rt, "on gap"),
+		}},
 	})
 	if err != nil {
 		rt.Fatal(err)

@@ -11,7 +11,7 @@ type host struct {
 // hostKey is a client's address, as in flowKey.
 type hostKey struct {
 	addr [16]byte
-	net  uint16
+	net  uint32
 }
 
 // hostOf is the client address that a connection counts for. Of IPv6 it is the first

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"slices"
 	"time"
 
 	"netmirror/outcome"
@@ -11,13 +10,15 @@ import (
 func (s *Stack) segment(m *Segment) {
 	s.counters.packets++
 	var seg segment
-	network := slices.Index(s.cfg.VNIs, m.VNI)
-	ok := network >= 0 && seg.parse(m, network)
-	fromServer := m.FromServer || ok && seg.samePorts(s.cfg.Port) && s.turned(&seg)
+	ok := seg.parse(m) && int(m.Service) < len(s.services)
+	fromServer := m.FromServer || m.Either && ok && s.turned(&seg)
 	if fromServer {
 		s.counters.serverBytes += uint64(len(seg.payload))
 	} else {
 		s.counters.bytes += uint64(len(seg.payload))
+		if ok {
+			s.services[m.Service].stats.Bytes += uint64(len(seg.payload))
+		}
 	}
 	switch {
 	case !ok && fromServer:
@@ -57,19 +58,11 @@ func (s *Stack) toFlow(seg *segment) {
 	}
 }
 
-// samePorts reports whether both ends use the service's port, so that only the
-// addresses tell the client.
-func (s *segment) samePorts(port uint16) bool { return s.key.port == port }
-
-// turned looks at who of two ends with the service's port is the client, and turns
+// turned looks at who of two ends with a port of the service is the client, and turns
 // the segment's key around where it comes from the server. The SYN told; where none
 // was seen, the one whose segment came first is taken for it.
 func (s *Stack) turned(seg *segment) bool {
-	if seg.serverPort != s.cfg.Port {
-		return false
-	}
-	back := seg.key
-	back.src, back.dst = back.dst, back.src
+	back := seg.key.back()
 	if seg.flags&(flagSYN|flagACK) != flagSYN|flagACK && (seg.flags&flagSYN != 0 || s.follows(&seg.key) || !s.follows(&back)) {
 		return false
 	}

@@ -27,6 +27,7 @@ func (s *Stack) add(f *flow) {
 	f.last = s.captured
 	s.flows[f.key] = f
 	s.nflows++
+	s.serviceOf(f).stats.Flows++
 	s.table.enter(f, s.now)
 	s.touch(f)
 }
@@ -42,7 +43,7 @@ func (s *Stack) start(f *flow, base uint32) {
 	s.began(f)
 	if !f.picked {
 		f.framing.begin(base, true)
-		f.framing.known = s.cfg.Midstream == MidstreamHTTP
+		f.framing.known = s.serviceOf(f).Midstream == MidstreamHTTP
 	}
 	s.touch(f)
 }
@@ -192,6 +193,7 @@ func (s *Stack) remove(f *flow, why outcome.Drop, as stubKind) {
 	s.charge(f)
 	s.table.leave(f)
 	s.nflows--
+	s.serviceOf(f).stats.Flows--
 	if f.older != nil {
 		f.older.newer = f.newer
 	}

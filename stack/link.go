@@ -13,6 +13,7 @@ import (
 // answer is what one packet of gVisor's TCP says to its virtual client.
 type answer struct {
 	to     clientID
+	from   uint16 // the port
 	seq    uint32
 	ack    uint32
 	window uint16 // as in the header, not scaled
@@ -91,6 +92,7 @@ func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 func (l *link) read(pkt *stack.PacketBuffer, tcp header.TCP) {
 	a := answer{
 		to:     idOf(pkt.NetworkHeader().Slice()[24:40]),
+		from:   tcp.SourcePort(),
 		seq:    tcp.SequenceNumber(),
 		ack:    tcp.AckNumber(),
 		window: tcp.WindowSize(),

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"netmirror/service"
 )
 
 // multipath is an MPTCP connection (RFC 8684): one stream of data over several TCP
@@ -27,6 +29,14 @@ type multipath struct {
 	alive        int    // of them, those that have not ended
 	scale        uint8  // of the server's windows on the first subflow
 }
+
+// token names an MPTCP connection of a service to further subflows.
+type token struct {
+	of    service.ID
+	token uint32
+}
+
+func (c *multipath) name() token { return token{c.key.service, c.token} }
 
 // farthest is how far ahead one packet alone moves what is known to be sent: more than the
 // windows of all subflows together usually are.
@@ -64,13 +74,13 @@ type subflow struct {
 // pushes out only its like.
 type subflows struct {
 	half, known *simplelru.LRU[flowKey, *subflow]
-	tokens      map[uint32]*multipath
+	tokens      map[token]*multipath
 	waiting     []waiting
 	waitingSize int
 }
 
 func newSubflows(limit int) (subflows, error) {
-	t := subflows{tokens: make(map[uint32]*multipath)}
+	t := subflows{tokens: make(map[token]*multipath)}
 	half, err := simplelru.NewLRU[flowKey, *subflow](limit, nil)
 	if err != nil {
 		return t, err
@@ -87,8 +97,8 @@ func (t *subflows) forget(f *subflow) {
 		return
 	}
 	f.end()
-	if c.entries--; c.entries == 0 && c.hasKey && t.tokens[c.token] == c {
-		delete(t.tokens, c.token)
+	if c.entries--; c.entries == 0 && c.hasKey && t.tokens[c.name()] == c {
+		delete(t.tokens, c.name())
 	}
 }
 
@@ -167,7 +177,7 @@ func (s *Stack) belong(key *flowKey, f *subflow, c *multipath) {
 // called notes the token by which further subflows name the connection.
 func (s *Stack) called(c *multipath) {
 	if c.hasKey {
-		s.subflows.tokens[c.token] = c
-		s.tryAgain(c.token)
+		s.subflows.tokens[c.name()] = c
+		s.tryAgain(c.name())
 	}
 }

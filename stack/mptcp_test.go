@@ -307,7 +307,7 @@ func TestNoMPTCPCostsNothing(t *testing.T) {
 	c.options = []layers.TCPOption{{OptionType: 1}, {OptionType: 1}, {OptionType: 8, OptionLength: 10, OptionData: make([]byte, 8)}}
 	m := c.data(0, []byte(get1))
 	var seg segment
-	seg.parse(&m, 0)
+	seg.parse(&m)
 	if n := testing.AllocsPerRun(100, func() {
 		if s.subflows.concerns(&seg) {
 			t.Fatal("taken for MPTCP")

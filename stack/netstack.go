@@ -21,32 +21,38 @@ var silenceGVisor = sync.OnceFunc(func() {
 })
 
 // netstack is the gVisor stack that plays the servers: one promiscuous, spoofing
-// NIC and a listener.
+// NIC and a listener for each port that connections were made to.
 type netstack struct {
 	stack    *stack.Stack
 	link     *link
-	listener tcpip.Endpoint
+	backlog  int
+	onAccept func()
+
+	listeners []tcpip.Endpoint
+	first     uint16            // the port of the first one
+	byPort    map[uint16]uint16 // the port of the listener that there is for a port
 }
 
-// newNetstack makes a stack whose NIC accepts TCP connections to any address at
-// port. backlog must exceed the flows that can exist, so that SYN cookies, which
-// lose the window scale, never come up. onAccept is called, from gVisor's
-// goroutines, when accept has something to return.
-func newNetstack(port uint16, receiveBuffer, backlog int, box *mailbox, onAccept func()) (*netstack, error) {
+// maxListeners bounds the listeners, which take some KiB each: a service can have all
+// ports.
+const maxListeners = 256
+
+// newNetstack makes a stack whose NIC accepts TCP connections to any address at the
+// ports that listen names. backlog must exceed the flows that can exist, so that SYN
+// cookies, which lose the window scale, never come up. onAccept is called, from
+// gVisor's goroutines, when accept has something to return.
+func newNetstack(receiveBuffer, backlog int, box *mailbox, onAccept func()) (*netstack, error) {
 	silenceGVisor()
 	ns := &netstack{
 		stack: stack.New(stack.Options{
 			NetworkProtocols:   []stack.NetworkProtocolFactory{ipv6.NewProtocol},
 			TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol},
 		}),
-		link: &link{box: box},
+		link: &link{box: box}, backlog: backlog, onAccept: onAccept, byPort: make(map[uint16]uint16),
 	}
 	err := ns.configure(receiveBuffer)
 	if err == nil {
 		err = ns.attach()
-	}
-	if err == nil {
-		err = ns.listen(port, backlog, onAccept)
 	}
 	if err != nil {
 		ns.close()
@@ -95,29 +101,54 @@ func (ns *netstack) attach() error {
 	return nil
 }
 
-func (ns *netstack) listen(port uint16, backlog int, onAccept func()) error {
+// listen is the port that a connection to port is to be made to: its own, for which a
+// listener is made where there is none yet, or, where there are as many as there may
+// be, that of another one. Which it is never changes. A port of 0 means that gVisor has
+// none at all.
+func (ns *netstack) listen(port uint16) uint16 {
+	if at, ok := ns.byPort[port]; ok {
+		return at
+	}
+	at := port
+	if len(ns.listeners) == maxListeners || ns.addListener(port) != nil {
+		at = ns.first
+	} else if ns.first == 0 {
+		ns.first = port
+	}
+	ns.byPort[port] = at
+	return at
+}
+
+func (ns *netstack) addListener(port uint16) error {
 	wq := new(waiter.Queue)
 	ep, err := ns.stack.NewEndpoint(tcp.ProtocolNumber, ipv6.ProtocolNumber, wq)
 	if err != nil {
 		return gvisorError("make a listener", err)
 	}
-	ns.listener = ep
-	if err := ep.Bind(tcpip.FullAddress{Port: port}); err != nil {
-		return gvisorError("bind the listener", err)
-	}
-	entry := waiter.NewFunctionEntry(waiter.ReadableEvents, func(waiter.EventMask) { onAccept() })
+	entry := waiter.NewFunctionEntry(waiter.ReadableEvents, func(waiter.EventMask) { ns.onAccept() })
 	wq.EventRegister(&entry)
-	if err := ep.Listen(backlog); err != nil {
+	if err = ep.Bind(tcpip.FullAddress{Port: port}); err == nil {
+		err = ep.Listen(ns.backlog)
+	}
+	if err != nil {
+		ep.Close()
 		return gvisorError("listen", err)
 	}
+	ns.listeners = append(ns.listeners, ep)
 	return nil
 }
 
 // accept calls got for every connection whose handshake is done, until there
 // is none left. got owns the endpoint.
 func (ns *netstack) accept(got func(id clientID, ep tcpip.Endpoint, wq *waiter.Queue)) {
+	for _, listener := range ns.listeners {
+		acceptFrom(listener, got)
+	}
+}
+
+func acceptFrom(listener tcpip.Endpoint, got func(id clientID, ep tcpip.Endpoint, wq *waiter.Queue)) {
 	for {
-		ep, wq, err := ns.listener.Accept(nil)
+		ep, wq, err := listener.Accept(nil)
 		if err != nil {
 			return // none left: the listener stays open for the stack's life
 		}
@@ -132,8 +163,8 @@ func (ns *netstack) accept(got func(id clientID, ep tcpip.Endpoint, wq *waiter.Q
 
 // close ends every endpoint and waits for gVisor's goroutines.
 func (ns *netstack) close() {
-	if ns.listener != nil {
-		ns.listener.Close()
+	for _, listener := range ns.listeners {
+		listener.Close()
 	}
 	ns.stack.Destroy()
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"netmirror/outcome"
+	"netmirror/service"
 )
 
 // park keeps a segment of a connection whose start was not seen: its SYN may
@@ -23,7 +24,7 @@ func (s *Stack) park(seg *segment, known *stub) {
 	}
 	if known != nil {
 		s.stubs.remove(&seg.key)
-		f.lostSYN, f.past, f.counted = true, s.past(known), known.counted
+		f.lostSYN, f.past, f.counted = true, s.past(known, seg.key.service), known.counted
 		f.q.acked, f.q.ack = known.acked, known.ack
 		f.learn(known)
 	}
@@ -42,8 +43,8 @@ func (f *flow) learn(known *stub) {
 
 // past is what was seen of a connection before: it is in a stream, or was given
 // up. Where any segment may begin a stream, all that is older counts.
-func (s *Stack) past(known *stub) span {
-	if s.cfg.Midstream == MidstreamAny {
+func (s *Stack) past(known *stub, of service.ID) span {
+	if s.services[of].Midstream == MidstreamAny {
 		return span{known.end - maxWindow, known.end}
 	}
 	return known.seen()
@@ -135,7 +136,7 @@ func (s *Stack) pickedUp(f *flow, start place, why outcome.Drop) {
 	lead, whole := f.framing.proxied(), f.framing.whole
 	f.framing.begin(start.at, false)
 	f.framing.lead, f.framing.whole, f.framing.sure = lead, whole, true
-	if s.cfg.Midstream != MidstreamHTTP {
+	if s.serviceOf(f).Midstream != MidstreamHTTP {
 		f.framing.known = false
 	}
 	s.start(f, start.at)

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,19 +17,13 @@ type Paths struct {
 	used  atomic.Bool   // there are tuples
 
 	mu       sync.Mutex // guards the fields below
-	now, old map[path]struct{}
+	now, old map[flowKey]struct{}
 	since    time.Time // of now
-}
-
-// path is a TCP connection.
-type path struct {
-	flowKey
-	vni uint32
 }
 
 // NewPaths remembers at least the last limit TCP connections that spoke MPTCP, for idle.
 func NewPaths(limit int, idle time.Duration) *Paths {
-	return &Paths{limit: limit, idle: idle, now: make(map[path]struct{})}
+	return &Paths{limit: limit, idle: idle, now: make(map[flowKey]struct{})}
 }
 
 // Multipath reports whether a segment's TCP connection speaks MPTCP, as far as the
@@ -44,18 +39,19 @@ func (p *Paths) Multipath(m *Segment, now time.Time) bool {
 		return false
 	}
 	var seg segment
-	if !seg.parse(m, 0) {
+	if !seg.parse(m) {
 		return false
 	}
-	k := path{seg.key, m.VNI}
-	if seg.key.port == seg.serverPort && string(k.src[:]) > string(k.dst[:]) {
-		k.src, k.dst = k.dst, k.src // either end may be the client
+	k := seg.key
+	k.service = 0 // those of a connection have it in common
+	if c := bytes.Compare(k.src[:], k.dst[:]); c > 0 || c == 0 && k.port > k.serverPort {
+		k = k.back() // either end may be the client
 	}
 	return p.has(k, speaks, now)
 }
 
 // has looks for a connection, and remembers one that speaks MPTCP.
-func (p *Paths) has(k path, speaks bool, now time.Time) bool {
+func (p *Paths) has(k flowKey, speaks bool, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, ok := p.now[k]; ok {
@@ -65,7 +61,7 @@ func (p *Paths) has(k path, speaks bool, now time.Time) bool {
 		return false
 	}
 	if len(p.now) >= p.limit || now.Sub(p.since) > p.idle {
-		p.old, p.now, p.since = p.now, make(map[path]struct{}), now
+		p.old, p.now, p.since = p.now, make(map[flowKey]struct{}), now
 	}
 	p.now[k] = struct{}{}
 	p.used.Store(true)

@@ -29,10 +29,11 @@ func earlier(a, b time.Time) time.Time {
 
 // remains is what a connection is to be remembered as whose stream is given up.
 func (s *Stack) remains(f *flow) stubKind {
+	midstream := s.serviceOf(f).Midstream
 	switch {
 	case f.over() || f.finished || f.ending && f.reason.Final():
 		return over
-	case s.cfg.Midstream == MidstreamOff, s.cfg.Midstream == MidstreamHTTP && f.framing.opaque():
+	case midstream == MidstreamOff, midstream == MidstreamHTTP && f.framing.opaque():
 		return opaque
 	}
 	return midStream
@@ -105,7 +106,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 func (s *Stack) beforeRequest(c *Conn, p []byte) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cfg.Midstream != MidstreamHTTP || s.stopping || c.flow.shift != 0 {
+	if s.serviceOf(c.flow).Midstream != MidstreamHTTP || s.stopping || c.flow.shift != 0 {
 		return p, nil
 	}
 	s.now = s.cfg.Now()

@@ -192,7 +192,7 @@ func TestPickup(t *testing.T) {
 		}, want: []stream{text(get1+get2, nil)}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := newTimed(t, func(c *Config) { c.Midstream = tc.mode })
+			s := newTimed(t, func(c *Config) { c.Services = []Service{{Midstream: tc.mode}} })
 			c := newClient(t, tc.isn)
 			tc.play(s, c)
 			s.pass(200 * time.Millisecond)

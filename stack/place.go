@@ -20,7 +20,7 @@ type place struct {
 // begins, wherever a segment does. Behind a loss that hides it, and in a connection
 // older than netmirror, it is a segment that looks like the beginning of a request.
 func (s *Stack) startAt(f *flow) (found place) {
-	switch s.cfg.Midstream {
+	switch s.serviceOf(f).Midstream {
 	case MidstreamOff:
 		return place{}
 	case MidstreamAny:

@@ -104,7 +104,7 @@ func TestSingleBytes(t *testing.T) {
 		}, []stream{text("binary", nil)}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := newTimed(t, func(c *Config) { c.Midstream = tc.mode })
+			s := newTimed(t, func(c *Config) { c.Services = []Service{{Midstream: tc.mode}} })
 			c := newClient(t, 0xffffffff-5)
 			tc.play(s, c)
 			s.pass(3 * time.Second)

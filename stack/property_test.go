@@ -128,7 +128,7 @@ func TestPromise(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		mode := rapid.SampledFrom([]Midstream{MidstreamHTTP, MidstreamHTTP, MidstreamAny, MidstreamOff}).Draw(rt, "midstream")
 		var clk clock
-		s, err := New(Config{Port: testPort, VNIs: []uint32{testVNI}, Midstream: mode, Now: clk.now})
+		s, err := New(Config{Services: []Service{{Midstream: mode}}, Now: clk.now})
 		if err != nil {
 			rt.Fatal(err)
 		}

@@ -87,6 +87,7 @@ func (f *flow) mayConnect() bool { return f.older == nil || f.older.conn != nil 
 func (s *Stack) connect(f *flow) {
 	s.lastID++
 	f.id = s.lastID
+	f.port = s.ns.listen(f.key.serverPort)
 	s.clients[f.id] = f
 	f.opened, f.progress = s.now, s.now
 	s.deliver(f, f.base-1, flagSYN, synOptions, nil)
@@ -118,7 +119,7 @@ func (s *Stack) inject(f *flow) {
 // keeps: it would have to be injected again for each hole.
 func (s *Stack) goesAhead(f *flow, e *entry) bool {
 	q := &f.q
-	if !q.follows(e, f.ack) && (s.cfg.OnGap == GapSplice || f.claims <= 1 || e.prev() != nil && e.prev().ahead) {
+	if !q.follows(e, f.ack) && (s.serviceOf(f).OnGap == GapSplice || f.claims <= 1 || e.prev() != nil && e.prev().ahead) {
 		return false
 	}
 	if q.ahead+e.memory() > s.cfg.ReceiveBuffer/2 {
@@ -170,7 +171,7 @@ func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload *
 	if flags&flagACK == 0 {
 		ack = 0
 	}
-	s.ns.link.deliver(packetHeader(f.id, s.cfg.Port, seq-f.shift, ack, flags, opts, payload.Size()), payload)
+	s.ns.link.deliver(packetHeader(f.id, f.port, seq-f.shift, ack, flags, opts, payload.Size()), payload)
 }
 
 // collect acts on gVisor's answers and takes the streams that it has ready.
@@ -189,7 +190,7 @@ func (s *Stack) answer(a *answer) {
 	switch {
 	case f == nil && a.flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK:
 		// Of an attempt that was given up: it would wait for two minutes.
-		s.ns.link.deliver(packetHeader(a.to, s.cfg.Port, a.ack, 0, flagRST, nil, 0), nil)
+		s.ns.link.deliver(packetHeader(a.to, a.from, a.ack, 0, flagRST, nil, 0), nil)
 	case f == nil:
 	case f.state == opening && a.flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK && a.ack == f.base:
 		f.state = open
@@ -242,6 +243,6 @@ func (s *Stack) frame(f *flow, e *entry, end uint32) {
 	g := &f.framing
 	if g.known && e.n > 0 && seqLess(g.at, end) {
 		g.read(e.payload()[g.at-e.seq:end-e.seq], f.starts.add)
-		s.proxied = s.proxied || len(g.proxied()) > 0
+		s.serviceOf(f).proxied = s.serviceOf(f).proxied || len(g.proxied()) > 0
 	}
 }

@@ -95,7 +95,7 @@ func benchmarkInject(b *testing.B, order []int) {
 // whose first byte is missing.
 func benchmarkHole(b *testing.B, c *client) *Stack {
 	s, err := New(Config{
-		Port: testPort, VNIs: []uint32{testVNI}, FlowBytes: 1 << 30, TotalBytes: 4 << 30,
+		FlowBytes: 1 << 30, TotalBytes: 4 << 30,
 		MaxPending: 1 << 30, Grace: time.Hour, GapTimeout: time.Hour,
 	})
 	if err != nil {

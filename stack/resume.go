@@ -59,17 +59,17 @@ func (s *Stack) resume(f *flow, c *Conn) bool {
 	if seqLess(from, c.begin) {
 		from = c.begin // what is in front of it is given again
 	}
-	if c.retried && !seqLess(c.begin, from) && s.cfg.Midstream == MidstreamHTTP {
+	if c.retried && !seqLess(c.begin, from) && s.serviceOf(f).Midstream == MidstreamHTTP {
 		from = c.begin + 1
 	}
 	at, ok := f.nextStart(from)
-	switch s.cfg.Midstream {
+	switch s.serviceOf(f).Midstream {
 	case MidstreamAny:
 		at, ok = from, c.unread() > 0 && !(c.retried && !seqLess(c.begin, from))
 	case MidstreamHTTP:
 		ok = ok && !seqLess(c.received(), at) // or it waits for gVisor, and pickUp finds it
 	}
-	if !ok || s.stopping || f.shift != 0 || s.cfg.Midstream == MidstreamOff {
+	if !ok || s.stopping || f.shift != 0 || s.serviceOf(f).Midstream == MidstreamOff {
 		return false
 	}
 	next := c.successor(at)

@@ -101,7 +101,7 @@ func TestTargetEnds(t *testing.T) {
 			after: func(c *client) []Segment { return []Segment{c.ask(2*n, get3, 3)} }, want: get3},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := newTestStack(t, func(c *Config) { c.Midstream = tc.mode })
+			s := newTestStack(t, func(c *Config) { c.Services = []Service{{Midstream: tc.mode}} })
 			c := newClient(t, 0xfffffff8)
 			s.Inject(append(c.opening(), tc.before(c)...))
 			conn := accept(t, s)
@@ -196,7 +196,7 @@ func TestSplitLimitsARead(t *testing.T) {
 // The SYN of the next connection outlives the stream of the one before.
 func TestNextConnectionBehindADeadTarget(t *testing.T) {
 	for _, mode := range []Midstream{MidstreamHTTP, MidstreamOff} {
-		s := newTestStack(t, func(c *Config) { c.Midstream = mode })
+		s := newTestStack(t, func(c *Config) { c.Services = []Service{{Midstream: mode}} })
 		c, d := newClient(t, 1), newClient(t, 5<<20)
 		s.Inject(append(c.opening(), c.ask(0, get1, 1)))
 		conn := accept(t, s)
@@ -234,7 +234,7 @@ func TestSplitWakesAReader(t *testing.T) {
 // Where it is not HTTP/1, a half-close is a half-close.
 func TestSplitOfOtherProtocols(t *testing.T) {
 	for _, mode := range []Midstream{MidstreamHTTP, MidstreamAny, MidstreamOff} {
-		s := newTestStack(t, func(c *Config) { c.Midstream = mode })
+		s := newTestStack(t, func(c *Config) { c.Services = []Service{{Midstream: mode}} })
 		c := newClient(t, 1)
 		s.Inject(append(c.opening(), c.ask(0, "ab", 1)))
 		conn := accept(t, s)

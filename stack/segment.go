@@ -3,6 +3,8 @@ package stack
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"netmirror/service"
 )
 
 // Segment is one mirrored TCP segment as the decapsulation hands it over.
@@ -20,6 +22,11 @@ type Segment struct {
 
 	Truncated  bool // the mirror cut the packet
 	FromServer bool // it goes from the service to the client
+	Either     bool // both ends have a port of the service: FromServer says nothing
+
+	// Service is the one of Config.Services that it belongs to. A packet of several is a
+	// segment of each.
+	Service service.ID
 }
 
 // length is how long the packet is by its own account, or what there is of it
@@ -50,21 +57,30 @@ const (
 	tcpHeaderLen  = 20
 )
 
-// flowKey tells one direction of one mirrored connection from every other:
-// addresses as 16 bytes (IPv4 in the last four), the client's port, and the
-// index of the network that it was seen in, whose top bit marks IPv6. The
-// server's port is the same for all.
+// flowKey tells one direction of one mirrored connection from every other, and for
+// one service from the same for another: addresses as 16 bytes (IPv4 in the last
+// four), both ports, the service, and the VNI of the network that it was seen in,
+// whose top bit marks IPv6.
 type flowKey struct {
-	src, dst [16]byte
-	port     uint16
-	net      uint16
+	src, dst   [16]byte
+	port       uint16 // the client's
+	serverPort uint16
+	service    service.ID
+	net        uint32
 }
 
-const keyIPv6 = 1 << 15
+const keyIPv6 = 1 << 31 // a VNI has 24 bits
 
 func (k *flowKey) ipv6() bool { return k.net&keyIPv6 != 0 }
 
-func (k *flowKey) network() int { return int(k.net &^ keyIPv6) }
+func (k *flowKey) vni() uint32 { return k.net &^ keyIPv6 }
+
+// back is the key of the same connection with the other end as the client.
+func (k *flowKey) back() flowKey {
+	b := *k
+	b.src, b.dst, b.port, b.serverPort = k.dst, k.src, k.serverPort, k.port
+	return b
+}
 
 // addr undoes the 16-byte form.
 func (k *flowKey) addr(b *[16]byte) netip.Addr {
@@ -77,21 +93,20 @@ func (k *flowKey) addr(b *[16]byte) netip.Addr {
 // segment is a parsed segment. Its key is the client's direction, also where it
 // goes the other way. payload and options alias the captured frame.
 type segment struct {
-	key        flowKey
-	serverPort uint16
-	seq        uint32
-	ack        uint32
-	flags      uint8
-	sum        sum    // what its checksum is; of the client's segments
-	window     uint16 // as in the header, not scaled
-	stamp      uint32 // the timestamp (TSval), where stamped
-	stamped    bool
-	options    []byte
-	part       bool // of a packet of which another part is counted
-	subflow    bool // of an MPTCP connection, in its data sequence space
-	multipath  bool // of one that has had several subflows
-	noACK      bool // what it acknowledges is not known
-	payload    []byte
+	key       flowKey
+	seq       uint32
+	ack       uint32
+	flags     uint8
+	sum       sum    // what its checksum is; of the client's segments
+	window    uint16 // as in the header, not scaled
+	stamp     uint32 // the timestamp (TSval), where stamped
+	stamped   bool
+	options   []byte
+	part      bool // of a packet of which another part is counted
+	subflow   bool // of an MPTCP connection, in its data sequence space
+	multipath bool // of one that has had several subflows
+	noACK     bool // what it acknowledges is not known
+	payload   []byte
 }
 
 // packets is how many packets the segment counts for.
@@ -123,12 +138,12 @@ func (s *segment) end() uint32 { return s.seq + uint32(len(s.payload)) }
 // parse reads the fields that the flows need. It reports false for addresses
 // that no TCP connection can have (RFC 1122, section 3.2.1.3; RFC 4291,
 // section 2.7) or a header that does not lie within the packet.
-func (s *segment) parse(m *Segment, network int) bool {
+func (s *segment) parse(m *Segment) bool {
 	ip := m.IP
 	if len(ip) < ipv4HeaderLen || m.TCP < ipv4HeaderLen || len(ip) < m.TCP+tcpHeaderLen {
 		return false
 	}
-	s.key = flowKey{net: uint16(network)}
+	s.key = flowKey{net: m.VNI, service: m.Service}
 	if ip[0]>>4 == 6 {
 		if m.TCP < ipv6HeaderLen {
 			return false
@@ -145,10 +160,9 @@ func (s *segment) parse(m *Segment, network int) bool {
 	if hlen < tcpHeaderLen || hlen > len(tcp) {
 		return false
 	}
-	s.key.port, s.serverPort = binary.BigEndian.Uint16(tcp[0:]), binary.BigEndian.Uint16(tcp[2:])
+	s.key.port, s.key.serverPort = binary.BigEndian.Uint16(tcp[0:]), binary.BigEndian.Uint16(tcp[2:])
 	if m.FromServer {
-		s.key.port, s.serverPort = s.serverPort, s.key.port
-		s.key.src, s.key.dst = s.key.dst, s.key.src
+		s.key = s.key.back()
 	}
 	s.seq = binary.BigEndian.Uint32(tcp[4:])
 	s.ack = binary.BigEndian.Uint32(tcp[8:])

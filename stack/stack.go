@@ -1,8 +1,6 @@
 package stack
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -13,10 +11,11 @@ import (
 )
 
 // Config says which connections to rebuild and what they may cost. The zero
-// value of every field but Port and VNIs is its default.
+// value of every field is its default.
 type Config struct {
-	Port uint16   // the service's original TCP port
-	VNIs []uint32 // the networks; the same addresses in two of them are two flows
+	// Services are those that Segment.Service names. None stands for one with the
+	// defaults.
+	Services []Service
 
 	// MaxFlows bounds the connections followed at a time (default 20000).
 	// Beyond it, a new one takes the place of one that has shown less of its
@@ -40,10 +39,6 @@ type Config struct {
 	// beyond which it has what the others leave.
 	Budget *budget.Shared
 
-	// Midstream says where a stream may begin but at a SYN.
-	Midstream Midstream
-	// OnGap says what becomes of a stream that has lost bytes.
-	OnGap OnGap
 	// Checksums says which damaged segments are dropped.
 	Checksums Checksums
 
@@ -73,13 +68,7 @@ type Config struct {
 	Now    func() time.Time // nil: time.Now; see Advance
 }
 
-func (c *Config) setDefaults() error {
-	if c.Port == 0 {
-		return errors.New("stack: Port is 0")
-	}
-	if len(c.VNIs) == 0 || len(c.VNIs) >= keyIPv6 {
-		return fmt.Errorf("stack: %d VNIs, need 1 to %d", len(c.VNIs), keyIPv6-1)
-	}
+func (c *Config) setDefaults() {
 	setDefault(&c.MaxFlows, 20000)
 	setDefault(&c.MaxStubs, 65536)
 	setDefault(&c.FlowBytes, 4<<20)
@@ -98,7 +87,6 @@ func (c *Config) setDefaults() error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return nil
 }
 
 func setDefault[T int | time.Duration](v *T, def T) {
@@ -107,7 +95,7 @@ func setDefault[T int | time.Duration](v *T, def T) {
 	}
 }
 
-// Stack follows the connections of one service. Accept hands out
+// Stack follows the connections of services. Accept hands out
 // their streams.
 type Stack struct {
 	cfg Config
@@ -118,22 +106,23 @@ type Stack struct {
 	instant atomic.Pointer[instant] // what Advance said; nil where nobody calls it
 	epoch   time.Time               // what entries count their time from
 
-	mu      sync.Mutex // guards everything down to counters; held for a batch at the longest
-	flows   map[flowKey]*flow
-	clients map[clientID]*flow // flows that gVisor knows, by their virtual client
-	lastID  clientID
-	nflows  int // flows in all, superseded ones included
-	table   table
-	stubs   *stubTable
-	active  []*flow // flows that are busy
-	alert   bool    // serve looks after every tick
-	dirty   []*flow // flows to pump before mu is released
-	held    int     // Σ cost of all flows
-	all     *budget.Shared
-	share   *budget.Holder
-	others  others
-	weighed time.Time // when the heaviest flow was last looked for
-	asked   time.Time // when another stack was last asked to give memory up
+	mu       sync.Mutex // guards everything down to counters; held for a batch at the longest
+	services []serviceState
+	flows    map[flowKey]*flow
+	clients  map[clientID]*flow // flows that gVisor knows, by their virtual client
+	lastID   clientID
+	nflows   int // flows in all, superseded ones included
+	table    table
+	stubs    *stubTable
+	active   []*flow // flows that are busy
+	alert    bool    // serve looks after every tick
+	dirty    []*flow // flows to pump before mu is released
+	held     int     // Σ cost of all flows
+	all      *budget.Shared
+	share    *budget.Holder
+	others   others
+	weighed  time.Time // when the heaviest flow was last looked for
+	asked    time.Time // when another stack was last asked to give memory up
 	// lingering are the streams whose flow has ended before all was read.
 	lingering                map[*Conn]struct{}
 	now                      time.Time
@@ -141,7 +130,6 @@ type Stack struct {
 	idleScan                 time.Time
 	serverShown              time.Time // when the mirror last showed a server's packet
 	subflows                 subflows
-	proxied                  bool      // a connection began with a PROXY protocol header
 	asidePackets, asideBytes int       // Σ of what is kept beside the streams
 	caughtUp                 time.Time // what Config.CaughtUp said in this tick; zero: not asked
 	spare                    []answer
@@ -164,9 +152,7 @@ type Stack struct {
 
 // New starts a stack. Close ends it.
 func New(cfg Config) (*Stack, error) {
-	if err := cfg.setDefaults(); err != nil {
-		return nil, err
-	}
+	cfg.setDefaults()
 	stubs, err := newStubTable(cfg.MaxStubs)
 	if err != nil {
 		return nil, err
@@ -176,12 +162,13 @@ func New(cfg Config) (*Stack, error) {
 		return nil, err
 	}
 	s := &Stack{
-		cfg:     cfg,
-		flows:   make(map[flowKey]*flow),
-		clients: make(map[clientID]*flow),
-		stubs:   stubs,
-		wall:    cfg.Now,
-		epoch:   cfg.Now(),
+		cfg:      cfg,
+		services: newServices(cfg.Services),
+		flows:    make(map[flowKey]*flow),
+		clients:  make(map[clientID]*flow),
+		stubs:    stubs,
+		wall:     cfg.Now,
+		epoch:    cfg.Now(),
 
 		subflows: subflows,
 
@@ -204,7 +191,7 @@ func New(cfg Config) (*Stack, error) {
 			s.signal()
 		}
 	}
-	ns, err := newNetstack(cfg.Port, cfg.ReceiveBuffer, 2*max(cfg.MaxFlows, s.all.Flows())+2, &s.box, func() {
+	ns, err := newNetstack(cfg.ReceiveBuffer, 2*max(cfg.MaxFlows, s.all.Flows())+2, &s.box, func() {
 		s.accepts.Store(true)
 		s.note()
 		s.signal()

@@ -257,7 +257,7 @@ func TestPortReuse(t *testing.T) {
 }
 
 func TestSameAddressesInTwoNetworks(t *testing.T) {
-	s := newTestStack(t, func(c *Config) { c.VNIs = []uint32{testVNI, 43} })
+	s := newTestStack(t, nil)
 	a, b := newClient(t, 1), newClient(t, 1)
 	b.vni = 43
 	s.Inject(append(a.opening(), b.opening()...))

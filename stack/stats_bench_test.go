@@ -12,7 +12,7 @@ import (
 func BenchmarkStats(b *testing.B) {
 	for _, flows := range []int{0, 1000, 10_000} {
 		b.Run(fmt.Sprintf("flows=%d", flows), func(b *testing.B) {
-			s, err := New(Config{Port: testPort, VNIs: []uint32{testVNI}, Grace: time.Hour, GapTimeout: time.Hour, TotalBytes: 1 << 30})
+			s, err := New(Config{Grace: time.Hour, GapTimeout: time.Hour, TotalBytes: 1 << 30})
 			if err != nil {
 				b.Fatal(err)
 			}

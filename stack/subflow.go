@@ -72,7 +72,7 @@ func (s *Stack) subflowSYN(seg *segment, o *mptcpOptions, known, next *subflow) 
 		next.ev.opens(seg, s.clock())
 	}
 	switch {
-	case kind == joining && s.subflows.tokens[o.token] != nil:
+	case kind == joining && s.subflows.tokens[token{seg.key.service, o.token}] != nil:
 		s.drop(seg, outcome.DropNoPayload)
 	case kind == joining, kind == orphan:
 		s.drop(seg, outcome.DropSubflow)
@@ -181,7 +181,7 @@ func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 	f.ev.rested(s.clock())
 	f.seen = s.now
 	if f.kind == joining {
-		if c := s.subflows.tokens[f.token]; c != nil {
+		if c := s.subflows.tokens[token{seg.key.service, f.token}]; c != nil {
 			s.belong(&seg.key, f, c)
 		}
 	}

@@ -125,7 +125,7 @@ func TestTableAgainstPlainTable(t *testing.T) {
 
 // An IPv6 host has 64 bits of addresses to itself.
 func TestHostOf(t *testing.T) {
-	key := func(addr string, network uint16) *flowKey {
+	key := func(addr string, network uint32) *flowKey {
 		k := &flowKey{src: netip.MustParseAddr(addr).As16(), net: network}
 		if k.ipv6() {
 			return k
@@ -186,9 +186,9 @@ func TestHostileCrowd(t *testing.T) {
 		var clk clock
 		limit := rapid.IntRange(1, 20).Draw(rt, "limit")
 		s, err := New(Config{
-			Port: testPort, VNIs: []uint32{testVNI}, Now: clk.now, FlowBytes: 20_000, MaxFlows: limit,
+			Now: clk.now, FlowBytes: 20_000, MaxFlows: limit,
 			TotalBytes: rapid.SampledFrom([]int{50_000, 1 << 20}).Draw(rt, "bytes"),
-			Midstream:  rapid.SampledFrom([]Midstream{MidstreamHTTP, MidstreamAny}).Draw(rt, "midstream"),
+			Services:   []Service{{Midstream: rapid.SampledFrom([]Midstream{MidstreamHTTP, MidstreamAny}).Draw(rt, "midstream")}},
 		})
 		if err != nil {
 			rt.Fatal(err)
@@ -244,7 +244,7 @@ func BenchmarkNewcomers(b *testing.B) {
 	}{{"room", false}, {"full", true}} {
 		b.Run(tc.name, func(b *testing.B) {
 			const limit = 20_000
-			cfg := Config{Port: testPort, VNIs: []uint32{testVNI}, MaxFlows: 4 * (b.N + limit)}
+			cfg := Config{MaxFlows: 4 * (b.N + limit)}
 			if tc.full {
 				cfg.MaxFlows = limit
 			}

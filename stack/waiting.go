@@ -82,8 +82,8 @@ func (s *Stack) release(which func(*waiting) bool, take func(*segment)) {
 }
 
 // tryAgain takes the segments that waited for the connection of a token.
-func (s *Stack) tryAgain(token uint32) {
-	s.release(func(w *waiting) bool { return w.token == token }, s.fromSubflow)
+func (s *Stack) tryAgain(name token) {
+	s.release(func(w *waiting) bool { return token{w.key.service, w.token} == name }, s.fromSubflow)
 }
 
 // dropWaiting drops what has waited in vain.

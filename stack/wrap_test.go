@@ -33,7 +33,7 @@ func TestSequenceNumbersComeAround(t *testing.T) {
 	const step = 1 << 29
 	for _, total := range []int{1 << 32, 5 << 30} {
 		t.Run(fmt.Sprint(total), func(t *testing.T) {
-			s := newTimed(t, func(c *Config) { c.OnGap, c.Midstream = GapSplice, MidstreamOff })
+			s := newTimed(t, func(c *Config) { c.Services = []Service{{OnGap: GapSplice, Midstream: MidstreamOff}} })
 			c := newClient(t, 0xffff_0000)
 			s.Inject(openWide(c))
 			want := ""
@@ -61,7 +61,7 @@ func TestSequenceNumbersComeAround(t *testing.T) {
 // client sends again of it is not picked up as something new.
 func TestWhatWasSentBeforeSequenceNumbersCameAround(t *testing.T) {
 	const step, total = 1 << 29, 1 << 32
-	s := newTimed(t, func(c *Config) { c.OnGap = GapSplice })
+	s := newTimed(t, func(c *Config) { c.Services = []Service{{OnGap: GapSplice}} })
 	c := newClient(t, 1000)
 	s.Inject(openWide(c))
 	want := ""

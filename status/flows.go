@@ -21,6 +21,7 @@ const (
 
 // flow is one of /flows.
 type flow struct {
+	Service    string `json:"service"`
 	VNI        uint32 `json:"vni"`
 	Client     string `json:"client"`
 	Server     string `json:"server"`
@@ -48,6 +49,7 @@ type query struct {
 	vni           int64           // -1: any
 	client        netip.Prefix    // zero: any
 	port          uint16          // of the client; 0: any
+	service       string          // "": any
 }
 
 // sorts are the orders that flows can be asked for in.
@@ -125,8 +127,10 @@ func parseQuery(v url.Values) (q query, err error) {
 			if text != "" {
 				err = q.setClient(text)
 			}
+		case "service":
+			q.service = text
 		default:
-			err = errors.New("no such parameter; there are limit, offset, sort, state, vni and client")
+			err = errors.New("no such parameter; there are limit, offset, sort, state, vni, client and service")
 		}
 		if err != nil {
 			return q, errors.New(strconv.Quote(name) + ": " + err.Error())
@@ -153,8 +157,10 @@ func (q *query) setClient(text string) error {
 	return nil
 }
 
-func (q *query) wants(f *stack.FlowInfo) bool {
+// wants says whether a flow is asked for, whose service has a name.
+func (q *query) wants(f *stack.FlowInfo, name string) bool {
 	return (q.state == "" || f.State == q.state) &&
+		(q.service == "" || q.service == name) &&
 		(q.vni < 0 || int64(f.VNI) == q.vni) &&
 		(!q.client.IsValid() || q.client.Contains(f.Client.Addr())) &&
 		(q.port == 0 || q.port == f.Client.Port())
@@ -168,9 +174,14 @@ func (m *Monitor) serveFlows(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	at, all := m.liveFlows(q.sort)
+	names := m.names()
 	page := flowPage{Total: len(all), Offset: q.offset, Flows: []flow{}}
 	for _, f := range all {
-		if !q.wants(f) {
+		name := ""
+		if int(f.Service) < len(names) {
+			name = names[f.Service]
+		}
+		if !q.wants(f, name) {
 			continue
 		}
 		page.Matched++
@@ -178,7 +189,7 @@ func (m *Monitor) serveFlows(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		page.Flows = append(page.Flows, flow{
-			VNI: f.VNI, Client: f.Client.String(), Server: f.Server.String(), State: string(f.State), PickedUp: f.PickedUp,
+			Service: name, VNI: f.VNI, Client: f.Client.String(), Server: f.Server.String(), State: string(f.State), PickedUp: f.PickedUp,
 			Bytes: f.Received, Held: f.Held, Age: at.Sub(f.Opened).Milliseconds(), LastPacket: at.Sub(f.LastPacket).Milliseconds(),
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"netmirror/decap"
 	"netmirror/defrag"
 	"netmirror/outcome"
+	"netmirror/service"
 )
 
 // Line is the live line below the log.
@@ -90,6 +91,10 @@ func (m *Monitor) LogFigures() {
 		attrs = some(attrs, "drop_"+d.String(), st.Dropped[d])
 		attrs = some(attrs, "bytes_dropped_"+d.String(), st.DroppedBytes[d])
 	}
+	for why := range service.NumLeftOut {
+		attrs = some(attrs, "drop_"+why.String(), now.leftOut(why))
+	}
+	attrs = some(attrs, "packets_copied", now.Copies)
 	attrs = some(attrs, "server_bytes", st.ServerBytes)
 	attrs = some(attrs, "holes", st.Holes)
 	attrs = some(attrs, "picked_up", st.PickedUp)
@@ -105,6 +110,7 @@ func (m *Monitor) LogFigures() {
 	attrs = some(attrs, "frames_split", ring.Aggregates)
 	attrs = some(attrs, "frames_unsplit", ring.Unsplit)
 	m.cfg.Log.Info("stats", attrs...)
+	m.logServices(&now)
 }
 
 func some(attrs []any, key string, n uint64) []any {

@@ -10,9 +10,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"netmirror/bridge"
 	"netmirror/decap"
 	"netmirror/defrag"
 	"netmirror/outcome"
+	"netmirror/service"
 )
 
 // metric is a figure of the snapshot for Prometheus.
@@ -22,6 +24,39 @@ type metric struct {
 	value      func(*Snapshot) float64                // one value
 	label      string                                 // or one for each value of a label
 	values     func(*Snapshot, func(string, float64)) // in a fixed order
+
+	of     func(*Service) float64                // or one for each service
+	eachOf func(*Service, func(string, float64)) // or one for each service and value of label
+}
+
+// labels are the names of the labels.
+func (f *metric) labels() (names []string) {
+	if f.of != nil || f.eachOf != nil {
+		names = append(names, "service")
+	}
+	if f.label != "" {
+		names = append(names, f.label)
+	}
+	return names
+}
+
+// collect calls put with every value and those of the labels.
+func (f *metric) collect(s *Snapshot, put func(v float64, labels ...string)) {
+	switch {
+	case f.value != nil:
+		put(f.value(s))
+	case f.values != nil:
+		f.values(s, func(label string, v float64) { put(v, label) })
+	}
+	for i := range s.Services {
+		of := &s.Services[i]
+		switch {
+		case f.of != nil:
+			put(f.of(of), of.Name)
+		case f.eachOf != nil:
+			f.eachOf(of, func(label string, v float64) { put(v, of.Name, label) })
+		}
+	}
 }
 
 func count(name, help string, value func(*Snapshot) uint64) metric {
@@ -39,7 +74,7 @@ func each(name, label, help string, values func(*Snapshot, func(string, float64)
 // metrics are all of them, but for the histograms and what Go's own collectors
 // tell. Every counter counts since the start.
 //
-//	tap_packets + defrag_joined_packets = decap_dropped_packets + stack_packets + defrag_fragments
+//	tap_packets + defrag_joined_packets + service_copied_packets = decap_dropped_packets + stack_packets + service_left_out_packets + defrag_fragments
 //	defrag_fragments = defrag_joined_fragments + defrag_dropped_fragments + defrag_held_fragments
 //	stack_packets = stack_forwarded_packets + stack_held_packets + stack_dropped_packets
 //	stack_bytes = bridge_written_bytes + stack_held_bytes + stack_dropped_bytes
@@ -165,13 +200,60 @@ var metrics = []metric{
 		func(s *Snapshot) uint64 { return s.Bridge.BytesDiscarded }),
 	count("netmirror_bridge_target_closed_first_total", "Streams whose target closed its side before the client did.",
 		func(s *Snapshot) uint64 { return s.Bridge.ClosedFirst }),
-	gauge("netmirror_bridge_target_up", "1 where the target took the last connection, 0 where it did not or was not tried yet.",
+	gauge("netmirror_bridge_target_up", "1 where the target took the last connection, 0 where it did not or was not tried yet; of several, where all did.",
 		func(s *Snapshot) float64 {
-			if s.Target.Answers {
-				return 1
-			}
-			return 0
+			return up(s.target())
 		}),
+	count("netmirror_service_copied_packets_total", "Packets of several services, each beyond the first.",
+		func(s *Snapshot) uint64 { return s.Copies }),
+	{
+		name: "netmirror_service_left_out_packets_total", help: "Packets that a service does not take, by --sample and --clients: no loss.", label: "reason",
+		eachOf: func(s *Service, put func(string, float64)) {
+			for why, n := range s.LeftOut {
+				put(service.LeftOut(why).String(), float64(n))
+			}
+		},
+	},
+	{
+		name: "netmirror_service_flows", help: "Connections of a service that are followed.", gauge: true,
+		of: func(s *Service) float64 { return float64(s.Flows) },
+	},
+	{
+		name: "netmirror_service_bytes_total", help: "The payload of a service's clients as received, repeats included.",
+		of: func(s *Service) float64 { return float64(s.Bytes) },
+	},
+	{
+		name: "netmirror_service_written_bytes_total", help: "Bytes that the connections of a service's target took.",
+		of: func(s *Service) float64 { return float64(s.Bridge.BytesWritten) },
+	},
+	{
+		name: "netmirror_service_streams_total", help: "Streams of a service.",
+		of: func(s *Service) float64 { return float64(s.Bridge.Streams) },
+	},
+	{
+		name: "netmirror_service_streams_ended_total", help: "Streams of a service by how they ended.", label: "outcome",
+		eachOf: func(s *Service, put func(string, float64)) {
+			for e, n := range s.Bridge.Outcomes {
+				put(outcome.End(e).String(), float64(n))
+			}
+		},
+	},
+	{
+		name: "netmirror_service_connections", help: "Streams of a service that have a connection to the target, or are getting one.", gauge: true,
+		of: func(s *Service) float64 { return float64(s.Bridge.Open) },
+	},
+	{
+		name: "netmirror_service_target_up", help: "1 where the service's target took the last connection, 0 where it did not or was not tried yet.", gauge: true,
+		of: func(s *Service) float64 { return up(s.Target) },
+	},
+}
+
+// up is 1 for a target that took the last connection.
+func up(h bridge.Health) float64 {
+	if h.Answers {
+		return 1
+	}
+	return 0
 }
 
 // Metrics is what Prometheus is given. Histograms are observed by the stages.
@@ -237,11 +319,7 @@ func newCollector(m *Monitor) *collector {
 		ready:   prometheus.NewDesc("netmirror_ready", "What /readyz says: 1 while netmirror captures.", nil, nil),
 	}
 	for _, f := range metrics {
-		var labels []string
-		if f.label != "" {
-			labels = []string{f.label}
-		}
-		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, labels, nil))
+		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, f.labels(), nil))
 	}
 	return c
 }
@@ -263,12 +341,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		if f.gauge {
 			kind = prometheus.GaugeValue
 		}
-		if f.label == "" {
-			ch <- prometheus.MustNewConstMetric(c.descs[i], kind, f.value(&s))
-			continue
-		}
-		f.values(&s, func(label string, v float64) {
-			ch <- prometheus.MustNewConstMetric(c.descs[i], kind, v, label)
+		f.collect(&s, func(v float64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(c.descs[i], kind, v, labels...)
 		})
 	}
 	ready := 0.0

@@ -118,7 +118,7 @@ func busyMonitor() *Monitor {
 	})
 	m.begin, m.watch.begin = begin, begin
 	m.Enter(Capturing)
-	day.s.Target = bridge.Health{Tried: true, Answers: true, Since: begin}
+	day.s.Services = []Service{{Target: bridge.Health{Tried: true, Answers: true, Since: begin}}}
 	for left := 870.0; left > 0; left -= 2 {
 		day.pass(2, left)
 		m.Look()

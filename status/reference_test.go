@@ -50,6 +50,8 @@ What ` + "`--http`" + ` serves at ` + "`/metrics`" + `. This page is made from t
     go test ./status -run TestReference -update
 
 Every counter counts since the start. There is no label for a client, a flow or a host: the number of series does not depend on the traffic.
+` + "`service`" + ` is the name of a service: its selection, with its target where it has several, or that of its section in the file. What has no such label is
+of all services together.
 [deploy/prometheus](../deploy/prometheus/netmirror.rules.yml) has alerts, [deploy/grafana](../deploy/grafana/netmirror.json) a dashboard
 (to be imported under Dashboards), [troubleshooting.md](troubleshooting.md) what to do.
 
@@ -99,7 +101,9 @@ func writeMetrics(t *testing.T, w *strings.Builder) {
 	}
 	m := NewMetrics()
 	m.Handler(NewMonitor(Config{Source: Source{
-		Snapshot: func() Snapshot { return Snapshot{Time: time.Now(), Bridge: b.Stats()} },
+		Snapshot: func() Snapshot {
+			return Snapshot{Time: time.Now(), Bridge: b.Stats(), Services: []Service{{Name: "42:8080"}}}
+		},
 	}}))
 	families, err := m.registry.Gather()
 	if err != nil {

@@ -5,24 +5,27 @@ import (
 	"net/http"
 	"time"
 
+	"netmirror/bridge"
 	"netmirror/outcome"
 )
 
 // report is /status.json.
 type report struct {
-	Version  string    `json:"version"`
-	Started  int64     `json:"started"` // Unix milliseconds, like every time here
-	Now      int64     `json:"now"`
-	Phase    Phase     `json:"phase"`
-	Ready    bool      `json:"ready"`
-	Why      string    `json:"why,omitempty"` // it is not ready
-	Problems []Problem `json:"problems"`      // the weightiest first
-	Target   target    `json:"target"`
-	Totals   totals    `json:"totals"`
-	Settings []Setting `json:"settings"`
+	Version  string          `json:"version"`
+	Started  int64           `json:"started"` // Unix milliseconds, like every time here
+	Now      int64           `json:"now"`
+	Phase    Phase           `json:"phase"`
+	Ready    bool            `json:"ready"`
+	Why      string          `json:"why,omitempty"` // it is not ready
+	Problems []Problem       `json:"problems"`      // the weightiest first
+	Target   target          `json:"target"`
+	Totals   totals          `json:"totals"`
+	Services []serviceReport `json:"services"`
+	Settings []Setting       `json:"settings"`
 }
 
-// target is what is known of the target.
+// target is what is known of a target. Of several together, it is how the one is that is
+// worst off.
 type target struct {
 	Address     string `json:"address"`
 	State       string `json:"state"` // "unknown", "answers", "fails"
@@ -61,7 +64,7 @@ func (m *Monitor) report() report {
 	r := report{
 		Version: m.cfg.Version, Started: m.begin.UnixMilli(), Now: m.milli(now),
 		Phase: m.phase, Problems: m.watch.problems(now), Settings: m.cfg.Settings,
-		Target: target{Address: m.cfg.Target, State: "unknown", Connections: s.Bridge.Open, Dials: s.Bridge.Dials, DialErrors: s.Bridge.DialErrors},
+		Target: newTarget(m.cfg.Target, &s.Bridge), Services: m.services(s),
 		Totals: totals{
 			Packets: s.Frames, PacketsForwarded: s.Stack.Used,
 			BytesReceived: s.Stack.Bytes, BytesForwarded: s.Bridge.BytesWritten, ServerBytes: s.Stack.ServerBytes,
@@ -72,13 +75,19 @@ func (m *Monitor) report() report {
 		},
 	}
 	r.Ready, r.Why = m.readyLocked(now)
-	if h := s.Target; h.Tried {
-		r.Target.State, r.Target.Since = "answers", m.milli(h.Since)
-		if !h.Answers {
-			r.Target.State, r.Target.Error = "fails", h.Err.Error()
-		}
-	}
+	m.tellHealth(&r.Target, s.target())
 	return r
+}
+
+// tellHealth says how a target is.
+func (m *Monitor) tellHealth(t *target, h bridge.Health) {
+	if !h.Tried {
+		return
+	}
+	t.State, t.Since = "answers", m.milli(h.Since)
+	if !h.Answers {
+		t.State, t.Error = "fails", h.Err.Error()
+	}
 }
 
 func endedStreams(s *Snapshot) map[string]uint64 {

@@ -31,9 +31,11 @@ type Snapshot struct {
 
 	LinkDown bool
 
+	Copies uint64 // of packets of several services, beyond the first of each
 	Stack  stack.Stats
-	Bridge bridge.Stats
-	Target bridge.Health
+	Bridge bridge.Stats // of all services
+
+	Services []Service
 }
 
 // RingUse is the part of the ring that is occupied, 0 to 1.

@@ -12,6 +12,7 @@ import (
 	"netmirror/decap"
 	"netmirror/defrag"
 	"netmirror/outcome"
+	"netmirror/service"
 )
 
 // keys are what the log has of ends and reasons.
@@ -28,6 +29,9 @@ func keys() map[string]bool {
 	}
 	for d := range defrag.Drops {
 		all["drop_fragment_"+d.String()], all["drop_inner_fragment_"+d.String()] = true, true
+	}
+	for l := range service.NumLeftOut {
+		all["drop_"+l.String()] = true
 	}
 	return all
 }

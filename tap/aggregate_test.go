@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"netmirror/service"
 	"netmirror/wire"
 )
 
@@ -146,7 +147,7 @@ func TestAggregatedByTheInterface(t *testing.T) {
 // The filter and the program that shares packets see the first of several only.
 func TestSegmentedAmongRings(t *testing.T) {
 	l := newLab(t, 1500)
-	rings := l.openGroup(t, Config{VNIs: []uint32{ourVNI}, InnerPort: ourPort}, 2)
+	rings := l.openGroup(t, Config{VNIs: []uint32{ourVNI}, InnerPorts: service.PortsOf(ourPort)}, 2)
 	c := l.udp(t, mon4, 4789)
 	var want [2][][]byte
 	total := 0

@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"netmirror/filter"
+	"netmirror/service"
 )
 
 // The programs of a UDP socket and of a packet socket choose the same packets and share
 // them alike.
 func TestDatagramsProgramIsThatOfFrames(t *testing.T) {
 	const headers, sockets = 14 + 20 + 8, 3
-	c := filter.Config{Mirror: vxlanAt(4789), VNIs: []uint32{ourVNI, 7}, InnerPort: ourPort}
+	c := filter.Config{Mirror: vxlanAt(4789), VNIs: []uint32{ourVNI, 7}, InnerPorts: service.PortsOf(ourPort)}
 	frames, datagrams := newVM(t, c.Frames()), newVM(t, c.Datagrams(sockets, nil))
 	outer := outerLayouts()[0]
 	rng := rand.New(rand.NewPCG(5, 6))

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/filter"
+	"netmirror/service"
 	"netmirror/wire"
 	"netmirror/wire/wiretest"
 )
@@ -128,7 +129,7 @@ func TestFragmentsOfGRE(t *testing.T) {
 // those of other services do not.
 func TestBareCapture(t *testing.T) {
 	l := newLab(t, 1500)
-	r, fd := l.open(t, Config{Mirror: wire.Mirror{Encap: wire.EncapNone}, InnerPort: ourPort}), l.sender(t)
+	r, fd := l.open(t, Config{Mirror: wire.Mirror{Encap: wire.EncapNone}, InnerPorts: service.PortsOf(ourPort)}), l.sender(t)
 	tcpOf := func(h *layers.IPv4) { h.Protocol = layers.IPProtocolTCP }
 	ours := packet(t, ether(v4), ip4(tcpOf), tcp(50000, ourPort), []byte("GET / HTTP/1.1\r\n\r\n"))
 	tunnel := packet(t, ether(layers.EthernetTypeMPLSUnicast), &layers.MPLS{Label: 16, StackBottom: true}, ip4(tcpOf), tcp(50000, ourPort))

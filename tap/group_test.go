@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/link"
+	"netmirror/service"
 )
 
 // openGroup starts a capture with n rings in the namespace mon. Its blocks stay
@@ -151,7 +152,7 @@ func TestGroupSharesPackets(t *testing.T) {
 // there.
 func TestGroupReassembles(t *testing.T) {
 	l := newLab(t, 1500)
-	rings, fd := l.openGroup(t, Config{VNIs: []uint32{ourVNI}, InnerPort: ourPort}, 4), l.sender(t)
+	rings, fd := l.openGroup(t, Config{VNIs: []uint32{ourVNI}, InnerPorts: service.PortsOf(ourPort)}, 4), l.sender(t)
 	var want [][]byte
 	var fragments uint64
 	for i := range 20 {

@@ -13,6 +13,8 @@ import (
 
 	"netmirror/decap"
 	"netmirror/filter"
+	"netmirror/service"
+	"netmirror/service/servicetest"
 	"netmirror/wire"
 	"netmirror/wire/wiretest"
 )
@@ -146,7 +148,7 @@ func newVM(t testing.TB, prog []bpf.Instruction) *bpf.VM {
 }
 
 func TestServiceFilter(t *testing.T) {
-	c := Config{Mirror: vxlanAt(4789), VNIs: []uint32{0, ourVNI, wire.MaxVNI}, InnerPort: ourPort}
+	c := Config{Mirror: vxlanAt(4789), VNIs: []uint32{0, ourVNI, wire.MaxVNI}, InnerPorts: service.PortsOf(ourPort)}
 	vm := newVM(t, c.filter().Frames())
 	for _, o := range outerLayouts() {
 		unseen := o.name == "IPv6 with options thrice"
@@ -180,15 +182,17 @@ func TestServiceFilterParts(t *testing.T) {
 		{"nothing asked", Config{}, other, true},
 		{"VNI only, other", Config{VNIs: []uint32{ourVNI}}, other, false},
 		{"VNI only, ours", Config{VNIs: []uint32{6, 7, 8}}, other, true},
-		{"port only, other", Config{InnerPort: ourPort}, other, false},
-		{"port only, ours", Config{InnerPort: ourPort}, ours, true},
-		{"port only, of either direction", Config{InnerPort: 1}, other, true},
-		{"list too long, port ours", Config{VNIs: long, InnerPort: ourPort}, ours, true},
-		{"list too long, port other", Config{VNIs: long, InnerPort: ourPort}, other, false},
+		{"port only, other", Config{InnerPorts: service.PortsOf(ourPort)}, other, false},
+		{"port only, ours", Config{InnerPorts: service.PortsOf(ourPort)}, ours, true},
+		{"a range with ours", Config{InnerPorts: service.Ports{{First: 1, Last: 2}, {First: ourPort - 1, Last: ourPort}}}, ours, true},
+		{"ranges around ours", Config{InnerPorts: service.Ports{{First: 1, Last: ourPort - 1}, {First: ourPort + 1, Last: ourPort + 9}}}, ours, false},
+		{"port only, of either direction", Config{InnerPorts: service.PortsOf(1)}, other, true},
+		{"list too long, port ours", Config{VNIs: long, InnerPorts: service.PortsOf(ourPort)}, ours, true},
+		{"list too long, port other", Config{VNIs: long, InnerPorts: service.PortsOf(ourPort)}, other, false},
 		{"list too long, nothing else asked", Config{VNIs: long}, other, true},
-		{"longest list", Config{VNIs: long[1:], InnerPort: ourPort}, ours, false},
-		{"I flag clear", Config{VNIs: []uint32{ourVNI}, InnerPort: ourPort}, noFlag, true},
-		{"outer first fragment", Config{VNIs: []uint32{ourVNI}, InnerPort: ourPort}, first, true},
+		{"longest list", Config{VNIs: long[1:], InnerPorts: service.PortsOf(ourPort)}, ours, false},
+		{"I flag clear", Config{VNIs: []uint32{ourVNI}, InnerPorts: service.PortsOf(ourPort)}, noFlag, true},
+		{"outer first fragment", Config{VNIs: []uint32{ourVNI}, InnerPorts: service.PortsOf(ourPort)}, first, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.cfg.Mirror = vxlanAt(4789)
@@ -202,7 +206,7 @@ func TestServiceFilterParts(t *testing.T) {
 // A mirror that cuts packets: those of the service are accepted wherever the cut
 // is behind the outer UDP ports, others where it is before what tells them.
 func TestServiceFilterTruncated(t *testing.T) {
-	vm := newVM(t, Config{Mirror: vxlanAt(4789), VNIs: []uint32{ourVNI}, InnerPort: ourPort}.filter().Frames())
+	vm := newVM(t, Config{Mirror: vxlanAt(4789), VNIs: []uint32{ourVNI}, InnerPorts: service.PortsOf(ourPort)}.filter().Frames())
 	o := outerLayouts()[0]
 	const udpEnd = 14 + 20 + 8
 	for _, in := range innerLayouts(t, 50000, ourPort) {
@@ -248,10 +252,10 @@ func newServiceCheck(t testing.TB, m wire.Mirror) serviceCheck {
 	if m.Bare() {
 		vnis = []uint32{0}
 	}
-	d, err := decap.New(decap.Config{Mirror: m, VNIs: vnis, Port: ourPort})
+	d, err := decap.New(decap.Config{Mirror: m, Services: servicetest.Only(ourPort, vnis...)})
 	must(t, err)
 	s := serviceCheck{decoder: d, plain: newVM(t, Config{Mirror: m}.filter().Frames())}
-	for _, c := range []Config{{VNIs: vnis, InnerPort: ourPort}, {VNIs: vnis}, {InnerPort: ourPort}} {
+	for _, c := range []Config{{VNIs: vnis, InnerPorts: service.PortsOf(ourPort)}, {VNIs: vnis}, {InnerPorts: service.PortsOf(ourPort)}} {
 		c.Mirror = m
 		s.filters = append(s.filters, newVM(t, c.filter().Frames()))
 	}
@@ -422,7 +426,7 @@ func FuzzServiceFilter(f *testing.F) {
 
 // The classic machine takes at most 4096 instructions.
 func TestServiceFilterLength(t *testing.T) {
-	raw, err := bpf.Assemble(Config{VNIs: make([]uint32, filter.MaxVNIs), InnerPort: 1}.filter().Frames())
+	raw, err := bpf.Assemble(Config{VNIs: make([]uint32, filter.MaxVNIs), InnerPorts: service.PortsOf(1)}.filter().Frames())
 	must(t, err)
 	if len(raw) > 400 {
 		t.Errorf("%d instructions", len(raw))
@@ -434,8 +438,8 @@ func TestServiceFilterLength(t *testing.T) {
 // times compare programs, not with the kernel's compiled ones.
 func BenchmarkServiceFilter(b *testing.B) {
 	frame := outerLayouts()[0].wrap(b, ourVNI, innerLayouts(b, 50000, ourPort)[0].frame...)
-	for _, c := range []Config{{}, {VNIs: []uint32{ourVNI}, InnerPort: ourPort}} {
-		b.Run(fmt.Sprintf("port=%d", c.InnerPort), func(b *testing.B) {
+	for _, c := range []Config{{}, {VNIs: []uint32{ourVNI}, InnerPorts: service.PortsOf(ourPort)}} {
+		b.Run(fmt.Sprintf("port=%v", c.InnerPorts), func(b *testing.B) {
 			c.Mirror = vxlanAt(4789)
 			vm := newVM(b, c.filter().Frames())
 			for b.Loop() {
@@ -450,7 +454,7 @@ func BenchmarkServiceFilter(b *testing.B) {
 func TestServiceFilterInKernel(t *testing.T) {
 	l := newLab(t, 1500)
 	// Nobody reads while it is sent: blocks stay open for long, so that few are used.
-	r := l.open(t, Config{VNIs: []uint32{ourVNI}, InnerPort: ourPort, BlockTimeout: 100 * time.Millisecond})
+	r := l.open(t, Config{VNIs: []uint32{ourVNI}, InnerPorts: service.PortsOf(ourPort), BlockTimeout: 100 * time.Millisecond})
 	fd := l.sender(t)
 	vm := newVM(t, r.cfg.filter().Frames())
 	var want [][]byte
@@ -485,7 +489,7 @@ func asShown(frame []byte) []byte {
 
 // Of several datagrams in one packet the first may be another service's.
 func TestServiceFilterAcceptsSeveral(t *testing.T) {
-	vm := newVM(t, Config{Mirror: vxlanAt(4789), VNIs: []uint32{ourVNI}, InnerPort: ourPort}.filter().Frames())
+	vm := newVM(t, Config{Mirror: vxlanAt(4789), VNIs: []uint32{ourVNI}, InnerPorts: service.PortsOf(ourPort)}.filter().Frames())
 	next := slices.Concat(vxlan(ourVNI), packet(t, innerLayouts(t, 50000, ourPort)[0].frame...))
 	for _, o := range outerLayouts() {
 		if o.name == "IPv6 with options thrice" {

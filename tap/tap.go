@@ -16,6 +16,7 @@ import (
 
 	"netmirror/defrag"
 	"netmirror/filter"
+	"netmirror/service"
 	"netmirror/wire"
 )
 
@@ -51,10 +52,10 @@ type Config struct {
 	// empty, or longer than 64, nor at other encapsulations. The list is not read
 	// after Open.
 	VNIs []uint32
-	// InnerPort is the TCP port of the mirrored service. The kernel drops,
+	// InnerPorts are the TCP ports of the mirrored services. The kernel drops,
 	// uncounted, mirrored packets that are certainly neither from nor to it; 0
 	// means that it does not look.
-	InnerPort uint16
+	InnerPorts service.Ports
 	// RingBytes is the memory shared with the kernel, in bytes, rounded up to
 	// whole blocks, of which there are at least two; 0 means 64 MiB. When the
 	// ring is full, packets are dropped and counted in Stats.Drops.
@@ -120,7 +121,7 @@ func (c Config) resolve() (Config, error) {
 
 // filter is what the kernel's programs look for.
 func (c Config) filter() filter.Config {
-	return filter.Config{Mirror: c.Mirror, VNIs: c.VNIs, InnerPort: c.InnerPort, AnyLink: c.Interface == AnyInterface}
+	return filter.Config{Mirror: c.Mirror, VNIs: c.VNIs, InnerPorts: c.InnerPorts, AnyLink: c.Interface == AnyInterface}
 }
 
 // or gives v, or fallback where v is zero.

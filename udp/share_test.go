@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/filter"
+	"netmirror/service"
 	"netmirror/wire/wiretest"
 )
 
@@ -51,7 +52,7 @@ func byConnection(a, b []byte) int {
 func TestShare(t *testing.T) {
 	for _, to := range []net.IP{to4, to6} {
 		for _, n := range []int{1, 2, 3} {
-			all := open(t, Config{VNIs: []uint32{ourVNI, 43}, InnerPort: ourPort, Interfaces: []string{"lo"}}, n)
+			all := open(t, Config{VNIs: []uint32{ourVNI, 43}, InnerPorts: service.PortsOf(ourPort), Interfaces: []string{"lo"}}, n)
 			want := make([][][]byte, n)
 			for client := range 200 {
 				c := sender(t, all[0], to)
@@ -82,7 +83,7 @@ func TestShare(t *testing.T) {
 
 // Several datagrams in one, of which the first is another service's, are all there.
 func TestShareAggregates(t *testing.T) {
-	r := open(t, Config{VNIs: []uint32{ourVNI}, InnerPort: ourPort}, 1)[0]
+	r := open(t, Config{VNIs: []uint32{ourVNI}, InnerPorts: service.PortsOf(ourPort)}, 1)[0]
 	other, ours := mirrored(t, 7, 50, false, ourPort), mirrored(t, ourVNI, 100, false, ourPort)
 	c := sender(t, r, to4)
 	set(t, c, unix.SOL_UDP, unix.UDP_SEGMENT, len(other))

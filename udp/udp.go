@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/bpf"
 
 	"netmirror/filter"
+	"netmirror/service"
 	"netmirror/wire"
 )
 
@@ -38,10 +39,10 @@ type Config struct {
 	Interfaces []string
 	// Ports are the mirror's UDP destination ports; empty means 4789 (VXLAN).
 	Ports []uint16
-	// VNIs and InnerPort select what the kernel hands over, as in filter.Config: what is
+	// VNIs and InnerPorts select what the kernel hands over, as in filter.Config: what is
 	// certainly something else is left out, uncounted.
-	VNIs      []uint32
-	InnerPort uint16
+	VNIs       []uint32
+	InnerPorts service.Ports
 	// Bytes is the memory for packets that wait to be received, in bytes, of all sockets
 	// together, as the kernel counts it: with what it needs for each packet itself. 0
 	// means 64 MiB. Without CAP_NET_ADMIN the kernel grants each socket twice
@@ -89,5 +90,5 @@ func (c Config) resolve() (Config, error) {
 
 // program is what shares the datagrams of a port among n receivers.
 func (c Config) program(n int, interfaces []int) []bpf.Instruction {
-	return filter.Config{VNIs: c.VNIs, InnerPort: c.InnerPort}.Datagrams(n, interfaces)
+	return filter.Config{VNIs: c.VNIs, InnerPorts: c.InnerPorts}.Datagrams(n, interfaces)
 }

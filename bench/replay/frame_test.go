@@ -29,7 +29,7 @@ const (
 	ack = 0x10
 )
 
-var service = netip.MustParseAddr("198.51.100.1")
+var server = netip.MustParseAddr("198.51.100.1")
 
 // frame is a mirrored client segment as a packet socket gives it. Its TCP
 // checksum is the sum of the pseudo-header, as checksum offload leaves it, which
@@ -51,7 +51,7 @@ func newFrame(n uint32, flags byte, payload []byte) frame {
 	be.PutUint32(f[atVXLAN+4:], vni<<8)
 	be.PutUint16(f[atInnerEth+12:], 0x0800)
 	ipv4(f[atIP:], 6)
-	copy(f[atIP+16:], service.AsSlice())
+	copy(f[atIP+16:], server.AsSlice())
 	be.PutUint16(f[atTCP+2:], servicePort)
 	f[atTCP+12] = 20 / 4 << 4
 	f[atTCP+13] = flags

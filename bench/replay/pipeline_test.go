@@ -11,6 +11,7 @@ import (
 	"netmirror/bridge"
 	"netmirror/decap"
 	"netmirror/pipeline"
+	"netmirror/service"
 	"netmirror/source"
 	"netmirror/source/sourcetest"
 	"netmirror/stack"
@@ -30,10 +31,19 @@ type replay struct {
 	frames [][]byte
 }
 
-func newReplay(b *testing.B, target net.Addr) *replay {
+// newReplay forwards services, one where none is given, to the target.
+func newReplay(b *testing.B, target net.Addr, selections ...service.Selection) *replay {
 	b.Helper()
+	if len(selections) == 0 {
+		selections = []service.Selection{selection(vni, servicePort)}
+	}
+	services := make([]pipeline.Service, len(selections))
+	for i, s := range selections {
+		services[i] = pipeline.Service{Selection: s, Target: bridge.Config{Target: target.String()}}
+	}
 	p, err := pipeline.New(pipeline.Config{
-		Services:   []pipeline.Service{{VNIs: []uint32{vni}, Port: servicePort, Target: bridge.Config{Target: target.String(), MaxConns: 20_000}}},
+		Services:   services,
+		MaxConns:   20_000,
 		Stack:      stack.Config{MaxFlows: 20_000, MaxStubs: 65_536},
 		TotalBytes: totalBytes, AllCores: true,
 	})
@@ -54,6 +64,10 @@ func newReplay(b *testing.B, target net.Addr) *replay {
 		}
 	})
 	return r
+}
+
+func selection(vni uint32, port uint16) service.Selection {
+	return service.Selection{VNIs: service.VNIsOf(vni), Ports: service.PortsOf(port)}
 }
 
 // inject has the pipeline take a batch, which all has to be ours, and returns when it

@@ -7,11 +7,15 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"netmirror/decap"
 	"netmirror/outcome"
+	"netmirror/service"
+	"netmirror/service/servicetest"
 	"netmirror/stack"
 )
 
@@ -35,32 +39,7 @@ func BenchmarkBulk(b *testing.B) {
 	}
 	b.Run("netmirror", func(b *testing.B) {
 		target := newSink(b)
-		p := newReplay(b, target.Addr())
-		// 16 MB of them, so that they are not at hand in the processor's own
-		// cache, as those that the kernel captures are not.
-		frames := make([]frame, 64*batchFrames)
-		for i := range frames {
-			frames[i] = newFrame(uint32(i%bulkFlows), ack|psh, payload)
-		}
-		for n := range uint32(bulkFlows) {
-			p.inject(opening(n))
-		}
-		b.SetBytes(segment)
-		b.ReportAllocs()
-		b.ResetTimer()
-		for sent := 0; sent < b.N; {
-			at := sent % len(frames)
-			batch := frames[at : at+min(batchFrames, b.N-sent)]
-			for i, f := range batch {
-				f.setSeq(1 + uint32((sent+i)/bulkFlows*segment))
-			}
-			p.inject(batch)
-			sent += len(batch)
-			if st := p.stats(); st.BytesHeld > 4<<20 {
-				await(func() bool { return p.stats().BytesHeld <= 2<<20 })
-			}
-		}
-		p.delivered(target, int64(b.N)*segment)
+		bulk(b, target, newReplay(b, target.Addr()), payload)
 	})
 	b.Run("plain", func(b *testing.B) {
 		target := newSink(b)
@@ -79,6 +58,69 @@ func BenchmarkBulk(b *testing.B) {
 	})
 }
 
+// bulk plays segments with a payload.
+func bulk(b *testing.B, target *sink, p *replay, payload []byte) {
+	b.Helper()
+	segment := len(payload)
+	// 16 MB of them, so that they are not at hand in the processor's own
+	// cache, as those that the kernel captures are not.
+	frames := make([]frame, 64*batchFrames)
+	for i := range frames {
+		frames[i] = newFrame(uint32(i%bulkFlows), ack|psh, payload)
+	}
+	for n := range uint32(bulkFlows) {
+		p.inject(opening(n))
+	}
+	b.SetBytes(int64(segment))
+	b.ReportAllocs()
+	b.ResetTimer()
+	for sent := 0; sent < b.N; {
+		at := sent % len(frames)
+		batch := frames[at : at+min(batchFrames, b.N-sent)]
+		for i, f := range batch {
+			f.setSeq(1 + uint32((sent+i)/bulkFlows*segment))
+		}
+		p.inject(batch)
+		sent += len(batch)
+		p.keepUp(target, int64(sent)*int64(segment))
+	}
+	p.delivered(target, int64(b.N)*int64(segment))
+}
+
+// BenchmarkServices is the segments of BenchmarkBulk where there are one, and 50
+// services, of which they are one's: of 50 ports, or of 50 networks. Besides the time
+// it gives the CPU time of a segment.
+func BenchmarkServices(b *testing.B) {
+	payload := make([]byte, 1460)
+	for name, of := range map[string]func(i int) service.Selection{
+		"1":           nil,
+		"50 ports":    func(i int) service.Selection { return selection(vni, servicePort+uint16(i)) },
+		"50 networks": func(i int) service.Selection { return selection(vni+uint32(i), servicePort) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			target := newSink(b)
+			all := []service.Selection{selection(vni, servicePort)}
+			for i := 1; of != nil && i < 50; i++ {
+				all = append(all, of(i))
+			}
+			p := newReplay(b, target.Addr(), all...)
+			before := cpuTime(b)
+			bulk(b, target, p, payload)
+			b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+		})
+	}
+}
+
+// cpuTime is what the process has taken so far.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var used unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
 // sendPlain sends so many bytes on a connection of its own.
 func sendPlain(to net.Addr, size int) error {
 	c, err := net.Dial("tcp4", to.String())
@@ -95,6 +137,23 @@ func sendPlain(to net.Addr, size int) error {
 		size -= n
 	}
 	return nil
+}
+
+// keepUp waits where the target has far less than what was sent. It looks at the target
+// alone: a look at all figures costs more the more services there are.
+func (p *replay) keepUp(target *sink, sent int64) {
+	p.b.Helper()
+	behind := func() int64 { return sent - target.bytes.Load() }
+	if behind() <= 4<<20 {
+		return
+	}
+	began := time.Now()
+	await(func() bool {
+		if time.Since(began) > 10*time.Second {
+			p.b.Fatalf("%d bytes do not come: %+v", behind(), p.stats())
+		}
+		return behind() <= 2<<20
+	})
 }
 
 // delivered waits until the target has all bytes, which none may be lost of.
@@ -217,7 +276,7 @@ func BenchmarkAcks(b *testing.B) {
 		}
 	})
 	b.Run("decap", func(b *testing.B) {
-		decoder, err := decap.New(decap.Config{VNIs: []uint32{vni}, Port: servicePort})
+		decoder, err := decap.New(decap.Config{Services: servicetest.Only(servicePort, vni)})
 		if err != nil {
 			b.Fatal(err)
 		}

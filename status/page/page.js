@@ -176,7 +176,7 @@
 		const others = losses.length > 1 ? ` ${plural(losses.length - 1, "further loss", "further losses")} below.` : "";
 		const lost = losses.length ? sentence(losses[0].text) + others : "";
 		if (r.target.state === "fails") {
-			return { level: "bad", title: "The target does not answer", text: lost || "What clients send is lost until it does." };
+			return { level: "bad", title: r.services.length > 1 ? "A target does not answer" : "The target does not answer", text: lost || "What clients send is lost until it does." };
 		}
 		if (lost) return { level: "bad", title: "Losing packets", text: lost };
 		if (!r.ready) return { level: "bad", title: "Not ready", text: sentence(r.why ?? "") };
@@ -235,8 +235,9 @@
 		showCard("card-loss", now ? "bad" : losses.length ? "note" : "ok", word,
 			`last minute: ${of(grown((s) => s.lost, 60000), grown((s) => s.cut, 60000))}`, `since the start: ${of(sum(r.totals.lost), sum(cut))}`);
 	}
+	const TARGETS = { answers: ["ok", "Answers"], fails: ["bad", "Does not answer"], unknown: ["note", "Not tried yet"] };
 	function showTarget(t) {
-		const [level, word] = { answers: ["ok", "Answers"], fails: ["bad", "Does not answer"] }[t.state] ?? ["note", "Not tried yet"];
+		const [level, word] = TARGETS[t.state] ?? TARGETS.unknown;
 		showCard("card-target", level, word, t.since ? `since ${clock(t.since)}` : "", t.error,
 			`${t.address}, ${plural(t.connections, "connection")}`,
 			t.dial_errors ? `${whole(t.dial_errors)} of ${whole(t.dials)} attempts to connect failed` : "");
@@ -457,7 +458,7 @@
 	function makeFlow() {
 		const badge = el("span", "badge", icon(), el("span"));
 		const row = el("tr", "", scoped(el("th")), el("td", "", badge));
-		for (const c of ["n", "n", "n", "n", "", "n", ""]) row.append(el("td", c));
+		for (const c of ["n", "n", "n", "n", "", "n", "", ""]) row.append(el("td", c));
 		return row;
 	}
 	function fillFlow(row, f) {
@@ -465,7 +466,7 @@
 		put(client, f.client);
 		setLevel(state.firstChild, STATE_LEVELS[f.state] ?? "note");
 		put(state.firstChild.lastChild, f.state);
-		const texts = [bytes(f.held), bytes(f.bytes), duration(f.last_packet), duration(f.age), f.picked_up ? "a request" : "its SYN", f.vni, f.server];
+		const texts = [bytes(f.held), bytes(f.bytes), duration(f.last_packet), duration(f.age), f.picked_up ? "a request" : "its SYN", f.vni, f.server, f.service];
 		texts.forEach((text, i) => put(rest[i], text));
 	}
 	function showFlows(page) {
@@ -473,7 +474,7 @@
 			flows.offset = 0;
 			hurry();
 		}
-		sync($("flow-rows"), page.flows, (f) => `${f.vni} ${f.client} ${f.server}`, makeFlow, fillFlow);
+		sync($("flow-rows"), page.flows, (f) => `${f.service} ${f.vni} ${f.client} ${f.server}`, makeFlow, fillFlow);
 		const last = page.offset + page.flows.length;
 		put($("flows-count"), `${whole(page.total)} followed`);
 		put($("flows-range"), page.flows.length ? `${whole(page.offset + 1)} to ${whole(last)} of ${whole(page.matched)}` : "");
@@ -519,8 +520,34 @@
 	}
 	function showVNIs(r) {
 		const select = $("filter-vni");
-		const all = (r.settings.find((s) => s.flag === "vni")?.value ?? "").split(",").filter(Boolean);
+		const all = [...new Set(r.services.flatMap((s) => s.vni.split(",")).filter((vni) => vni !== "any"))];
 		sync(select, ["", ...all], (vni) => vni, (vni) => new Option(vni || "all", vni), () => {});
+	}
+
+	// --- Services ---
+
+	function makeService() {
+		const badge = el("span", "badge", icon(), el("span"));
+		const row = el("tr", "", scoped(el("th")), el("td", "", badge), el("td"));
+		for (let i = 0; i < 7; i++) row.append(el("td", "n"));
+		return row;
+	}
+	function fillService(row, s) {
+		const [name, state, ...rest] = row.children;
+		put(name, s.name);
+		const [level, word] = TARGETS[s.target.state] ?? TARGETS.unknown;
+		setLevel(state.firstChild, level);
+		put(state.firstChild.lastChild, word);
+		state.title = s.target.error ?? "";
+		const left = Object.values(s.left_out).reduce((a, b) => a + b, 0);
+		const texts = [s.target.address, whole(s.flows), whole(s.target.connections), whole(s.streams), whole(s.cut), bytes(s.bytes_received), bytes(s.bytes_forwarded), whole(left)];
+		texts.forEach((text, i) => put(rest[i], text));
+	}
+	// showServices lists them where they are several.
+	function showServices(r) {
+		$("services").hidden = $("services-link").hidden = r.services.length < 2;
+		put($("services-count"), `${whole(r.services.length)}, of which ${whole(r.services.filter((s) => s.target.state === "fails").length)} have a target that does not answer`);
+		sync($("service-rows"), r.services, (s) => s.name, makeService, fillService);
 	}
 
 	// --- Totals and settings ---
@@ -617,6 +644,7 @@
 		if (paused) return;
 		drawCharts();
 		showVNIs(r);
+		showServices(r);
 		showTotals(r);
 		showSettings(r);
 	}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strings"
+
+	"netmirror/service"
+)
+
+// vnis is the words of --vni: identifiers, or "any".
+type vnis []string
+
+// UnmarshalFlag implements flags.Unmarshaler. It adds those of a list with commas,
+// which may be empty.
+func (v *vnis) UnmarshalFlag(s string) error {
+	if s == "" {
+		return nil
+	}
+	words := append(*v, strings.Split(s, ",")...)
+	if _, err := service.ParseVNIs(strings.Join(words, ",")); err != nil {
+		return err
+	}
+	*v = words
+	return nil
+}
+
+// portList is the value of --port: a list of ports and ranges, or nothing.
+type portList string
+
+// UnmarshalFlag implements flags.Unmarshaler.
+func (p *portList) UnmarshalFlag(s string) error {
+	if s != "" {
+		if _, err := service.ParsePorts(s); err != nil {
+			return err
+		}
+	}
+	*p = portList(s)
+	return nil
+}
+
+// targets is the values of --to.
+type targets []string
+
+// UnmarshalFlag implements flags.Unmarshaler.
+func (t *targets) UnmarshalFlag(s string) error {
+	if s != "" {
+		*t = append(*t, s)
+	}
+	return nil
+}
+
+// checkTarget says what is wrong with a target.
+func checkTarget(to string) error {
+	host, number, err := net.SplitHostPort(to)
+	if err != nil || host == "" {
+		return fmt.Errorf("target %q: need HOST:PORT, like staging.example:80 or [2001:db8::1]:80", to)
+	}
+	if err := new(port).UnmarshalFlag(number); err != nil {
+		return fmt.Errorf("target %q: %w", to, err)
+	}
+	return nil
+}
+
+// forwards is the values of --forward.
+type forwards []string
+
+// UnmarshalFlag implements flags.Unmarshaler.
+func (f *forwards) UnmarshalFlag(s string) error {
+	if s == "" {
+		return nil
+	}
+	if _, err := service.ParseForward(s); err != nil {
+		return err
+	}
+	*f = append(*f, s)
+	return nil
+}
+
+// networks is lists of addresses and networks.
+type networks []string
+
+// UnmarshalFlag implements flags.Unmarshaler.
+func (n *networks) UnmarshalFlag(s string) error {
+	if s == "" {
+		return nil
+	}
+	if _, err := service.NewClients([]string{s}, nil); err != nil {
+		return err
+	}
+	*n = append(*n, s)
+	return nil
+}

@@ -1,0 +1,67 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"netmirror/bridge"
+)
+
+const (
+	// targetEvery is how often a target that does not answer is tried while no stream
+	// tries it.
+	targetEvery = 15 * time.Second
+	// targetsAtOnce is how many are tried at a time.
+	targetsAtOnce = 8
+)
+
+// watchTargets says so where a target cannot be reached at the start: it may come up
+// later, but it may as well be a typing mistake. From then on one that did not answer
+// is tried again now and then, so that what is known of it does not stay wrong on a
+// quiet service.
+func (p *Pipeline) watchTargets(ctx context.Context) {
+	p.tryTargets(func(s *served) { s.begin(ctx, cmp.Or(s.Target.Logger, p.cfg.Log)) })
+	again := time.NewTicker(targetEvery)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-again.C:
+			p.tryTargets(func(s *served) {
+				if h := s.bridge.Health(); !h.Answers && now.Sub(h.Last) >= targetEvery/2 {
+					_ = s.bridge.Check(ctx) // Health has what came of it
+				}
+			})
+		}
+	}
+}
+
+// tryTargets calls try for each service, some at a time.
+func (p *Pipeline) tryTargets(try func(*served)) {
+	var tries errgroup.Group
+	tries.SetLimit(targetsAtOnce)
+	for _, s := range p.services {
+		tries.Go(func() error {
+			try(s)
+			return nil
+		})
+	}
+	_ = tries.Wait() // which never fails
+}
+
+// begin tries a target for the first time.
+func (s *served) begin(ctx context.Context, log *slog.Logger) {
+	switch err := s.bridge.Check(ctx); {
+	case err == nil || ctx.Err() != nil:
+	case errors.Is(err, bridge.ErrNoDescriptor), errors.Is(err, bridge.ErrNoPort):
+		log.Warn("the target could not be tried; streams are given up until it can be", "err", err)
+	default:
+		log.Warn("target does not answer; its streams are given up until it does", "err", err)
+	}
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jessevdk/go-flags"
+
+	"netmirror/service"
+)
+
+// section is a [Service NAME] of a file: what it leaves out is as the flags say.
+type section struct {
+	Name           string         `no-flag:"true"`
+	VNI            vnis           `long:"vni"`
+	Port           portList       `long:"port"`
+	To             targets        `long:"to"`
+	OnGap          *string        `long:"on-gap" choice:"reset" choice:"splice"`
+	Midstream      *string        `long:"midstream" choice:"http" choice:"any" choice:"off"`
+	DialTimeout    *time.Duration `long:"dial-timeout"`
+	WriteTimeout   *time.Duration `long:"write-timeout"`
+	LingerTimeout  *time.Duration `long:"linger-timeout"`
+	MaxRetries     *int           `long:"max-retries"`
+	Sample         *string        `long:"sample"`
+	SampleBy       *string        `long:"sample-by" choice:"connection" choice:"client"`
+	Clients        networks       `long:"clients"`
+	ExcludeClients networks       `long:"exclude-clients"`
+}
+
+// splitSections takes the [Service NAME] sections out of a file's text, and leaves as
+// many empty lines. The error begins with the number of the line.
+func splitSections(text []byte) (rest []byte, all []section, err error) {
+	var lines [][]byte // of the section at hand, behind as many empty ones as come before it
+	name, n := "", 0
+	end := func() error {
+		if name == "" {
+			return nil
+		}
+		s, err := readSection(name, bytes.Join(lines, nil))
+		all = append(all, s)
+		return err
+	}
+	for line := range bytes.Lines(text) {
+		n++
+		if header := strings.TrimSpace(string(line)); strings.HasPrefix(header, "[") {
+			if err := end(); err != nil {
+				return nil, nil, err
+			}
+			if name, err = sectionName(header); err != nil {
+				return nil, nil, fmt.Errorf("%d: %w", n, err)
+			}
+			if slices.ContainsFunc(all, func(s section) bool { return name != "" && s.Name == name }) {
+				return nil, nil, fmt.Errorf("%d: [Service %s] is there twice; give one of them another name", n, name)
+			}
+			if name != "" {
+				lines = [][]byte{bytes.Repeat([]byte("\n"), n-1), []byte("[Service]\n")}
+				rest = append(rest, '\n')
+				continue
+			}
+		}
+		if name == "" {
+			rest = append(rest, line...)
+			continue
+		}
+		rest = append(rest, '\n')
+		lines = append(lines, line)
+	}
+	return rest, all, end()
+}
+
+// sectionName is NAME of [Service NAME], and "" of another section.
+func sectionName(header string) (string, error) {
+	name, ok := strings.CutPrefix(strings.Trim(header, "[]"), "Service")
+	if !ok || name != "" && name[0] != ' ' && name[0] != '\t' {
+		return "", nil
+	}
+	if name = strings.TrimSpace(name); name == "" {
+		return "", fmt.Errorf("%s has no name; write [Service NAME]", header)
+	}
+	return name, nil
+}
+
+// readSection reads the lines of a section. The error begins with the number of the
+// line.
+func readSection(name string, text []byte) (section, error) {
+	s := section{Name: name}
+	p := flags.NewNamedParser("", flags.None)
+	all := struct {
+		Service *section `group:"Service"`
+	}{&s}
+	if _, err := p.AddGroup("netmirror", "", &all); err != nil {
+		return s, err
+	}
+	if err := checkLines(text, p); err != nil {
+		return s, err
+	}
+	if err := flags.NewIniParser(p).Parse(bytes.NewReader(text)); err != nil {
+		return s, fmt.Errorf("%s", strings.TrimPrefix(plain(err), ":"))
+	}
+	return s, nil
+}
+
+// services are one for each target of the section.
+func (s *section) services(common serviceSettings) ([]forwarded, error) {
+	wrong := func(format string, args ...any) error {
+		return fmt.Errorf("[Service %s]: %w", s.Name, fmt.Errorf(format, args...))
+	}
+	switch {
+	case len(s.VNI) == 0:
+		return nil, wrong("no VNI: give vni, or any")
+	case s.Port == "":
+		return nil, wrong("no port: give the service's original TCP port")
+	case len(s.To) == 0:
+		return nil, wrong("no target: give to as HOST:PORT")
+	}
+	f := forwarded{Name: s.Name, Settings: s.over(common)}
+	f.VNIs, _ = service.ParseVNIs(strings.Join(s.VNI, ",")) // the parser has seen to both
+	f.Ports, _ = service.ParsePorts(string(s.Port))
+	if err := f.Settings.check(); err != nil {
+		return nil, wrong("%w", err)
+	}
+	var all []forwarded
+	for _, to := range s.To {
+		f.Target = to
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+// over is the settings with those of the section in their place.
+func (s *section) over(c serviceSettings) serviceSettings {
+	take(&c.OnGap, s.OnGap)
+	take(&c.Midstream, s.Midstream)
+	take(&c.DialTimeout, s.DialTimeout)
+	take(&c.WriteTimeout, s.WriteTimeout)
+	take(&c.LingerTimeout, s.LingerTimeout)
+	take(&c.MaxRetries, s.MaxRetries)
+	take(&c.Sample, s.Sample)
+	take(&c.SampleBy, s.SampleBy)
+	if s.Clients != nil {
+		c.Clients = s.Clients
+	}
+	if s.ExcludeClients != nil {
+		c.ExcludeClients = s.ExcludeClients
+	}
+	return c
+}
+
+func take[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// check says what is wrong with the numbers and times of a section.
+func (s *serviceSettings) check() error {
+	for _, c := range s.times() {
+		if c.value < c.least || c.value > c.most {
+			return c.wrong()
+		}
+	}
+	if c := s.retries(); c.value < c.least || c.value > c.most {
+		return c.wrong()
+	}
+	return nil
+}
+
+// retries and times are the settings that are bounded.
+func (s *serviceSettings) retries() number {
+	return number{"max-retries", s.MaxRetries, 0, 30} // the pause before each doubles
+}
+
+func (s *serviceSettings) times() []interval {
+	return []interval{
+		{"dial-timeout", s.DialTimeout, 1, always},
+		{"write-timeout", s.WriteTimeout, 1, always},
+		{"linger-timeout", s.LingerTimeout, 1, always},
+	}
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// told is the services of a call, one on each line.
+func told(o *options) string {
+	var lines []string
+	for _, s := range o.services {
+		lines = append(lines, fmt.Sprintf("%s: %s=%s", s.Name, s.Selection, s.Target))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestServicesOfACall(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"the simple call", []string{"--vni=42", "--port=8080", "--to=a:80"}, []string{"42:8080: 42:8080=a:80"}},
+		{"lists", []string{"--vni=43,42", "--vni=7", "--port=8081,8080,9000-9010", "--to=a:80"}, []string{"7,42,43:8080-8081,9000-9010: 7,42,43:8080-8081,9000-9010=a:80"}},
+		{"any network", []string{"--vni=any", "--port=8080", "--to=a:80"}, []string{"any:8080: any:8080=a:80"}},
+		{"several targets", []string{"--vni=42", "--port=8080", "--to=a:80", "--to=b:80"}, []string{"42:8080=a:80: 42:8080=a:80", "42:8080=b:80: 42:8080=b:80"}},
+		{"several services", []string{"--forward=42:8080=a:80", "-f", "any:80,90-99=[2001:db8::1]:80"}, []string{"42:8080: 42:8080=a:80", "any:80,90-99: any:80,90-99=[2001:db8::1]:80"}},
+		{"one of two targets", []string{"--forward=42:8080=a:80", "--forward=42:8080=b:80", "--forward=43:8080=b:80"},
+			[]string{"42:8080=a:80: 42:8080=a:80", "42:8080=b:80: 42:8080=b:80", "43:8080: 43:8080=b:80"}},
+	} {
+		o, err := parse(t, nil, append([]string{"--iface=lo"}, tc.args...)...)
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+			continue
+		}
+		if got := told(o); got != strings.Join(tc.want, "\n") {
+			t.Errorf("%s:\n%s\nwant:\n%s", tc.name, got, strings.Join(tc.want, "\n"))
+		}
+	}
+}
+
+func TestWrongServices(t *testing.T) {
+	many := []string{"--vni=42", "--port=80"}
+	for i := range 101 {
+		many = append(many, fmt.Sprintf("--to=a:%d", i+1))
+	}
+	for _, tc := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no target", []string{"--forward=42:8080"}, "is not VNIS:PORTS=TARGET"},
+		{"a port that is none", []string{"--forward=42:http=a:80"}, `port "http"`},
+		{"a VNI that is none", []string{"--forward=x:80=a:80"}, `VNI "x"`},
+		{"any and others", []string{"--vni=any", "--vni=42", "--port=80", "--to=a:80"}, `VNI "any"`},
+		{"a range that runs backwards", []string{"--vni=42", "--port=90-80", "--to=a:80"}, "write 80-90"},
+		{"a target without a port", []string{"--forward=42:80=a"}, "HOST:PORT"},
+		{"the second target without a port", []string{"--vni=42", "--port=80", "--to=a:80", "--to=b"}, `"b"`},
+		{"twice the same", []string{"--forward=42:80,81=a:80", "--forward=42:81,80=a:80"}, "42:80-81=a:80 is there twice"},
+		{"a target twice", []string{"--vni=42", "--port=80", "--to=a:80", "--to=a:80"}, "42:80=a:80 is there twice"},
+		{"both ways", []string{"--forward=42:80=a:80", "--to=b:80"}, "use one or the other"},
+		{"both ways, of which one is a VNI", []string{"--forward=42:80=a:80", "--vni=42"}, "use one or the other"},
+		{"too many", many, "101 services, counting each target; at most 100 can be"},
+		{"a share that is none", []string{"--vni=42", "--port=80", "--to=a:80", "--sample=10"}, `share "10"`},
+		{"a client that is none", []string{"--vni=42", "--port=80", "--to=a:80", "--clients=10.0.0.0/8,x"}, `"x" is neither an address nor a network`},
+		{"a VNI where there is none", []string{"--encap=none", "--forward=any:80=a:80", "--forward=42:80=a:80"}, "the packets have no VNI"},
+		{"check of several", []string{"check", "--forward=42:80=a:80"}, "check looks at one service"},
+		{"check of several ports", []string{"check", "--port=80,81"}, "check looks at one service"},
+	} {
+		args := append([]string{"--iface=lo"}, tc.args...)
+		if tc.args[0] == "check" {
+			args = append(slices.Clone(tc.args), "--iface=lo")
+		}
+		if _, err := parse(t, nil, args...); err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one line with %q", tc.name, err, tc.want)
+		}
+	}
+}
+
+// config writes a file of settings.
+func config(t *testing.T, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "netmirror.conf")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A section has settings of its own in place of those that are everybody's.
+func TestSections(t *testing.T) {
+	o, err := parse(t, nil, "--iface=lo", "--write-timeout=4s", "--config", config(t, `[Target]
+max-retries = 5
+[Service shop]
+vni = 42
+vni = 43
+port = 8080,9000-9010
+to = a:80
+to = b:80
+sample = 10%
+sample-by = client
+clients = 10.0.0.0/8
+on-gap = splice
+max-retries = 0
+# a comment
+[Selection]
+forward = any:70=c:70
+exclude-clients = 10.0.0.7, 10.0.0.8
+[Service  the other one ]
+vni = any
+port = 443
+to = a:443
+midstream = off
+write-timeout = 3s
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `any:70: any:70=c:70
+shop=a:80: 42,43:8080,9000-9010=a:80
+shop=b:80: 42,43:8080,9000-9010=b:80
+the other one: any:443=a:443`
+	if got := told(o); got != want {
+		t.Errorf("services:\n%s\nwant:\n%s", got, want)
+	}
+	first, shop, other := &o.services[0].Settings, &o.services[2].Settings, &o.services[3].Settings
+	if first.MaxRetries != 5 || first.Sample != "all" || first.OnGap != "reset" || first.WriteTimeout != 4*time.Second {
+		t.Errorf("the service of a line: %+v", first)
+	}
+	if shop.MaxRetries != 0 || shop.Sample != "10%" || shop.SampleBy != "client" || !slices.Equal(shop.Clients, []string{"10.0.0.0/8"}) || shop.OnGap != "splice" || shop.Midstream != "http" || len(shop.ExcludeClients) != 1 {
+		t.Errorf("shop: %+v", shop)
+	}
+	if other.Midstream != "off" || other.WriteTimeout != 3*time.Second || other.MaxRetries != 5 || other.Clients != nil {
+		t.Errorf("the other one: %+v", other)
+	}
+}
+
+func TestWrongSections(t *testing.T) {
+	const right = "vni = 42\nport = 80\nto = a:80\n"
+	for text, want := range map[string]string{
+		"[Service]\n" + right:                                          ":1: [Service] has no name",
+		"\n[Service shop]\nvni = 42\nfoo = 1\n":                        ":4: unknown option: foo",
+		"[Service shop]\nvni = x\n":                                    `:2: VNI "x"`,
+		"[Service shop]\nport = 80\nto = a:80\n":                       "[Service shop]: no VNI",
+		"[Service shop]\nvni = 42\nto = a:80\n":                        "[Service shop]: no port",
+		"[Service shop]\nvni = 42\nport = 80\n":                        "[Service shop]: no target",
+		"[Service shop]\n" + right + "port = 81\n":                     ":5: port is in line 3 too",
+		"[Service shop]\n" + right + "max-retries = 31\n":              "[Service shop]: --max-retries 31: need 0 to 30",
+		"[Service shop]\n" + right + "dial-timeout = 0s\n":             "[Service shop]: --dial-timeout 0s: must be more than 0",
+		"[Service shop]\n" + right + "[Service b]\n" + right:           "42:80=a:80 is there twice",
+		"[Service a]\n" + right + "to = b\n":                           `target "b"`,
+		"[Service a]\n" + right + "[Selection]\nvni = 42\n":            "use one or the other",
+		"[Services a]\n" + right:                                       "no such section",
+		"[Service a]\n" + right + "[Service a]\nvni=1\nport=1\nto=a:1": ":5: [Service a] is there twice",
+	} {
+		_, err := parse(t, nil, "--iface=lo", "--config", config(t, text))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want one line with %q", text, err, want)
+		}
+	}
+}
+
+// What the kernel hands over is enough for each service.
+func TestCapturedIsAll(t *testing.T) {
+	o, err := parse(t, nil, "--iface=lo", "--forward=42:80=a:80", "--forward=7,43:80-90,100=a:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(o.capturedVNIs(), " ", o.capturedPorts()); got != "7,42,43 80-90,100" {
+		t.Errorf("captured: %s", got)
+	}
+	if o, err = parse(t, nil, "--iface=lo", "--forward=42:80=a:80", "--forward=any:81=a:80"); err != nil || o.capturedVNIs() != nil {
+		t.Errorf("with any network: %v, %v", o.capturedVNIs(), err)
+	}
+}
