@@ -84,7 +84,7 @@ func (in *input) begin(raw io.Reader, stats *counters) error {
 		return err
 	}
 	if binary.LittleEndian.Uint32(magic) == blockSection {
-		in.format = newPcapng(plain, stats)
+		in.format = &sorter{file: newPcapng(plain, stats)}
 		return nil
 	}
 	return fmt.Errorf("%w: it begins with % x, like neither pcap nor pcapng, compressed with gzip or zstd or not", ErrFormat, magic)
