@@ -62,6 +62,7 @@ func notHeld(p *status.Snapshot, files capfile.Stats) []Loss {
 		{Count: cut, Text: "packets of the service were cut by the mirror or the snapshot length (tcpdump -s)"},
 		{Count: dropped[outcome.DropBadChecksum], Text: "packets have a wrong TCP checksum"},
 		{Count: incomplete(&p.Ring.FragmentStats) + incomplete(&p.Inner), Text: "fragments never became whole"},
+		{Count: dropped[outcome.DropBadAddress], Text: "packets have addresses that no TCP connection has, such as multicast: rewrite them to others"},
 		{Count: files.OtherLink, Text: "packets are of link layers that cannot be read"},
 	}
 	if files.Dropped > 0 {

@@ -17,6 +17,8 @@ func TestStatus(t *testing.T) {
 		{"a hole in the file", Figures{Lost: []Loss{{OfFile, 1, "holes"}}}, 3},
 		{"a target that refused", Figures{Lost: []Loss{{OfFile, 1, "holes"}, {OfReplay, 1, "resets"}}}, 1},
 		{"a file that ends in a packet's middle", Figures{Faults: []error{io.ErrUnexpectedEOF}}, 3},
+		{"nothing of the service", Figures{Services: []ServiceFigures{{Name: "port 81", Bytes: 83}}}, 3},
+		{"nothing of one service", Figures{Services: []ServiceFigures{{Name: "port 81"}, {Name: "port 80", Streams: 1}}}, 0},
 		{"ended early", Figures{Cut: true}, 1},
 	} {
 		if got := c.f.Status(); got != c.want {
@@ -44,6 +46,18 @@ all that could be was forwarded; the capture does not hold all that clients sent
 `
 	if b.String() != want {
 		t.Errorf("wrote\n%swant\n%s", &b, want)
+	}
+}
+
+// A wrong port must not look like a success.
+func TestVerdictOfNothing(t *testing.T) {
+	f := Figures{Packets: 4, Services: []ServiceFigures{{Name: "port 81"}}}
+	var b strings.Builder
+	if err := f.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "nothing was forwarded") || !strings.Contains(b.String(), "check --read") {
+		t.Errorf("wrote\n%s", &b)
 	}
 }
 
