@@ -57,6 +57,8 @@ func notHeld(p *status.Snapshot, files capfile.Stats) []Loss {
 	lost := []Loss{
 		{Count: p.Stack.Holes, Text: fmt.Sprintf("holes in streams, %d bytes", p.Stack.MissingBytes)},
 		{Count: ends[outcome.EndGap], Text: "streams were reset because packets of theirs are missing"},
+		{Count: ends[outcome.EndIdle], Text: "streams were reset because nothing of them comes for --idle-timeout"},
+		{Count: ends[outcome.EndReplaced], Text: "streams were reset because their end is missing: their clients' ports have new connections"},
 		{Count: dropped[outcome.DropMidStream], Text: "packets are of connections in which no stream could begin: their start is missing"},
 		{Count: dropped[outcome.DropSubflow], Text: "packets are of MPTCP connections of which not enough is there"},
 		{Count: cut, Text: "packets of the service were cut by the mirror or the snapshot length (tcpdump -s)"},

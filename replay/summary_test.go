@@ -2,9 +2,14 @@ package replay
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"netmirror/bridge"
+	"netmirror/outcome"
+	"netmirror/status"
 )
 
 func TestStatus(t *testing.T) {
@@ -58,6 +63,28 @@ func TestVerdictOfNothing(t *testing.T) {
 	}
 	if !strings.Contains(b.String(), "nothing was forwarded") || !strings.Contains(b.String(), "check --read") {
 		t.Errorf("wrote\n%s", &b)
+	}
+}
+
+// Every way in which a stream can end, but for a complete one and the end of the files,
+// is in the table, so that its figures add up.
+func TestEveryEndIsTold(t *testing.T) {
+	s, err := Open(t.Context(), Config{Paths: []string{capture(t, time.Second, plainFrame(t, 80, "a"))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for e := range outcome.End(len(bridge.Stats{}.Outcomes)) {
+		switch e {
+		case outcome.EndComplete, outcome.EndClientReset, outcome.EndServerReset, outcome.EndShutdown:
+			continue
+		}
+		p := new(status.Snapshot)
+		p.Bridge.Outcomes[e] = 7
+		f := s.Figures(p, "port 80", time.Now())
+		if !slices.ContainsFunc(f.Lost, func(l Loss) bool { return l.Count == 7 }) {
+			t.Errorf("nothing tells of streams that ended as %s", e)
+		}
 	}
 }
 
