@@ -37,7 +37,9 @@ func parseOptions(program string, args []string, getenv func(string) string, std
 	var ferr *flags.Error
 	switch {
 	case errors.As(err, &ferr) && ferr.Type == flags.ErrHelp:
-		fmt.Fprintln(stdout, ferr.Message)
+		if err := writeHelp(stdout, c.parser); err != nil {
+			return nil, err
+		}
 		return nil, errShown
 	case err != nil:
 		return nil, fmt.Errorf("%s; see %s --help", plain(err), filepath.Base(program))
@@ -83,10 +85,10 @@ func parseCall(program string, args []string, file map[string][]string) (*call, 
 	c.parser = p
 	p.SubcommandsOptional = true
 	p.Usage = "--iface NAME --vni N --port PORT --to HOST:PORT [flags]\n  " +
-		p.Name + " --iface NAME --forward VNI:PORT=HOST:PORT [flags]   (several services: --forward once for each)\n  " +
-		p.Name + " check --iface NAME [flags]         (looks at the mirror, forwards nothing)\n  " +
-		p.Name + " replay --port PORT --to HOST:PORT [flags] FILE...   (plays capture files)\n  " +
-		p.Name + " INTERFACE VNI PORT HOST:PORT       (as vxlan-to-http is called)"
+		p.Name + " --iface NAME --forward VNI:PORT=HOST:PORT [flags]  (repeatable)\n  " +
+		p.Name + " check --iface NAME [flags]  (looks at a mirror, forwards nothing)\n  " +
+		p.Name + " replay --port PORT --to HOST:PORT [flags] FILE...  (plays files)\n  " +
+		p.Name + " INTERFACE VNI PORT HOST:PORT  (as vxlan-to-http is called)"
 	p.ShortDescription = "replays mirrored TCP connections against a shadow service"
 	p.LongDescription = "Receives packets that a cloud mirrors inside VXLAN, rebuilds one service's TCP connections from them, " +
 		"and plays each client's bytes, exactly, on a new connection to the shadow service."

@@ -97,6 +97,7 @@ const manSynopsis = `.SH SYNOPSIS
 \fBnetmirror\fR \fB\-\-iface\fR \fINAME\fR \fB\-\-forward\fR \fIVNI:PORT=HOST:PORT\fR [\fIflags\fR]
 \fBnetmirror\fR \fB\-\-config\fR \fIFILE\fR [\fIflags\fR]
 \fBnetmirror check\fR \fB\-\-iface\fR \fINAME\fR [\fIflags\fR]
+\fBnetmirror replay\fR \fB\-\-port\fR \fIPORT\fR \fB\-\-to\fR \fIHOST:PORT\fR [\fIflags\fR] \fIFILE\fR...
 \fBnetmirror\fR \fIINTERFACE\fR \fIVNI\fR \fIPORT\fR \fIHOST:PORT\fR
 .fi
 `
@@ -112,7 +113,11 @@ The last form, in which vxlan-to-http is called, takes no flags.
 .PP
 netmirror needs the capability
 .BR CAP_NET_RAW ,
-and no other.
+and no other; with
+.B \-\-capture udp
+and
+.B replay
+it needs none.
 .PP
 SIGTERM and SIGINT stop the capture; what was captured is delivered, for
 .B \-\-shutdown\-timeout
@@ -138,17 +143,28 @@ const manRest = `.SH EXIT STATUS
 .B 0
 The capture was ended by a signal; with
 .BR check ,
-nothing was found to be wrong.
+nothing was found to be wrong; with
+.BR replay ,
+all that the files hold was forwarded.
 .TP
 .B 1
 The call or the file of
 .B \-\-config
 is wrong, the capture could not begin or broke down, or
 .B check
-found something.
+found something; with
+.BR replay ,
+something in the files was not forwarded.
 One line on stderr says what, or with
 .B check
+or
+.B replay
 the report on stdout.
+.TP
+.B 3
+With
+.BR replay ,
+all that could be was forwarded, but the files do not hold all that the clients sent.
 .SH ENVIRONMENT
 .TP
 .BI NETMIRROR_ NAME
@@ -229,6 +245,14 @@ Find out what arrives and whether the target answers, and forward nothing:
 .in +4n
 .nf
 netmirror check \-\-iface eth0 \-\-to staging.example:80
+.fi
+.in
+.PP
+Play a capture file, as fast as the target takes it:
+.PP
+.in +4n
+.nf
+netmirror replay \-\-port 8080 \-\-to staging.example:80 \-\-speed max capture.pcapng
 .fi
 .in
 .PP

@@ -21,6 +21,7 @@ func TestManPage(t *testing.T) {
 	for _, want := range []string{
 		".TH NETMIRROR 1 \"1970-01-02\"", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS",
 		"EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES", "SEE ALSO", `\fB\-\-time\fR`, `\fB\-\-version\fR`,
+		`\fBnetmirror replay\fR`, `\fB\-\-speed\fR`, ".TP\n.B 3\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s", want)

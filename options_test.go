@@ -240,6 +240,38 @@ func TestWrongCalls(t *testing.T) {
 	}
 }
 
+// A terminal has 80 columns, and words that were divided cannot be copied.
+func TestHelpFitsATerminal(t *testing.T) {
+	for _, c := range []struct {
+		args      []string
+		with, not string
+	}{
+		{[]string{"--help"}, "--speed=N", "replay-OPTIONS"},
+		{[]string{"replay", "-h"}, "--speed=N", "--time=TIME"},
+		{[]string{"check", "--help"}, "--time=TIME", "--speed=N"},
+		{[]string{"--vni=1", "--help"}, "vxlan, vxlan-gpe, geneve", "help-man"},
+	} {
+		var stdout, stderr bytes.Buffer
+		if status := run(t.Context(), append([]string{"/usr/bin/netmirror"}, c.args...), func(string) string { return "" }, &stdout, &stderr); status != 0 {
+			t.Errorf("%q: status %d, %q", c.args, status, &stderr)
+		}
+		help := stdout.String()
+		for line := range strings.Lines(help) {
+			if len(line) > 80+len("\n") || strings.HasSuffix(line, "-\n") {
+				t.Errorf("%q: the line %q", c.args, line)
+			}
+		}
+		if !strings.Contains(help, c.with) || strings.Contains(help, c.not) {
+			t.Errorf("%q: %q with %q or without %q", c.args, help, c.not, c.with)
+		}
+		for _, opt := range fileSettings(t) {
+			if !strings.Contains(help, "--"+opt.LongName) {
+				t.Errorf("%q: no --%s", c.args, opt.LongName)
+			}
+		}
+	}
+}
+
 func TestHelpAndVersion(t *testing.T) {
 	for _, arg := range []string{"--help", "-h", "--version"} {
 		var stdout, stderr bytes.Buffer

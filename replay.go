@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"netmirror/capfile"
@@ -65,14 +66,20 @@ func play(ctx context.Context, o *options, stdin io.Reader, stdout, stderr io.Wr
 	settings := o.settings()
 	warn := o.fit(machine.Memory())
 	defer ignoreHangups(logger)()
-	logSettings(logger, settings)
-	warn(logger)
+	begin := sync.OnceFunc(func() {
+		logSettings(logger, settings)
+		warn(logger)
+	})
+	if slices.Contains(o.files, capfile.Stdin) {
+		begin() // what it brings may take its time
+	}
 	for n := 1; n <= o.replaying.Loop && ctx.Err() == nil; n++ {
-		r := playing{options: o, log: logger, out: out, settings: settings, began: time.Now()}
+		r := playing{options: o, log: logger, out: out, settings: settings, begin: begin, began: time.Now()}
 		figures, err := r.pass(ctx, stdin)
 		if err != nil {
 			return replay.StatusFailed, err
 		}
+		out.Flush() // both may go to one terminal
 		if o.replaying.Loop > 1 {
 			fmt.Fprintf(stdout, "pass %d of %d: ", n, o.replaying.Loop)
 		}
@@ -98,6 +105,7 @@ type playing struct {
 	log      *slog.Logger
 	out      *output.Output
 	settings []status.Setting
+	begin    func() // logs what is in force, the first time
 	began    time.Time
 }
 
@@ -112,6 +120,7 @@ func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Fig
 		return figures, err
 	}
 	defer src.Close()
+	r.begin()
 	metrics := status.NewMetrics()
 	p, err := pipeline.New(r.config(src.Kind(), metrics))
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -84,5 +85,32 @@ func TestCheckOfAFile(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A file that cannot be read is one line, which names it once.
+func TestWrongFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, tc := range []struct{ name, content, want string }{
+		{"text", "hello, world", "neither pcap nor pcapng"},
+		{"half-a-header", "\xd4\xc3\xb2\xa1\x02\x00", "ends within its header"},
+		{"bad.gz", "\x1f\x8b??????????", "not a capture file that can be read: gzip"},
+		{"bad.zst", "\x28\xb5\x2f\xfd????????", "not a capture file that can be read"},
+		{"cut.gz", "\x1f\x8b\x08\x00", "ends within its header"},
+		{"", "", "is a directory"},
+		{"nothing", "", "no such file"},
+	} {
+		path := filepath.Join(dir, tc.name)
+		if tc.content != "" {
+			if err := os.WriteFile(path, []byte(tc.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var out, errs bytes.Buffer
+		status := run(t.Context(), append(append([]string{"netmirror"}, replayFlags...), path), os.Getenv, &out, &errs)
+		said := errs.String()
+		if status != 1 || out.Len() > 0 || strings.Count(said, "\n") != 1 || !strings.Contains(said, tc.want) || strings.Count(said, path) != 1 {
+			t.Errorf("%q: status %d, %q and %q; want 1 and one line with %q", tc.name, status, &out, said, tc.want)
+		}
 	}
 }

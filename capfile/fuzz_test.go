@@ -48,8 +48,8 @@ func FuzzRead(f *testing.F) {
 			if m.in == nil {
 				continue
 			}
-			if n, ok := m.in.format.(*pcapng); ok && cap(n.buf.b) > headroom+maxPacket {
-				t.Fatalf("a buffer of %d bytes", cap(n.buf.b))
+			if n, ok := m.in.format.(*sorter); ok && (cap(n.file.buf.b) > headroom+maxPacket || n.bytes > maxSorted+2*maxPacket) {
+				t.Fatalf("a buffer of %d bytes, and %d held", cap(n.file.buf.b), n.bytes)
 			}
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,7 +44,7 @@ func openInput(path string, stdin io.Reader, read *atomic.Int64, stats *counters
 	} else {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, err
+			return nil, reason(err)
 		}
 		in.file, raw = f, f
 		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
@@ -52,9 +53,21 @@ func openInput(path string, stdin io.Reader, read *atomic.Int64, stats *counters
 	}
 	if err := in.begin(&countingReader{raw, read}, stats); err != nil {
 		in.Close()
-		return nil, err
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = fmt.Errorf("the file ends within its header: %w", err)
+		}
+		return nil, reason(err)
 	}
 	return in, nil
+}
+
+// reason is what the system says of a file, without the path, which is named already.
+func reason(err error) error {
+	var of *os.PathError
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
 }
 
 // Close closes the file, but not standard input.
@@ -76,7 +89,10 @@ func (in *input) begin(raw io.Reader, stats *counters) error {
 	if len(magic) == 0 && err == io.EOF {
 		return fmt.Errorf("%w: it is empty", ErrFormat)
 	}
-	if err != nil {
+	switch {
+	case err != nil && in.plain != nil:
+		return notCompressed(err)
+	case err != nil:
 		return within(err)
 	}
 	if order := pcapOrder(magic); order != nil {
@@ -84,10 +100,10 @@ func (in *input) begin(raw io.Reader, stats *counters) error {
 		return err
 	}
 	if binary.LittleEndian.Uint32(magic) == blockSection {
-		in.format = newPcapng(plain, stats)
+		in.format = &sorter{file: newPcapng(plain, stats)}
 		return nil
 	}
-	return fmt.Errorf("%w: it begins with % x, like neither pcap nor pcapng, compressed with gzip or zstd or not", ErrFormat, magic)
+	return fmt.Errorf("%w: it begins with % x, like neither pcap nor pcapng, compressed with gzip or zstd or not; editcap converts other formats, xz -dc FILE | ... decompresses others", ErrFormat, magic)
 }
 
 // Magic numbers (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1).
@@ -107,19 +123,27 @@ func (in *input) decompress(r *bufio.Reader) (*bufio.Reader, error) {
 	case bytes.HasPrefix(magic, gzipMagic):
 		z, err := gzip.NewReader(r)
 		if err != nil {
-			return nil, within(err)
+			return nil, notCompressed(err)
 		}
 		in.plain = z
 		return bufio.NewReaderSize(z, readBuffer), nil
 	case bytes.Equal(magic, zstdMagic):
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
-			return nil, within(err)
+			return nil, notCompressed(err)
 		}
 		in.plain = z.IOReadCloser()
 		return bufio.NewReaderSize(z, readBuffer), nil
 	}
 	return r, nil
+}
+
+// notCompressed is what a decompressor says of a file's beginning.
+func notCompressed(err error) error {
+	if err = within(err); err == io.ErrUnexpectedEOF {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrFormat, err)
 }
 
 // countingReader counts the bytes read through it.

@@ -19,13 +19,14 @@ type Output struct {
 	live bool // w is a terminal that has a live line
 	done chan struct{}
 
-	mu     sync.Mutex // guards the fields below
-	some   sync.Cond  // there may be something to write, or it is the end
-	queue  []byte     // lines that were not written yet
-	lost   uint64     // lines that found no room, and were not told of
-	line   string     // the live line as it should be
-	shown  string     // as it is on the screen
-	closed bool
+	mu      sync.Mutex // guards the fields below
+	some    sync.Cond  // there may be something to write, or it is the end
+	queue   []byte     // lines that were not written yet
+	lost    uint64     // lines that found no room, and were not told of
+	line    string     // the live line as it should be
+	shown   string     // as it is on the screen
+	closed  bool
+	flushes []chan struct{} // to close when all has been written
 }
 
 const (
@@ -85,6 +86,19 @@ func (o *Output) Show(line string) {
 	o.some.Signal()
 }
 
+// Flush waits until what was given before has been written, a second at most.
+func (o *Output) Flush() {
+	done := make(chan struct{})
+	o.mu.Lock()
+	o.flushes = append(o.flushes, done)
+	o.some.Signal()
+	o.mu.Unlock()
+	select {
+	case <-done:
+	case <-time.After(flushWithin):
+	}
+}
+
 // Close writes what is left, as long as somebody takes it.
 func (o *Output) Close() {
 	o.mu.Lock()
@@ -114,6 +128,10 @@ func (o *Output) next() (piece []byte, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.queue) == 0 && o.line == o.shown {
+		for _, done := range o.flushes {
+			close(done)
+		}
+		o.flushes = nil
 		if o.closed {
 			return nil, false
 		}

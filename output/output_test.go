@@ -63,6 +63,20 @@ func TestAHeldTerminalHoldsNothing(t *testing.T) {
 }
 
 // Nothing but a terminal gets a line that is drawn over.
+// What somebody else writes to the same terminal comes behind what was logged before.
+func TestFlush(t *testing.T) {
+	var h bytes.Buffer
+	out := New(&h, false)
+	defer out.Close()
+	for n := range 100 {
+		io.WriteString(out, "line\n")
+		out.Flush()
+		if got := strings.Count(h.String(), "line\n"); got != n+1 {
+			t.Fatalf("%d lines are there after %d", got, n+1)
+		}
+	}
+}
+
 func TestNoLiveLineInAFile(t *testing.T) {
 	f, err := os.Create(t.TempDir() + "/log")
 	if err != nil {

@@ -60,11 +60,14 @@ func notHeld(p *status.Snapshot, files capfile.Stats) []Loss {
 	lost := []Loss{
 		{Count: p.Stack.Holes, Text: fmt.Sprintf("holes in streams, %d bytes", p.Stack.MissingBytes)},
 		{Count: ends[outcome.EndGap], Text: "streams were reset because packets of theirs are missing"},
+		{Count: ends[outcome.EndIdle], Text: "streams were reset because nothing of them comes for --idle-timeout"},
+		{Count: ends[outcome.EndReplaced], Text: "streams were reset because their end is missing: their clients' ports have new connections"},
 		{Count: dropped[outcome.DropMidStream], Text: "packets are of connections in which no stream could begin: their start is missing"},
 		{Count: dropped[outcome.DropSubflow], Text: "packets are of MPTCP connections of which not enough is there"},
 		{Count: cut, Text: "packets of the service were cut by the mirror or the snapshot length (tcpdump -s)"},
 		{Count: dropped[outcome.DropBadChecksum], Text: "packets have a wrong TCP checksum"},
 		{Count: incomplete(&p.Ring.FragmentStats) + incomplete(&p.Inner), Text: "fragments never became whole"},
+		{Count: dropped[outcome.DropBadAddress], Text: "packets have addresses that no TCP connection has, such as multicast: rewrite them to others"},
 		{Count: files.OtherLink, Text: "packets are of link layers that cannot be read"},
 	}
 	if files.Dropped > 0 {

@@ -3,6 +3,7 @@ package replay
 import (
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 )
@@ -51,13 +52,13 @@ type ServiceFigures struct {
 const (
 	StatusAll    = 0 // all that the files hold was forwarded
 	StatusFailed = 1 // something that they hold was not
-	StatusGaps   = 3 // all that they hold was, but they do not hold all
+	StatusGaps   = 3 // all that they hold was, but they do not hold all, or nothing to forward
 )
 
 // Status is the exit status that the figures come to.
 func (f *Figures) Status() int {
 	status := StatusAll
-	if len(f.Faults) > 0 {
+	if len(f.Faults) > 0 || f.nothing() {
 		status = StatusGaps
 	}
 	for _, l := range f.Lost {
@@ -73,6 +74,11 @@ func (f *Figures) Status() int {
 		return StatusFailed
 	}
 	return status
+}
+
+// nothing says whether the files have no connection that could be forwarded.
+func (f *Figures) nothing() bool {
+	return len(f.Services) > 0 && !slices.ContainsFunc(f.Services, func(s ServiceFigures) bool { return s.Streams > 0 })
 }
 
 // Write writes the figures for people.
@@ -121,6 +127,8 @@ func (f *Figures) verdict() string {
 		return "ended before all was read"
 	case f.Status() == StatusAll:
 		return "all that the capture holds was forwarded"
+	case f.Status() == StatusGaps && f.nothing():
+		return "nothing was forwarded: the capture has no connection of the service that could be; netmirror check --read FILE says what is in it"
 	case f.Status() == StatusGaps:
 		return "all that could be was forwarded; the capture does not hold all that clients sent"
 	}

@@ -2,9 +2,14 @@ package replay
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"netmirror/bridge"
+	"netmirror/outcome"
+	"netmirror/status"
 )
 
 func TestStatus(t *testing.T) {
@@ -17,6 +22,8 @@ func TestStatus(t *testing.T) {
 		{"a hole in the file", Figures{Lost: []Loss{{OfFile, 1, "holes"}}}, 3},
 		{"a target that refused", Figures{Lost: []Loss{{OfFile, 1, "holes"}, {OfReplay, 1, "resets"}}}, 1},
 		{"a file that ends in a packet's middle", Figures{Faults: []error{io.ErrUnexpectedEOF}}, 3},
+		{"nothing of the service", Figures{Services: []ServiceFigures{{Name: "port 81", Bytes: 83}}}, 3},
+		{"nothing of one service", Figures{Services: []ServiceFigures{{Name: "port 81"}, {Name: "port 80", Streams: 1}}}, 0},
 		{"ended early", Figures{Cut: true}, 1},
 	} {
 		if got := c.f.Status(); got != c.want {
@@ -44,6 +51,40 @@ all that could be was forwarded; the capture does not hold all that clients sent
 `
 	if b.String() != want {
 		t.Errorf("wrote\n%swant\n%s", &b, want)
+	}
+}
+
+// A wrong port must not look like a success.
+func TestVerdictOfNothing(t *testing.T) {
+	f := Figures{Packets: 4, Services: []ServiceFigures{{Name: "port 81"}}}
+	var b strings.Builder
+	if err := f.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "nothing was forwarded") || !strings.Contains(b.String(), "check --read") {
+		t.Errorf("wrote\n%s", &b)
+	}
+}
+
+// Every way in which a stream can end, but for a complete one and the end of the files,
+// is in the table, so that its figures add up.
+func TestEveryEndIsTold(t *testing.T) {
+	s, err := Open(t.Context(), Config{Paths: []string{capture(t, time.Second, plainFrame(t, 80, "a"))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for e := range outcome.End(len(bridge.Stats{}.Outcomes)) {
+		switch e {
+		case outcome.EndComplete, outcome.EndClientReset, outcome.EndServerReset, outcome.EndShutdown:
+			continue
+		}
+		p := new(status.Snapshot)
+		p.Bridge.Outcomes[e] = 7
+		f := s.Figures(p, "port 80", time.Now())
+		if !slices.ContainsFunc(f.Lost, func(l Loss) bool { return l.Count == 7 }) {
+			t.Errorf("nothing tells of streams that ended as %s", e)
+		}
 	}
 }
 

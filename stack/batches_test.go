@@ -25,7 +25,7 @@ func TestBatchesDecideNothing(t *testing.T) {
 
 // playInBatches plays a capture of one connection over IPv4 in batches of any size.
 func playInBatches(t *testing.T, capture corpus.Capture) {
-	s := newTimed(t, func(c *Config) { c.Port = corpus.Port })
+	s := newTimed(t, nil)
 	var batch []Segment
 	var at time.Duration
 	var cut []int

@@ -83,7 +83,11 @@ func (s *Stack) endWhenDelivered(f *flow, e outcome.End) {
 		s.seek(f, true)
 	}
 	if f.state == parked && !f.removed {
-		s.discard(f, e.Drop(), over)
+		why := e.Drop()
+		if e == outcome.EndShutdown {
+			why = outcome.DropMidStream // the shutdown lost nothing: none of it could begin a stream
+		}
+		s.discard(f, why, over)
 	}
 	if f.removed {
 		return

@@ -218,6 +218,17 @@ func (c *client) server(seq uint32, off int, flags string) Segment {
 	return m
 }
 
+// What waits for a request when there is no more to come lacks its beginning: the
+// shutdown has not lost it.
+func TestNoStartBeforeTheShutdown(t *testing.T) {
+	s := newTimed(t, nil)
+	s.Inject([]Segment{newClient(t, 9).ask(0, "a body", 1)})
+	s.Shutdown()
+	if st := s.Stats(); st.Dropped[outcome.DropMidStream] != 1 || st.Dropped[outcome.DropShutdown] != 0 {
+		t.Errorf("%d packets dropped as of no stream, %d by the shutdown; want 1, 0", st.Dropped[outcome.DropMidStream], st.Dropped[outcome.DropShutdown])
+	}
+}
+
 func TestManyFlowsWaitForAStart(t *testing.T) {
 	s := newTimed(t, nil)
 	c := newClient(t, 9)

@@ -109,7 +109,11 @@ func All() []Capture {
 // WritePcap writes the capture for other tools to read.
 func (c Capture) WritePcap(w io.Writer) error {
 	p := pcapgo.NewWriterNanos(w)
-	if err := p.WriteFileHeader(1<<18, layers.LinkTypeEthernet); err != nil {
+	link := layers.LinkTypeEthernet
+	if c.Mirror.IP {
+		link = layers.LinkTypeRaw
+	}
+	if err := p.WriteFileHeader(1<<18, link); err != nil {
 		return err
 	}
 	for _, f := range c.Frames {

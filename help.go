@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jessevdk/go-flags"
+)
+
+const (
+	helpWidth  = 80 // columns, what every terminal has
+	helpIndent = 8  // of what is said about a flag
+)
+
+// writeHelp writes what --help says: of the whole program, or of the command that was
+// called. go-flags has a help of its own, but it puts the descriptions beside the
+// longest flag, which leaves 9 columns for them.
+func writeHelp(w io.Writer, p *flags.Parser) error {
+	b := bufio.NewWriter(w)
+	about := p.LongDescription
+	if p.Active != nil {
+		about = p.Active.LongDescription
+	}
+	fmt.Fprintf(b, "Usage:\n  %s %s\n\n", p.Name, p.Usage)
+	helpText(b, 0, about)
+	fmt.Fprintln(b)
+	helpText(b, 0, "Flags can be set in the environment too, --gap-timeout as NETMIRROR_GAP_TIMEOUT, and in the file that --config names; those of one command alone cannot.")
+	for _, c := range p.Commands() {
+		if p.Active == nil || p.Active == c {
+			helpGroup(b, "Of "+c.Name+" alone", c.Options())
+		}
+	}
+	for _, group := range p.Groups() {
+		for _, section := range group.Groups() {
+			helpGroup(b, section.ShortDescription, section.Options())
+		}
+	}
+	fmt.Fprint(b, "\nHelp:\n  -h, --help\n        print this\n")
+	return b.Flush()
+}
+
+// helpGroup writes a group of flags under its title.
+func helpGroup(w io.Writer, title string, options []*flags.Option) {
+	fmt.Fprintf(w, "\n%s:\n", title)
+	for _, opt := range options {
+		if opt.Hidden {
+			continue
+		}
+		short := "   "
+		if opt.ShortName != 0 {
+			short = fmt.Sprintf("-%c,", opt.ShortName)
+		}
+		value := ""
+		if opt.ValueName != "" {
+			value = "=" + opt.ValueName
+		}
+		fmt.Fprintf(w, "  %s --%s%s\n", short, opt.LongName, value)
+		text := opt.Description
+		if len(opt.Choices) > 0 {
+			text += "; one of " + strings.Join(opt.Choices, ", ")
+		}
+		if len(opt.Default) > 0 {
+			text += " (default: " + strings.Join(opt.Default, ", ") + ")"
+		}
+		helpText(w, helpIndent, text)
+	}
+}
+
+// helpText writes a text in lines of helpWidth and less. No word is divided.
+func helpText(w io.Writer, indent int, text string) {
+	begin := strings.Repeat(" ", indent)
+	line := begin
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case line == begin:
+		case len(line)+1+len(word) > helpWidth:
+			fmt.Fprintln(w, line)
+			line = begin
+		default:
+			line += " "
+		}
+		line += word
+	}
+	fmt.Fprintln(w, line)
+}
