@@ -81,7 +81,7 @@ func TestEveryEndIsTold(t *testing.T) {
 		}
 		p := new(status.Snapshot)
 		p.Bridge.Outcomes[e] = 7
-		f := s.Figures(p, "port 80", time.Now())
+		f := s.Figures(p, time.Now())
 		if !slices.ContainsFunc(f.Lost, func(l Loss) bool { return l.Count == 7 }) {
 			t.Errorf("nothing tells of streams that ended as %s", e)
 		}
