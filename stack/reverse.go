@@ -40,6 +40,8 @@ func (s *Stack) serverSays(m *Segment, seg *segment) {
 		s.serverReset(f, seg)
 	case seg.flags&(flagSYN|flagACK) == flagSYN|flagACK:
 		s.serverAccepted(f, seg)
+	case seg.flags&flagACK != 0 && s.foreign(f, seg):
+		return
 	case seg.flags&flagACK != 0:
 		f.ev.hears(seg, s.clock())
 		s.prove(f)
@@ -50,6 +52,13 @@ func (s *Stack) serverSays(m *Segment, seg *segment) {
 	if !f.removed && len(f.aside) > 0 {
 		s.reconsider(f)
 	}
+}
+
+// foreign reports whether the first packet of a server that the mirror shows
+// acknowledges more than the client can have sent. It says nothing of the server then:
+// the client's ACK numbers would be measured by those of another connection.
+func (s *Stack) foreign(f *flow, seg *segment) bool {
+	return f.state != parked && !f.ev.server.nxt.known && !seg.noACK && seqLess(f.sent()+s.near(f), seg.ack)
 }
 
 // bigStep is how much more than the client was seen to send a single packet of the

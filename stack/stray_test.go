@@ -310,3 +310,22 @@ func TestTheServersDirectionIsLate(t *testing.T) {
 		s.is(c, text(want, outcome.EndShutdown))
 	}
 }
+
+// The mirror shows the clients only, and one packet of another connection's server:
+// the client's acknowledgements are not measured by it.
+func TestAForeignServersPacketIsNoStandard(t *testing.T) {
+	const n = 200_000
+	body := pattern(n)
+	s := newTimed(t, nil)
+	c := newClient(t, 1000)
+	s.Inject(append(c.opening(), c.data(0, body[:100])))
+	s.Inject([]Segment{c.answer(1000, 400<<20, "", nil)})
+	var rest []Segment
+	for off := 100; off < n; off += 1000 {
+		end := min(off+1000, n)
+		rest = append(rest, c.packet(off, body[off:end], func(t *layers.TCP) { t.Ack = 1001 }))
+	}
+	s.Inject(append(rest, c.fin(n)))
+	s.pass(3 * time.Second)
+	s.is(c, stream{bytes: body})
+}
