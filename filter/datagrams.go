@@ -7,10 +7,10 @@ import (
 )
 
 // Datagrams is the program that shares the datagrams of a port among UDP sockets
-// (SO_ATTACH_REUSEPORT_CBPF, socket(7)), whose packets begin with the UDP payload. Of
-// n sockets that of index FlowHash % n has those that are ours, and socket 0 those that
-// have no such hash. Socket n has what is certainly not ours, and what did not arrive on
-// one of the interfaces, by their index, of which there may be 255; an empty list is all.
+// (SO_ATTACH_REUSEPORT_CBPF, socket(7)). Its packets begin with the UDP payload. A
+// datagram of ours goes to socket FlowHash % n, or to socket 0 if it has no such hash.
+// Socket n gets what is certainly not ours, and what arrived on another interface than
+// those listed. interfaces holds interface indexes, at most 255; empty means all.
 func (c Config) Datagrams(n int, interfaces []int) []bpf.Instruction {
 	var arrived []bpf.Instruction
 	if len(interfaces) > 0 {

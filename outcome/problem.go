@@ -95,7 +95,7 @@ var problems = [NumProblems]struct {
 		"streams were reset because the target took nothing for too long",
 		"give the target more capacity, or raise --write-timeout"},
 	ProblemTargetClosed: {"target_closed", Loss,
-		"packets went down with connections that the target closed before the client did",
+		"packets were lost with connections that the target closed before the client did",
 		"look into the target's log; its keep-alive limits should not be below those of the real service"},
 	ProblemMaxConns: {"max_conns", Loss,
 		"streams found as many connections to the target open as there may be",

@@ -56,7 +56,7 @@ func (s *Source) faults() []error {
 // notHeld is what the files do not have.
 func notHeld(p *status.Snapshot, files capfile.Stats) []Loss {
 	dropped, ends := &p.Stack.Dropped, p.Bridge.Outcomes
-	cut := p.Decap[decap.InnerTruncated] + p.Decap[decap.TCPTruncated] + p.Decap[decap.OuterTruncated] + dropped[outcome.DropTruncated]
+	cut := p.Decap[decap.InnerTruncated] + p.Decap[decap.TunnelTruncated] + p.Decap[decap.TCPTruncated] + p.Decap[decap.OuterTruncated] + dropped[outcome.DropTruncated]
 	lost := []Loss{
 		{Count: p.Stack.Holes, Text: fmt.Sprintf("holes in streams, %d bytes", p.Stack.MissingBytes)},
 		{Count: ends[outcome.EndGap], Text: "streams were reset because packets of theirs are missing"},

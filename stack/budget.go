@@ -35,7 +35,7 @@ func (s *Stack) limit() int {
 	return max(total-(s.nflows+s.others.flows)*FlowMemory, total/4)
 }
 
-// budget is what of it the others leave, as of the last batch.
+// budget is the part of limit that the other stacks did not use at the last batch.
 func (s *Stack) budget() int { return s.limit() - s.others.held }
 
 // unreadLost counts bytes that no reader will fetch any more.

@@ -47,7 +47,7 @@ func (m *Monitor) Report(ctx context.Context, interval time.Duration, live Line)
 func (m *Monitor) tell(live Line) *Snapshot {
 	s, problems := m.Look()
 	if n := live.LostLines(); n > 0 {
-		m.cfg.Log.Warn("lines of the log are lost, as nobody took them", "count", n)
+		m.cfg.Log.Warn("log lines are lost because nobody reads them", "count", n)
 	}
 	for _, found := range problems {
 		m.cfg.Log.Warn(found.Text, append(some(nil, "count", found.Count), "do", found.Remedy)...)
