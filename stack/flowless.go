@@ -111,7 +111,8 @@ func (s *Stack) remember(key *flowKey, half stub) {
 	case ok && known.kind == halfOpen:
 		half.prev = known.prev
 	case ok && known.kind != over:
-		half.prev = &known
+		before := known // a copy, so that a flood of SYNs allocates nothing
+		half.prev = &before
 	}
 	s.stubs.put(key, half, s.now)
 	if f := s.flows[*key]; f != nil {
@@ -126,8 +127,9 @@ func (s *Stack) leaves(key *flowKey, left stub) {
 	case !ok || known.kind != halfOpen:
 		s.stubs.put(key, left, s.now)
 	case left.kind != over:
-		known.prev = &left
-		s.stubs.put(key, known, known.put)
+		before := left // so that left, of which there is one for each flow, stays off the heap
+		known.prev = &before
+		s.stubs.put(key, known, known.put.time())
 	}
 }
 
