@@ -84,6 +84,7 @@ type flow struct {
 	strayed   span      // where a segment goes on that was dropped from beside the stream
 	ahead     time.Time // when a packet last said that the client has sent more than is here
 	claims    int       // how many packets did since the hole
+	shown     time.Time // when that packet was captured: this process may be late
 	beside    time.Time // when the client was last seen not to have sent more
 	besides   int       // how often since
 	serverRST time.Time // when a reset of the server's came that is not where its bytes end

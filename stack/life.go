@@ -39,7 +39,7 @@ func (s *Stack) start(f *flow, base uint32) {
 	if f.beyond-base >= maxWindow {
 		f.beyond = base
 	}
-	f.serverAck, f.claims, f.ahead = base, f.q.count, s.now
+	f.serverAck, f.claims, f.ahead, f.shown = base, f.q.count, s.now, s.captured
 	s.began(f)
 	if !f.picked {
 		f.framing.begin(base, true)

@@ -30,7 +30,7 @@ func (s *Stack) probed(f *flow, seg *segment) bool {
 	switch {
 	case seqLess(seg.seq, f.floor()) || !missing:
 		s.drop(seg, outcome.DropProbe)
-	case seqLess(seg.seq, f.sent()) && (odd || s.now.Sub(f.ahead) >= s.cfg.Grace):
+	case seqLess(seg.seq, f.sent()) && (odd || s.captured.Sub(f.shown) >= s.cfg.Grace):
 		s.drop(seg, outcome.DropProbe) // the client has sent it before: the real byte was lost
 	case !odd, seqLess(seg.seq, f.tail()), !f.ev.pushes && s.typed(f, seg):
 		return false

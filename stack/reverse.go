@@ -89,7 +89,7 @@ func (s *Stack) serverHas(f *flow, seg *segment) {
 		return
 	}
 	if seqLess(f.sent(), ack) {
-		f.ahead = s.now
+		f.ahead, f.shown = s.now, s.captured
 	}
 	if seqLess(f.sent(), ack) && ack-f.sent() > bigStep && !f.serverSure(ack) {
 		s.sentUpTo(f, ack)

@@ -52,7 +52,7 @@ func (s *Stack) sentBefore(f *flow, seq uint32) {
 
 // claim notes a packet that says that the client has sent what is not here.
 func (s *Stack) claim(f *flow) {
-	f.ahead, f.besides = s.now, 0
+	f.ahead, f.shown, f.besides = s.now, s.captured, 0
 	f.claims++
 }
 
