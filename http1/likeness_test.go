@@ -5,13 +5,27 @@ import (
 	"testing"
 )
 
+// likenessCase is a text and what it looks like.
+type likenessCase struct {
+	name string
+	b    string
+	want Likeness
+}
+
+func judged(t *testing.T, judge func([]byte) Likeness, cases []likenessCase) {
+	t.Helper()
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := judge([]byte(tc.b)); got != tc.want {
+				t.Errorf("got %d, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestStart(t *testing.T) {
 	long := "/" + strings.Repeat("a", 20<<10)
-	for _, tc := range []struct {
-		name string
-		b    string
-		want Likeness
-	}{
+	judged(t, Start, []likenessCase{
 		{"a request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", Request},
 		{"the line alone", "DELETE /a?b=c HTTP/1.1\r\n", Request},
 		{"HTTP/1.0", "HEAD / HTTP/1.0\r\n\r\n", Request},
@@ -72,22 +86,12 @@ func TestStart(t *testing.T) {
 		{"SMTP", "EHLO example.com\r\n", Contradicts},
 		{"Redis", "*1\r\n$4\r\nPING\r\n", Contradicts},
 		{"memcached", "set key 0 0 5\r\nhello\r\n", Contradicts},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if got := Start([]byte(tc.b)); got != tc.want {
-				t.Errorf("got %d, want %d", got, tc.want)
-			}
-		})
-	}
+	})
 }
 
 func TestUnmistakable(t *testing.T) {
 	long := "/" + strings.Repeat("a", 20<<10)
-	for _, tc := range []struct {
-		name string
-		b    string
-		want Likeness
-	}{
+	judged(t, Unmistakable, []likenessCase{
 		{"a request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", Request},
 		{"HTTP/1.0", "HEAD / HTTP/1.0\r\n\r\n", Request},
 		{"a lone LF", "GET / HTTP/1.1\nHost: a\n", Request},
@@ -148,13 +152,7 @@ func TestUnmistakable(t *testing.T) {
 		{"control byte in the target", "GET /\x01 HTTP/1.1\r\n", Contradicts},
 		{"a quotation", "\"GET / HTTP/1.1\r\n", Contradicts},
 		{"a method that goes on", "GETTING /x HTTP/1.1\r\n", Request},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if got := Unmistakable([]byte(tc.b)); got != tc.want {
-				t.Errorf("got %d, want %d", got, tc.want)
-			}
-		})
-	}
+	})
 }
 
 // Of no known method but PATCH and SEARCH can a part be taken for another one.
