@@ -56,11 +56,11 @@ func helpGroup(w io.Writer, title string, options []*flags.Option) {
 		if opt.ValueName != "" {
 			value = "=" + opt.ValueName
 		}
+		if len(opt.Choices) > 0 { // as the shells' completion reads them
+			value += "[" + strings.Join(opt.Choices, "|") + "]"
+		}
 		fmt.Fprintf(w, "  %s --%s%s\n", short, opt.LongName, value)
 		text := opt.Description
-		if len(opt.Choices) > 0 {
-			text += "; one of " + strings.Join(opt.Choices, ", ")
-		}
 		if len(opt.Default) > 0 {
 			text += " (default: " + strings.Join(opt.Default, ", ") + ")"
 		}

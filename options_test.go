@@ -249,7 +249,7 @@ func TestHelpFitsATerminal(t *testing.T) {
 		{[]string{"--help"}, "--speed=N", "replay-OPTIONS"},
 		{[]string{"replay", "-h"}, "--speed=N", "--time=TIME"},
 		{[]string{"check", "--help"}, "--time=TIME", "--speed=N"},
-		{[]string{"--vni=1", "--help"}, "vxlan, vxlan-gpe, geneve", "help-man"},
+		{[]string{"--vni=1", "--help"}, "[auto|vxlan|vxlan-gpe|geneve|", "help-man"},
 	} {
 		var stdout, stderr bytes.Buffer
 		if status := run(t.Context(), append([]string{"/usr/bin/netmirror"}, c.args...), func(string) string { return "" }, &stdout, &stderr); status != 0 {

@@ -17,7 +17,7 @@ _netmirror() {
 		return
 		;;
 	--*) # the help has the choices of those that have some: --on-gap=WHAT[reset|splice]
-		words=$("${COMP_WORDS[0]}" --help 2>/dev/null | sed -n "s/^ *$flag=[A-Z]*\[\([a-z|]*\)\].*/\1/p" | tr '|' ' ')
+		words=$("${COMP_WORDS[0]}" --help 2>/dev/null | sed -n "s/^ *$flag=[A-Z]*\[\([a-z|-]*\)\].*/\1/p" | tr '|' ' ')
 		;;
 	esac
 	if [[ -z $words ]]; then
