@@ -19,13 +19,14 @@ type evidence struct {
 // party is one end of a connection, as the mirror showed its packets. nxt
 // is in its own sequence space, ack and edge are in the other's.
 type party struct {
-	heard  time.Duration // when its last packet came, since Stack.epoch
-	nxt    mark          // it has sent everything before
-	ack    mark          // it has acknowledged everything before
-	edge   uint32        // the other end may send what is before; 0 with ack where not known
-	scale  uint8         // of its window
-	scaled bool          // scale is known
-	first  mark          // its SYN's sequence number, where that was seen
+	heard   time.Duration // when its last packet came, since Stack.epoch
+	packets uint32        // that came
+	nxt     mark          // it has sent everything before
+	ack     mark          // it has acknowledged everything before
+	edge    uint32        // the other end may send what is before; 0 with ack where not known
+	scale   uint8         // of its window
+	scaled  bool          // scale is known
+	first   mark          // its SYN's sequence number, where that was seen
 }
 
 // stamps is the clock of the client's timestamps.
@@ -121,6 +122,16 @@ func (ev *evidence) judgeACK(ack uint32) verdict {
 		return doubtful
 	}
 	return accepted
+}
+
+// plausible reports whether an acknowledgement of more than the mirror has shown of the
+// server may be right: no more is missing than what the client can have been sent at once.
+func (ev *evidence) plausible(ack uint32) bool {
+	shown := ev.client.ack.at
+	if ev.server.nxt.known {
+		shown = ev.server.nxt.at
+	}
+	return within(ack, shown, ev.client.maxWindow())
 }
 
 const (
@@ -223,7 +234,7 @@ func (ev *evidence) answered(seg *segment, now time.Duration) {
 	case !s.scaled: // or the client did not offer it
 		s.scale, s.scaled = scale, true
 	}
-	s.heard = now
+	s.heard, s.packets = now, s.packets+1
 	s.nxt.set(seg.seq + 1)
 	s.first.set(seg.seq)
 	s.ack.set(seg.ack)
@@ -235,7 +246,7 @@ func (ev *evidence) answered(seg *segment, now time.Duration) {
 // much it can receive. What it acknowledges is for the flow to judge.
 func (ev *evidence) hears(seg *segment, now time.Duration) {
 	s := &ev.server
-	s.heard = now
+	s.heard, s.packets = now, s.packets+1
 	if seg.flags&flagRST != 0 {
 		return
 	}
