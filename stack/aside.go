@@ -154,7 +154,7 @@ func (s *Stack) serverSpeaks(f *flow) bool {
 // and acknowledges no less: as a client does that has had its answer.
 func (f *flow) agrees(seg *segment) {
 	for i := range f.aside {
-		if a := &f.aside[i]; a.why == oddACK && a.next() == seg.seq && within(seg.ack, a.ack, f.ev.client.maxWindow()) {
+		if a := &f.aside[i]; a.why == oddACK && a.next() == seg.seq && within(seg.ack, a.ack, f.ev.client.usualWindow()) {
 			a.agreed = true
 		}
 	}

@@ -86,6 +86,14 @@ func (p *party) maxWindow() uint32 {
 	return maxWindow
 }
 
+// usualWindow is maxWindow, or where the scale is not known, more than hosts use: 128 MiB.
+func (p *party) usualWindow() uint32 {
+	if p.scaled {
+		return p.maxWindow()
+	}
+	return 1 << 27
+}
+
 // judge judges a segment of the client's by its ACK and its timestamp; where in the
 // stream it is, is another question.
 func (ev *evidence) judge(seg *segment) verdict {
@@ -104,7 +112,8 @@ func (ev *evidence) judge(seg *segment) verdict {
 // judgeACK judges an acknowledgement by RFC 5961, section 5.2: the server takes
 // nothing with one of what it has not sent, or of what is older than any window.
 func (ev *evidence) judgeACK(ack uint32) verdict {
-	if c := &ev.client; c.ack.known && seqLess(ack, c.ack.at) && c.ack.at-ack > c.maxWindow() {
+	window := ev.client.usualWindow()
+	if c := &ev.client; c.ack.known && seqLess(ack, c.ack.at) && c.ack.at-ack > window {
 		return rejected
 	}
 	if first := ev.server.first; first.known && !seqLess(first.at, ack) && ev.server.nxt.at-first.at < maxWindow {
@@ -115,10 +124,10 @@ func (ev *evidence) judgeACK(ack uint32) verdict {
 		if seqLess(ev.server.nxt.at, ack) {
 			return doubtful // the mirror may show the server's bytes later
 		}
-		if ev.server.nxt.at-ack > 2*max(ev.client.maxWindow(), nearby) {
+		if ev.server.nxt.at-ack > 2*max(window, nearby) {
 			return rejected
 		}
-	case ev.client.ack.known && ack-ev.client.ack.at > ev.client.maxWindow() && seqLess(ev.client.ack.at, ack):
+	case ev.client.ack.known && ack-ev.client.ack.at > window && seqLess(ev.client.ack.at, ack):
 		return doubtful
 	}
 	return accepted
@@ -131,7 +140,7 @@ func (ev *evidence) plausible(ack uint32) bool {
 	if ev.server.nxt.known {
 		shown = ev.server.nxt.at
 	}
-	return within(ack, shown, ev.client.maxWindow())
+	return within(ack, shown, ev.client.usualWindow())
 }
 
 const (

@@ -246,7 +246,7 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 	case f.hasBase && base == f.base && !f.replayed(s.captured), f.past.has(seg.seq),
 		f.picked && f.base-base < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout:
 		s.drop(seg, outcome.DropDuplicate)
-	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0:
+	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0 && f.beganAt(base):
 		// Late, as was hoped; what is parked proves it.
 		s.counters.halfOpen++
 		s.used(seg)
@@ -256,6 +256,20 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 	default:
 		s.syn(seg)
 	}
+}
+
+// beganAt reports whether what is parked can be what a client sends that begins at base:
+// some of it is right behind, and nothing right before.
+func (f *flow) beganAt(base uint32) bool {
+	if f.q.len() == 0 {
+		return true
+	}
+	for e := f.q.first(); e != nil; e = e.next() {
+		if near(e.seq, base) {
+			return !seqLess(e.seq, base)
+		}
+	}
+	return f.q.first().seq-base < lateSYN
 }
 
 // replayed reports whether a SYN like the flow's own begins another connection: the
