@@ -26,6 +26,7 @@ func (s *Stack) park(seg *segment, known *stub) {
 		s.stubs.remove(&seg.key)
 		f.lostSYN, f.past, f.counted = true, s.past(known), known.counted
 		f.q.acked, f.q.ack = known.acked, known.ack
+		f.pastACK = known.pastACK
 		f.learn(known)
 	}
 	s.parked(f, seg)
@@ -191,6 +192,7 @@ func (s *Stack) passOver(f *flow, why outcome.Drop) {
 	}
 	if !probe && f.past.has(e.seq-1) && seqLess(f.past.to, e.end()) {
 		f.past.to = e.end()
+		f.pastACK = front{f.past.to, e.ack, e.acks}
 	}
 	s.lost(&f.q, 1, why)
 }

@@ -156,6 +156,8 @@ func (s *Stack) settle(f *flow) {
 		return
 	case f.conn == nil:
 		return // not handed out yet; acceptAll comes back
+	case f.rstEarly && f.rstSeen:
+		// The server has ignored it, if the client goes on.
 	case f.rstSeen:
 		s.end(f, outcome.EndClientReset, outcome.DropDuplicate)
 	case f.ending:

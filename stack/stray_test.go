@@ -310,3 +310,47 @@ func TestTheServersDirectionIsLate(t *testing.T) {
 		s.is(c, text(want, outcome.EndShutdown))
 	}
 }
+
+// A client asks on after a stray packet that ended its stream: the request directly behind
+// what came in one piece is one, whatever the stray packet acknowledged.
+func TestTheRequestBehindAStrayPacketThatEndedTheStream(t *testing.T) {
+	const n = len(get1)
+	for _, off := range []int{100, 40000} {
+		s := newTimed(t, nil)
+		c := newClient(t, 100)
+		at := func(off int, text string, ack uint32) Segment {
+			return c.packet(off, []byte(text), func(t *layers.TCP) { t.Ack = ack })
+		}
+		s.Inject(append(c.opening(), at(0, get1, 1000)))
+		s.pass(10 * time.Millisecond)
+		s.Inject([]Segment{at(n, "", 1027), at(n+off, "stray", 1027)})
+		s.pass(3 * time.Second)
+		s.Inject([]Segment{at(n, get2, 1027)})
+		s.pass(100 * time.Millisecond)
+		s.Inject([]Segment{at(2*n, get3, 1054), c.packet(3*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1081 })})
+		s.pass(2 * time.Second)
+		s.is(c, text(get1, outcome.EndGap), text(get2+get3, nil))
+	}
+}
+
+// A reset that is not where the client's bytes end is ignored by the server, also where
+// they have come to that place a moment later (RFC 5961, section 3.2). One that the mirror
+// shows too early counts.
+func TestAResetJustAhead(t *testing.T) {
+	const n = len(get1)
+	for _, goesOn := range []bool{true, false} {
+		s := newTimed(t, nil)
+		c := newClient(t, 100)
+		s.Inject(append(c.opening(), c.data(0, []byte(get1))))
+		s.pass(time.Second)
+		s.Inject([]Segment{c.rst(2 * n), c.ask(n, get2, 2)})
+		s.pass(20 * time.Millisecond)
+		want := []stream{text(get1+get2, outcome.EndClientReset)}
+		if goesOn {
+			s.Inject([]Segment{c.ask(2*n, get3, 3), c.packet(3*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 4000 })})
+			want = []stream{text(get1+get2+get3, nil)}
+		}
+		s.pass(time.Second)
+		s.is(c, want...)
+	}
+}

@@ -43,6 +43,7 @@ type stub struct {
 	end     uint32 // behind the last one that came in one piece; over: all that was seen, with the FIN; not of halfOpen
 	counted uint32 // midStream: the holes before it were counted
 	ack     uint32 // midStream: what the client's last data acknowledged
+	pastACK front  // midStream: and the last of what came in one piece
 	put     time.Time
 	last    time.Time // when its last packet was captured
 	twoWay  bool      // the mirror showed the server
