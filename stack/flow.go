@@ -66,7 +66,7 @@ type flow struct {
 	rstSeen  bool
 	rst      uint32    // sequence number of the RST
 	rstAt    time.Time // when it came
-	rstEarly bool      // it came before what is in front of it, less than Config.Grace ago
+	rstEarly bool      // it came before what is in front of it, and the client may go on
 	got      int       // bytes that gVisor has received in order
 	unread   []uint32  // ends of the entries that gVisor has and that may not have been read
 	starts   starts    // of requests that were received and perhaps not read

@@ -219,7 +219,8 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 		f.synSeen = false
 		return false
 	}
-	if seg.flags&flagRST != 0 || !proves(seg, next.base) || seg.seq != next.base && !f.delivered() {
+	goesOn := f.state == open && seg.seq == f.tail() && seg.seq != f.base // the SYN was a stray one
+	if seg.flags&flagRST != 0 || !proves(seg, next.base) || (seg.seq != next.base || goesOn) && !f.delivered() {
 		return false
 	}
 	if next.ev != nil && next.ev.judge(seg) != accepted {

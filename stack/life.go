@@ -38,7 +38,7 @@ func (s *Stack) start(f *flow, base uint32) {
 	if f.beyond-base >= maxWindow {
 		f.beyond = base
 	}
-	f.serverAck, f.claims, f.ahead = base, f.q.count, s.now
+	f.serverAck, f.ahead = base, s.now
 	s.began(f)
 	if !f.picked {
 		f.framing.begin(base, true)

@@ -170,7 +170,6 @@ func (s *Stack) pickedUp(f *flow, start place, why outcome.Drop) {
 	}
 	s.start(f, start.at)
 	s.setStrayAside(f)
-	f.claims = f.q.count
 }
 
 // passOver drops the first entry that f holds, in which no stream can begin, and

@@ -116,7 +116,7 @@ func (s *Stack) ageOpen(f *flow) {
 	if s.ageAside(f); f.removed {
 		return
 	}
-	if f.rstEarly && s.now.Sub(f.rstAt) >= s.cfg.Grace {
+	if f.rstEarly && s.now.Sub(f.rstAt) >= s.cfg.Grace && s.clock()-f.ev.client.heard >= s.cfg.Grace {
 		f.rstEarly = false
 		s.touch(f)
 	}

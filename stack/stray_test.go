@@ -3,6 +3,7 @@ package stack
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -352,5 +353,45 @@ func TestAResetJustAhead(t *testing.T) {
 		}
 		s.pass(time.Second)
 		s.is(c, want...)
+	}
+}
+
+// A SYN where the client has come to is answered with an acknowledgement, and nothing
+// else (RFC 5961, section 4.2), also where the client goes on byte by byte.
+func TestASYNInTheMiddle(t *testing.T) {
+	s := newTimed(t, nil)
+	c := newClient(t, 100)
+	s.Inject(append(c.opening(), c.data(0, []byte(get1[:4]))))
+	s.pass(10 * time.Millisecond)
+	s.Inject([]Segment{c.packet(4, nil, func(t *layers.TCP) { t.SYN, t.ACK = true, false })})
+	for i := 4; i < len(get1); i++ {
+		s.pass(10 * time.Millisecond)
+		s.Inject([]Segment{c.write(i, get1[i:i+1], true)})
+	}
+	s.Inject([]Segment{c.fin(len(get1))})
+	s.pass(2 * time.Second)
+	s.is(c, text(get1, nil))
+}
+
+// A stray packet comes right behind the handshake, before the stream has begun.
+func TestAStrayPacketBeforeTheFirstByte(t *testing.T) {
+	h2 := []string{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "frame 1", "frame 2", "frame 3", "frame 4", "frame 5", "frame 6", "frame 7"}
+	for _, batch := range []bool{true, false} {
+		s := newTimed(t, nil)
+		c := newClient(t, 100)
+		s.Inject(c.opening())
+		if !batch {
+			s.pass(10 * time.Millisecond)
+		}
+		s.Inject([]Segment{c.data(2000, []byte("stray"))})
+		off := 0
+		for _, frame := range h2 {
+			s.Inject([]Segment{c.write(off, frame, true)})
+			s.pass(200 * time.Millisecond)
+			off += len(frame)
+		}
+		s.Inject([]Segment{c.fin(off)})
+		s.pass(2 * time.Second)
+		s.is(c, text(strings.Join(h2, ""), nil))
 	}
 }
