@@ -220,7 +220,8 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 		return false
 	}
 	goesOn := f.state == open && seg.seq == f.tail() && seg.seq != f.base // the SYN was a stray one
-	if seg.flags&flagRST != 0 || !proves(seg, next.base) || (seg.seq != next.base || goesOn) && !f.delivered() {
+	fast := next.tookData(seg)
+	if seg.flags&flagRST != 0 || !proves(seg, next.base) && !fast || (seg.seq != next.base && !fast || goesOn) && !f.delivered() {
 		return false
 	}
 	if next.ev != nil && next.ev.judge(seg) != accepted {
@@ -230,6 +231,9 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 	if nf := s.replace(f, seg); nf != nil {
 		nf.learn(&next)
 		s.start(nf, next.base)
+		if fast {
+			s.storeSYNData(nf, &next, seg)
+		}
 		s.judged(nf, seg)
 	}
 	return true

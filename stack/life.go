@@ -171,7 +171,7 @@ func (s *Stack) lost(q *sendQueue, n int, why outcome.Drop) {
 
 // stub is what is worth remembering of a flow.
 func (f *flow) stub(kind stubKind) stub {
-	known := stub{kind: kind, base: f.origin(), end: f.came(kind), counted: f.accounted(), acked: f.q.acked, ack: f.q.ack, pastACK: f.pastACK, last: f.last, twoWay: f.ev.server.nxt.known}
+	known := stub{kind: kind, base: f.origin(), end: f.came(kind), counted: f.accounted(), acked: f.q.acked, ack: f.q.ack, pastACK: f.pastACK, whole: f.framing.whole, last: f.last, twoWay: f.ev.server.nxt.known}
 	if kind == midStream || kind == opaque {
 		ev, framing := f.ev, f.framing.apart()
 		known.ev, known.framing = &ev, &framing

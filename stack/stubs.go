@@ -47,9 +47,11 @@ type stub struct {
 	put     time.Time
 	last    time.Time // when its last packet was captured
 	twoWay  bool      // the mirror showed the server
+	whole   bool      // base is behind a SYN that was seen
 	ev      *evidence // what is known besides; nil: nothing
 	prev    *stub     // halfOpen: what was known before the SYN, which may be a stray one
 	framing *framing  // midStream: where the next request begins; nil: not known
+	data    []byte    // halfOpen: what came with a SYN beside a flow on these ports (RFC 7413)
 }
 
 // life is how long a stub is good for.
@@ -94,7 +96,7 @@ func (s *stub) began(base uint32, now, captured time.Time) bool {
 	case base == s.base: // its end may have been lost
 		return captured.Sub(s.last) < time.Second
 	}
-	return s.base-base < lateSYN && now.Sub(s.put) < time.Second
+	return !s.whole && s.base-base < lateSYN && now.Sub(s.put) < time.Second
 }
 
 // ended is what is left of a connection that has no flow when it ends before
@@ -103,7 +105,7 @@ func (s *stub) ended(end uint32) stub {
 	if !within(end, s.end, nearby) {
 		end = s.end // older, or of another time
 	}
-	return stub{kind: over, base: s.base, end: end}
+	return stub{kind: over, base: s.base, end: end, whole: s.whole}
 }
 
 // stubTable holds a limited number of stubs and lets the oldest go for a new
@@ -112,11 +114,17 @@ type stubTable struct {
 	lru *simplelru.LRU[flowKey, stub]
 
 	halfOpenLost uint64 // half-open entries pushed out by newer ones
+	dataBytes    int    // held with SYNs
 }
 
+// maxSYNData bounds what is held with SYNs, in bytes.
+const maxSYNData = 1 << 20
+
 func newStubTable(limit int) (*stubTable, error) {
-	lru, err := simplelru.NewLRU[flowKey, stub](limit, nil)
-	return &stubTable{lru: lru}, err
+	t := new(stubTable)
+	var err error
+	t.lru, err = simplelru.NewLRU(limit, func(_ flowKey, s stub) { t.dataBytes -= len(s.data) })
+	return t, err
 }
 
 // get returns what is remembered, unless that is too long ago.
@@ -132,6 +140,13 @@ func (t *stubTable) get(k *flowKey, now time.Time) (stub, bool) {
 // put remembers s in place of what was known.
 func (t *stubTable) put(k *flowKey, s stub, now time.Time) {
 	s.put = now
+	if old, ok := t.lru.Peek(*k); ok {
+		t.dataBytes -= len(old.data)
+	}
+	if t.dataBytes+len(s.data) > maxSYNData {
+		s.data = nil
+	}
+	t.dataBytes += len(s.data)
 	_, oldest, _ := t.lru.GetOldest()
 	if t.lru.Add(*k, s) && oldest.kind == halfOpen {
 		t.halfOpenLost++
