@@ -395,3 +395,38 @@ func TestAStrayPacketBeforeTheFirstByte(t *testing.T) {
 		s.is(c, text(strings.Join(h2, ""), nil))
 	}
 }
+
+// With splice, too, a single packet that says that there is more takes nothing from what
+// comes next, while nothing is there to be moved up.
+func TestAStrayPacketBesideASplicedStream(t *testing.T) {
+	const n = len(get1)
+	for name, tc := range map[string]struct {
+		stray func(c *client, off int) Segment
+		off   int
+		ends  bool // the stream ends, and another begins
+	}{
+		"bare ACK":           {(*client).ack, n + 5, false},
+		"bare ACK far ahead": {(*client).ack, n + 40000, false},
+		"the server's ACK":   {func(c *client, off int) Segment { return c.answer(1000, off, "", nil) }, n + 5, false},
+		"RST":                {(*client).rst, n + 5, true},
+		"FIN far ahead":      {(*client).fin, n + 40000, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTimed(t, func(c *Config) { c.OnGap = GapSplice })
+			c := newClient(t, 100)
+			s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+			s.pass(time.Second)
+			s.Inject([]Segment{tc.stray(c, tc.off)})
+			s.pass(3 * time.Second)
+			s.Inject([]Segment{c.ask(n, get2, 2)})
+			s.pass(time.Second)
+			s.Inject([]Segment{c.ask(2*n, get3, 3), c.packet(3*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 4000 })})
+			s.pass(2 * time.Second)
+			if tc.ends {
+				s.is(c, text(get1, outcome.EndGap), text(get2+get3, nil))
+			} else {
+				s.is(c, text(get1+get2+get3, nil))
+			}
+		})
+	}
+}
