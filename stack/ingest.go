@@ -1,9 +1,11 @@
 package stack
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
+	"netmirror/http1"
 	"netmirror/outcome"
 )
 
@@ -63,18 +65,47 @@ func (s *segment) samePorts(port uint16) bool { return s.key.port == port }
 
 // turned looks at who of two ends with the service's port is the client, and turns
 // the segment's key around where it comes from the server. The SYN told; where none
-// was seen, the one whose segment came first is taken for it.
+// was seen, the first request or status line does, and till then the one whose segment
+// came first is taken for the client.
 func (s *Stack) turned(seg *segment) bool {
 	if seg.serverPort != s.cfg.Port {
 		return false
 	}
 	back := seg.key
 	back.src, back.dst = back.dst, back.src
+	switch {
+	case seg.flags&flagSYN != 0:
+	case bytes.HasPrefix(seg.payload, []byte("HTTP/1.")) && !s.certain(&seg.key):
+		s.mistaken(&seg.key)
+		seg.key = back
+		return true
+	case http1.Unmistakable(seg.payload) == http1.Request && !s.certain(&back):
+		s.mistaken(&back)
+		return false
+	}
 	if seg.flags&(flagSYN|flagACK) != flagSYN|flagACK && (seg.flags&flagSYN != 0 || s.follows(&seg.key) || !s.follows(&back)) {
 		return false
 	}
 	seg.key = back
 	return true
+}
+
+// certain reports whether the client of a connection between two such ports is known by
+// more than who came first.
+func (s *Stack) certain(key *flowKey) bool {
+	if f := s.flows[*key]; f != nil {
+		return f.state != parked || f.hasBase
+	}
+	known, ok := s.stubs.get(key, s.now)
+	return ok && (known.kind == halfOpen || known.whole) || s.subflows.has(key)
+}
+
+// mistaken forgets a connection whose server was taken for its client.
+func (s *Stack) mistaken(key *flowKey) {
+	if f := s.flows[*key]; f != nil {
+		s.discard(f, outcome.DropMidStream, over)
+	}
+	s.stubs.remove(key)
 }
 
 // follows reports whether anything is known of a connection.
