@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"time"
 
 	"netmirror/outcome"
@@ -150,7 +151,7 @@ func (s *Stack) syn(seg *segment) {
 	ev.sums.trusts(seg.sum, 0)
 	ev.opens(seg, s.clock())
 	if len(seg.payload) == 0 || s.flows[seg.key] != nil {
-		s.remember(&seg.key, stub{kind: halfOpen, base: base, ev: ev})
+		s.remember(&seg.key, stub{kind: halfOpen, base: base, ev: ev, data: bytes.Clone(seg.payload)})
 		s.used(seg)
 		return
 	}
@@ -174,6 +175,18 @@ func proves(seg *segment, base uint32) bool {
 	}
 	behind := len(seg.payload) > 0 && seg.flags&flagACK != 0 || seg.flags&(flagFIN|flagRST) != 0
 	return behind && seg.seq-base < maxWindow
+}
+
+// tookData reports whether a segment shows that the server took the data that came with
+// the SYN: the client goes on behind them.
+func (s *stub) tookData(seg *segment) bool {
+	return len(s.data) > 0 && seg.seq == s.base+uint32(len(s.data)) && seg.flags&(flagACK|flagRST) == flagACK
+}
+
+// storeSYNData gives a flow that begins the data of its SYN, which used has counted.
+func (s *Stack) storeSYNData(f *flow, known *stub, seg *segment) {
+	s.counters.droppedBytes[outcome.DropOutOfWindow] -= uint64(len(known.data))
+	s.store(f, &segment{key: f.key, seq: known.base, ack: seg.ack, flags: flagACK, part: true, payload: known.data})
 }
 
 // unproven takes a segment of a flow whose SYN was seen, and of which it is not known

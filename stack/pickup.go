@@ -51,6 +51,7 @@ func (f *flow) rest() *flow {
 		ending: f.ending, reason: f.reason,
 	}
 	r.standing.rank = f.standing.rank
+	r.pastACK = front{r.past.to, f.q.ack, f.q.acked}
 	r.aside, f.aside = f.aside, nil
 	return r
 }

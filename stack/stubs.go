@@ -41,15 +41,18 @@ type stub struct {
 	kind    stubKind
 	acked   bool   // midStream: ack is set
 	twoWay  bool   // the mirror showed the server
+	whole   bool   // base is behind a SYN that was seen
 	base    uint32 // sequence number of the first byte
 	end     uint32 // behind the last one that came in one piece; over: all that was seen, with the FIN; not of halfOpen
 	counted uint32 // midStream: the holes before it were counted
 	ack     uint32 // midStream: what the client's last data acknowledged
+	pastACK front  // midStream: and the last of what came in one piece
 	put     moment
 	last    moment    // when its last packet was captured
 	ev      *evidence // what is known besides; nil: nothing
 	prev    *stub     // halfOpen: what was known before the SYN, which may be a stray one
 	framing *framing  // midStream: where the next request begins; nil: not known
+	data    []byte    // halfOpen: what came with a SYN beside a flow on these ports (RFC 7413)
 }
 
 // moment is a point in time in eight bytes, where a time.Time takes 24: nanoseconds
@@ -112,7 +115,7 @@ func (s *stub) began(base uint32, now, captured time.Time) bool {
 	case base == s.base: // its end may have been lost
 		return s.last.age(captured) < time.Second
 	}
-	return s.base-base < lateSYN && s.put.age(now) < time.Second
+	return !s.whole && s.base-base < lateSYN && s.put.age(now) < time.Second
 }
 
 // ended is what is left of a connection that has no flow when it ends before
@@ -121,7 +124,7 @@ func (s *stub) ended(end uint32) stub {
 	if !within(end, s.end, nearby) {
 		end = s.end // older, or of another time
 	}
-	return stub{kind: over, base: s.base, end: end}
+	return stub{kind: over, base: s.base, end: end, whole: s.whole}
 }
 
 // stubTable holds a limited number of stubs and lets the oldest go for a new
@@ -130,11 +133,17 @@ type stubTable struct {
 	lru *simplelru.LRU[flowKey, stub]
 
 	halfOpenLost uint64 // half-open entries pushed out by newer ones
+	dataBytes    int    // held with SYNs
 }
 
+// maxSYNData bounds what is held with SYNs, in bytes.
+const maxSYNData = 1 << 20
+
 func newStubTable(limit int) (*stubTable, error) {
-	lru, err := simplelru.NewLRU[flowKey, stub](limit, nil)
-	return &stubTable{lru: lru}, err
+	t := new(stubTable)
+	var err error
+	t.lru, err = simplelru.NewLRU(limit, func(_ flowKey, s stub) { t.dataBytes -= len(s.data) })
+	return t, err
 }
 
 // get returns what is remembered, unless that is too long ago.
@@ -150,6 +159,13 @@ func (t *stubTable) get(k *flowKey, now time.Time) (stub, bool) {
 // put remembers s in place of what was known.
 func (t *stubTable) put(k *flowKey, s stub, now time.Time) {
 	s.put = momentOf(now)
+	if old, ok := t.lru.Peek(*k); ok {
+		t.dataBytes -= len(old.data)
+	}
+	if t.dataBytes+len(s.data) > maxSYNData {
+		s.data = nil
+	}
+	t.dataBytes += len(s.data)
 	_, oldest, _ := t.lru.GetOldest()
 	if t.lru.Add(*k, s) && oldest.kind == halfOpen {
 		t.halfOpenLost++
