@@ -223,13 +223,17 @@ func (ev *evidence) takes(seg *segment, now time.Duration) {
 
 // opens learns from the client's SYN.
 func (ev *evidence) opens(seg *segment, now time.Duration) {
-	ev.client.scale, _ = windowScale(seg.options)
-	ev.client.scaled = true
-	_, offered := windowScale(seg.options)
-	if !offered {
+	first := synOf(seg)
+	ev.began(&first, now)
+}
+
+// began learns from what is remembered of the client's SYN.
+func (ev *evidence) began(s *syn, now time.Duration) {
+	ev.client.scale, ev.client.scaled = s.scale, true
+	if !s.offered {
 		ev.server.scaled = true // the server must not scale either (RFC 7323, section 2.2)
 	}
-	ev.takes(seg, now)
+	ev.takes(&segment{flags: s.flags, stamp: s.stamp, stamped: s.stamped}, now)
 }
 
 // answered learns from the server's SYN-ACK.

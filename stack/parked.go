@@ -25,9 +25,7 @@ func (s *Stack) park(seg *segment, known *stub) {
 	}
 	if known != nil {
 		s.stubs.remove(&seg.key)
-		f.lostSYN, f.past, f.counted = true, s.past(known, seg.key.service), known.counted
-		f.q.acked, f.q.ack = known.acked, known.ack
-		f.pastACK = known.pastACK
+		f.lostSYN, f.past = true, s.past(known, seg.key.service)
 		f.learn(known)
 	}
 	s.parked(f, seg)
@@ -38,8 +36,9 @@ func (f *flow) learn(known *stub) {
 	if known.ev != nil {
 		f.ev = *known.ev
 	}
-	if known.framing != nil {
-		f.framing = *known.framing
+	if at := known.left; at != nil {
+		f.framing, f.counted, f.pastACK = at.framing, at.counted, at.pastACK
+		f.q.acked, f.q.ack = at.acked, at.ack
 	}
 }
 
