@@ -108,13 +108,12 @@ func (s *section) services(common ServiceOptions) ([]Service, error) {
 	wrong := func(format string, args ...any) error {
 		return fmt.Errorf("[Service %s]: %w", s.Name, fmt.Errorf(format, args...))
 	}
-	switch {
-	case len(s.VNI) == 0:
-		return nil, wrong("no VNI: give vni, or any")
-	case s.Port == "":
-		return nil, wrong("no port: give the service's original TCP port")
-	case len(s.To) == 0:
-		return nil, wrong("no target: give to as HOST:PORT")
+	if err := missing([]lack{
+		{len(s.VNI) == 0, "no VNI: give vni, or any"},
+		{s.Port == "", "no port: give the service's original TCP port"},
+		{len(s.To) == 0, "no target: give to as HOST:PORT"},
+	}); err != nil {
+		return nil, wrong("%w", err)
 	}
 	f := Service{Name: s.Name, Settings: s.over(common)}
 	f.VNIs, _ = service.ParseVNIs(strings.Join(s.VNI, ",")) // the parser has seen to both

@@ -149,6 +149,7 @@ func TestWrongSections(t *testing.T) {
 		"[Service shop]\nport = 80\nto = a:80\n":                       "[Service shop]: no VNI",
 		"[Service shop]\nvni = 42\nto = a:80\n":                        "[Service shop]: no port",
 		"[Service shop]\nvni = 42\nport = 80\n":                        "[Service shop]: no target",
+		"[Service shop]\nport = 80\n":                                  "[Service shop]: no VNI: give vni, or any; no target",
 		"[Service shop]\n" + right + "port = 81\n":                     ":5: port is in line 3 too",
 		"[Service shop]\n" + right + "max-retries = 31\n":              "[Service shop]: --max-retries 31: need 0 to 30",
 		"[Service shop]\n" + right + "dial-timeout = 0s\n":             "[Service shop]: --dial-timeout 0s: must be more than 0",
