@@ -10,7 +10,13 @@ import (
 )
 
 // legacyCall takes the call "INTERFACE VNI PORT HOST:PORT".
-func (o *Options) legacyCall(words []string, nargs int) error {
+func (o *Options) legacyCall(c *parsed, nargs int) error {
+	words := c.words
+	if nargs != len(words) || len(words) != 4 {
+		if err := notACommand(words[0], c.parser); err != nil {
+			return err
+		}
+	}
 	if nargs != len(words) {
 		return fmt.Errorf("flags and the call with four words do not mix (%q is no flag); use either --iface, --vni, --port and --to, or INTERFACE VNI PORT HOST:PORT", words[0])
 	}

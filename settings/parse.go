@@ -29,7 +29,7 @@ type Call struct {
 // is right and complete, ErrShown, or an error of one line for the user, which says
 // what to write.
 func Parse(call Call) (*Options, error) {
-	program, args, getenv, stdout := call.Program, call.Args, call.Getenv, call.Stdout
+	program, args, getenv, stdout := call.Program, helpCall(call.Args), call.Getenv, call.Stdout
 	c, err := parseCall(program, args, nil)
 	var sections []section
 	if err == nil && c.options.Run.Config != "" && !c.options.Run.Version && !c.options.Run.ManPage {
@@ -50,7 +50,7 @@ func Parse(call Call) (*Options, error) {
 		}
 		return nil, ErrShown
 	case err != nil:
-		return nil, fmt.Errorf("%s; see %s --help", plain(err), filepath.Base(program))
+		return nil, fmt.Errorf("%s; see %s --help", suggestFlag(plain(err), c.parser), filepath.Base(program))
 	case c.options.Run.Version:
 		fmt.Fprintln(stdout, "netmirror", call.Version)
 		return nil, ErrShown
@@ -71,7 +71,7 @@ func Parse(call Call) (*Options, error) {
 	if o.Replay != nil {
 		o.Files = c.words
 	} else if len(c.words) > 0 {
-		if err := o.legacyCall(c.words, len(args)); err != nil {
+		if err := o.legacyCall(c, len(args)); err != nil {
 			return nil, err
 		}
 	}
@@ -96,7 +96,8 @@ func parseCall(program string, args []string, file map[string][]string) (*parsed
 		p.Name + " --iface NAME --forward VNI:PORT=HOST:PORT [flags]  (repeatable)\n  " +
 		p.Name + " check --iface NAME [flags]  (looks at a mirror, forwards nothing)\n  " +
 		p.Name + " replay --port PORT --to HOST:PORT [flags] FILE...  (plays files)\n  " +
-		p.Name + " INTERFACE VNI PORT HOST:PORT  (as vxlan-to-http is called)"
+		p.Name + " INTERFACE VNI PORT HOST:PORT  (as vxlan-to-http is called)\n  " +
+		p.Name + " help [check|replay]"
 	p.ShortDescription = "replays mirrored TCP connections against a shadow service"
 	p.LongDescription = "Receives packets that a cloud mirrors inside VXLAN, rebuilds one service's TCP connections from them, " +
 		"and plays each client's bytes, exactly, on a new connection to the shadow service."

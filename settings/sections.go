@@ -2,6 +2,7 @@ package settings
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -98,7 +99,7 @@ func readSection(name string, text []byte) (section, error) {
 		return s, err
 	}
 	if err := flags.NewIniParser(p).Parse(bytes.NewReader(text)); err != nil {
-		return s, fmt.Errorf("%s", strings.TrimPrefix(plain(err), ":"))
+		return s, errors.New(keyError(err, text, name, p))
 	}
 	return s, nil
 }
