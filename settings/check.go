@@ -28,10 +28,10 @@ func (o *Options) check() error {
 		}
 	}
 	if every := o.Reporting.StatsInterval; every > 0 && every < minStatsInterval {
-		return fmt.Errorf("--stats-interval %v: need 0 or at least %v", every, minStatsInterval)
+		return ofFlag("stats-interval", fmt.Errorf("--stats-interval %v: need 0 or at least %v", every, minStatsInterval))
 	}
 	if _, ok := logLevels[o.Reporting.LogLevel]; !ok {
-		return fmt.Errorf("log level %q: need off, error, warn, info, debug or trace", o.Reporting.LogLevel)
+		return ofFlag("log-level", fmt.Errorf("log level %q: need off, error, warn, info, debug or trace", o.Reporting.LogLevel))
 	}
 	return o.resolve()
 }
@@ -108,7 +108,7 @@ type number struct {
 }
 
 func (c *number) wrong() error {
-	return fmt.Errorf("--%s %d: need %d to %d", c.flag, c.value, c.least, c.most)
+	return ofFlag(c.flag, fmt.Errorf("--%s %d: need %d to %d", c.flag, c.value, c.least, c.most))
 }
 
 // numbers are the flags that have a number. No product of theirs is more than an
@@ -139,13 +139,14 @@ type interval struct {
 const always = time.Duration(1<<63 - 1)
 
 func (c *interval) wrong() error {
+	says := fmt.Errorf("--%s %v: must be more than 0", c.flag, c.value)
 	switch {
 	case c.most < always:
-		return fmt.Errorf("--%s %v: need %v to %v", c.flag, c.value, c.least, c.most)
+		says = fmt.Errorf("--%s %v: need %v to %v", c.flag, c.value, c.least, c.most)
 	case c.least == 0:
-		return fmt.Errorf("--%s %v: must not be negative", c.flag, c.value)
+		says = fmt.Errorf("--%s %v: must not be negative", c.flag, c.value)
 	}
-	return fmt.Errorf("--%s %v: must be more than 0", c.flag, c.value)
+	return ofFlag(c.flag, says)
 }
 
 func (o *Options) times() []interval {

@@ -24,6 +24,8 @@ type Options struct {
 	Files    []string  // that it is to play
 	sections []section // [Service NAME] of the file
 	Services []Service // those that are asked for
+
+	UnknownVariables []string // NETMIRROR_* of the environment that are of no flag
 }
 
 // Check are the flags that the check command has of its own.

@@ -120,10 +120,16 @@ func (s *section) services(common ServiceOptions) ([]Service, error) {
 	f.VNIs, _ = service.ParseVNIs(strings.Join(s.VNI, ",")) // the parser has seen to both
 	f.Ports, _ = service.ParsePorts(string(s.Port))
 	if err := f.Settings.check(); err != nil {
-		return nil, wrong("%w", err)
+		return nil, wrong("%v", err) // which is of no flag
+	}
+	if _, err := f.Settings.ParseSample(); s.Sample != nil && err != nil {
+		return nil, wrong("--sample: %w", err)
 	}
 	var all []Service
 	for _, to := range s.To {
+		if err := checkTarget(to); err != nil {
+			return nil, wrong("%w", err)
+		}
 		f.Target = to
 		all = append(all, f)
 	}
