@@ -81,7 +81,7 @@ func sectionName(header string) (string, error) {
 	if name = strings.TrimSpace(name); name == "" {
 		return "", fmt.Errorf("%s has no name; write [Service NAME]", header)
 	}
-	return name, nil
+	return name, service.CheckName(name)
 }
 
 // readSection reads the lines of a section. The error begins with the number of the

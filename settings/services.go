@@ -105,11 +105,11 @@ func (o *Options) listedServices() error {
 		return errors.New("--vni, --port and --to are one service, and --forward and [Service NAME] list services; use one or the other")
 	}
 	for _, text := range o.Selection.Forward {
-		f, err := service.ParseForward(text)
+		name, f, err := service.ParseNamed(text)
 		if err = cmp.Or(err, checkTarget(f.Target)); err != nil {
 			return ofFlag("forward", err)
 		}
-		o.Services = append(o.Services, Service{Forward: f, Settings: o.common()})
+		o.Services = append(o.Services, Service{Name: name, Forward: f, Settings: o.common()})
 	}
 	for _, s := range o.sections {
 		all, err := s.services(o.common())
