@@ -14,11 +14,12 @@ import (
 )
 
 func checkConfig(o *settings.Options, program string) check.Config {
-	c := check.Config{
-		Interface: strings.Join(o.Capture.Iface, ","), Mirror: o.Mirror(), VNIs: o.VNIs(), Ports: o.Ports(),
-		Target: strings.Join(o.Target.To, ""), DialTimeout: o.Target.DialTimeout, Midstream: o.Fidelity.Midstream, Time: o.Check.Time, Program: program,
+	c := check.Config{Interface: strings.Join(o.Capture.Iface, ","), Mirror: o.Mirror(), Time: o.Check.Time, Program: program}
+	if len(o.Services) == 0 { // check is to find out what is not given
+		c.VNIs, c.Ports, c.Target = o.VNIs(), o.Ports(), strings.Join(o.Target.To, "")
+		c.DialTimeout, c.Midstream = o.Target.DialTimeout, o.Fidelity.Midstream
 	}
-	for _, s := range o.Services { // there are none where check is to find out what is not given
+	for _, s := range o.Services {
 		c.Services = append(c.Services, check.Service{
 			Name: s.Name, Selection: s.Selection, Target: s.Target, DialTimeout: s.Settings.DialTimeout, Midstream: s.Settings.Midstream,
 		})
@@ -34,7 +35,7 @@ func runCheck(ctx context.Context, o *settings.Options, program string, stdout, 
 		return check.Run(ctx, c, stdout)
 	}
 	src, err := replay.Open(ctx, replay.Config{
-		Paths: o.Check.Read, Stdin: os.Stdin, Ports: checkedPorts(o), Mirror: c.Mirror, VNIs: c.VNIs, EveryVNI: !o.Simple(),
+		Paths: o.Check.Read, Stdin: os.Stdin, Ports: checkedPorts(o), Mirror: c.Mirror, VNIs: o.VNIs(), EveryVNI: !o.Simple(),
 	})
 	if err != nil {
 		return false, err
