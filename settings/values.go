@@ -86,6 +86,9 @@ func (t *targets) UnmarshalFlag(s string) error {
 
 // checkTarget says what is wrong with a target.
 func checkTarget(to string) error {
+	if scheme, _, ok := strings.Cut(to, "://"); ok {
+		return fmt.Errorf("target %q is a URL; the clients' bytes go as they are, HTTP without TLS, so leave %s:// and the path out and give HOST:PORT of a port that takes that", to, scheme)
+	}
 	host, number, err := net.SplitHostPort(to)
 	if err != nil || host == "" {
 		return fmt.Errorf("target %q: need HOST:PORT, like staging.example:80 or [2001:db8::1]:80", to)
@@ -104,7 +107,7 @@ func (f *forwards) UnmarshalFlag(s string) error {
 	if s == "" {
 		return nil
 	}
-	if _, err := service.ParseForward(s); err != nil {
+	if _, _, err := service.ParseNamed(s); err != nil {
 		return err
 	}
 	*f = append(*f, s)
