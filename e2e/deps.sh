@@ -16,6 +16,9 @@ need editcap wireshark-common
 # to install the packages on
 need systemctl systemd
 need rpm rpm
+# for the container image
+need buildah buildah
+need runc runc
 # for the alert rules
 promtool=""
 command -v promtool >/dev/null 2>&1 || promtool=" promtool"
