@@ -598,7 +598,7 @@ func TestTerraform(t *testing.T) {
 		}
 	}
 	same("variables declared and used", set(`(?m)^variable "(\w+)"`, code), set(`\bvar\.(\w+)`, code))
-	declared := set(`(?m)^resource "(\w+" "\w+)"`, code)
+	declared := set(`(?m)^(?:resource|data) "(\w+" "\w+)"`, code)
 	for used := range set(`\b(aws_\w+\.\w+)\b`, code) {
 		kind, name, _ := strings.Cut(used, ".")
 		if !declared[kind+`" "`+name] {

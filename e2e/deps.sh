@@ -19,6 +19,8 @@ need rpm rpm
 # for the container image
 need buildah buildah
 need runc runc
+# for the function that follows auto scaling groups
+/usr/bin/python3 -c 'import boto3' 2>/dev/null || missing="$missing python3-boto3"
 # for the alert rules
 promtool=""
 command -v promtool >/dev/null 2>&1 || promtool=" promtool"
