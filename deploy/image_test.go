@@ -43,9 +43,13 @@ func TestImage(t *testing.T) {
 	mount := at(t, pod, "containers", 0, "volumeMounts", 0, "mountPath")
 	spec.mounts = []map[string]any{{"destination": mount, "type": "bind", "source": settings, "options": []string{"bind", "ro"}}}
 
-	var log strings.Builder
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
 	run := i.runc(t, spec)
-	run.Stdout, run.Stderr = &log, &log
+	run.Stdout, run.Stderr = log, log
 	if err := s.Mon.Start(run); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +58,8 @@ func TestImage(t *testing.T) {
 	t.Cleanup(func() {
 		run.Process.Kill()
 		if t.Failed() {
-			t.Logf("it said: %s", &log)
+			said, _ := os.ReadFile(log.Name())
+			t.Logf("it said: %s", said)
 		}
 	})
 	wait(t, 20*time.Second, "the pod to be ready", func() error { return s.ask("/readyz") })
