@@ -8,7 +8,6 @@ import (
 	"netmirror/source"
 	"netmirror/tap"
 	"netmirror/udp"
-	"netmirror/wire"
 )
 
 // What --capture says.
@@ -47,7 +46,7 @@ func (o *options) openSources() (all []source.Source, err error) {
 
 func (o *options) udpConfig() udp.Config {
 	c := udp.Config{
-		Interfaces: o.Capture.Iface, Ports: o.vxlanPorts(), VNIs: o.capturedVNIs(), InnerPorts: o.capturedPorts(),
+		Interfaces: o.Capture.Iface, Mirror: o.mirror(), VNIs: o.capturedVNIs(), InnerPorts: o.capturedPorts(),
 		Bytes: o.Capture.RingMiB << 20, Wait: o.Capture.RingWait, BusyPoll: o.Capture.BusyPoll,
 	}
 	if o.anyInterface() {
@@ -56,26 +55,15 @@ func (o *options) udpConfig() udp.Config {
 	return c
 }
 
-// vxlanPorts are the mirror's UDP ports that VXLAN comes to.
-func (o *options) vxlanPorts() (all []uint16) {
-	for _, u := range o.mirror().UDP() {
-		if u.Encap == wire.EncapVXLAN {
-			all = append(all, u.Port)
-		}
-	}
-	return all
-}
-
 // checkSockets says where UDP sockets cannot receive the mirror. With --encap auto they
-// take the VXLAN of it.
+// take what of it comes over UDP.
 func (o *options) checkSockets() error {
-	encap := o.mirror().Encap
-	switch ports := len(o.vxlanPorts()); {
-	case o.Capture.Capture != captureUDP:
-	case ports == 0:
-		return fmt.Errorf("--capture udp receives VXLAN; use --capture ring for --encap %v", encap)
-	case len(o.Capture.MirrorPort) > ports:
-		return fmt.Errorf("--capture udp receives VXLAN, and not all of --mirror-port have that; use --capture ring, or --encap vxlan")
+	if m := o.mirror(); o.Capture.Capture == captureUDP && o.live() && len(m.UDP()) == 0 {
+		comes := "comes in IP itself, not in UDP"
+		if m.Bare() {
+			comes = "has the mirrored frames as they are, which no socket receives"
+		}
+		return fmt.Errorf("--encap %v %s; use --capture ring, which takes CAP_NET_RAW, or have the mirror send VXLAN or GENEVE", m.Encap, comes)
 	}
 	return nil
 }

@@ -49,13 +49,13 @@ const minStatsInterval = time.Millisecond
 
 func (o *options) checkRequired() error {
 	need := o.checking == nil // to check, all but the interface can be left to be found out
-	mirror := o.replaying == nil && (o.checking == nil || len(o.checking.Read) == 0)
+	mirror, ring := o.live(), o.Capture.Capture == captureRing
 	switch {
-	case mirror && len(o.Capture.Iface) == 0 && (o.Capture.Capture == captureRing || o.checking != nil):
+	case mirror && ring && len(o.Capture.Iface) == 0:
 		return errors.New("no interface: give the one that the mirror packets arrive on with --iface")
 	case o.checking != nil && len(o.Capture.Iface) > 1:
 		return fmt.Errorf("--iface is given %d times, and check looks at one interface at a time; leave all but one out", len(o.Capture.Iface))
-	case o.checking != nil && o.anyInterface():
+	case o.checking != nil && ring && o.anyInterface():
 		return errors.New("--iface any: check looks at one interface at a time; give the one that the mirror packets arrive on")
 	case len(o.Capture.Iface) > 1 && o.anyInterface():
 		return fmt.Errorf("--iface %s: any is all of them; leave the others out", strings.Join(o.Capture.Iface, ", "))
@@ -71,6 +71,11 @@ func (o *options) checkRequired() error {
 		return o.replaying.check(o.files)
 	}
 	return nil
+}
+
+// live reports whether packets come from interfaces, not from files.
+func (o *options) live() bool {
+	return o.replaying == nil && (o.checking == nil || len(o.checking.Read) == 0)
 }
 
 // oneService reports whether what is given is of one service with one port.
@@ -184,7 +189,7 @@ func (o *options) warnOfConns(log *slog.Logger, conns, files int) {
 func (o *options) reservedFiles(files int) int {
 	n := 32 + 8*o.workers()*max(len(o.Capture.Iface), 1) // the standard streams, the runtime's, the rings and what wakes them
 	if o.Capture.Capture == captureUDP {
-		n += udp.MaxSpread * o.workers()
+		n += udp.MaxSpread * o.workers() * len(o.mirror().UDP())
 	}
 	if o.Reporting.HTTP != "" {
 		n += status.MaxClients

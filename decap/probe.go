@@ -46,3 +46,9 @@ func (o *Probe) Look(frame []byte, p *Packet, s *Sight) Reason {
 	}
 	return d.inUDP(b, own, off, unsized, p, s)
 }
+
+// LookPayload is Look for the payload of a UDP datagram to a port of an encapsulation.
+func (o *Probe) LookPayload(encap wire.Encap, payload []byte, p *Packet, s *Sight) Reason {
+	*s = Sight{}
+	return o.decoder.inDatagram(encap, payload, 0, p, s)
+}

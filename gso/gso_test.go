@@ -6,6 +6,7 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"netmirror/gso"
+	"netmirror/wire"
 	"netmirror/wire/wiretest"
 )
 
@@ -32,7 +33,7 @@ func TestCount(t *testing.T) {
 		{"no size", make([]byte, 10), 0, 0},
 		{"a negative size", make([]byte, 10), -1, 0},
 	} {
-		if got := gso.Count(4789, row.payload, row.size); got != row.want {
+		if got := gso.Count(wire.EncapVXLAN, row.payload, row.size); got != row.want {
 			t.Errorf("%s: %d, want %d", row.name, got, row.want)
 		}
 	}

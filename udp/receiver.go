@@ -34,8 +34,10 @@ type Receiver struct {
 	// Next's own.
 	batch   *batch // nil once closed
 	frames  [][]byte
-	fds     []int             // of the sockets that have something
-	events  []unix.EpollEvent // likewise
+	ready   []int             // the sockets that had something when it last asked, by index
+	turn    int               // the next of them
+	events  []unix.EpollEvent // what it was told
+	encap   wire.Encap        // of the batch
 	arrived time.Time         // the batch
 	got     int               // datagrams since it last waited
 	waited  time.Time         // when it last began to
@@ -55,8 +57,8 @@ type Receiver struct {
 	stats  source.Stats
 }
 
-// Next waits for packets and returns the UDP payloads of a batch, at least one, in the
-// order in which one of the ports received them; what the kernel handed over as several
+// Next waits for packets and returns the UDP payloads of a batch, at least one, of one
+// encapsulation, in the order in which one of the ports received them; what the kernel handed over as several
 // datagrams in one is as many.
 //
 // They and the slice are valid until the next call of Next or Close.
@@ -100,22 +102,33 @@ func errOr(err, fallback error) error {
 	return fallback
 }
 
-// receive takes a batch from the sockets that have something, in turn.
+// receive takes a batch from the sockets that have something, in turn. One ends before a
+// socket of another encapsulation. It is empty only if none of the sockets had
+// anything.
 func (r *Receiver) receive() error {
 	r.frames = r.frames[:0]
 	r.arrived = time.Time{}
 	r.batch.begin()
-	ready, err := r.ready()
-	if err != nil {
-		return err
-	}
 	var s source.Stats
-	for _, fd := range ready {
-		if r.batch.full() {
+	for asked := false; !r.batch.full(); r.turn++ {
+		if r.turn == len(r.ready) {
+			if asked || r.batch.received > 0 {
+				break
+			}
+			asked = true
+			if err := r.ask(); err != nil {
+				return err
+			}
+			if len(r.ready) == 0 {
+				break
+			}
+		}
+		from, next := r.batch.received, r.sockets[r.ready[r.turn]]
+		if from > 0 && next.encap != r.encap {
 			break
 		}
-		from := r.batch.received
-		if err := r.batch.receive(fd); err != nil {
+		r.encap = next.encap
+		if err := r.batch.receive(next.fd); err != nil {
 			return fmt.Errorf("udp: receiving: %w", err)
 		}
 		r.read(from, &s)
@@ -130,23 +143,23 @@ func (r *Receiver) receive() error {
 	return nil
 }
 
-// ready are the sockets that may have something. The kernel turns: those that it names
-// first come last the next time (epoll_wait(2)).
-func (r *Receiver) ready() ([]int, error) {
-	r.fds = r.fds[:0]
+// ask finds the sockets that have something. Each has its turn before it is asked again,
+// so that a busy one holds up none.
+func (r *Receiver) ask() error {
+	r.ready, r.turn = r.ready[:0], 0
 	if len(r.sockets) == 1 {
-		r.fds = append(r.fds, r.sockets[0].fd)
-		return r.fds, nil
+		r.ready = append(r.ready, 0)
+		return nil
 	}
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.poll), uintptr(unsafe.Pointer(&r.events[0])),
 		uintptr(len(r.events)), 0, 0, 0)
 	if errno != 0 {
-		return nil, fmt.Errorf("udp: looking for packets: %w", os.NewSyscallError("epoll_pwait", errno))
+		return fmt.Errorf("udp: looking for packets: %w", os.NewSyscallError("epoll_pwait", errno))
 	}
 	for _, e := range r.events[:n] {
-		r.fds = append(r.fds, int(e.Fd))
+		r.ready = append(r.ready, int(e.Fd))
 	}
-	return r.fds, nil
+	return nil
 }
 
 // read gives the datagrams of what was received of a socket, which is all from message
@@ -172,7 +185,7 @@ func (r *Receiver) read(from int, s *source.Stats) {
 
 // split appends the datagrams of size bytes that data is.
 func (r *Receiver) split(data []byte, size int, s *source.SplitStats) {
-	switch n := gso.Count(wire.PortVXLAN, data, size); n {
+	switch n := gso.Count(r.encap, data, size); n {
 	case 0:
 		s.Unsplit++
 	case 1:
@@ -187,8 +200,9 @@ func (r *Receiver) split(data []byte, size int, s *source.SplitStats) {
 	r.frames = append(r.frames, data)
 }
 
-// Start is VXLAN.
-func (r *Receiver) Start() source.Start { return source.VXLAN }
+// Start is the encapsulation of the batch that Next returned last. It is called by the
+// goroutine of Next.
+func (r *Receiver) Start() source.Start { return source.StartOf(r.encap) }
 
 // Clock is the host's: the kernel stamps packets with it.
 func (r *Receiver) Clock() source.Clock { return source.Wall }
@@ -199,7 +213,7 @@ func (r *Receiver) BatchTime() time.Time { return r.arrived }
 
 // More says whether another batch is waiting already, as far as the last one tells. It is
 // called by the goroutine of Next.
-func (r *Receiver) More() bool { return r.batch.full() }
+func (r *Receiver) More() bool { return r.batch.full() || r.turn < len(r.ready) }
 
 // handover is how long a packet may take from its time to the socket: the kernel stamps
 // it when it comes from the interface, and may queue it on its way.
