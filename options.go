@@ -201,9 +201,17 @@ func (o *options) onePort() uint16 {
 	return 0
 }
 
+// checkedInterface is the one that check looks at, "" for all.
+func (o *options) checkedInterface() string {
+	if o.anyInterface() || len(o.Capture.Iface) == 0 {
+		return ""
+	}
+	return o.Capture.Iface[0]
+}
+
 func (o *options) checkConfig(program string) check.Config {
 	return check.Config{
-		Interface: strings.Join(o.Capture.Iface, ","), Mirror: o.mirror(), VNIs: o.vnis(), Port: o.onePort(),
+		Interface: o.checkedInterface(), Sockets: o.Capture.Capture == captureUDP, Mirror: o.mirror(), VNIs: o.vnis(), Port: o.onePort(),
 		Target: strings.Join(o.Target.To, ""), DialTimeout: o.Target.DialTimeout, Midstream: o.Fidelity.Midstream, Time: o.checking.Time, Program: program,
 	}
 }

@@ -19,9 +19,10 @@ import (
 	"netmirror/wire"
 )
 
-// Config says what to look at. Only Interface has to be set, or Capture.
+// Config says what to look at. Only Interface has to be set, or Sockets, or Capture.
 type Config struct {
-	Interface string
+	Interface string      // "" stands for all with Sockets
+	Sockets   bool        // receive by UDP sockets, as --capture udp does
 	Capture   *Capture    // in place of an interface; nil: none
 	Mirror    wire.Mirror // how its packets come
 	VNIs      []uint32    // those that netmirror is to be called with; none: not known yet
@@ -76,23 +77,33 @@ func Run(ctx context.Context, c Config, out io.Writer) (ok bool, err error) {
 	target := dial(ctx, c) // takes its time meanwhile
 	var chosen *choice
 	if c.Capture != nil {
-		if chosen, err = captured(ctx, r, c); err != nil {
-			return false, err
-		}
-	} else if ifi, fit := r.link(c.Interface); fit {
-		if chosen, err = mirror(ctx, r, c, ifi); err != nil {
-			return false, err
-		}
+		chosen, err = captured(ctx, r, c)
+	} else {
+		chosen, err = mirror(ctx, r, c)
+	}
+	if err != nil {
+		return false, err
 	}
 	r.target(c, target, chosen)
 	r.verdict(c, chosen)
 	return r.first == "", r.err
 }
 
-// mirror looks at the interface's packets and says what they are. It gives the
+// mirror looks at the mirror's packets and says what they are. It gives the
 // service to forward, nil where none was found.
-func mirror(ctx context.Context, r *report, c Config, ifi *net.Interface) (*choice, error) {
-	s, err := look(ctx, r, c, ifi)
+func mirror(ctx context.Context, r *report, c Config) (*choice, error) {
+	var ifi *net.Interface
+	if c.Interface != "" {
+		var fit bool
+		if ifi, fit = r.link(c); !fit {
+			return nil, nil
+		}
+	}
+	from := look
+	if c.Sockets {
+		from = listen
+	}
+	s, err := from(ctx, r, c, ifi)
 	if s == nil || err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func (o *Probe) Look(frame []byte, p *Packet, s *Sight) Reason {
 	*s = Sight{}
 	d := o.decoder
 	if d.bare {
-		s.saw(wire.EncapNone, 0, frame)
+		s.saw(wire.EncapNone, FormPlain, 0, frame)
 		w := walk{decoder: d, etherType: wire.EtherTypeTEB, b: frame, sight: s}
 		return w.find(0, p)
 	}

@@ -17,6 +17,8 @@ var (
 	ErrInUse = errors.New("udp: port is in use")
 	// ErrNotUDP: the mirror's encapsulation is one that no UDP socket receives.
 	ErrNotUDP = errors.New("udp: the mirror's packets must come over UDP")
+	// ErrPermission: a port below net.ipv4.ip_unprivileged_port_start.
+	ErrPermission = errors.New("udp: no permission")
 )
 
 // bindError says what to do where a port could not be bound, if err is not nil.
@@ -27,7 +29,7 @@ func (c Config) bindError(port wire.UDPPort, err error) error {
 	case errors.Is(err, unix.EADDRINUSE):
 		return fmt.Errorf("%w: %s%s, or use --capture ring, which sees the packets beside it", ErrInUse, owner(port), c.fewer(port))
 	case errors.Is(err, unix.EACCES):
-		return fmt.Errorf("udp: no permission to bind UDP port %d: ports below net.ipv4.ip_unprivileged_port_start take CAP_NET_BIND_SERVICE", port.Port)
+		return fmt.Errorf("%w to bind UDP port %d: ports below net.ipv4.ip_unprivileged_port_start take CAP_NET_BIND_SERVICE", ErrPermission, port.Port)
 	}
 	return fmt.Errorf("udp: opening UDP port %d: %w", port.Port, err)
 }

@@ -25,7 +25,7 @@ type group struct {
 // Open starts receiving, in the network namespace of the calling thread. It needs
 // CAP_NET_BIND_SERVICE for a port below 1024, and nothing else.
 //
-// The errors to test for are link.ErrNone, link.ErrDown, ErrInUse and ErrNotUDP.
+// The errors to test for are link.ErrNone, link.ErrDown, ErrInUse, ErrNotUDP and ErrPermission.
 func Open(cfg Config) (*Receiver, error) {
 	all, err := OpenGroup(cfg, 1)
 	if err != nil {
