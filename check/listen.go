@@ -17,7 +17,7 @@ func listen(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen
 	}
 	from, err := udp.Open(cfg)
 	if errors.Is(err, udp.ErrInUse) {
-		r.fault("give the port free, as said there; while a netmirror runs, it alone can receive there", "capture: %v", err)
+		r.fault("free the port, as said there; while a netmirror runs, it alone can receive there", "capture: %v", err)
 		return nil, nil
 	}
 	if errors.Is(err, udp.ErrPermission) {

@@ -73,7 +73,12 @@ func encapName(e wire.Encap) string {
 }
 
 // name is what people call the layout's outside.
-func (l layout) name() string { return cmp.Or(l.form.String(), encapName(l.encap)) }
+func (l layout) name() string {
+	if l.encap == wire.EncapNone {
+		return "as they are"
+	}
+	return "in " + cmp.Or(l.form.String(), encapName(l.encap))
+}
 
 // identifier is what the encapsulation calls its identifier, and the flag for it.
 func (l layout) identifier() string {
@@ -95,7 +100,7 @@ func (r *report) layouts(s *seen) {
 	shown := 0
 	for _, l := range s.layouts.heaviest() {
 		inside := l.layers.String()
-		if l.encap == wire.EncapVXLAN && inside == "" {
+		if (l.encap == wire.EncapVXLAN || l.encap == wire.EncapNone) && inside == "" {
 			continue
 		}
 		if shown++; shown > listed {
@@ -104,7 +109,7 @@ func (r *report) layouts(s *seen) {
 		if inside != "" {
 			inside = ", and inside " + inside
 		}
-		r.ok("mirror: %s in %s%s%s", count(*s.layouts.entries[l], "packet"), l.name(), l.identifier(), inside)
+		r.ok("mirror: %s %s%s%s", count(*s.layouts.entries[l], "packet"), l.name(), l.identifier(), inside)
 	}
 }
 
