@@ -2,6 +2,7 @@ package decap_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"testing"
 
 	"github.com/google/gopacket"
@@ -87,4 +88,34 @@ func payloadOf(t *testing.T, frame []byte) (payload []byte, encap wire.Encap, ok
 		t.Fatalf("port %d", u.DstPort)
 	}
 	return u.Payload, encap, true
+}
+
+// FuzzPayload holds what a socket gives against the same bytes in a frame, which have to be
+// the same packet, or of no use for the same reason.
+func FuzzPayload(f *testing.F) {
+	d := newDecoder(f)
+	ports := []uint16{4789, 4790, 6081, 37008}
+	encaps := []wire.Encap{wire.EncapVXLAN, wire.EncapVXLANGPE, wire.EncapGeneve, wire.EncapTZSP}
+	for _, l := range append(outsides(f), insides(f)...) {
+		for i := range ports {
+			f.Add(uint8(i), l.frame[min(len(l.frame), atVXLAN):])
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, payload []byte) {
+		i := int(which) % len(ports)
+		if len(payload) > 65000 {
+			return
+		}
+		frame := make([]byte, atVXLAN, atVXLAN+len(payload))
+		frame[12], frame[14], frame[23] = 8, 0x45, 17
+		binary.BigEndian.PutUint16(frame[16:], uint16(28+len(payload)))
+		binary.BigEndian.PutUint16(frame[36:], ports[i])
+		binary.BigEndian.PutUint16(frame[38:], uint16(8+len(payload)))
+		frame = append(frame, payload...)
+		var want, got decap.Packet
+		reason := d.Decode(frame, &want)
+		if r := d.DecodePayload(encaps[i], payload, &got); r != reason || got.VNI != want.VNI || got.TCP != want.TCP || got.Truncated != want.Truncated || !bytes.Equal(got.IP, want.IP) {
+			t.Fatalf("%v %+v, in a frame %v %+v", r, got, reason, want)
+		}
+	})
 }
