@@ -40,6 +40,7 @@ var wrappings = []struct {
 	{"VXLAN-GPE", &lab.Span{Port: 4790, Wrap: behind(wiretest.GPE(42, 3))}, true, nil, " in VXLAN-GPE, VNI 42\n", "--vni 42"},
 	{"GENEVE", &lab.Span{Port: 6081, Wrap: behind(wiretest.Geneve(42, 0x6558, wiretest.AWSOptions...))}, true, nil, " in GENEVE, VNI 42\n", "--vni 42"},
 	{"VXLAN in GENEVE", &lab.Span{Port: 6081, Wrap: vxlanInGeneve}, true, nil, " in VXLAN in GENEVE, VNI 42\n", "--vni 42"},
+	{"IP in GENEVE, as Google Cloud's", &lab.Span{Port: 6081, Wrap: ipInGeneve}, true, nil, " in GENEVE, VNI 0\n", "--vni 0"},
 	{"TZSP", &lab.Span{Port: 37008, Wrap: behind(wiretest.TZSP())}, true, nil, " in TZSP (--vni 0)\n", "--vni 0"},
 	{"Ethernet in GRE", &lab.Span{GRE: true, Wrap: behind(greOf(0x2000, 0x6558, 0, 0, 0, 42))}, false, nil, " in Ethernet in GRE, key 42 (--vni 42)\n", "--vni 42"},
 	{"ERSPAN type I", &lab.Span{GRE: true, Wrap: behind(greOf(0, 0x88be))}, false, nil, " in ERSPAN type I, session 0 (--vni 0)\n", "--vni 0"},
@@ -58,6 +59,12 @@ func vxlanInGeneve(frame []byte) []byte {
 		panic(err) // no frame of the lab is too long
 	}
 	return append(wiretest.Geneve(0, 0x0800, wiretest.AWSOptions...), buf.Bytes()...)
+}
+
+// ipInGeneve takes the Ethernet header off.
+func ipInGeneve(frame []byte) []byte {
+	const header = 14
+	return append(wiretest.Geneve(0, binary.BigEndian.Uint16(frame[header-2:]), 0x01, 0x55, 1, 1, 0, 0, 0, 9), frame[header:]...)
 }
 
 // verdict is the command that check gave out.
@@ -131,10 +138,8 @@ func TestUDPSocketsOfEncapsulations(t *testing.T) {
 		}
 		t.Run(tt.name, func(t *testing.T) {
 			s := setServices(t, lab.Options{Span: tt.span, BothDirections: true}, nil)
-			vni := "42"
-			if tt.name == "TZSP" {
-				vni = "0"
-			}
+			_, vni, _ := strings.Cut(tt.runs, "--vni ")
+			vni, _, _ = strings.Cut(vni, " ")
 			s.netmirror = startCommand(t, s.Mon, unprivileged(t, append([]string{"--capture", "udp", "--iface", lab.MirrorLink, "--workers", "2",
 				"--vni", vni, "--port", fmt.Sprint(servicePort), "--to", s.Shadow(shadowPort).String()}, tt.args...)...))
 			s.ready(t)
