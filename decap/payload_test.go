@@ -61,6 +61,9 @@ func TestDecodePayload(t *testing.T) {
 		if r := o.LookPayload(encap, payload, &p, &s); r != decap.OK || s.VNI != l.vni || s.Encap != encap || s.Layers.String() != l.layers {
 			t.Errorf("%s: looked at, %v, %+v", l.name, r, s)
 		}
+		if n := testing.AllocsPerRun(10, func() { d.DecodePayload(encap, payload, &p) }); n != 0 {
+			t.Errorf("%s: %v allocations", l.name, n)
+		}
 		for n := range payload {
 			r := d.DecodePayload(encap, payload[:n:n], &p)
 			if r != decap.OK && !r.Broken() && l.name != "VXLAN in GENEVE of another VNI" {

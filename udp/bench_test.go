@@ -2,6 +2,8 @@ package udp
 
 import (
 	"testing"
+
+	"netmirror/wire"
 )
 
 // BenchmarkNext is the reader's cost of a datagram that waits in the buffer. It adds up
@@ -35,7 +37,7 @@ func BenchmarkNext(b *testing.B) {
 }
 
 func TestNextDoesNotAllocate(t *testing.T) {
-	r := open(t, Config{}, 1)[0]
+	r := open(t, Config{Mirror: wire.Mirror{Ports: []uint16{freePort(t), freePort(t)}}}, 1)[0]
 	c := sender(t, r, to4)
 	data := payload(100, 1)
 	if n := testing.AllocsPerRun(200, func() {
