@@ -3,6 +3,7 @@ package udp
 import (
 	"errors"
 	"net"
+	"os"
 	"slices"
 	"testing"
 
@@ -185,6 +186,35 @@ func TestLongestProgram(t *testing.T) {
 		c := filter.Config{VNIs: make([]uint32, filter.MaxVNIs), InnerPorts: service.PortsOf(1)}
 		if prog, err := filter.Assemble(c.Datagrams(encap, maxReceivers*MaxSpread, interfaces)); err != nil || prog.Len > 4096 {
 			t.Errorf("%v: %v", encap, err)
+		}
+	}
+}
+
+// The port that the mirror sends to has the memory, until another has traffic too.
+func TestMemoryGoesWhereTrafficIs(t *testing.T) {
+	const bytes = 8 << 20
+	r := open(t, Config{Bytes: bytes, Mirror: wire.Mirror{Ports: []uint16{freePort(t), freePort(t), freePort(t), freePort(t)}}}, 1)[0]
+	if len(r.sockets) != 4 && os.Getenv("CI") == "" {
+		t.Skip("the kernel grants too little memory")
+	}
+	for i, want := range [][]int{{bytes, bytes / 16, bytes / 16, bytes / 16}, {bytes / 2, bytes / 2, bytes / 16, bytes / 16}} {
+		c, err := net.DialUDP("udp", nil, &net.UDPAddr{IP: to4, Port: int(r.cfg.Mirror.Ports[i])})
+		must(t, err)
+		defer c.Close()
+		send(t, c, payload(100, 1))
+		_, err = r.Next()
+		must(t, err)
+		room := 0
+		for n, s := range r.sockets {
+			now, err := s.memory()
+			must(t, err)
+			if now.size != want[n] {
+				t.Errorf("port %d used: port %d has %d bytes, want %d", i, n, now.size, want[n])
+			}
+			room += want[n]
+		}
+		if got := r.Stats().Room; got != room {
+			t.Errorf("room for %d bytes, want %d", got, room)
 		}
 	}
 }

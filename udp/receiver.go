@@ -28,7 +28,6 @@ type Receiver struct {
 	sockets []*socket // one for each port, or more where they are small
 	poll    int       // an epoll instance with all of them; -1: none
 	sleeper *sleeper.Sleeper
-	room    int // bytes of the sockets' buffers
 	opened  time.Time
 
 	// Next's own.
@@ -54,6 +53,7 @@ type Receiver struct {
 
 	mu     sync.Mutex // guards the below, and the sockets against Close
 	closed bool
+	room   int // bytes of the sockets' buffers
 	stats  source.Stats
 }
 
@@ -130,6 +130,11 @@ func (r *Receiver) receive() error {
 		r.encap = next.encap
 		if err := r.batch.receive(next.fd); err != nil {
 			return fmt.Errorf("udp: receiving: %w", err)
+		}
+		if r.batch.received > from && !next.used {
+			if err := r.use(next); err != nil {
+				return err
+			}
 		}
 		r.read(from, &s)
 	}
@@ -234,6 +239,8 @@ func (r *Receiver) CaughtUp(now time.Time) time.Time {
 // Buffer is how much memory the kernel has granted for packets that wait, in bytes, and
 // what net.core.rmem_max has to be for as much as was asked for.
 func (r *Receiver) Buffer() (granted, sysctl int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return r.room, r.cfg.share(len(r.group.receivers)) / 2
 }
 

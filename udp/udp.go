@@ -43,8 +43,8 @@ type Config struct {
 	VNIs       []uint32
 	InnerPorts service.Ports
 	// Bytes is the memory for packets that wait to be received, in bytes, of all sockets
-	// together, as the kernel counts it: with what it needs for each packet itself. The mirror's
-	// ports have equal shares. 0
+	// together, as the kernel counts it: with what it needs for each packet itself. The ports
+	// that something has come to have equal shares, the others next to nothing. 0
 	// means 64 MiB. Without CAP_NET_ADMIN the kernel grants each socket twice
 	// net.core.rmem_max at most, so that a receiver has up to 16 sockets for a port, among which
 	// connections are shared; Buffer says how much there is. Where one is full, packets
