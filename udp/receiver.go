@@ -230,10 +230,23 @@ func (r *Receiver) CaughtUp(now time.Time) time.Time {
 	emptied := r.emptied.Load()
 	up := r.opened.Add(time.Duration(emptied))
 	// What came since is in a buffer, unless Next has been at work meanwhile.
-	if r.waits.Load() && r.Stats().Waiting == 0 && r.waits.Load() && r.emptied.Load() == emptied {
+	if r.waits.Load() && !r.pending() && r.waits.Load() && r.emptied.Load() == emptied {
 		up = now
 	}
 	return up.Add(-handover)
+}
+
+// pending says whether one of the sockets may have something. It is asked often, and one
+// call of the kernel tells of all of them.
+func (r *Receiver) pending() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	var event unix.EpollEvent
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.poll), uintptr(unsafe.Pointer(&event)), 1, 0, 0, 0)
+	return errno != 0 || n > 0
 }
 
 // Buffer is how much memory the kernel has granted for packets that wait, in bytes, and
