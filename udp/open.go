@@ -116,7 +116,22 @@ func (g *group) bindAll(cfg Config, port wire.UDPPort, family int) error {
 	if err != nil {
 		return err
 	}
-	all := n * min(max(cfg.share(n)/max(granted.size, 1), 1), MaxSpread)
+	spread := 1 // as many as hold all of the memory, which the port may come to have
+	if granted.size < cfg.share(n)*9/10 || len(cfg.ports()) > 1 {
+		limit := granted.size
+		if limit >= cfg.share(n)*9/10 { // ask for all
+			if err := first.grow(cfg.Bytes / n); err != nil {
+				return err
+			}
+			most, err := first.memory()
+			if err != nil {
+				return err
+			}
+			limit = most.size
+		}
+		spread = min(max(cfg.Bytes/n/max(limit, 1), 1), MaxSpread)
+	}
+	all := n * spread
 	for i := 1; i < all; i++ {
 		if _, err := g.bind(cfg, port, family, g.receivers[i%n], false); err != nil {
 			return err
@@ -124,6 +139,16 @@ func (g *group) bindAll(cfg Config, port wire.UDPPort, family int) error {
 	}
 	if _, err := g.bind(cfg, port, family, nil, false); err != nil {
 		return err
+	}
+	for _, r := range g.receivers {
+		for _, s := range r.sockets {
+			if s.port != port.Port {
+				continue
+			}
+			if err := s.grow(cfg.share(n) / spread); err != nil {
+				return err
+			}
+		}
 	}
 	return first.share(cfg.program(port.Encap, all, g.indexes))
 }
@@ -144,6 +169,7 @@ func (g *group) bind(cfg Config, port wire.UDPPort, family int, r *Receiver, fir
 	if err := s.bind(family, port.Port, first); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
+	s.port = port.Port
 	if r == nil {
 		g.others = append(g.others, s)
 		return s, s.grow(0) // the kernel raises it to its minimum

@@ -6,13 +6,16 @@ import "fmt"
 const idleShare = 16
 
 // use gives a port that has something for the first time its share of the memory: the ports
-// that mirrors send to have equal ones of all, and the others next to nothing. Where the
-// kernel grants too little for one socket a port, all have what it grants.
+// that mirrors send to have equal ones of all, and the others next to nothing.
 func (r *Receiver) use(first *socket) error {
 	first.used = true
 	ports := len(r.cfg.ports())
-	if ports == 1 || len(r.sockets) > ports {
+	if ports == 1 {
 		return nil
+	}
+	each := len(r.sockets) / ports
+	for _, s := range r.sockets {
+		s.used = s.used || s.port == first.port
 	}
 	used := 0
 	for _, s := range r.sockets {
@@ -20,7 +23,8 @@ func (r *Receiver) use(first *socket) error {
 			used++
 		}
 	}
-	all := r.cfg.Bytes / len(r.group.receivers)
+	used /= each
+	all := r.cfg.Bytes / len(r.group.receivers) / each
 	room := 0
 	for _, s := range r.sockets {
 		bytes := all / idleShare

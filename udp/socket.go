@@ -17,6 +17,7 @@ import (
 type socket struct {
 	fd    int
 	encap wire.Encap
+	port  uint16
 	used  bool   // something has come to it
 	drops uint32 // the kernel's count when it was last read
 }
