@@ -14,7 +14,7 @@ import (
 )
 
 func checkConfig(o *settings.Options, program string) check.Config {
-	c := check.Config{Interface: strings.Join(o.Capture.Iface, ","), Mirror: o.Mirror(), Time: o.Check.Time, Program: program}
+	c := check.Config{Interface: checkedInterface(o), Sockets: o.Capture.Capture == settings.CaptureUDP, Mirror: o.Mirror(), Time: o.Check.Time, Program: program}
 	if len(o.Services) == 0 { // check is to find out what is not given
 		c.VNIs, c.Ports, c.Target = o.VNIs(), o.Ports(), strings.Join(o.Target.To, "")
 		c.DialTimeout, c.Midstream = o.Target.DialTimeout, o.Fidelity.Midstream
@@ -25,6 +25,14 @@ func checkConfig(o *settings.Options, program string) check.Config {
 		})
 	}
 	return c
+}
+
+// checkedInterface is the one that check looks at, "" for all.
+func checkedInterface(o *settings.Options) string {
+	if o.OnAnyInterface() || len(o.Capture.Iface) == 0 {
+		return ""
+	}
+	return o.Capture.Iface[0]
 }
 
 // runCheck looks at an interface or, with --read, at capture files.

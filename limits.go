@@ -55,7 +55,7 @@ func warnOfConns(o *settings.Options, log *slog.Logger, conns, files int) {
 func reservedFiles(o *settings.Options, files int) int {
 	n := 32 + 8*o.Workers()*max(len(o.Capture.Iface), 1) // the standard streams, the runtime's, the rings and what wakes them
 	if o.Capture.Capture == settings.CaptureUDP {
-		n += udp.MaxSpread * o.Workers()
+		n += udp.MaxSpread * o.Workers() * len(o.Mirror().UDP())
 	}
 	if o.Reporting.HTTP != "" {
 		n += status.MaxClients

@@ -113,7 +113,7 @@ func openSources(o *settings.Options) (all []source.Source, err error) {
 
 func udpConfig(o *settings.Options) udp.Config {
 	c := udp.Config{
-		Interfaces: o.Capture.Iface, Ports: o.VXLANPorts(), VNIs: o.CapturedVNIs(), InnerPorts: o.CapturedPorts(),
+		Interfaces: o.Capture.Iface, Mirror: o.Mirror(), VNIs: o.CapturedVNIs(), InnerPorts: o.CapturedPorts(),
 		Bytes: o.Capture.RingMiB << 20, Wait: o.Capture.RingWait, BusyPoll: o.Capture.BusyPoll,
 	}
 	if o.OnAnyInterface() {

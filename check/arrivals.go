@@ -13,6 +13,10 @@ func (r *report) arrivals(c Config, s *seen) bool {
 		r.fault("give a file that has packets", "capture: there is no packet in it")
 		return false
 	}
+	if s.frames == 0 && c.Sockets {
+		r.nothingSent(c, s)
+		return false
+	}
 	if s.frames == 0 {
 		r.nothing(c, s)
 		return false
@@ -59,6 +63,10 @@ func (s *seen) rate() string {
 
 // uncut is the remedy for packets that the mirror has cut.
 func (s *seen) uncut() string {
+	if s.mtu == 0 {
+		return fmt.Sprintf("have the mirror send whole packets: no PacketLength at the mirror session, and an MTU of the mirrored hosts that is %d less than that of the interface the mirror arrives on",
+			overheadIPv4)
+	}
 	return fmt.Sprintf("have the mirror send whole packets: no PacketLength at the mirror session, and an MTU of the mirrored hosts of %d or less (8947 for a target of 9001, 8486 behind a network load balancer)",
 		s.mtu-overheadIPv4)
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"encoding/binary"
+	"netmirror/source"
 	"runtime"
 	"strings"
 	"testing"
@@ -27,9 +28,9 @@ func TestFloodOfServices(t *testing.T) {
 		binary.BigEndian.PutUint32(junk[atVNI:], (1000+i)<<8)
 		binary.BigEndian.PutUint32(junk[atSrcAddr:], i)
 		binary.BigEndian.PutUint16(junk[atDstPort:], uint16(i))
-		s.add(junk)
+		s.add(junk, source.Ethernet)
 		if i%every == 0 {
-			s.add(real)
+			s.add(real, source.Ethernet)
 		}
 		if n := len(s.flows.byKey); n > maxFlows {
 			t.Fatalf("%d connections are remembered", n)
@@ -72,12 +73,12 @@ func TestFloodOfServices(t *testing.T) {
 // What was given is never forgotten.
 func TestFloodBesideOneOfOurs(t *testing.T) {
 	s := newSeen(testConfig([]uint32{7}, 8080))
-	s.add(packet{vni: 7, src: "10.0.0.1:50001", dst: "10.0.0.9:8080", flags: "A", payload: get}.frame(t))
+	s.add(packet{vni: 7, src: "10.0.0.1:50001", dst: "10.0.0.9:8080", flags: "A", payload: get}.frame(t), source.Ethernet)
 	junk := packet{src: "10.1.0.1:50001", dst: "10.1.0.9:1", flags: "S"}.frame(t)
 	for i := range uint32(20_000) {
 		binary.BigEndian.PutUint32(junk[atVNI:], (1000+i)<<8)
-		s.add(junk)
-		s.add(junk)
+		s.add(junk, source.Ethernet)
+		s.add(junk, source.Ethernet)
 	}
 	s.flows.fold()
 	if s.services.entries[serviceID{7, 8080}] == nil || s.vnis.entries[7] == nil {

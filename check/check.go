@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -19,9 +20,10 @@ import (
 	"netmirror/wire"
 )
 
-// Config says what to look at. Only Interface has to be set, or Capture.
+// Config says what to look at. Only Interface has to be set, or Sockets, or Capture.
 type Config struct {
-	Interface string
+	Interface string      // "" stands for all with Sockets
+	Sockets   bool        // receive by UDP sockets, as --capture udp does
 	Capture   *Capture    // in place of an interface; nil: none
 	Mirror    wire.Mirror // how its packets come
 	VNIs      []uint32    // those that netmirror is to be called with; none: not known yet
@@ -92,8 +94,8 @@ func Run(ctx context.Context, c Config, out io.Writer) (ok bool, err error) {
 	return r.first == "", r.err
 }
 
-// see looks at the interface, or at the capture files. It gives nil where nothing could
-// be looked at, which it has then said.
+// see looks at the mirror's packets, or at the capture files. It gives nil where nothing
+// could be looked at, which it has then said.
 func (r *report) see(ctx context.Context, c Config) (*seen, error) {
 	if c.Capture != nil {
 		what := "a mirror's packets"
@@ -103,9 +105,15 @@ func (r *report) see(ctx context.Context, c Config) (*seen, error) {
 		r.say("reading %s, which has %s ...", strings.Join(c.Capture.Files, " "), what)
 		return watch(ctx, c.Capture.Source, c)
 	}
-	ifi, fit := r.link(c.Interface)
-	if !fit {
-		return nil, nil
+	var ifi *net.Interface
+	if c.Interface != "" {
+		var fit bool
+		if ifi, fit = r.link(c); !fit {
+			return nil, nil
+		}
+	}
+	if c.Sockets {
+		return listen(ctx, r, c, ifi)
 	}
 	return look(ctx, r, c, ifi)
 }

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -71,7 +72,7 @@ func (r *report) gaps(s *seen, name string, ch *choice) {
 	if own > 0 {
 		text += "; those that came too fast to be looked at are not counted in"
 	}
-	remedy := fmt.Sprintf("find where packets are lost: the mirror's source when it is busy, or this host's interface (ip -s link show dev %s; ethtool -S %s); see docs/troubleshooting.md, \"Gaps\"", s.link, s.link)
+	remedy := fmt.Sprintf("find where packets are lost: the mirror's source when it is busy, or this host's interface (ip -s link show dev %s; ethtool -S %s); see docs/troubleshooting.md, \"Gaps\"", cmp.Or(s.link, "NAME"), cmp.Or(s.link, "NAME"))
 	switch {
 	case connections >= worthAFault && packets >= fewPackets:
 		r.fault(remedy, "%s", text)

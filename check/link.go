@@ -16,8 +16,10 @@ const (
 	overheadIPv6 = 74
 )
 
-// link tells of the interface. fit says that packets can be captured on it.
-func (r *report) link(name string) (ifi *net.Interface, fit bool) {
+// link tells of the interface. fit says that packets can be captured on it; sockets take
+// them from any kind.
+func (r *report) link(c Config) (ifi *net.Interface, fit bool) {
+	name := c.Interface
 	all, err := net.Interfaces()
 	if err != nil {
 		r.fault("have the system list its interfaces", "interface: %v", err)
@@ -39,7 +41,7 @@ func (r *report) link(name string) (ifi *net.Interface, fit bool) {
 		r.fault("have the system tell of "+name, "interface %s: %v", name, err)
 	case ifi.Flags&net.FlagUp == 0:
 		r.fault("sudo ip link set dev "+name+" up", "interface %s: it is down", name)
-	case !ethernet:
+	case !ethernet && !c.Sockets:
 		r.fault("give the Ethernet interface that the mirror arrives on with --iface",
 			"interface %s: %s, not Ethernet; up are: %s", name, kind, upBeside(all, name))
 	default:

@@ -43,17 +43,23 @@ func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, 
 	r.say("looking at %s on %s for %v ...", c.places(), ifi.Name, c.Time)
 	s, err := watch(ctx, ring, c)
 	s.mtu, s.beside = ifi.MTU, beside.end()
-	if errors.Is(err, link.ErrGone) {
-		r.fault("start again when "+ifi.Name+" is back", "interface %s: it was removed meanwhile", ifi.Name)
-		if s.frames == 0 {
-			return nil, nil
-		}
-		return s, nil
-	}
-	return s, err
+	return r.stayed(c, s, err)
 }
 
-// watch takes the packets of a source of Ethernet frames in until the time is over, or
+// stayed gives what was seen, nil where the interface went before anything came, which it
+// then has said.
+func (r *report) stayed(c Config, s *seen, err error) (*seen, error) {
+	if !errors.Is(err, link.ErrGone) {
+		return s, err
+	}
+	r.fault("start again when "+c.Interface+" is back", "interface %s: it was removed meanwhile", c.Interface)
+	if s.frames == 0 {
+		return nil, nil
+	}
+	return s, nil
+}
+
+// watch takes the packets of a source in until the time is over, or
 // ctx; those of a file to its end.
 func watch(ctx context.Context, from source.Source, c Config) (*seen, error) {
 	if c.Capture == nil {
@@ -70,7 +76,7 @@ func watch(ctx context.Context, from source.Source, c Config) (*seen, error) {
 		frames, err = from.Next()
 		s.flows.now = clock.passed()
 		for _, frame := range frames {
-			s.add(frame)
+			s.add(frame, from.Start())
 		}
 	}
 	s.took = clock.passed()
@@ -105,7 +111,7 @@ type seen struct {
 	probe    *decap.Probe
 	bare     bool   // there is no mirror's encapsulation
 	link     string // the interface
-	mtu      int    // of the interface, bytes
+	mtu      int    // of the interface, bytes; 0: of several
 	took     time.Duration
 	frames   uint64 // that came as the mirror's packets do
 	reasons  [decap.NumReasons]uint64
@@ -121,6 +127,7 @@ type seen struct {
 // layout is how packets were wrapped, and what was in front of their IP inside.
 type layout struct {
 	encap  wire.Encap
+	form   decap.Form
 	vni    uint32
 	layers decap.Layers
 }
@@ -164,19 +171,24 @@ func (s *seen) pin(of asked.Selection) {
 	}
 }
 
-// add takes a captured frame in.
-func (s *seen) add(frame []byte) {
+// add takes in what was captured, which begins with start.
+func (s *seen) add(frame []byte, start source.Start) {
 	s.frames++
 	var p decap.Packet
 	var sight decap.Sight
-	reason := s.probe.Look(frame, &p, &sight)
+	reason := decap.OK
+	if start == source.Ethernet {
+		reason = s.probe.Look(frame, &p, &sight)
+	} else {
+		reason = s.probe.LookPayload(start.Encap(), frame, &p, &sight)
+	}
 	s.reasons[reason]++
 	if !sight.Wrapped {
 		return
 	}
 	n := s.vnis.at(sight.VNI)
 	n.packets++
-	*s.layouts.at(layout{sight.Encap, sight.VNI, sight.Layers})++
+	*s.layouts.at(layout{sight.Encap, sight.Form, sight.VNI, sight.Layers})++
 	switch reason {
 	case decap.OK:
 		n.tcp++

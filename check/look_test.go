@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"netmirror/source"
 )
 
 const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -26,7 +27,7 @@ func TestWhatIsToldOfAMirror(t *testing.T) {
 	packets = append(packets, packet{vni: 9, src: "10.0.0.3:50003", dst: "10.0.0.9:22", flags: "A", payload: "x"})
 	c := testConfig([]uint32{7}, 8080)
 	s := seeing(t, c, packets...)
-	s.add(encap(t, 9, []byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 6, 0, 1})) // ARP
+	s.add(encap(t, 9, []byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 6, 0, 1}), source.Ethernet) // ARP
 	got, _ := told(t, c, s)
 	want := `ok    mirror: 12 packets in 2.0s, 6.0/s
            VNI   port     packets  connections  directions    new of them  speaks
@@ -153,7 +154,7 @@ func FuzzReport(f *testing.F) {
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		for _, c := range []Config{testConfig(nil, 0), testConfig([]uint32{7}, 8080)} {
 			s := seeing(t, c)
-			s.add(frame)
+			s.add(frame, source.Ethernet)
 			s.flows.fold()
 			got, _ := told(t, c, s)
 			for _, b := range []byte(got) {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,6 +17,9 @@ func (c Config) ports() (all []uint16) {
 	}
 	return all
 }
+
+// gre says whether the mirror's packets may come in GRE, and be seen.
+func (c Config) gre() bool { return c.Mirror.GRE() && !c.Sockets }
 
 // arrival says how the mirror's packets come: the UDP port that most mirrors use in
 // the first place.
@@ -33,14 +37,14 @@ func (c Config) arrival() string {
 // places says all the places where the mirror's packets may come.
 func (c Config) places() string {
 	ports := c.ports()
-	if len(ports) < 2 && !(len(ports) == 1 && c.Mirror.GRE()) {
+	if len(ports) < 2 && !(len(ports) == 1 && c.gre()) {
 		return c.arrival()
 	}
 	text := "UDP port " + strconv.Itoa(int(ports[0]))
 	if len(ports) > 1 {
 		text = "the UDP ports " + list(ports, func(p uint16) string { return strconv.Itoa(int(p)) })
 	}
-	if c.Mirror.GRE() {
+	if c.gre() {
 		text += " and at GRE"
 	}
 	return text
@@ -49,6 +53,8 @@ func (c Config) places() string {
 // wrapping says what the mirror's packets come in.
 func (c Config) wrapping() string {
 	switch m := c.Mirror; {
+	case m.Encap == wire.EncapAuto && len(m.Ports) == 0 && c.Sockets:
+		return "VXLAN, GENEVE or another encapsulation of a mirror"
 	case m.Encap == wire.EncapAuto && len(m.Ports) == 0:
 		return "VXLAN, GENEVE, ERSPAN or another encapsulation of a mirror"
 	case m.Encap == wire.EncapAuto:
@@ -66,12 +72,35 @@ func encapName(e wire.Encap) string {
 	return strings.ToUpper(e.String())
 }
 
+// name is what people call the layout's outside.
+func (l layout) name() string {
+	if l.encap == wire.EncapNone {
+		return "as they are"
+	}
+	return "in " + cmp.Or(l.form.String(), encapName(l.encap))
+}
+
+// identifier is what the encapsulation calls its identifier, and the flag for it.
+func (l layout) identifier() string {
+	switch l.encap {
+	case wire.EncapERSPAN:
+		return fmt.Sprintf(", session %d (--vni %d)", l.vni, l.vni)
+	case wire.EncapGRE:
+		return fmt.Sprintf(", key %d (--vni %d)", l.vni, l.vni)
+	case wire.EncapTZSP:
+		return fmt.Sprintf(" (--vni %d)", l.vni)
+	case wire.EncapNone:
+		return ""
+	}
+	return fmt.Sprintf(", VNI %d", l.vni)
+}
+
 // layouts tells of packets that were not the plainest: the heaviest first.
 func (r *report) layouts(s *seen) {
 	shown := 0
 	for _, l := range s.layouts.heaviest() {
 		inside := l.layers.String()
-		if l.encap == wire.EncapVXLAN && inside == "" {
+		if (l.encap == wire.EncapVXLAN || l.encap == wire.EncapNone) && inside == "" {
 			continue
 		}
 		if shown++; shown > listed {
@@ -80,7 +109,7 @@ func (r *report) layouts(s *seen) {
 		if inside != "" {
 			inside = ", and inside " + inside
 		}
-		r.ok("mirror: %s in %s, VNI %d%s", count(*s.layouts.entries[l], "packet"), encapName(l.encap), l.vni, inside)
+		r.ok("mirror: %s %s%s%s", count(*s.layouts.entries[l], "packet"), l.name(), l.identifier(), inside)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
+	"netmirror/source"
 	"netmirror/wire"
 	"netmirror/wire/wiretest"
 )
@@ -20,17 +21,17 @@ func TestWhatIsToldOfLayers(t *testing.T) {
 	label := func(bottom bool) *layers.MPLS { return &layers.MPLS{Label: 16, StackBottom: bottom, TTL: 64} }
 	tagged := serialize(t, &layers.Ethernet{SrcMAC: wiretest.PeerMAC, DstMAC: wiretest.MonMAC, EthernetType: layers.EthernetTypeDot1Q},
 		&layers.Dot1Q{VLANIdentifier: 7, Type: layers.EthernetTypeMPLSUnicast}, label(false), label(true), ip)
-	s.add(encap(t, 7, tagged))
-	s.add(encap(t, 7, tagged))
+	s.add(encap(t, 7, tagged), source.Ethernet)
+	s.add(encap(t, 7, tagged), source.Ethernet)
 	geneve := wiretest.Packet(t, wiretest.Ether(wiretest.V4), wiretest.IP4(nil), wiretest.UDPTo(6081), wiretest.Geneve(9, 0x6558), plain)
-	s.add(geneve)
+	s.add(geneve, source.Ethernet)
 	gre := func(h *layers.IPv4) { h.Protocol = layers.IPProtocolGRE }
-	s.add(wiretest.Packet(t, wiretest.Ether(wiretest.V4), wiretest.IP4(gre), &layers.GRE{Protocol: 0x22eb, SeqPresent: true}, wiretest.ERSPAN3(3, 0), plain))
+	s.add(wiretest.Packet(t, wiretest.Ether(wiretest.V4), wiretest.IP4(gre), &layers.GRE{Protocol: 0x22eb, SeqPresent: true}, wiretest.ERSPAN3(3, 0), plain), source.Ethernet)
 	got, _ := told(t, c, s)
 	for _, want := range []string{
 		"ok    mirror: 2 packets in VXLAN, VNI 7, and inside VLAN, MPLS\n",
 		"ok    mirror: 1 packet in GENEVE, VNI 9\n",
-		"ok    mirror: 1 packet in ERSPAN, VNI 3\n",
+		"ok    mirror: 1 packet in ERSPAN type III, session 3 (--vni 3)\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("it does not say %q:\n%s", want, got)
@@ -50,6 +51,13 @@ func TestCommandOfAMirror(t *testing.T) {
 	} {
 		c := testConfig(nil, 0)
 		c.Mirror = m
+		if got := c.command(); got != want {
+			t.Errorf("command is %s, want %s", got, want)
+		}
+	}
+	for want, name := range map[string]string{"netmirror --capture udp --vni 7": "", "netmirror --capture udp --iface eth0 --vni 7": "eth0"} {
+		c := testConfig([]uint32{7}, 0)
+		c.Interface, c.Sockets = name, true
 		if got := c.command(); got != want {
 			t.Errorf("command is %s, want %s", got, want)
 		}

@@ -38,6 +38,18 @@ func (r *report) nothing(c Config, s *seen) {
 	}
 }
 
+// nothingSent tells that no packet came to the sockets, which see no other ones.
+func (r *report) nothingSent(c Config, s *seen) {
+	r.fault(fmt.Sprintf("let %s in from the mirrored hosts (security group, this host's firewall), and see that the mirror session's target is an address of this host, and that its filter takes the service's packets", c.arrival()),
+		"mirror: nothing came to %s on %s in %.1fs", c.arrival(), c.where(), s.took.Seconds())
+	if c.places() != c.arrival() {
+		r.note("mirror: it was looked at %s", c.places())
+	}
+	c.Sockets = false
+	c.Interface = cmp.Or(c.Interface, "NAME")
+	r.note("mirror: sockets see only what is sent to this host and these ports; what else arrives shows with: sudo %s", c.command("check"))
+}
+
 // rank orders the places where something came: how much has to be changed to use
 // it.
 func rank(p place, c Config, names map[int]string) int {

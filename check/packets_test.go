@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
+	"netmirror/source"
 
 	asked "netmirror/service"
 )
@@ -83,7 +84,7 @@ func seeing(tb testing.TB, c Config, packets ...packet) *seen {
 	tb.Helper()
 	s := newSeen(c)
 	for _, p := range packets {
-		s.add(p.frame(tb))
+		s.add(p.frame(tb), source.Ethernet)
 	}
 	s.took, s.mtu = 2*time.Second, 9001
 	s.flows.now = s.took

@@ -55,7 +55,10 @@ func (c Config) command(words ...string) string {
 		words = []string{"replay"}
 	}
 	args := append([]string{c.Program}, words...)
-	if c.Capture == nil {
+	if c.Capture == nil && c.Sockets {
+		args = append(args, "--capture", "udp")
+	}
+	if c.Capture == nil && c.Interface != "" {
 		args = append(args, "--iface", c.Interface)
 	}
 	if c.Mirror.Bare() {

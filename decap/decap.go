@@ -189,9 +189,14 @@ func (d *Decoder) usual(frame []byte) (payload []byte, missing int, ok bool) {
 	return b[wire.UDPHeader:n], length - n, true
 }
 
-// DecodeVXLAN is Decode for the payload of a UDP datagram to a port of VXLAN, as a UDP
-// socket gives it; p.IP then aliases payload.
-func (d *Decoder) DecodeVXLAN(payload []byte, p *Packet) Reason { return d.inVXLAN(payload, 0, p) }
+// DecodePayload is Decode for the payload of a UDP datagram to a port of an encapsulation,
+// as a UDP socket gives it; p.IP then aliases payload.
+func (d *Decoder) DecodePayload(encap wire.Encap, payload []byte, p *Packet) Reason {
+	if encap == wire.EncapVXLAN {
+		return d.inVXLAN(payload, 0, p)
+	}
+	return d.inDatagram(encap, payload, 0, p, nil)
+}
 
 // inVXLAN goes on from the VXLAN header that begins at b, of which so many bytes
 // behind its end were not captured.

@@ -32,12 +32,45 @@ func TestLayouts(t *testing.T) {
 }
 
 func TestProbeNamesLayers(t *testing.T) {
-	for _, l := range slices.Concat(outsides(t), insides(t)) {
+	options := ether(t, typeIPv6, behindIPv6(packet6(t, clientPort, testPort, request), 60, 6, 0, 1, 4, 0, 0, 0, 0))
+	rows := append(insides(t), layout{"options of IPv6", encap(t, options), testVNI, nil, "IPv6 extension headers"})
+	for _, l := range slices.Concat(outsides(t), rows) {
 		var p decap.Packet
 		var s decap.Sight
 		if r := newProbe(t).Look(l.frame, &p, &s); r != decap.OK || s.Layers.String() != l.layers {
 			t.Errorf("%s: %v, layers %q, want %q", l.name, r, s.Layers, l.layers)
 		}
+	}
+}
+
+// The types of ERSPAN, and what GRE and GENEVE have in them, are told apart.
+func TestProbeNamesForms(t *testing.T) {
+	want := map[string]string{
+		"VXLAN in GENEVE, as of AWS":       "VXLAN in GENEVE",
+		"VXLAN in GENEVE of another VNI":   "VXLAN in GENEVE",
+		"Ethernet in GRE with a key":       "Ethernet in GRE",
+		"Ethernet in GRE with all fields":  "Ethernet in GRE",
+		"Ethernet in GRE without a key":    "Ethernet in GRE",
+		"IPv4 in GRE":                      "IP in GRE",
+		"GRE over IPv6":                    "Ethernet in GRE",
+		"ERSPAN type I":                    "ERSPAN type I",
+		"ERSPAN type II":                   "ERSPAN type II",
+		"ERSPAN type III":                  "ERSPAN type III",
+		"ERSPAN type III with a subheader": "ERSPAN type III",
+		"ERSPAN type III, IP":              "ERSPAN type III",
+		"a tag in front of ERSPAN":         "ERSPAN type I",
+	}
+	for _, l := range outsides(t) {
+		var p decap.Packet
+		var s decap.Sight
+		newProbe(t).Look(l.frame, &p, &s)
+		if s.Form.String() != want[l.name] {
+			t.Errorf("%s: %q, want %q", l.name, s.Form, want[l.name])
+		}
+		delete(want, l.name)
+	}
+	if len(want) > 0 {
+		t.Errorf("no frame is %v", want)
 	}
 }
 

@@ -84,8 +84,8 @@ func outsides(tb testing.TB) []layout {
 		{"IPv4 in GENEVE", overUDP(tb, 6081, geneve(testVNI, typeIPv4), four), testVNI, four, ""},
 		{"IPv6 in GENEVE", overUDP(tb, 6081, geneve(testVNI, typeIPv6), six), testVNI, six, ""},
 		{"GENEVE over IPv6", serialize(tb, eth(layers.EthernetTypeIPv6), ip, udp6, geneve(testVNI, typeTEB), frame6), testVNI, six, ""},
-		{"VXLAN in GENEVE, as of AWS", overUDP(tb, 6081, geneve(0, typeIPv4, awsOptions...), aws), testVNI, four, "VXLAN"},
-		{"VXLAN in GENEVE of another VNI", overUDP(tb, 6081, geneve(7, typeIPv4), aws), testVNI, four, "VXLAN"},
+		{"VXLAN in GENEVE, as of AWS", overUDP(tb, 6081, geneve(0, typeIPv4, awsOptions...), aws), testVNI, four, ""},
+		{"VXLAN in GENEVE of another VNI", overUDP(tb, 6081, geneve(7, typeIPv4), aws), testVNI, four, ""},
 		{"VXLAN-GPE, Ethernet", overUDP(tb, 4790, gpe(testVNI, 3), frame), testVNI, four, ""},
 		{"VXLAN-GPE, IPv4", overUDP(tb, 4790, gpe(testVNI, 1), four), testVNI, four, ""},
 		{"VXLAN-GPE, IPv6", overUDP(tb, 4790, gpe(testVNI, 2), six), testVNI, six, ""},
@@ -135,7 +135,7 @@ func insides(tb testing.TB) (rows []layout) {
 	row("IP in IP", "IP in IP", four, ether(tb, typeIPv4, inner4(4), four))
 	row("IPv6 in IPv4", "IP in IP", six, ether(tb, typeIPv4, inner4(41), six))
 	row("IPv4 in IPv6", "IP in IP", four, ether(tb, typeIPv6, ip6(4), four))
-	row("IPv6 in IPv6 behind options", "IP in IP", six, ether(tb, typeIPv6, behindIPv6(serialize(tb, ip6(41), six), 60, 41, 0, 1, 4, 0, 0, 0, 0)))
+	row("IPv6 in IPv6 behind options", "IPv6 extension headers, IP in IP", six, ether(tb, typeIPv6, behindIPv6(serialize(tb, ip6(41), six), 60, 41, 0, 1, 4, 0, 0, 0, 0)))
 	row("GRE", "GRE", four, ether(tb, typeIPv4, inner4(47), gre(layers.EthernetTypeIPv4, 5, true, true), four))
 	row("GRE, Ethernet, a tag", "GRE, VLAN", six, ether(tb, typeIPv6, ip6(47), gre(typeTEB, 0, false, false), tagged(frame6, 0x8100)))
 	row("GRE, MPLS", "GRE, MPLS", four, ether(tb, typeIPv4, inner4(47), gre(typeMPLS, 0, false, false), label(16, true), four))

@@ -53,6 +53,12 @@ func (d *Decoder) inUDP(b []byte, own, off int, unsized bool, p *Packet, s *Sigh
 	if r != OK {
 		return r
 	}
+	return d.inDatagram(encap, payload, missing, p, s)
+}
+
+// inDatagram goes on from the payload of a datagram, of which so many bytes behind its
+// end were not captured.
+func (d *Decoder) inDatagram(encap wire.Encap, payload []byte, missing int, p *Packet, s *Sight) Reason {
 	f := vxlanFaults
 	if encap == wire.EncapGeneve {
 		f = geneveFaults
@@ -62,7 +68,7 @@ func (d *Decoder) inUDP(b []byte, own, off int, unsized bool, p *Packet, s *Sigh
 		return r
 	}
 	w := walk{decoder: d, etherType: etherType, b: payload, missing: missing, sight: s}
-	s.saw(encap, vni, payload)
+	s.saw(encap, FormPlain, vni, payload)
 	if encap == wire.EncapGeneve && (etherType == wire.EtherTypeIPv4 || etherType == wire.EtherTypeIPv6) {
 		return w.findEither(vni|either, p)
 	}
@@ -98,8 +104,7 @@ func (w *walk) findEither(vni uint32, p *Packet) Reason {
 	}
 	if r == OK {
 		if inside, frame, missing, ok := w.mirrored(own, off, unsized); ok {
-			w.sight.saw(wire.EncapGeneve, inside, frame)
-			w.sight.add(LayerVXLAN)
+			w.sight.saw(wire.EncapGeneve, FormVXLANInGeneve, inside, frame)
 			w.etherType, w.b, w.missing = wire.EtherTypeTEB, frame, missing
 			return w.find(inside, p)
 		}
@@ -145,7 +150,7 @@ func (d *Decoder) inGRE(etherType uint16, b []byte, p *Packet, s *Sight) Reason 
 	if r != OK {
 		return r
 	}
-	encap, id := wire.EncapGRE, h.key
+	encap, id, named := wire.EncapGRE, h.key, h.etherType
 	switch {
 	case h.etherType == wire.EtherTypeERSPAN || h.etherType == wire.EtherTypeERSPAN3:
 		encap = wire.EncapERSPAN
@@ -159,7 +164,7 @@ func (d *Decoder) inGRE(etherType uint16, b []byte, p *Packet, s *Sight) Reason 
 	if r != OK {
 		return r
 	}
-	s.saw(encap, id, payload)
+	s.saw(encap, greForm(encap, named, h.numbered), id, payload)
 	if !d.ours(id) {
 		return OtherVNI
 	}

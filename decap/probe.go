@@ -25,7 +25,7 @@ func (o *Probe) Look(frame []byte, p *Packet, s *Sight) Reason {
 	*s = Sight{}
 	d := o.decoder
 	if d.bare {
-		s.saw(wire.EncapNone, 0, frame)
+		s.saw(wire.EncapNone, FormPlain, 0, frame)
 		w := walk{decoder: d, etherType: wire.EtherTypeTEB, b: frame, sight: s}
 		return w.find(0, p)
 	}
@@ -45,4 +45,10 @@ func (o *Probe) Look(frame []byte, p *Packet, s *Sight) Reason {
 		return outer.cut(own, off+wire.UDPHeader)
 	}
 	return d.inUDP(b, own, off, unsized, p, s)
+}
+
+// LookPayload is Look for the payload of a UDP datagram to a port of an encapsulation.
+func (o *Probe) LookPayload(encap wire.Encap, payload []byte, p *Packet, s *Sight) Reason {
+	*s = Sight{}
+	return o.decoder.inDatagram(encap, payload, 0, p, s)
 }

@@ -20,11 +20,20 @@ const (
 	LayerGRE
 	LayerVXLAN
 	LayerGeneve
+	LayerExtensions
+
+	numLayers
 )
+
+// layerNames are the layers' usual names.
+var layerNames = [numLayers]string{"VLAN", "LLC/SNAP", "MPLS", "PPPoE", "NSH", "IP in IP", "GRE", "VXLAN", "GENEVE", "IPv6 extension headers"}
 
 // String gives the layer's usual name.
 func (l Layer) String() string {
-	return [...]string{"VLAN", "LLC/SNAP", "MPLS", "PPPoE", "NSH", "IP in IP", "GRE", "VXLAN", "GENEVE", "unknown"}[min(l, LayerGeneve+1)]
+	if l >= numLayers {
+		return "unknown"
+	}
+	return layerNames[l]
 }
 
 // maxSeen is how many layers a Sight has room for: a tag is one as well.
@@ -46,20 +55,66 @@ func (l Layers) String() string {
 	return strings.Join(names, ", ")
 }
 
+// Form is an encapsulation together with what it carries or which of its types it is, where
+// it has several.
+type Form uint8
+
+// The forms; FormPlain is of what has one only.
+const (
+	FormPlain Form = iota
+	FormVXLANInGeneve
+	FormEthernetInGRE
+	FormIPInGRE
+	FormERSPAN1
+	FormERSPAN2
+	FormERSPAN3
+
+	forms
+)
+
+// formNames are the forms' names.
+var formNames = [forms]string{"", "VXLAN in GENEVE", "Ethernet in GRE", "IP in GRE", "ERSPAN type I", "ERSPAN type II", "ERSPAN type III"}
+
+// String gives the form's name, "" for FormPlain.
+func (f Form) String() string {
+	if f >= forms {
+		return "unknown"
+	}
+	return formNames[f]
+}
+
+// greForm is the form of what has GRE around it.
+func greForm(encap wire.Encap, named uint16, numbered bool) Form {
+	switch {
+	case encap == wire.EncapERSPAN && named == wire.EtherTypeERSPAN3:
+		return FormERSPAN3
+	case encap == wire.EncapERSPAN && numbered:
+		return FormERSPAN2
+	case encap == wire.EncapERSPAN:
+		return FormERSPAN1
+	case named == wire.EtherTypeTEB:
+		return FormEthernetInGRE
+	case named == wire.EtherTypeIPv4 || named == wire.EtherTypeIPv6:
+		return FormIPInGRE
+	}
+	return FormPlain
+}
+
 // Sight is what a look at a mirror packet shows beside the packet itself.
 type Sight struct {
 	// Wrapped says that it was a mirror packet: Encap and VNI are valid.
 	Wrapped bool
 	Encap   wire.Encap
+	Form    Form
 	VNI     uint32
 	Layers  Layers
 	// Carried is what was wrapped, which aliases the frame.
 	Carried []byte
 }
 
-func (s *Sight) saw(encap wire.Encap, vni uint32, carried []byte) {
+func (s *Sight) saw(encap wire.Encap, form Form, vni uint32, carried []byte) {
 	if s != nil {
-		s.Wrapped, s.Encap, s.VNI, s.Carried = true, encap, vni, carried
+		s.Wrapped, s.Encap, s.Form, s.VNI, s.Carried = true, encap, form, vni, carried
 	}
 }
 

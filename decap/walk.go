@@ -49,6 +49,9 @@ func (w *walk) find(vni uint32, p *Packet) Reason {
 		if r != OK {
 			return r
 		}
+		if w.etherType == wire.EtherTypeIPv6 && off > wire.IPv6Header {
+			w.sight.add(LayerExtensions)
+		}
 		if proto == wire.ProtoTCP {
 			return w.decoder.segment(vni, w.b, own, off, unsized && w.missing > 0, p)
 		}

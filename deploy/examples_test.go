@@ -454,7 +454,7 @@ func readFlags(t *testing.T) flagNames {
 var (
 	// program is a program whose flags are written of: netmirror, or another
 	// one, whose flags are none of ours.
-	program = regexp.MustCompile(`\b(netmirror|apt|apt-get|aws|curl|docker|dnf|dpkg|ethtool|git|go|gofmt|hclfmt|ip|journalctl|kubectl|kustomize|make|mktemp|nft|nfpm|perf|podman|promtool|rpm|runc|setpriv|sha256sum|ss|sysctl|systemctl|systemd-analyze|tc|tcpdump|terraform|useradd)\b`)
+	program = regexp.MustCompile(`\b(netmirror|apt|apt-get|aws|curl|docker|dnf|dpkg|ethtool|gcloud|git|go|gofmt|hclfmt|ip|journalctl|kubectl|kustomize|make|mktemp|nft|nfpm|perf|podman|promtool|rpm|runc|setpriv|sha256sum|ss|sysctl|systemctl|systemd-analyze|tc|tcpdump|terraform|useradd)\b`)
 	// others are flags that are written of with no program named before them.
 	others   = []string{"cap-add", "cap-drop", "network", "publish", "read-only", "security-opt", "user"}
 	longFlag = regexp.MustCompile(`(^|[^-\w])--([a-z][a-z-]*[a-z])`)
@@ -471,7 +471,7 @@ func TestFlags(t *testing.T) {
 		for line := range strings.Lines(goOn.ReplaceAllString(text, " ")) {
 			for _, m := range longFlag.FindAllStringSubmatchIndex(line, -1) {
 				programs := program.FindAllString(line[:m[0]], -1)
-				if n := len(programs); n > 0 && (programs[n-1] != "netmirror" || programs[0] == "aws") { // to which it is a name
+				if n := len(programs); n > 0 && (programs[n-1] != "netmirror" || slices.Contains([]string{"aws", "gcloud"}, programs[0])) { // to which it is a name
 					continue
 				}
 				if flag := line[m[4]:m[5]]; !names.long[flag] && !slices.Contains(others, flag) {
@@ -570,8 +570,19 @@ func TestManifest(t *testing.T) {
 	if got := fmt.Sprint(context["capabilities"]); env["NETMIRROR_CAPTURE"] != "udp" || got != "map[drop:[ALL]]" {
 		t.Errorf("capture %q with the capabilities %s", env["NETMIRROR_CAPTURE"], got)
 	}
-	if at(t, pod, "securityContext", "runAsNonRoot") != true || context["allowPrivilegeEscalation"] != false {
+	if at(t, pod, "securityContext", "runAsNonRoot") != true || at(t, pod, "securityContext", "runAsUser") == 0 || context["allowPrivilegeEscalation"] != false {
 		t.Errorf("it may become root: %v", context)
+	}
+	if context["readOnlyRootFilesystem"] != true || context["privileged"] != nil || context["runAsUser"] != nil {
+		t.Errorf("the container has more than it needs: %v", context)
+	}
+	for _, key := range []string{"hostNetwork", "hostPID", "hostIPC", "volumes"} {
+		if pod[key] != nil {
+			t.Errorf("the pod has %s", key)
+		}
+	}
+	if env["NETMIRROR_ENCAP"] != "vxlan" { // whose port is the only one that is let in
+		t.Errorf("NETMIRROR_ENCAP is %q", env["NETMIRROR_ENCAP"])
 	}
 	stop, err := time.ParseDuration(env["NETMIRROR_SHUTDOWN_TIMEOUT"])
 	if grace := time.Duration(at(t, pod, "terminationGracePeriodSeconds").(int)) * time.Second; err != nil || grace < stop+5*time.Second {

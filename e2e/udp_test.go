@@ -30,8 +30,11 @@ func setUnprivileged(t *testing.T, opts lab.Options, args ...string) *scene {
 // unprivileged is a call of netmirror without a privilege.
 func unprivileged(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
-	return asNobody(t, []string{"--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"}, netmirrorPath, args...)
+	return asNobody(t, noPrivilege, netmirrorPath, args...)
 }
+
+// noPrivilege is setpriv(1)'s flags for a program that can gain none either.
+var noPrivilege = []string{"--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"}
 
 // asNobody is a call of a program by nobody, where the lab's user namespace knows it, with
 // further flags of setpriv(1).
@@ -133,6 +136,14 @@ func TestUDPPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	end("another program has UDP port 4789", "ss -ulnp", "--capture ring")
+	other.Close()
+	if err := s.Mon.Do(func() (err error) {
+		other, err = net.ListenUDP("udp4", &net.UDPAddr{Port: 6081})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	end("another program has UDP port 6081", "leave the port alone by naming what the mirror sends, like --encap vxlan", "--capture ring")
 	other.Close()
 	if err := s.Mon.Do(func() error {
 		return exec.Command("ip", "link", "add", "tunnel0", "up", "type", "vxlan", "id", "7", "dstport", "4789", "dev", lab.MirrorLink).Run()

@@ -2,7 +2,11 @@
 // (UDP_GRO and UDP_SEGMENT, udp(7)). It is pure and never allocates.
 package gso
 
-import "netmirror/wire"
+import (
+	"encoding/binary"
+
+	"netmirror/wire"
+)
 
 // Max is the most datagrams that the kernel makes one packet of (UDP_MAX_SEGMENTS).
 const Max = 128
@@ -10,14 +14,14 @@ const Max = 128
 // maxTags bounds the walk to an IP packet; real ones have one or two tags.
 const maxTags = 2
 
-// Count is how many mirror datagrams the payload of a UDP packet to port is, if the kernel says
-// that each but the last has size bytes: 1 where it is a single one, and 0 where that
-// is none that the kernel makes.
-func Count(port uint16, payload []byte, size int) int {
+// Count is how many mirror datagrams, of an encapsulation, the payload of a UDP packet is, if
+// the kernel says that each but the last has size bytes: 1 where it is a single one, and 0
+// where that is none that the kernel makes.
+func Count(encap wire.Encap, payload []byte, size int) int {
 	switch {
 	case size <= 0:
 		return 0
-	case len(payload) <= size, mirroredLength(port, payload) > size:
+	case len(payload) <= size, mirroredLength(encap, payload) > size:
 		return 1
 	}
 	n := (len(payload) + size - 1) / size
@@ -27,22 +31,22 @@ func Count(port uint16, payload []byte, size int) int {
 	return n
 }
 
-// mirroredLength is how long the VXLAN or GENEVE datagram in data is by the length of
+// mirroredLength is how long the datagram in data is by the length of
 // the IP packet that it mirrors; 0 where that cannot be told. A mirrored packet may be an
 // aggregate of its own, whose size the kernel then says.
-func mirroredLength(port uint16, data []byte) int {
+func mirroredLength(encap wire.Encap, data []byte) int {
 	if len(data) < wire.VXLANHeader {
 		return 0
 	}
-	header := wire.VXLANHeader
-	if port == wire.PortGeneve {
-		header += int(data[0]&wire.GeneveOptions) * 4
-	}
-	if len(data) < header {
+	etherType, at := carried(encap, data)
+	if len(data) < at {
 		return 0
 	}
-	etherType, at := wire.SkipTags(data[header:], maxTags)
-	at += header
+	if etherType == wire.EtherTypeTEB {
+		header := at
+		etherType, at = wire.SkipTags(data[header:], maxTags)
+		at += header
+	}
 	switch {
 	case len(data) < at+6:
 		return 0
@@ -50,6 +54,36 @@ func mirroredLength(port uint16, data []byte) int {
 		return at + wire.IPv4(data[at:]).Length()
 	case etherType == wire.EtherTypeIPv6:
 		return at + wire.IPv6Header + wire.IPv6(data[at:]).Payload()
+	}
+	return 0
+}
+
+// carried is what follows the header that data begins with, of which 8 bytes are there,
+// and where; 0 where that is not looked at.
+func carried(encap wire.Encap, data []byte) (etherType uint16, at int) {
+	switch encap {
+	case wire.EncapVXLAN:
+		return wire.EtherTypeTEB, wire.VXLANHeader
+	case wire.EncapVXLANGPE:
+		return gpeType(data), wire.VXLANHeader
+	case wire.EncapGeneve:
+		return binary.BigEndian.Uint16(data[wire.AtGeneveType:]), wire.GeneveHeader + int(data[0]&wire.GeneveOptions)*4
+	}
+	return 0, 0
+}
+
+// gpeType is what a VXLAN-GPE header says of what follows.
+func gpeType(header []byte) uint16 {
+	if header[0]&wire.GPEFlagP == 0 {
+		return wire.EtherTypeTEB
+	}
+	switch header[wire.AtGPENext] {
+	case wire.GPEEthernet:
+		return wire.EtherTypeTEB
+	case wire.GPEIPv4:
+		return wire.EtherTypeIPv4
+	case wire.GPEIPv6:
+		return wire.EtherTypeIPv6
 	}
 	return 0
 }

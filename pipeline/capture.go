@@ -52,7 +52,7 @@ func (p *Pipeline) capture(src source.Source) error {
 			return err
 		}
 		start := src.Start()
-		if start != source.Ethernet && start != source.VXLAN {
+		if start != source.Ethernet && !start.Encap().OverUDP() {
 			return fmt.Errorf("pipeline: frames that begin with a header of %v cannot be decoded", start)
 		}
 		at, stamped := p.clock.follow(src)
@@ -129,10 +129,10 @@ func (p *Pipeline) injectAsOf(c *loop, at time.Time) {
 // packet to go on with: why is counted.
 func (p *Pipeline) decode(frame []byte, start source.Start, packet *decap.Packet, memory *[]byte) bool {
 	reason := decap.OK
-	if start == source.VXLAN {
-		reason = p.decoder.DecodeVXLAN(frame, packet)
-	} else {
+	if start == source.Ethernet {
 		reason = p.decoder.Decode(frame, packet)
+	} else {
+		reason = p.decoder.DecodePayload(start.Encap(), frame, packet)
 	}
 	if reason == decap.OuterFragment {
 		if frame = p.outer.joinFrame(frame, memory); frame == nil {

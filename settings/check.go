@@ -42,11 +42,11 @@ const minStatsInterval = time.Millisecond
 // checkRequired says all that is missing.
 func (o *Options) checkRequired() error {
 	need := o.Check == nil // to check, all but the interface can be left to be found out
-	mirror := o.Replay == nil && (o.Check == nil || len(o.Check.Read) == 0)
+	mirror, ring := o.live(), o.Capture.Capture == CaptureRing
 	one := o.Simple() && need
 	shared := o.Simple() && len(o.Target.To) > 1 // a selection of several services, which is not found out
 	return missing([]lack{
-		{mirror && len(o.Capture.Iface) == 0 && (o.Capture.Capture == CaptureRing || !need), "no interface: give the one that the mirror packets arrive on with --iface"},
+		{mirror && ring && len(o.Capture.Iface) == 0, "no interface: give the one that the mirror packets arrive on with --iface"},
 		{one && mirror && len(o.Selection.VNI) == 0 && !o.Mirror().Bare(), "no VNI: give the mirror session's VXLAN network identifier with --vni"},
 		{(one || shared) && o.Selection.Port == "", "no port: give the service's original TCP port, 1 to 65535, with --port"},
 		{one && len(o.Target.To) == 0, "no target: give the shadow service as --to HOST:PORT"},
@@ -79,7 +79,7 @@ func (o *Options) checkTogether() error {
 	switch {
 	case o.Check != nil && len(o.Capture.Iface) > 1:
 		return fmt.Errorf("--iface is given %d times, and check looks at one interface at a time; leave all but one out", len(o.Capture.Iface))
-	case o.Check != nil && o.OnAnyInterface():
+	case o.Check != nil && o.Capture.Capture == CaptureRing && o.OnAnyInterface():
 		return errors.New("--iface any: check looks at one interface at a time; give the one that the mirror packets arrive on")
 	case len(o.Capture.Iface) > 1 && o.OnAnyInterface():
 		return fmt.Errorf("--iface %s: any is all of them; leave the others out", strings.Join(o.Capture.Iface, ", "))

@@ -50,26 +50,20 @@ func (o *Options) checkMirror() error {
 // OnAnyInterface says whether --iface stands for all of them.
 func (o *Options) OnAnyInterface() bool { return slices.Contains(o.Capture.Iface, AnyInterface) }
 
-// VXLANPorts are the mirror's UDP ports that VXLAN comes to.
-func (o *Options) VXLANPorts() (all []uint16) {
-	for _, u := range o.Mirror().UDP() {
-		if u.Encap == wire.EncapVXLAN {
-			all = append(all, u.Port)
-		}
-	}
-	return all
+// live reports whether packets come from interfaces, not from files.
+func (o *Options) live() bool {
+	return o.Replay == nil && (o.Check == nil || len(o.Check.Read) == 0)
 }
 
 // checkSockets says where UDP sockets cannot receive the mirror. With --encap auto they
-// take the VXLAN of it.
+// take what of it comes over UDP.
 func (o *Options) checkSockets() error {
-	encap := o.Mirror().Encap
-	switch ports := len(o.VXLANPorts()); {
-	case o.Capture.Capture != CaptureUDP:
-	case ports == 0:
-		return fmt.Errorf("--capture udp receives VXLAN; use --capture ring for --encap %v", encap)
-	case len(o.Capture.MirrorPort) > ports:
-		return fmt.Errorf("--capture udp receives VXLAN, and not all of --mirror-port have that; use --capture ring, or --encap vxlan")
+	if m := o.Mirror(); o.Capture.Capture == CaptureUDP && o.live() && len(m.UDP()) == 0 {
+		comes := "comes in IP itself, not in UDP"
+		if m.Bare() {
+			comes = "has the mirrored frames as they are, which no socket receives"
+		}
+		return fmt.Errorf("--encap %v %s; use --capture ring, which takes CAP_NET_RAW, or have the mirror send VXLAN or GENEVE", m.Encap, comes)
 	}
 	return nil
 }

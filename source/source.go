@@ -2,7 +2,12 @@
 // kernel's ring, a socket, a capture file. It opens and reads nothing itself.
 package source
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"netmirror/wire"
+)
 
 // Source is where frames come from. One goroutine calls Next, and between two calls of
 // it Start, BatchTime and More; the other methods may be called from any.
@@ -44,21 +49,46 @@ const (
 	Ethernet Start = iota
 	// IP: an IPv4 or IPv6 header, which its first four bits tell.
 	IP
-	// VXLAN: a VXLAN header (RFC 7348, section 5), the payload of a UDP datagram.
+	// VXLAN: a VXLAN header (RFC 7348, section 5), the payload of a UDP datagram; those
+	// below are the payloads of other mirrors' datagrams.
 	VXLAN
+	VXLANGPE // draft-ietf-nvo3-vxlan-gpe, section 3
+	Geneve   // RFC 8926, section 3.4
+	TZSP
+
+	starts
 )
+
+// startNames are the headers' names.
+var startNames = [starts]string{"Ethernet", "IP", "VXLAN", "VXLAN-GPE", "GENEVE", "TZSP"}
+
+// startEncaps are what the payload of a UDP datagram is wrapped in.
+var startEncaps = [starts]wire.Encap{
+	Ethernet: wire.EncapNone, IP: wire.EncapNone,
+	VXLAN: wire.EncapVXLAN, VXLANGPE: wire.EncapVXLANGPE, Geneve: wire.EncapGeneve, TZSP: wire.EncapTZSP,
+}
+
+// StartOf is how the payload of a UDP datagram begins that an encapsulation is in. It
+// is Ethernet for those that are not over UDP.
+func StartOf(e wire.Encap) Start {
+	return Start(max(slices.Index(startEncaps[:], e), 0))
+}
+
+// Encap is the encapsulation whose header the payload of a UDP datagram begins with;
+// EncapNone where frames are no such payload.
+func (s Start) Encap() wire.Encap {
+	if s >= starts {
+		return wire.EncapNone
+	}
+	return startEncaps[s]
+}
 
 // String is the header's name.
 func (s Start) String() string {
-	switch s {
-	case Ethernet:
-		return "Ethernet"
-	case IP:
-		return "IP"
-	case VXLAN:
-		return "VXLAN"
+	if s >= starts {
+		return "unknown"
 	}
-	return "unknown"
+	return startNames[s]
 }
 
 // Clock tells what passes time for a source.

@@ -7,6 +7,7 @@ import (
 
 	"netmirror/filter"
 	"netmirror/service"
+	"netmirror/wire"
 )
 
 // The programs of a UDP socket and of a packet socket choose the same packets and share
@@ -14,7 +15,7 @@ import (
 func TestDatagramsProgramIsThatOfFrames(t *testing.T) {
 	const headers, sockets = 14 + 20 + 8, 3
 	c := filter.Config{Mirror: vxlanAt(4789), VNIs: []uint32{ourVNI, 7}, InnerPorts: service.PortsOf(ourPort)}
-	frames, datagrams := newVM(t, c.Frames()), newVM(t, c.Datagrams(sockets, nil))
+	frames, datagrams := newVM(t, c.Frames()), newVM(t, c.Datagrams(wire.EncapVXLAN, sockets, nil))
 	outer := outerLayouts()[0]
 	rng := rand.New(rand.NewPCG(5, 6))
 	var seen [sockets + 1]int

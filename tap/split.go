@@ -13,8 +13,9 @@ const maxTags = 2
 // splitter makes the datagrams again that the kernel or the sender has made one
 // packet of (the interface's GRO; UDP_SEGMENT, udp(7)). The zero value is ready.
 type splitter struct {
-	out   []byte // all but the first datagrams of each packet of the current batch
-	stats SplitStats
+	mirror wire.Mirror // tells the encapsulation at a port
+	out    []byte      // all but the first datagrams of each packet of the current batch
+	stats  SplitStats
 }
 
 // begin starts a batch: what split copied is no longer valid.
@@ -40,7 +41,7 @@ func (s *splitter) split(frames [][]byte, frame []byte, h *offload) [][]byte {
 	if start, unfilled := h.checksum(); unfilled && start != udp {
 		return append(frames, frame)
 	}
-	n := gso.Count(wire.DstPort(frame[udp:]), data, size)
+	n := gso.Count(s.mirror.At(wire.DstPort(frame[udp:])), data, size)
 	switch n {
 	case 0:
 		s.stats.Unsplit++

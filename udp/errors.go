@@ -7,32 +7,61 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/wire"
 )
 
-// ErrInUse: something else receives on the mirror's port.
-var ErrInUse = errors.New("udp: port is in use")
+// What Open finds wrong.
+var (
+	// ErrInUse: something else receives on the mirror's port.
+	ErrInUse = errors.New("udp: port is in use")
+	// ErrNotUDP: the mirror's encapsulation is one that no UDP socket receives.
+	ErrNotUDP = errors.New("udp: the mirror's packets must come over UDP")
+	// ErrPermission: a port below net.ipv4.ip_unprivileged_port_start.
+	ErrPermission = errors.New("udp: no permission")
+)
 
 // bindError says what to do where a port could not be bound, if err is not nil.
-func bindError(port uint16, err error) error {
+func (c Config) bindError(port wire.UDPPort, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, unix.EADDRINUSE):
-		if devices := vxlanDevices(); len(devices) > 0 {
-			return fmt.Errorf("%w: UDP port %d is probably that of the kernel's VXLAN device %s: remove it (sudo ip link del dev %s), or use --capture ring, which sees the packets beside it",
-				ErrInUse, port, strings.Join(devices, " or "), devices[0])
-		}
-		return fmt.Errorf("%w: another program has UDP port %d: stop it (sudo ss -ulnp 'sport = :%d' shows which), or use --capture ring, which sees the packets beside it",
-			ErrInUse, port, port)
+		return fmt.Errorf("%w: %s%s, or use --capture ring, which sees the packets beside it", ErrInUse, owner(port), c.fewer(port))
 	case errors.Is(err, unix.EACCES):
-		return fmt.Errorf("udp: no permission to bind UDP port %d: ports below net.ipv4.ip_unprivileged_port_start take CAP_NET_BIND_SERVICE", port)
+		return fmt.Errorf("%w to bind UDP port %d: ports below net.ipv4.ip_unprivileged_port_start take CAP_NET_BIND_SERVICE", ErrPermission, port.Port)
 	}
-	return fmt.Errorf("udp: opening UDP port %d: %w", port, err)
+	return fmt.Errorf("udp: opening UDP port %d: %w", port.Port, err)
 }
 
-// vxlanDevices are the names of the interfaces that are VXLAN devices (ethtool -i), each
-// of which has a socket of the kernel's.
-func vxlanDevices() (names []string) {
+// owner says what has a port, and how to end it.
+func owner(port wire.UDPPort) string {
+	driver := "vxlan"
+	if port.Encap == wire.EncapGeneve {
+		driver = "geneve"
+	}
+	if devices := tunnels(driver); len(devices) > 0 {
+		return fmt.Sprintf("UDP port %d is probably that of the kernel's %s device %s: remove it (sudo ip link del dev %s)",
+			port.Port, strings.ToUpper(driver), strings.Join(devices, " or "), devices[0])
+	}
+	return fmt.Sprintf("another program has UDP port %d: stop it (sudo ss -ulnp 'sport = :%d' shows which)", port.Port, port.Port)
+}
+
+// fewer says how to leave a port alone, where it was not asked for.
+func (c Config) fewer(port wire.UDPPort) string {
+	if c.Mirror.Encap != wire.EncapAuto || len(c.Mirror.Ports) > 0 {
+		return ""
+	}
+	other := wire.EncapVXLAN
+	if port.Encap == other {
+		other = wire.EncapGeneve
+	}
+	return fmt.Sprintf(", or leave the port alone by naming what the mirror sends, like --encap %v", other)
+}
+
+// tunnels are the names of the interfaces that are a driver's (ethtool -i); each tunnel's
+// device has a socket of the kernel's.
+func tunnels(driver string) (names []string) {
 	all, err := net.Interfaces()
 	if err != nil {
 		return nil
@@ -43,7 +72,7 @@ func vxlanDevices() (names []string) {
 	}
 	defer unix.Close(fd)
 	for _, ifi := range all {
-		if info, err := unix.IoctlGetEthtoolDrvinfo(fd, ifi.Name); err == nil && unix.ByteSliceToString(info.Driver[:]) == "vxlan" {
+		if info, err := unix.IoctlGetEthtoolDrvinfo(fd, ifi.Name); err == nil && unix.ByteSliceToString(info.Driver[:]) == driver {
 			names = append(names, ifi.Name)
 		}
 	}

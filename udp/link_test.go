@@ -51,7 +51,29 @@ func pair(t testing.TB, mon netns.NsHandle, name string, peer netns.NsHandle) {
 		for _, ip := range []net.IP{mon4, mon6} { // so that no first packet is late
 			must(t, netlink.NeighSet(&netlink.Neigh{LinkIndex: l.Attrs().Index, IP: ip, HardwareAddr: mac, State: netlink.NUD_PERMANENT}))
 		}
+		awaitLocal(t, peer4, peer6)
 	})
+	linktest.In(t, mon, func() { awaitLocal(t, mon4, mon6) })
+}
+
+// awaitLocal returns when the kernel takes packets to an address of its own for its own: an
+// IPv6 address is one only when a worker of the kernel's has looked at it, without
+// duplicate address detection too (addrconf_dad_work), and before that they are dropped.
+func awaitLocal(t testing.TB, ips ...net.IP) {
+	t.Helper()
+	end := time.Now().Add(10 * time.Second)
+	for _, ip := range ips {
+		for {
+			routes, err := netlink.RouteGet(ip)
+			if err == nil && len(routes) == 1 && routes[0].Type == unix.RTN_LOCAL {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%v is not local: %v, %v", ip, routes, err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
 }
 
 // dial is a sender's socket in a namespace.
@@ -85,7 +107,9 @@ func receive(t testing.TB, r *Receiver, n int) (all [][]byte) {
 	defer late.Stop()
 	for len(all) < n {
 		frames, err := r.Next()
-		must(t, err)
+		if err != nil {
+			t.Fatalf("%v: %d of %d came: %+v", err, len(all), n, r.Stats())
+		}
 		for _, f := range frames {
 			all = append(all, slices.Clone(f))
 		}

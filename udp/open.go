@@ -11,6 +11,7 @@ import (
 
 	"netmirror/link"
 	"netmirror/sleeper"
+	"netmirror/wire"
 )
 
 // group is the receivers of a mirror, one or several.
@@ -24,7 +25,7 @@ type group struct {
 // Open starts receiving, in the network namespace of the calling thread. It needs
 // CAP_NET_BIND_SERVICE for a port below 1024, and nothing else.
 //
-// The errors to test for are link.ErrNone, link.ErrDown and ErrInUse.
+// The errors to test for are link.ErrNone, link.ErrDown, ErrInUse, ErrNotUDP and ErrPermission.
 func Open(cfg Config) (*Receiver, error) {
 	all, err := OpenGroup(cfg, 1)
 	if err != nil {
@@ -69,7 +70,7 @@ func (g *group) setUp(cfg Config, n int) error {
 		g.receivers = append(g.receivers, &Receiver{cfg: cfg, group: g, poll: -1, opened: time.Now()})
 		g.open.Add(1)
 	}
-	for _, port := range cfg.Ports {
+	for _, port := range cfg.ports() {
 		if err := g.listen(cfg, port); err != nil {
 			return err
 		}
@@ -90,12 +91,12 @@ func (g *group) setUp(cfg Config, n int) error {
 }
 
 // listen binds the sockets of a port. Where the host has no IPv6, they are of IPv4.
-func (g *group) listen(cfg Config, port uint16) error {
+func (g *group) listen(cfg Config, port wire.UDPPort) error {
 	err := g.bindAll(cfg, port, unix.AF_INET6)
 	if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL) {
 		err = g.bindAll(cfg, port, unix.AF_INET)
 	}
-	return bindError(port, err)
+	return cfg.bindError(port, err)
 }
 
 // MaxSpread is how many sockets a receiver has for a port, where the kernel grants less
@@ -105,7 +106,7 @@ const MaxSpread = 16
 // bindAll binds sockets to the port for each receiver, and one for what is not wanted,
 // which takes nothing in. The kernel numbers them in that order; as the program takes a
 // hash modulo that of all, each receiver has what the hash modulo theirs says.
-func (g *group) bindAll(cfg Config, port uint16, family int) error {
+func (g *group) bindAll(cfg Config, port wire.UDPPort, family int) error {
 	n := len(g.receivers)
 	first, err := g.bind(cfg, port, family, g.receivers[0], true)
 	if err != nil {
@@ -115,7 +116,22 @@ func (g *group) bindAll(cfg Config, port uint16, family int) error {
 	if err != nil {
 		return err
 	}
-	all := n * min(max(cfg.share(n)/max(granted.size, 1), 1), MaxSpread)
+	spread := 1 // as many as hold all of the memory, which the port may come to have
+	if granted.size < cfg.share(n)*9/10 || len(cfg.ports()) > 1 {
+		limit := granted.size
+		if limit >= cfg.share(n)*9/10 { // ask for all
+			if err := first.grow(cfg.Bytes / n); err != nil {
+				return err
+			}
+			most, err := first.memory()
+			if err != nil {
+				return err
+			}
+			limit = most.size
+		}
+		spread = min(max(cfg.Bytes/n/max(limit, 1), 1), MaxSpread)
+	}
+	all := n * spread
 	for i := 1; i < all; i++ {
 		if _, err := g.bind(cfg, port, family, g.receivers[i%n], false); err != nil {
 			return err
@@ -124,25 +140,36 @@ func (g *group) bindAll(cfg Config, port uint16, family int) error {
 	if _, err := g.bind(cfg, port, family, nil, false); err != nil {
 		return err
 	}
-	return first.share(cfg.program(all, g.indexes))
+	for _, r := range g.receivers {
+		for _, s := range r.sockets {
+			if s.port != port.Port {
+				continue
+			}
+			if err := s.grow(cfg.share(n) / spread); err != nil {
+				return err
+			}
+		}
+	}
+	return first.share(cfg.program(port.Encap, all, g.indexes))
 }
 
 // share is how much memory one of n receivers has for a port, in bytes.
-func (c Config) share(n int) int { return c.Bytes / n / len(c.Ports) }
+func (c Config) share(n int) int { return c.Bytes / n / len(c.ports()) }
 
 // bind binds a socket, which takes nothing in yet, for a receiver; nil: for none.
-func (g *group) bind(cfg Config, port uint16, family int, r *Receiver, first bool) (*socket, error) {
+func (g *group) bind(cfg Config, port wire.UDPPort, family int, r *Receiver, first bool) (*socket, error) {
 	device := ""
 	if len(cfg.Interfaces) == 1 {
 		device = cfg.Interfaces[0]
 	}
-	s, err := newSocket(family, device)
+	s, err := newSocket(family, device, port.Encap)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.bind(family, port, first); err != nil {
+	if err := s.bind(family, port.Port, first); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
+	s.port = port.Port
 	if r == nil {
 		g.others = append(g.others, s)
 		return s, s.grow(0) // the kernel raises it to its minimum
@@ -177,14 +204,14 @@ func (r *Receiver) setUp() error {
 	return nil
 }
 
-// pollOf gives an epoll instance with all of the sockets.
+// pollOf gives an epoll instance with all of the sockets, whose events have their index.
 func pollOf(sockets []*socket) (fd int, err error) {
 	fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return -1, fmt.Errorf("udp: waiting on sockets: %w", err)
 	}
-	for _, s := range sockets {
-		if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, s.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(s.fd)}); err != nil {
+	for i, s := range sockets {
+		if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, s.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}); err != nil {
 			return -1, errors.Join(fmt.Errorf("udp: waiting on sockets: %w", err), unix.Close(fd))
 		}
 	}

@@ -28,14 +28,15 @@ type Receiver struct {
 	sockets []*socket // one for each port, or more where they are small
 	poll    int       // an epoll instance with all of them; -1: none
 	sleeper *sleeper.Sleeper
-	room    int // bytes of the sockets' buffers
 	opened  time.Time
 
 	// Next's own.
 	batch   *batch // nil once closed
 	frames  [][]byte
-	fds     []int             // of the sockets that have something
-	events  []unix.EpollEvent // likewise
+	ready   []int             // the sockets that had something when it last asked, by index
+	turn    int               // the next of them
+	events  []unix.EpollEvent // what it was told
+	encap   wire.Encap        // of the batch
 	arrived time.Time         // the batch
 	got     int               // datagrams since it last waited
 	waited  time.Time         // when it last began to
@@ -52,11 +53,12 @@ type Receiver struct {
 
 	mu     sync.Mutex // guards the below, and the sockets against Close
 	closed bool
+	room   int // bytes of the sockets' buffers
 	stats  source.Stats
 }
 
-// Next waits for packets and returns the UDP payloads of a batch, at least one, in the
-// order in which one of the ports received them; what the kernel handed over as several
+// Next waits for packets and returns the UDP payloads of a batch, at least one, of one
+// encapsulation, in the order in which one of the ports received them; what the kernel handed over as several
 // datagrams in one is as many.
 //
 // They and the slice are valid until the next call of Next or Close.
@@ -100,23 +102,39 @@ func errOr(err, fallback error) error {
 	return fallback
 }
 
-// receive takes a batch from the sockets that have something, in turn.
+// receive takes a batch from the sockets that have something, in turn. One ends before a
+// socket of another encapsulation. It is empty only if none of the sockets had
+// anything.
 func (r *Receiver) receive() error {
 	r.frames = r.frames[:0]
 	r.arrived = time.Time{}
 	r.batch.begin()
-	ready, err := r.ready()
-	if err != nil {
-		return err
-	}
 	var s source.Stats
-	for _, fd := range ready {
-		if r.batch.full() {
+	for asked := false; !r.batch.full(); r.turn++ {
+		if r.turn == len(r.ready) {
+			if asked || r.batch.received > 0 {
+				break
+			}
+			asked = true
+			if err := r.ask(); err != nil {
+				return err
+			}
+			if len(r.ready) == 0 {
+				break
+			}
+		}
+		from, next := r.batch.received, r.sockets[r.ready[r.turn]]
+		if from > 0 && next.encap != r.encap {
 			break
 		}
-		from := r.batch.received
-		if err := r.batch.receive(fd); err != nil {
+		r.encap = next.encap
+		if err := r.batch.receive(next.fd); err != nil {
 			return fmt.Errorf("udp: receiving: %w", err)
+		}
+		if r.batch.received > from && !next.used {
+			if err := r.use(next); err != nil {
+				return err
+			}
 		}
 		r.read(from, &s)
 	}
@@ -130,23 +148,23 @@ func (r *Receiver) receive() error {
 	return nil
 }
 
-// ready are the sockets that may have something. The kernel turns: those that it names
-// first come last the next time (epoll_wait(2)).
-func (r *Receiver) ready() ([]int, error) {
-	r.fds = r.fds[:0]
+// ask finds the sockets that have something. Each has its turn before it is asked again,
+// so that a busy one holds up none.
+func (r *Receiver) ask() error {
+	r.ready, r.turn = r.ready[:0], 0
 	if len(r.sockets) == 1 {
-		r.fds = append(r.fds, r.sockets[0].fd)
-		return r.fds, nil
+		r.ready = append(r.ready, 0)
+		return nil
 	}
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.poll), uintptr(unsafe.Pointer(&r.events[0])),
 		uintptr(len(r.events)), 0, 0, 0)
 	if errno != 0 {
-		return nil, fmt.Errorf("udp: looking for packets: %w", os.NewSyscallError("epoll_pwait", errno))
+		return fmt.Errorf("udp: looking for packets: %w", os.NewSyscallError("epoll_pwait", errno))
 	}
 	for _, e := range r.events[:n] {
-		r.fds = append(r.fds, int(e.Fd))
+		r.ready = append(r.ready, int(e.Fd))
 	}
-	return r.fds, nil
+	return nil
 }
 
 // read gives the datagrams of what was received of a socket, which is all from message
@@ -172,7 +190,7 @@ func (r *Receiver) read(from int, s *source.Stats) {
 
 // split appends the datagrams of size bytes that data is.
 func (r *Receiver) split(data []byte, size int, s *source.SplitStats) {
-	switch n := gso.Count(wire.PortVXLAN, data, size); n {
+	switch n := gso.Count(r.encap, data, size); n {
 	case 0:
 		s.Unsplit++
 	case 1:
@@ -187,8 +205,9 @@ func (r *Receiver) split(data []byte, size int, s *source.SplitStats) {
 	r.frames = append(r.frames, data)
 }
 
-// Start is VXLAN.
-func (r *Receiver) Start() source.Start { return source.VXLAN }
+// Start is the encapsulation of the batch that Next returned last. It is called by the
+// goroutine of Next.
+func (r *Receiver) Start() source.Start { return source.StartOf(r.encap) }
 
 // Clock is the host's: the kernel stamps packets with it.
 func (r *Receiver) Clock() source.Clock { return source.Wall }
@@ -199,7 +218,7 @@ func (r *Receiver) BatchTime() time.Time { return r.arrived }
 
 // More says whether another batch is waiting already, as far as the last one tells. It is
 // called by the goroutine of Next.
-func (r *Receiver) More() bool { return r.batch.full() }
+func (r *Receiver) More() bool { return r.batch.full() || r.turn < len(r.ready) }
 
 // handover is how long a packet may take from its time to the socket: the kernel stamps
 // it when it comes from the interface, and may queue it on its way.
@@ -211,15 +230,30 @@ func (r *Receiver) CaughtUp(now time.Time) time.Time {
 	emptied := r.emptied.Load()
 	up := r.opened.Add(time.Duration(emptied))
 	// What came since is in a buffer, unless Next has been at work meanwhile.
-	if r.waits.Load() && r.Stats().Waiting == 0 && r.waits.Load() && r.emptied.Load() == emptied {
+	if r.waits.Load() && !r.pending() && r.waits.Load() && r.emptied.Load() == emptied {
 		up = now
 	}
 	return up.Add(-handover)
 }
 
+// pending says whether one of the sockets may have something. It is asked often, and one
+// call of the kernel tells of all of them.
+func (r *Receiver) pending() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	var event unix.EpollEvent
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.poll), uintptr(unsafe.Pointer(&event)), 1, 0, 0, 0)
+	return errno != 0 || n > 0
+}
+
 // Buffer is how much memory the kernel has granted for packets that wait, in bytes, and
 // what net.core.rmem_max has to be for as much as was asked for.
 func (r *Receiver) Buffer() (granted, sysctl int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return r.room, r.cfg.share(len(r.group.receivers)) / 2
 }
 

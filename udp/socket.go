@@ -10,21 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/filter"
+	"netmirror/wire"
 )
 
 // socket is a UDP socket of one of the mirror's ports.
 type socket struct {
 	fd    int
+	encap wire.Encap
+	port  uint16
+	used  bool   // something has come to it
 	drops uint32 // the kernel's count when it was last read
 }
 
 // newSocket gives a socket that is not bound yet and, by its filter, takes nothing in.
-func newSocket(family int, device string) (*socket, error) {
+func newSocket(family int, device string, encap wire.Encap) (*socket, error) {
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	s := &socket{fd: fd}
+	s := &socket{fd: fd, encap: encap}
 	if err := s.setUp(family, device); err != nil {
 		return nil, errors.Join(fmt.Errorf("udp: setting a socket up: %w", err), s.close())
 	}

@@ -1,5 +1,5 @@
 // Package udp receives mirrored packets by ordinary UDP sockets that are bound to the
-// mirror's port (udp(7)). It needs no privilege: the kernel takes the outer Ethernet, IP
+// mirror's ports (udp(7)), whatever encapsulation comes to each. It needs no privilege: the kernel takes the outer Ethernet, IP
 // and UDP headers off, puts outer fragments together and checks the checksums. A program
 // in the kernel shares mirrored connections among several receivers and leaves out what
 // is not wanted.
@@ -10,7 +10,6 @@ package udp
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/net/bpf"
@@ -26,7 +25,6 @@ const (
 	// maxInterfaces is the longest list that the kernel's program goes through, for
 	// each packet from its start.
 	maxInterfaces = 64
-	maxPorts      = 16
 	maxReceivers  = 256
 )
 
@@ -37,14 +35,16 @@ type Config struct {
 	// on; they must be up. Empty means all of the host's. There may be 64. The list is not read
 	// after Open.
 	Interfaces []string
-	// Ports are the mirror's UDP destination ports; empty means 4789 (VXLAN).
-	Ports []uint16
+	// Mirror is how the mirror's packets come. Only what comes over UDP is received: GRE
+	// and ERSPAN are left out, and it is an error where nothing else is asked for.
+	Mirror wire.Mirror
 	// VNIs and InnerPorts select what the kernel hands over, as in filter.Config: what is
 	// certainly something else is left out, uncounted.
 	VNIs       []uint32
 	InnerPorts service.Ports
 	// Bytes is the memory for packets that wait to be received, in bytes, of all sockets
-	// together, as the kernel counts it: with what it needs for each packet itself. 0
+	// together, as the kernel counts it: with what it needs for each packet itself. The ports
+	// that something has come to have equal shares, the others next to nothing. 0
 	// means 64 MiB. Without CAP_NET_ADMIN the kernel grants each socket twice
 	// net.core.rmem_max at most, so that a receiver has up to 16 sockets for a port, among which
 	// connections are shared; Buffer says how much there is. Where one is full, packets
@@ -65,17 +65,17 @@ func (c Config) resolve() (Config, error) {
 	if c.Bytes < 0 || min(c.Wait, c.BusyPoll) < 0 {
 		return c, fmt.Errorf("udp: negative size or time in %+v", c)
 	}
-	if len(c.Ports) == 0 {
-		c.Ports = []uint16{wire.PortVXLAN}
-	}
 	if c.Bytes == 0 {
 		c.Bytes = defaultBytes
 	}
 	if c.Wait == 0 {
 		c.Wait = defaultWait
 	}
-	if slices.Contains(c.Ports, 0) || len(c.Ports) > maxPorts {
-		return c, fmt.Errorf("udp: ports %v: need 1 to %d of them, each 1 to 65535", c.Ports, maxPorts)
+	if err := c.Mirror.Check(); err != nil {
+		return c, fmt.Errorf("udp: %w", err)
+	}
+	if len(c.ports()) == 0 {
+		return c, fmt.Errorf("%w: %v does not", ErrNotUDP, c.Mirror.Encap)
 	}
 	if len(c.Interfaces) > maxInterfaces {
 		return c, fmt.Errorf("udp: %d interfaces: %d at most", len(c.Interfaces), maxInterfaces)
@@ -88,7 +88,10 @@ func (c Config) resolve() (Config, error) {
 	return c, nil
 }
 
-// program is what shares the datagrams of a port among n receivers.
-func (c Config) program(n int, interfaces []int) []bpf.Instruction {
-	return filter.Config{VNIs: c.VNIs, InnerPorts: c.InnerPorts}.Datagrams(n, interfaces)
+// ports are the mirror's UDP ports.
+func (c Config) ports() []wire.UDPPort { return c.Mirror.UDP() }
+
+// program is what shares the datagrams of an encapsulation's port among n sockets.
+func (c Config) program(encap wire.Encap, n int, interfaces []int) []bpf.Instruction {
+	return filter.Config{VNIs: c.VNIs, InnerPorts: c.InnerPorts}.Datagrams(encap, n, interfaces)
 }

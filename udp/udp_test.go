@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/wire"
 )
 
 func must(t testing.TB, err error) {
@@ -37,8 +39,8 @@ func freePort(t testing.TB) uint16 {
 // open opens n receivers on a port of their own.
 func open(t testing.TB, cfg Config, n int) []*Receiver {
 	t.Helper()
-	if len(cfg.Ports) == 0 {
-		cfg.Ports = []uint16{freePort(t)}
+	if len(cfg.Mirror.Ports) == 0 {
+		cfg.Mirror.Ports = []uint16{freePort(t)}
 	}
 	all, err := OpenGroup(cfg, n)
 	must(t, err)
@@ -53,7 +55,7 @@ func open(t testing.TB, cfg Config, n int) []*Receiver {
 // sender sends to the first port of a receiver.
 func sender(t testing.TB, r *Receiver, to net.IP) *net.UDPConn {
 	t.Helper()
-	c, err := net.DialUDP("udp", nil, &net.UDPAddr{IP: to, Port: int(r.cfg.Ports[0])})
+	c, err := net.DialUDP("udp", nil, &net.UDPAddr{IP: to, Port: int(r.cfg.Mirror.Ports[0])})
 	must(t, err)
 	t.Cleanup(func() { c.Close() })
 	return c
@@ -145,9 +147,9 @@ func TestDatagrams(t *testing.T) {
 
 // More than one batch, of two ports.
 func TestPorts(t *testing.T) {
-	r := open(t, Config{Ports: []uint16{freePort(t), freePort(t)}, Interfaces: []string{"lo"}}, 1)[0]
+	r := open(t, Config{Mirror: wire.Mirror{Ports: []uint16{freePort(t), freePort(t)}}, Interfaces: []string{"lo"}}, 1)[0]
 	var want [2][][]byte
-	for i, port := range r.cfg.Ports {
+	for i, port := range r.cfg.Mirror.Ports {
 		c, err := net.DialUDP("udp", nil, &net.UDPAddr{IP: to4, Port: int(port)})
 		must(t, err)
 		defer c.Close()
@@ -292,14 +294,14 @@ func TestInUse(t *testing.T) {
 			c, err := net.ListenUDP(network, nil)
 			must(t, err)
 			defer c.Close()
-			if _, err := Open(Config{Ports: []uint16{uint16(c.LocalAddr().(*net.UDPAddr).Port)}}); !errors.Is(err, ErrInUse) {
+			if _, err := Open(Config{Mirror: wire.Mirror{Ports: []uint16{uint16(c.LocalAddr().(*net.UDPAddr).Port)}}}); !errors.Is(err, ErrInUse) {
 				t.Errorf("got %v", err)
 			}
 		})
 	}
 	t.Run("by another capture", func(t *testing.T) {
 		r := open(t, Config{}, 2)[0]
-		if _, err := OpenGroup(Config{Ports: r.cfg.Ports}, 2); !errors.Is(err, ErrInUse) {
+		if _, err := OpenGroup(Config{Mirror: r.cfg.Mirror}, 2); !errors.Is(err, ErrInUse) {
 			t.Errorf("got %v", err)
 		}
 		c := sender(t, r, to4)
@@ -320,5 +322,5 @@ func TestAfterClose(t *testing.T) {
 	if s := r.Stats(); s.Frames != 1 || s.Room != 0 {
 		t.Errorf("%+v", s)
 	}
-	open(t, Config{Ports: r.cfg.Ports}, 1) // the port is free
+	open(t, Config{Mirror: r.cfg.Mirror}, 1) // the port is free
 }

@@ -59,6 +59,11 @@ type UDPPort struct {
 // most mirrors', is the first.
 var usual = [...]UDPPort{{PortVXLAN, EncapVXLAN}, {PortGeneve, EncapGeneve}, {PortVXLANGPE, EncapVXLANGPE}, {PortTZSP, EncapTZSP}}
 
+// OverUDP says whether an encapsulation runs over UDP.
+func (e Encap) OverUDP() bool {
+	return slices.ContainsFunc(usual[:], func(u UDPPort) bool { return u.Encap == e })
+}
+
 // MaxPorts is how many UDP ports a mirror has at most.
 const MaxPorts = 16
 
@@ -74,12 +79,12 @@ type Mirror struct {
 
 // UDP gives the ports, each once, with their encapsulation.
 func (m Mirror) UDP() []UDPPort {
-	if m.Encap != EncapAuto && !slices.ContainsFunc(usual[:], func(u UDPPort) bool { return u.Encap == m.Encap }) {
-		return nil // it does not run over UDP
+	if m.Encap != EncapAuto && !m.Encap.OverUDP() {
+		return nil
 	}
 	var ports []UDPPort
 	for _, port := range m.Ports {
-		at := UDPPort{port, m.encapAt(port)}
+		at := UDPPort{port, m.At(port)}
 		if !slices.Contains(ports, at) {
 			ports = append(ports, at)
 		}
@@ -94,8 +99,8 @@ func (m Mirror) UDP() []UDPPort {
 	return ports
 }
 
-// encapAt is the encapsulation at a port.
-func (m Mirror) encapAt(port uint16) Encap {
+// At is the encapsulation at one of the mirror's ports.
+func (m Mirror) At(port uint16) Encap {
 	if m.Encap != EncapAuto {
 		return m.Encap
 	}

@@ -43,6 +43,8 @@ type Options struct {
 	LossEvery      int    // each such frame in a row is lost: 100 is 1 %; 0 is none
 	LatePermille   int    // share of the mirrored frames that a slow queue overtakes
 	VNI            uint32 // 0 is 42
+	Overlay        bool   // clients reach the service by VXLAN over the client link, as in a pod network
+	Span           *Span  // sends the mirror's packets in place of the kernel
 	Rate           uint64 // bit/s that the clients may send, 0 is DefaultRate
 }
 
@@ -72,6 +74,7 @@ type Lab struct {
 	Cli, Srv, Mon, Dst *Namespace
 
 	opts Options
+	span *span // nil: none
 }
 
 // New builds the network and has sent one packet over each link when it
@@ -91,7 +94,7 @@ func New(opts Options) (*Lab, error) {
 	}
 	for _, step := range []func() error{
 		l.prepare, l.addLinks, l.setMirrorLink, l.warmUp, l.limitRate, l.impair,
-		func() error { return l.Mirror(l.opts.VNI) },
+		l.startMirror,
 	} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, l.Close())
@@ -100,12 +103,22 @@ func New(opts Options) (*Lab, error) {
 	return l, nil
 }
 
+func (l *Lab) startMirror() error {
+	if l.opts.Span != nil {
+		return l.startSpan()
+	}
+	return l.Mirror(l.opts.VNI)
+}
+
 // Close ends the network. Sockets and processes that still live in it keep
 // their namespace, no others.
 func (l *Lab) Close() error {
 	// A veth takes its peer with it at once, so that the network is dead even
 	// where a socket outlives this call.
 	var errs []error
+	if l.span != nil {
+		errs = append(errs, l.span.stop())
+	}
 	for _, n := range []*Namespace{l.Srv, l.Mon} {
 		if n == nil || n.link == nil {
 			continue
@@ -131,9 +144,9 @@ func (l *Lab) Close() error {
 // Origin is the address of the production service in Srv, at the given port.
 func (l *Lab) Origin(port uint16) netip.AddrPort {
 	if l.opts.InnerIPv6 {
-		return netip.AddrPortFrom(clientNet.b6, port)
+		return netip.AddrPortFrom(l.serviceNet().b6, port)
 	}
-	return netip.AddrPortFrom(clientNet.b4, port)
+	return netip.AddrPortFrom(l.serviceNet().b4, port)
 }
 
 // Shadow is the address of the shadow service in Dst, at the given port.

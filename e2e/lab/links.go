@@ -77,6 +77,9 @@ func (l *Lab) addLinks() error {
 			}
 		}
 	}
+	if l.opts.Overlay {
+		return l.addOverlay()
+	}
 	return nil
 }
 
@@ -157,7 +160,7 @@ func (l *Lab) warmUp() error {
 		from *Namespace
 		to   netip.Addr
 	}{
-		{l.Cli, clientNet.b4}, {l.Cli, clientNet.b6},
+		{l.Cli, clientNet.b4}, {l.Cli, clientNet.b6}, {l.Cli, l.serviceNet().b4}, {l.Cli, l.serviceNet().b6},
 		{l.Srv, mirrorNet.b4}, {l.Srv, mirrorNet.b6},
 		{l.Mon, shadowNet.b4}, {l.Mon, shadowNet.b6},
 	} {

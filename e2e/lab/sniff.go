@@ -19,6 +19,7 @@ type Direction int
 const (
 	Incoming Direction = iota
 	Outgoing
+	Both
 )
 
 // sniffBuffer is the sniffer's receive buffer in bytes: a whole self-test's
@@ -90,6 +91,9 @@ func openPacketSocket(link string, dir Direction) (fd int, err error) {
 // onlyDirection has the kernel compare the packet type (linux/filter.h,
 // SKF_AD_PKTTYPE), so that the other direction costs no buffer.
 func onlyDirection(fd int, dir Direction) error {
+	if dir == Both {
+		return nil
+	}
 	pass, drop := uint32(0), uint32(1<<18)
 	if dir == Outgoing {
 		pass, drop = drop, pass

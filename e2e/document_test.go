@@ -1,0 +1,51 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"netmirror/e2e/lab"
+)
+
+// The commands that docs/linux.md has for a production host make it a mirror.
+func TestLinuxMirrorOfTheDocument(t *testing.T) {
+	text, err := os.ReadFile("../docs/linux.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, part, _ := strings.Cut(string(text), "\n## VXLAN\n")
+	part, _, ok := strings.Cut(part, "On netmirror's host:")
+	if !ok {
+		t.Fatal("the page has no such part")
+	}
+	s := setServices(t, lab.Options{VNI: 7}, nil) // whose own mirror is another session
+	run := 0
+	for line := range strings.Lines(part) {
+		command, ok := strings.CutPrefix(line, "    ")
+		if !ok || strings.HasPrefix(command, "tc qdisc") { // the lab has that
+			continue
+		}
+		run++
+		command = strings.NewReplacer("eth0", lab.ClientLink, "10.0.16.9", s.Tap().Addr().String(), "mirror0", "copies0").Replace(command)
+		if err := s.Srv.Do(func() error {
+			out, err := exec.Command("sh", "-c", command).CombinedOutput()
+			if err != nil {
+				t.Errorf("%s: %s", command, out)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if run != 4 {
+		t.Fatalf("%d commands", run)
+	}
+	s.startNetmirror(t)
+	s.ready(t)
+	s.run(t, mixed)
+	if got := s.netmirror.final(t)["drop_reverse"]; got == 0 {
+		t.Error("no answer was mirrored")
+	}
+}

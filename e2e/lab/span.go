@@ -1,0 +1,122 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Span is a mirror of an encapsulation that the kernel has no device for, as a switch
+// sends it: each frame of Srv's client link, as it is on the wire.
+type Span struct {
+	Port uint16                    // UDP destination port; 0 is none
+	GRE  bool                      // IP protocol 47; without a port either, the frames are sent bare
+	Wrap func(frame []byte) []byte // gives what is sent; nil is the frame itself
+}
+
+// span is a running Span.
+type span struct {
+	Span
+	frames *os.File
+	out    interface {
+		Write([]byte) (int, error)
+		Close() error
+	}
+	done chan struct{} // closed when it has ended
+	err  error         // that ended it; read behind done
+}
+
+// startSpan has the lab's Span send what the client link carries.
+func (l *Lab) startSpan() error {
+	s := &span{Span: *l.opts.Span, done: make(chan struct{})}
+	for _, n := range []*Namespace{l.Cli, l.Srv} { // whose frames are otherwise cut behind the mirror
+		if err := n.setOffloads(ClientLink, l.opts.Offloads); err != nil {
+			return err
+		}
+	}
+	dir := Incoming
+	if l.opts.BothDirections {
+		dir = Both
+	}
+	fd := -1
+	err := l.Srv.Do(func() (err error) {
+		fd, err = openPacketSocket(ClientLink, dir)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("lab: span: %w", err)
+	}
+	s.frames = os.NewFile(uintptr(fd), "span")
+	if err := l.Srv.Do(func() error { return s.open(l) }); err != nil {
+		return errors.Join(fmt.Errorf("lab: span: %w", err), s.frames.Close())
+	}
+	l.span = s
+	go s.copy()
+	return nil
+}
+
+// open opens what the copies leave by.
+func (s *span) open(l *Lab) (err error) {
+	to := net.IP(l.Tap().Addr().AsSlice())
+	switch {
+	case s.Port != 0:
+		s.out, err = net.DialUDP("udp", nil, &net.UDPAddr{IP: to, Port: int(s.Port)})
+	case s.GRE:
+		network := "ip4:47"
+		if l.opts.OuterIPv6 {
+			network = "ip6:47"
+		}
+		s.out, err = net.DialIP(network, nil, &net.IPAddr{IP: to})
+	default:
+		var fd int
+		fd, err = openPacketSocket(MirrorLink, Outgoing)
+		s.out = os.NewFile(uintptr(fd), "span out")
+	}
+	return err
+}
+
+func (s *span) copy() {
+	defer close(s.done)
+	buf := make([]byte, 1<<17)
+	for {
+		n, err := s.frames.Read(buf)
+		switch {
+		case errors.Is(err, unix.ENETDOWN):
+			continue
+		case errors.Is(err, os.ErrClosed):
+			return
+		case err != nil:
+			s.err = err
+			return
+		}
+		frame := buf[:n]
+		if s.Wrap != nil {
+			frame = s.Wrap(frame)
+		}
+		if err := s.send(frame); err != nil {
+			s.err = err
+			return
+		}
+	}
+}
+
+// send sends a copy, which nobody may be there to receive: the kernel tells of that at the
+// next.
+func (s *span) send(frame []byte) error {
+	for {
+		_, err := s.out.Write(frame)
+		if !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, unix.ENOPROTOOPT) && !errors.Is(err, unix.EPROTO) {
+			return err
+		}
+	}
+}
+
+// stop ends it.
+func (s *span) stop() error {
+	err := s.frames.Close()
+	<-s.done
+	return errors.Join(err, s.out.Close(), s.err)
+}
