@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"netmirror/outcome"
 )
 
 // stubKind says what is remembered of a connection that has no flow.
@@ -39,12 +41,13 @@ const (
 // that a flood of SYNs costs a few bytes each.
 type stub struct {
 	kind    stubKind
-	acked   bool   // midStream: ack is set
-	twoWay  bool   // the mirror showed the server
-	base    uint32 // sequence number of the first byte
-	end     uint32 // behind the last one that came in one piece; over: all that was seen, with the FIN; not of halfOpen
-	counted uint32 // midStream: the holes before it were counted
-	ack     uint32 // midStream: what the client's last data acknowledged
+	lostFor outcome.Drop // midStream, opaque: what its stream was given up for
+	acked   bool         // midStream: ack is set
+	twoWay  bool         // the mirror showed the server
+	base    uint32       // sequence number of the first byte
+	end     uint32       // behind the last one that came in one piece; over: all that was seen, with the FIN; not of halfOpen
+	counted uint32       // midStream: the holes before it were counted
+	ack     uint32       // midStream: what the client's last data acknowledged
 	put     moment
 	last    moment    // when its last packet was captured
 	ev      *evidence // what is known besides; nil: nothing
