@@ -115,8 +115,8 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 		return err
 	}
 	monitor := status.NewMonitor(status.Config{
-		Source: status.Source{Snapshot: p.Snapshot, Flows: p.Flows}, Log: logger, Version: version(),
-		Target: o.targets(), Settings: settings, ReadyDrops: o.Reporting.ReadyDrops,
+		Source: status.Source{Snapshot: o.watched(p.Snapshot), Flows: p.Flows}, Log: logger, Version: version(),
+		Target: o.targets(), Capture: o.captured(), Settings: settings, ReadyDrops: o.Reporting.ReadyDrops,
 	})
 	serve, err := o.listen(logger, monitor, metrics)
 	if err != nil {
@@ -128,7 +128,7 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 	defer serve()()
 	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), anyInterface), "vni", o.capturedVNIs(), "port", o.capturedPorts(), "to", o.targets())
 	o.logServices(logger)
-	defer monitor.LogFigures()
+	defer monitor.LogEnd()
 	defer start(func(ctx context.Context) { monitor.Report(ctx, o.Reporting.StatsInterval, out) })()
 	return p.Run(ctx, monitor.Enter, sources...)
 }

@@ -42,7 +42,7 @@ var places = [NumPlaces]struct{ name, text, remedy string }{
 		"see ethtool -S; larger receive queues (ethtool -G), more of them (ethtool -L), or fewer mirrored hosts for one netmirror"},
 	PlaceRing: {"ring", "were lost in the capture, which found its ring or socket full", ProblemRingFull.Remedy()},
 	PlaceNetmirror: {"netmirror", "were lost in netmirror",
-		"see by which reason, below"},
+		""},
 	PlaceTarget: {"target", "were lost at the target, which took no connection, or ended it, or took too little",
 		"see that the service at --to runs, is reachable from here, and keeps up; its log says why it ends connections"},
 }
