@@ -36,7 +36,7 @@ func (p Place) Remedy() string { return places[p].remedy }
 
 var places = [NumPlaces]struct{ name, text, remedy string }{
 	PlaceNone: {name: "none"},
-	PlaceBefore: {"before_host", "were lost before this host: nothing was dropped here",
+	PlaceBefore: {"before_host", "were lost before this host: nothing was dropped here at the time",
 		"a mirror drops its packets first where a host or its network is busy: look at the mirrored host's bandwidth and at the mirror session's limits"},
 	PlaceInterface: {"interface", "were lost at this host's interface, which had no room for packets",
 		"see ethtool -S; larger receive queues (ethtool -G), more of them (ethtool -L), or fewer mirrored hosts for one netmirror"},

@@ -30,14 +30,14 @@ import (
 // of which no packet came, nor of what is lost in front of the first or behind the last
 // packet that came of one. With several targets, what one sends counts for each of them.
 //
-// In streams it is Whole ÷ (Whole + Cut): of those that have ended, the ones that ended
+// In streams it is Whole ÷ (Whole + LostStreams): of those that have ended, the ones that ended
 // as their client, or its server, ended them. A connection that loses a packet is one
 // that was lost and, from the next request on, another one.
 type Delivery struct {
 	Sent uint64                    // bytes
 	Lost [outcome.NumPlaces]uint64 // of them, by place; outcome.PlaceNone has none
 
-	Whole, Cut uint64 // streams
+	Whole, LostStreams uint64
 }
 
 // Delivery is that of a service since the start, with all that was lost in the mirror at
@@ -58,7 +58,7 @@ func (s *Service) Delivery() (d Delivery) {
 		case e.Harmless():
 			d.Whole += n
 		default:
-			d.Cut += n
+			d.LostStreams += n
 		}
 	}
 	return d
@@ -79,7 +79,7 @@ func (d *Delivery) add(o Delivery) {
 		d.Lost[at] += n
 	}
 	d.Whole += o.Whole
-	d.Cut += o.Cut
+	d.LostStreams += o.LostStreams
 }
 
 // LostBytes are those lost at all places.
@@ -97,7 +97,7 @@ func (d *Delivery) Bytes() float64 {
 }
 
 // Streams is the share of the streams that came whole, 0 to 1; NaN where none ended.
-func (d *Delivery) Streams() float64 { return float64(d.Whole) / float64(d.Whole+d.Cut) }
+func (d *Delivery) Streams() float64 { return float64(d.Whole) / float64(d.Whole+d.LostStreams) }
 
 // percent is a share for people. It is rounded down, to two digits behind the point, so that 100
 // says that nothing was lost.
@@ -140,11 +140,11 @@ func (a Alert) level(share float64) string {
 // delivered is a Delivery since the start, and what it grew by in the last minute.
 type delivered struct {
 	Delivery
-	last  Delivery // as the snapshot has it
-	sent  growth
-	lost  [outcome.NumPlaces]growth
-	whole growth
-	cut   growth
+	last    Delivery // as the snapshot has it
+	sent    growth
+	lost    [outcome.NumPlaces]growth
+	whole   growth
+	streams growth // lost
 }
 
 // see takes what is known by now. moved is where what was lost in the mirror since the
@@ -168,7 +168,7 @@ func (d *delivered) see(now time.Duration, of Delivery, moved func(uint64) [outc
 		d.lost[at].see(now, of.Lost[at])
 	}
 	d.whole.see(now, of.Whole)
-	d.cut.see(now, of.Cut)
+	d.streams.see(now, of.LostStreams)
 }
 
 // minute is what d grew by in the last minute.
@@ -177,6 +177,6 @@ func (d *delivered) minute(now time.Duration) (m Delivery) {
 	for at := range d.lost {
 		m.Lost[at] = d.lost[at].minute(now)
 	}
-	m.Whole, m.Cut = d.whole.minute(now), d.cut.minute(now)
+	m.Whole, m.LostStreams = d.whole.minute(now), d.streams.minute(now)
 	return m
 }

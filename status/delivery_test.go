@@ -27,7 +27,7 @@ func TestDelivery(t *testing.T) {
 	s.Bridge.Outcomes[outcome.EndComplete], s.Bridge.Outcomes[outcome.EndServerReset] = 5, 1
 	s.Bridge.Outcomes[outcome.EndGap], s.Bridge.Outcomes[outcome.EndTargetRefused], s.Bridge.Outcomes[outcome.EndShutdown] = 1, 1, 7
 	d := s.Delivery()
-	want := Delivery{Sent: 1000 + 20 + 30 + 7 + 100, Whole: 6, Cut: 2}
+	want := Delivery{Sent: 1000 + 20 + 30 + 7 + 100, Whole: 6, LostStreams: 2}
 	want.Lost[outcome.PlaceBefore], want.Lost[outcome.PlaceNetmirror], want.Lost[outcome.PlaceTarget] = 50, 7, 150
 	if d != want {
 		t.Errorf("%+v, want %+v", d, want)
@@ -158,13 +158,13 @@ func TestHeadline(t *testing.T) {
 	if got := strings.Join(places, " "); got != "target before_host netmirror" {
 		t.Errorf("lost at %s, want at the target, before this host, in netmirror", got)
 	}
-	if got, want := h.Places[2].Text, "were lost in netmirror: 60 B beyond --total-mib, 40 B of connections beyond --max-flows"; got != want {
+	if got, want := h.Places[2].Text, "were lost in netmirror: beyond --total-mib, of connections beyond --max-flows"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	m.LogEnd()
 	_, end, _ := strings.Cut(log.String(), "delivered_percent=90 delivered_percent_minute=90 whole_streams_percent=60")
 	for _, want := range []string{"bytes_lost_before_host=200 bytes_lost_netmirror=100 bytes_lost_target=700",
-		`msg="bytes were lost at the target, which does not answer" bytes=700 of=10000 do=`, `msg="bytes were lost before this host: nothing was dropped here" bytes=200`} {
+		`msg="bytes were lost at the target, which does not answer" bytes=700 of=10000 do=`, `msg="bytes were lost before this host: nothing was dropped here at the time" bytes=200`} {
 		var found bool
 		if _, end, found = strings.Cut(end, want); !found {
 			t.Errorf("the log's end has no %s, or in another order: %s", want, log.String())

@@ -2,7 +2,6 @@ package status
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -30,12 +29,12 @@ type headlineReport struct {
 
 // shareReport is a Delivery; shares are in percent, and null where there are none.
 type shareReport struct {
-	Bytes   *float64 `json:"bytes"`
-	Streams *float64 `json:"streams"`
-	Sent    uint64   `json:"sent"`
-	Lost    uint64   `json:"lost"`
-	Whole   uint64   `json:"whole"`
-	Cut     uint64   `json:"cut"`
+	Bytes       *float64 `json:"bytes"`
+	Streams     *float64 `json:"streams"`
+	Sent        uint64   `json:"sent"`
+	Lost        uint64   `json:"lost"`
+	Whole       uint64   `json:"whole"`
+	LostStreams uint64   `json:"lost_streams"`
 }
 
 // placeReport is a place at which bytes were lost.
@@ -50,7 +49,7 @@ type placeReport struct {
 func newShare(d *Delivery) shareReport {
 	return shareReport{
 		Bytes: percentOrNone(d.Bytes()), Streams: percentOrNone(d.Streams()),
-		Sent: d.Sent, Lost: d.LostBytes(), Whole: d.Whole, Cut: d.Cut,
+		Sent: d.Sent, Lost: d.LostBytes(), Whole: d.Whole, LostStreams: d.LostStreams,
 	}
 }
 
@@ -94,8 +93,8 @@ func (s *Snapshot) lostAt() []placeReport {
 	return all
 }
 
-// inNetmirror says for which reasons netmirror has lost bytes, and what to do about the
-// first of them.
+// inNetmirror says for which reasons netmirror has lost bytes, that of most first, and
+// what to do about it.
 func (s *Snapshot) inNetmirror(text string) (sentence, remedy string) {
 	type reason struct {
 		outcome.Drop
@@ -110,7 +109,7 @@ func (s *Snapshot) inNetmirror(text string) (sentence, remedy string) {
 	slices.SortStableFunc(all, func(a, b reason) int { return cmp.Compare(b.n, a.n) })
 	var parts []string
 	for _, r := range all {
-		parts = append(parts, fmt.Sprintf("%s %s", short(float64(r.n), "B"), r.Words().Shown))
+		parts = append(parts, r.Words().Shown)
 	}
 	if len(all) > 0 {
 		remedy = all[0].Words().Remedy

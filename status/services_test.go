@@ -56,7 +56,7 @@ func TestServices(t *testing.T) {
 		t.Fatalf("%v, %+v", err, r.Services)
 	}
 	if got := r.Services[0]; got.Name != "42:8080" || got.VNI != "42" || got.Port != "8080" || got.Target.Address != "a:80" || got.Target.State != "answers" ||
-		got.Flows != 7 || got.Streams != 9 || got.Start.Cut != 2 || got.BytesReceived != 1000 || got.BytesForwarded != 900 || got.LeftOut["not_sampled"] != 5 {
+		got.Flows != 7 || got.Streams != 9 || got.Start.LostStreams != 2 || got.BytesReceived != 1000 || got.BytesForwarded != 900 || got.LeftOut["not_sampled"] != 5 {
 		t.Errorf("the first: %+v", got)
 	}
 	if got := r.Services[1]; got.VNI != "any" || got.Port != "9000-9010" || got.Target.State != "fails" || got.Target.Error != "refused" {
