@@ -120,6 +120,9 @@ func (s *Stack) giveUp(f *flow) {
 // the sequence number from has come, and the client has sent everything before
 // to; of what is between, the entries of f's queue before stop are there, nil for all.
 func (s *Stack) missed(f *flow, stop *entry, from, to uint32) {
+	if f.finSeen && to == f.fin+1 {
+		to = f.fin // which came
+	}
 	hole := func(to uint32) {
 		if seqLess(from, to) {
 			s.missedBytes(&f.key, to-from)
