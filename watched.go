@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"netmirror/link"
+	"netmirror/settings"
 	"netmirror/status"
 )
 
 // watched is the snapshot with what the interfaces have dropped from now on.
-func (o *options) watched(snapshot func() status.Snapshot) func() status.Snapshot {
+func watched(o *settings.Options, snapshot func() status.Snapshot) func() status.Snapshot {
 	names := o.Capture.Iface
-	if o.anyInterface() {
+	if o.OnAnyInterface() {
 		names = nil
 	}
 	before, err := link.Drops(names...)
@@ -30,10 +31,10 @@ func (o *options) watched(snapshot func() status.Snapshot) func() status.Snapsho
 }
 
 // captured is what the status page says of the capture.
-func (o *options) captured() status.Capture {
+func captured(o *settings.Options) status.Capture {
 	host, _ := os.Hostname() // without a name, the page shows none
 	return status.Capture{
-		Host: host, Interface: cmp.Or(strings.Join(o.Capture.Iface, ","), anyInterface),
-		VNI: fmt.Sprint(o.capturedVNIs()), Port: fmt.Sprint(o.capturedPorts()),
+		Host: host, Interface: cmp.Or(strings.Join(o.Capture.Iface, ","), settings.AnyInterface),
+		VNI: fmt.Sprint(o.CapturedVNIs()), Port: fmt.Sprint(o.CapturedPorts()),
 	}
 }
