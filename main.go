@@ -117,7 +117,7 @@ func mirror(ctx context.Context, o *settings.Options, stderr io.Writer) error {
 	}
 	monitor := status.NewMonitor(status.Config{
 		Source: status.Source{Snapshot: watched(o, p.Snapshot), Flows: p.Flows}, Log: logger, Version: version(),
-		Target: o.Targets(), Capture: captured(o), Settings: inForce, ReadyDrops: o.Reporting.ReadyDrops,
+		Target: o.Targets(), Capture: captured(o), Settings: inForce, ReadyDrops: o.Reporting.ReadyDrops, Alert: alert(o),
 	})
 	serve, err := listen(o, logger, monitor, metrics)
 	if err != nil {

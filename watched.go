@@ -30,6 +30,12 @@ func watched(o *settings.Options, snapshot func() status.Snapshot) func() status
 	}
 }
 
+// alert is when the headline is amber and red.
+func alert(o *settings.Options) (a status.Alert) {
+	a.Amber, a.Red = o.Reporting.AlertBelow.Shares()
+	return a
+}
+
 // captured is what the status page says of the capture.
 func captured(o *settings.Options) status.Capture {
 	host, _ := os.Hostname() // without a name, the page shows none
