@@ -133,7 +133,7 @@ func checkKeyboard(t *testing.T, b *browser) {
 	}
 	want := []string{
 		"Skip to the content", "Charts", "Connections", "Totals", "Settings", "pause", "The charts in figures",
-		"filter-state", "filter-client", "filter-vni", "Table of the connections", "Waiting", "Received", "Silent for", "Followed for",
+		"filter-state", "filter-client", "filter-vni", "Table of the connections", "Held", "Received", "Silent for", "Followed for",
 		"What the states mean", "status.json", "metrics", "readyz",
 	}
 	got = got[:len(want)]

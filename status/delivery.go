@@ -8,14 +8,14 @@ import (
 	"netmirror/outcome"
 )
 
-// Delivery is the headline: what part of what the clients of the services have sent
-// has reached the target.
+// Delivery is what the headline is made of: the share of what the clients of the services
+// have sent that has reached the target.
 //
-// In bytes that is Delivered ÷ Sent. Sent are the clients' bytes of which it is known
+// In bytes that is (Sent - Lost) ÷ Sent. Sent are the clients' bytes of which it is known
 // what became of them, each once, however often it came: those that the target's
 // connections took, and those that are lost. Lost are
 //
-//   - holes: bytes that never came or came cut, by the sequence numbers of what came
+//   - holes: bytes that never came or came truncated, by the sequence numbers of what came
 //     around them, once nobody waits for them any longer;
 //   - bytes that came and went into no stream: behind such a hole, in a connection in
 //     which no stream could begin (again), beyond a budget, or because the target took
@@ -30,9 +30,9 @@ import (
 // of which no packet came, nor of what is lost in front of the first or behind the last
 // packet that came of one. With several targets, what one sends counts for each of them.
 //
-// In streams it is Whole ÷ (Whole + LostStreams): of those that have ended, the ones that ended
-// as their client, or its server, ended them. A connection that loses a packet is one
-// that was lost and, from the next request on, another one.
+// In streams it is Whole ÷ (Whole + LostStreams): of those that have ended, the ones that
+// ended as their client, or its server, ended them. A connection that loses a packet is
+// one that was lost and, from the next request on, another one.
 type Delivery struct {
 	Sent uint64                    // bytes
 	Lost [outcome.NumPlaces]uint64 // of them, by place; outcome.PlaceNone has none
@@ -64,8 +64,8 @@ func (s *Service) Delivery() (d Delivery) {
 	return d
 }
 
-// Delivery is that of all services together since the start, with all that was lost in the mirror
-// at outcome.PlaceBefore.
+// Delivery is that of all services together since the start, with all that was lost in
+// the mirror at outcome.PlaceBefore.
 func (s *Snapshot) Delivery() (sum Delivery) {
 	for i := range s.Services {
 		sum.add(s.Services[i].Delivery())
@@ -99,8 +99,8 @@ func (d *Delivery) Bytes() float64 {
 // Streams is the share of the streams that came whole, 0 to 1; NaN where none ended.
 func (d *Delivery) Streams() float64 { return float64(d.Whole) / float64(d.Whole+d.LostStreams) }
 
-// percent is a share for people. It is rounded down, to two digits behind the point, so that 100
-// says that nothing was lost.
+// percent is a share for people. It is rounded down, to two digits behind the point, so
+// that 100 says that nothing was lost.
 func percent(share float64) float64 { return math.Floor(1e4*share+1e-9) / 100 }
 
 // BytesText is [Delivery.Bytes] for people.

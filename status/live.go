@@ -10,7 +10,7 @@ func rates(before, now *Snapshot) string {
 	seconds := max(now.Time.Sub(before.Time), time.Millisecond).Seconds()
 	rate := func(a, b uint64) float64 { return float64(b-a) / seconds }
 	packets, streams := now.Lost()
-	return fmt.Sprintf("reached the target %s  %s  in %s  out %s  flows %d  to target %d  waiting %s  lost %d packets, %d streams",
+	return fmt.Sprintf("reached the target %s  %s  in %s  out %s  flows %d  to target %d  held %s  lost %d packets, %d streams",
 		now.Minute.BytesText(),
 		short(rate(before.Frames, now.Frames), "packets/s"),
 		short(8*rate(before.Stack.Bytes, now.Stack.Bytes), "bit/s"), short(8*rate(before.Bridge.BytesWritten, now.Bridge.BytesWritten), "bit/s"),

@@ -79,6 +79,7 @@ func each(name, label, help string, values func(*Snapshot, func(string, float64)
 //	stack_packets = stack_forwarded_packets + stack_held_packets + stack_dropped_packets
 //	stack_bytes = bridge_written_bytes + stack_held_bytes + stack_dropped_bytes
 //	stack_streams = bridge_connections + bridge_streams_ended
+//	sent_bytes + bridge_unacknowledged_bytes = bridge_written_bytes + lost_bytes
 //
 // whenever nothing is being worked on.
 var metrics = []metric{

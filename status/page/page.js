@@ -294,9 +294,9 @@
 	const CHARTS = [
 		{ title: "Packets", unit: "/s", lines: [["received", rate((s) => s.packets)]] },
 		{ title: "Payload", unit: "bit/s", lines: [["received", rate((s) => 8 * s.bytes_received)], ["forwarded", rate((s) => 8 * s.bytes_forwarded)], ["missing", rate((s) => 8 * s.missing_bytes)]] },
-		{ title: "New streams", unit: "/s", lines: [["begun", rate((s) => s.streams)]] },
+		{ title: "New streams", unit: "/s", lines: [["opened", rate((s) => s.streams)]] },
 		{ title: "Open", unit: "", lines: [["connections followed", gauge((s) => s.flows)], ["to the target", gauge((s) => s.connections)]] },
-		{ title: "Waiting", unit: "B", lines: [["payload held", gauge((s) => s.held)]] },
+		{ title: "Held", unit: "B", lines: [["payload", gauge((s) => s.held)]] },
 		{ title: "Ring", unit: "%", most: 100, lines: [["in use", gauge((s) => 100 * s.ring)]] },
 		{ title: "Packets lost", unit: "/s", of: (s) => s.lost },
 		{ title: "Streams lost", unit: "/s", of: (s) => s.lost_streams },
@@ -592,10 +592,10 @@
 		const t = r.totals;
 		showCounts("sums", [
 			["packets received", "", whole(t.packets)], ["packets forwarded", "whose bytes, SYN, FIN or RST went into a stream", whole(t.packets_forwarded)],
-			["packets waiting", "now, for a missing one or for the target", whole(t.packets_held)],
+			["packets held", "now: they wait for a missing one or for the target", whole(t.packets_held)],
 			["payload received", "of the clients, repeats included", bytes(t.bytes_received)], ["payload forwarded", "as taken by the target's connections", bytes(t.bytes_forwarded)],
 			["payload missing", `never came, or came truncated, in ${plural(t.holes, "hole")}`, bytes(t.missing_bytes)], ["payload of the servers", "not forwarded", bytes(t.server_bytes)],
-			["payload waiting", "now", bytes(t.bytes_held)], ["streams begun", "", whole(t.streams)],
+			["payload held", "now", bytes(t.bytes_held)], ["streams opened", "", whole(t.streams)],
 			["of them picked up", "they did not begin at a SYN", whole(t.picked_up)], ["connections followed", "now", whole(t.flows)],
 			["attempts to connect to the target", `${whole(r.target.dial_errors)} failed`, whole(r.target.dials)],
 		]);
