@@ -172,7 +172,7 @@
 		if (r.target.state === "fails") {
 			return { level: "bad", title: r.services.length > 1 ? "A target does not answer" : "The target does not answer", text: lost || "What clients send is lost until it does." };
 		}
-		if (level === "bad" || level === "warn") return { level, title: "Losing packets", text: lost };
+		if (level === "bad" || level === "warn") return { level, title: "Losing packets", text: lost || sentence(placeText(r.headline.places[0])) };
 		if (!r.ready) return { level: "bad", title: "Not ready", text: sentence(r.why ?? "") };
 		if (lost) return { level: "note", title: "Losing little", text: lost };
 		return calm(r);
@@ -225,13 +225,14 @@
 		const lost = h.minute.lost ? `, ${bytes(h.minute.lost)} did not` : "";
 		put($("share-text"), h.minute.bytes === null ? "The clients have sent nothing in the last minute." : `of what the clients sent in the last minute reached the target${lost}.`);
 	}
+	const placeText = (p) => (p ? `${bytes(p.minute || p.start)} ${p.text}` : "");
 	// showPlaces says where bytes were lost.
 	function showPlaces(r) {
 		const make = () => el("li", "place", el("span", "tag", icon(), el("span")), el("p", "what"), el("p", "times"));
 		sync($("places"), r.headline.places, (p) => p.place, make, (node, p) => {
 			setLevel(node, !p.minute ? "down" : r.headline.level === "bad" || r.headline.level === "warn" ? r.headline.level : "note");
 			put(node.querySelector(".tag span"), p.minute ? "Lost" : "Earlier");
-			put(node.querySelector(".what"), `${bytes(p.minute || p.start)} ${p.text}`);
+			put(node.querySelector(".what"), placeText(p));
 			put(node.querySelector(".times"), p.minute ? `in the last minute; ${bytes(p.start)} since the start` : "since the start, none in the last minute");
 			node.title = p.remedy;
 		});
