@@ -156,6 +156,6 @@ func headlineAttrs(start, minute *Delivery) (attrs []any) {
 func (m *Monitor) LogEnd() {
 	s := m.LogFigures()
 	for _, p := range s.lostAt() {
-		m.cfg.Log.Warn("bytes "+p.Text, "bytes", p.Start, "of", s.Start.Sent, "do", p.Remedy)
+		m.cfg.Log.Info("bytes "+p.Text, "bytes", p.Start, "of", s.Start.Sent, "do", p.Remedy)
 	}
 }
