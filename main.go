@@ -116,8 +116,8 @@ func mirror(ctx context.Context, o *settings.Options, stderr io.Writer) error {
 		return err
 	}
 	monitor := status.NewMonitor(status.Config{
-		Source: status.Source{Snapshot: p.Snapshot, Flows: p.Flows}, Log: logger, Version: version(),
-		Target: o.Targets(), Settings: inForce, ReadyDrops: o.Reporting.ReadyDrops,
+		Source: status.Source{Snapshot: watched(o, p.Snapshot), Flows: p.Flows}, Log: logger, Version: version(),
+		Target: o.Targets(), Capture: captured(o), Settings: inForce, ReadyDrops: o.Reporting.ReadyDrops, Alert: alert(o),
 	})
 	serve, err := listen(o, logger, monitor, metrics)
 	if err != nil {
@@ -130,7 +130,7 @@ func mirror(ctx context.Context, o *settings.Options, stderr io.Writer) error {
 	defer serve()()
 	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), settings.AnyInterface), "vni", o.CapturedVNIs(), "port", o.CapturedPorts(), "to", o.Targets())
 	logServices(o, logger)
-	defer monitor.LogFigures()
+	defer monitor.LogEnd()
 	defer start(func(ctx context.Context) { monitor.Report(ctx, o.Reporting.StatsInterval, out) })()
 	return p.Run(ctx, monitor.Enter, sources...)
 }

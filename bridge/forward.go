@@ -91,6 +91,7 @@ func (s *stream) pass() error {
 		return nil
 	}
 	taken, err := s.send.write(p)
+	s.wrote += int64(taken)
 	s.settle(p, taken)
 	if err != nil {
 		return verdict(outcome.EndTargetClosed)

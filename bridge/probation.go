@@ -42,6 +42,7 @@ func (s *stream) probe() error {
 // a target that read them just before it reset may see them again.
 func (s *stream) deliver(p []byte) (taken int, err error) {
 	written, err := s.send.write(p)
+	s.wrote += int64(written)
 	if err != nil {
 		return 0, verdict(outcome.EndTargetClosed)
 	}

@@ -24,6 +24,7 @@ type Stats struct {
 
 	BytesRead      uint64 // read from streams and not given back by Unread
 	BytesWritten   uint64 // taken by the kernel for the target; behind the target's FIN, acknowledged
+	BytesUnacked   uint64 // of BytesWritten, what the target had not acknowledged when its connection was reset; counted at the end of a stream
 	BytesUnsent    uint64 // read, never taken, and not given back: a shutdown closed the stream first
 	BytesDiscarded uint64 // answers of the target, thrown away; the last 8 KiB of a stream may be missing
 }
@@ -41,17 +42,19 @@ func (s *Stats) Add(o Stats) {
 	s.ClosedFirst += o.ClosedFirst
 	s.BytesRead += o.BytesRead
 	s.BytesWritten += o.BytesWritten
+	s.BytesUnacked += o.BytesUnacked
 	s.BytesUnsent += o.BytesUnsent
 	s.BytesDiscarded += o.BytesDiscarded
 }
 
 // counters is Stats while it changes.
 type counters struct {
-	streams, turnedAway              atomic.Uint64
-	open                             atomic.Int64
-	outcomes                         [outcome.NumStreamEnds]atomic.Uint64
-	dials, dialErrors, closedFirst   atomic.Uint64
-	read, written, unsent, discarded atomic.Uint64
+	streams, turnedAway            atomic.Uint64
+	open                           atomic.Int64
+	outcomes                       [outcome.NumStreamEnds]atomic.Uint64
+	dials, dialErrors, closedFirst atomic.Uint64
+	read, written, unacked         atomic.Uint64
+	unsent, discarded              atomic.Uint64
 }
 
 // Stats may be called from any goroutine. Each figure is exact; figures of one
@@ -68,6 +71,7 @@ func (b *Bridge) Stats() Stats {
 		ClosedFirst:    n.closedFirst.Load(),
 		BytesRead:      n.read.Load(),
 		BytesWritten:   n.written.Load(),
+		BytesUnacked:   n.unacked.Load(),
 		BytesUnsent:    n.unsent.Load(),
 		BytesDiscarded: n.discarded.Load(),
 	}

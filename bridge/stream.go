@@ -28,6 +28,7 @@ type stream struct {
 	finSent   atomic.Bool  // the client's FIN is being passed on
 	targetFIN atomic.Bool  // the target's FIN was read
 	answered  atomic.Int64 // bytes discarded
+	queued    atomic.Int64 // bytes, and a FIN, that were unacknowledged when the connection was reset
 
 	// Of the forwarding goroutine.
 	await  need  // what the last piece left to wait for
@@ -36,6 +37,7 @@ type stream struct {
 	proven bool  // the target acknowledged bytes written behind its FIN
 	got    int64 // bytes read from in and not given back
 	sent   int64 // bytes taken by out's kernel; on probation, acknowledged
+	wrote  int64 // bytes taken by out's kernel, on probation as well
 
 	mu       sync.Mutex // guards the fields below; held during in.Unread, never while waiting
 	ended    bool
@@ -65,6 +67,17 @@ func (s *stream) run(ctx context.Context) {
 	go s.discard()
 	s.forward()
 	<-s.drained
+	s.b.n.unacked.Add(uint64(s.unacked()))
+}
+
+// unacked is how many of the bytes that count as written the target has not
+// acknowledged, once the stream has ended.
+func (s *stream) unacked() int64 {
+	queued := s.queued.Load()
+	if queued > 0 && s.finSent.Load() {
+		queued--
+	}
+	return max(s.sent-(s.wrote-queued), 0)
 }
 
 // attach makes out the stream's, or resets it where the stream has ended already.
@@ -105,6 +118,9 @@ func (s *stream) finish(e outcome.End) {
 	case e == outcome.EndComplete:
 		s.out.Close()
 	default:
+		if queued, err := unacked(s.raw); err == nil {
+			s.queued.Store(int64(queued))
+		}
 		reset(s.out)
 	}
 	if tell {

@@ -44,7 +44,7 @@ func texts(t *testing.T, dirs ...string) map[string]string {
 	all := make(map[string]string)
 	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
+			if err != nil || d.IsDir() || filepath.Ext(path) == ".png" {
 				return err
 			}
 			data, err := os.ReadFile(path)

@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"syscall"
@@ -22,6 +23,7 @@ var pageArgs = []string{"--http", ":9090", "--dial-timeout", "200ms", "--max-ret
 // What the page says, as JavaScript.
 const (
 	headline   = `document.getElementById("headline").textContent`
+	share      = `document.getElementById("share").textContent`
 	firstValue = `document.querySelector("[aria-labelledby=chart-packets] .legend b").textContent`
 	picture    = `document.querySelector("[aria-labelledby=chart-packets] canvas").toDataURL()`
 	moving     = `parseFloat(` + firstValue + `) > 0`
@@ -36,7 +38,7 @@ func TestStatusPage(t *testing.T) {
 	b.do(prefer("light"), chromedp.EmulateViewport(1280, 900), chromedp.Navigate(pageAddress))
 	b.run(`window.loadedOnce = true`)
 
-	checkCalm(t, b)
+	checkCalm(t, s, b)
 	checkFlows(t, s, b)
 	checkKeyboard(t, b)
 	checkPause(t, b)
@@ -63,12 +65,22 @@ func TestStatusPage(t *testing.T) {
 }
 
 // checkCalm checks what is said while all is well, and that the charts move.
-func checkCalm(t *testing.T, b *browser) {
+func checkCalm(t *testing.T, s *scene, b *browser) {
 	t.Helper()
 	b.await(headline + ` === "All is well"`)
-	if title := evaluate[string](b, `document.title`); title != "✓ netmirror: all is well" {
-		t.Errorf("title %q", title)
+	// Which netmirror it is of is in the title, for who has several open.
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
 	}
+	who := fmt.Sprintf("%s, %s, VNI 42, port %d → %s", host, lab.MirrorLink, servicePort, s.Shadow(shadowPort))
+	if title := evaluate[string](b, `document.title`); title != "✓ netmirror: all is well · "+who {
+		t.Errorf("title %q, want it to name %s", title, who)
+	}
+	if text := evaluate[string](b, `document.getElementById("identity").textContent`); !strings.HasPrefix(text, who) {
+		t.Errorf("the header says %q, want %s", text, who)
+	}
+	b.await(share + ` === "100 %" && document.getElementById("share-box").dataset.level === "ok"`)
 	b.await(moving)
 	before, _ := json.Marshal(evaluate[string](b, picture))
 	b.await(picture + ` !== ` + string(before))
@@ -121,7 +133,7 @@ func checkKeyboard(t *testing.T, b *browser) {
 	}
 	want := []string{
 		"Skip to the content", "Charts", "Connections", "Totals", "Settings", "pause", "The charts in figures",
-		"filter-state", "filter-client", "filter-vni", "Table of the connections", "Waiting", "Received", "Silent for", "Followed for",
+		"filter-state", "filter-client", "filter-vni", "Table of the connections", "Held", "Received", "Silent for", "Followed for",
 		"What the states mean", "status.json", "metrics", "readyz",
 	}
 	got = got[:len(want)]
@@ -155,6 +167,8 @@ func checkNarrow(t *testing.T, b *browser) {
 	for _, width := range []int64{360, 320} {
 		b.do(chromedp.EmulateViewport(width, 740))
 		b.await(fmt.Sprintf(`innerWidth === %d && document.querySelector("canvas").getBoundingClientRect().right <= %d`, width, width))
+		// What is flat is folded: its last value says it all.
+		b.await(`["ring", "packets-lost"].every((id) => document.querySelector("[aria-labelledby=chart-" + id + "] .plot").clientHeight === 0) && document.querySelector("[aria-labelledby=chart-packets] .plot").clientHeight > 0`)
 		if w := evaluate[int64](b, `document.documentElement.scrollWidth`); w > width {
 			t.Errorf("at a width of %d the page is %d wide", width, w)
 		}
@@ -222,14 +236,15 @@ func checkDeadTarget(t *testing.T, s *scene, b *browser) {
 			t.Errorf("of the dead target it is said %q, without %q", text, part)
 		}
 	}
-	b.await(`document.querySelector("[aria-labelledby=chart-streams-cut] .legend").textContent.includes("target-refused")`)
+	b.await(`document.querySelector("[aria-labelledby=chart-streams-lost] .legend").textContent.includes("target-refused")`)
+	b.await(`document.querySelector("#places [data-key=target] .what").textContent.endsWith("were lost at the target, which does not answer")`)
 	if err := s.Dst.AdmitNew(); err != nil {
 		t.Fatal(err)
 	}
 	if err := gets(1, 1)(s.ctx, s.client); err != nil {
 		t.Fatal(err)
 	}
-	b.await(card + ` === "Answers" && ` + headline + ` === "Losing packets"`)
+	b.await(card + ` === "Answers" && ` + headline + ` === "Losing little" && ` + share + ` !== "100 %"`)
 }
 
 // checkHang has netmirror do nothing for as long as it takes to be noticed.
@@ -296,15 +311,18 @@ func checkPolicy(t *testing.T, b *browser) {
 	}
 }
 
-// A packet that the mirror loses is told of with its remedy.
+// A packet that the mirror loses is told of with its remedy. One in a hundred is amber,
+// and not red.
 func TestStatusPageTellsOfTheMirrorsLoss(t *testing.T) {
 	s := set(t, lab.Options{LossEvery: 97}, nil, pageArgs...)
 	b := s.browse(t)
 	startBusy(t, s, busy{conns: 4, perSecond: 400, size: 2 << 10})
 	b.do(chromedp.Navigate(pageAddress))
-	b.await(headline + ` === "Losing packets" && document.title === "● netmirror: losing packets"`)
+	b.await(headline + ` === "Losing packets" && document.title.startsWith("▲ netmirror: losing packets")`)
+	b.await(`parseFloat(` + share + `) < 99 && parseFloat(` + share + `) >= 95`)
+	b.await(`document.querySelector("#places [data-key=before_host] .what").textContent.includes("were lost before this host")`)
 	b.await(`document.querySelector("[data-key=gap] .what").textContent.endsWith("streams were reset because the mirror has lost a packet of theirs")`)
 	b.await(`document.querySelector("[data-key=gap] .remedy").textContent.includes("look at the mirrored host's bandwidth")`)
-	b.await(`document.querySelector("[aria-labelledby=chart-streams-cut] .legend").textContent.includes("gap")`)
+	b.await(`document.querySelector("[aria-labelledby=chart-streams-lost] .legend").textContent.includes("gap")`)
 	b.await(`document.querySelector("[aria-labelledby=chart-packets-lost] .swatch.area")`)
 }

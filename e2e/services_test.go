@@ -147,8 +147,8 @@ func TestPageOfServices(t *testing.T) {
 	if err := second.Post(1, 1000); err != nil {
 		t.Fatal(err)
 	}
-	b.await(`Array.from(document.querySelectorAll("#service-rows tr"), (row) => row.textContent).some((text) => text.startsWith("any:8081-8085Answers") && text.includes("` +
-		s.Shadow(secondShade).String() + `11101"))`)
+	b.await(`Array.from(document.querySelectorAll("#service-rows tr"), (row) => row.textContent).some((text) => text.startsWith("any:8081-8085") && text.includes("Answers") && text.includes("` +
+		s.Shadow(secondShade).String() + `0 B01111"))`)
 	b.do(chromedp.ScrollIntoView("#flows"))
 	b.await(`document.querySelector("#flow-rows tr")?.lastElementChild.textContent === "any:8081-8085"`)
 }

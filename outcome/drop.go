@@ -26,6 +26,8 @@ const (
 	DropSubflow                 // of an MPTCP connection of which not enough is known
 	DropUnproven                // made room for others: it was not proven to be of a connection
 	DropNotOpened               // gVisor did not take the connection within 5 s
+	DropMaxConns                // its stream was beyond the connections to the target that there may be
+	DropNoSocket                // this host had no descriptor, or no port, left for its stream's connection
 	DropShutdown                // netmirror stopped
 	// NumDrops is how many there are.
 	NumDrops
@@ -69,5 +71,7 @@ var drops = [NumDrops]Words{
 	DropSubflow:     {Name: "mptcp", Shown: "of MPTCP connections of which too little was seen", Remedy: ProblemMPTCP.Remedy()},
 	DropUnproven:    {Name: "unproven", Shown: "of what may be no connection, and had to make room", Remedy: ProblemMaxFlows.Remedy()},
 	DropNotOpened:   {Name: "not_opened", Shown: "of connections that netmirror was too busy to open", Remedy: ProblemNotOpened.Remedy()},
+	DropMaxConns:    {Name: "max_conns", Shown: "of streams beyond --max-conns", Remedy: ProblemMaxConns.Remedy()},
+	DropNoSocket:    {Name: "no_socket", Shown: "of streams for which no file descriptor or local port was left", Remedy: ProblemNoDescriptor.Remedy()},
 	DropShutdown:    {Name: "shutdown", Harmless: true},
 }

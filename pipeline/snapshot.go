@@ -60,6 +60,10 @@ func (p *Pipeline) Snapshot() status.Snapshot {
 		for i, of := range st.Services() {
 			s.Services[i].Bytes += of.Bytes
 			s.Services[i].Flows += of.Flows
+			s.Services[i].MissingBytes += of.MissingBytes
+			for why, n := range of.Lost {
+				s.Services[i].Lost[why] += n
+			}
 		}
 	}
 	for r := range s.Decap {

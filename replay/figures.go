@@ -28,13 +28,14 @@ func (s *Source) Figures(p *status.Snapshot, began time.Time) Figures {
 	if !from.IsZero() {
 		f.Span = to.Sub(from)
 	}
+	f.Delivery = p.Delivery()
 	for i := range p.Services {
 		of := &p.Services[i]
 		ends := of.Bridge.Outcomes
 		f.Services = append(f.Services, ServiceFigures{
 			Name: of.Name, Streams: of.Bridge.Streams,
 			Complete: ends[outcome.EndComplete] + ends[outcome.EndClientReset] + ends[outcome.EndServerReset], Open: ends[outcome.EndShutdown],
-			Bytes: of.Bytes, Forwarded: of.Bridge.BytesWritten,
+			Bytes: of.Bytes, Forwarded: of.Bridge.BytesWritten, Delivery: of.Delivery(),
 		})
 	}
 	return f

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"netmirror/status"
 )
 
 // Whose says what a loss is due to.
@@ -33,9 +35,10 @@ type Figures struct {
 	Span     time.Duration // of the capture
 	Took     time.Duration
 	Services []ServiceFigures
-	Lost     []Loss  // those with a count of 0 do not count
-	Faults   []error // of files that could not be read to their end
-	Cut      bool    // the replay was ended before the files had been read
+	Delivery status.Delivery // of all services
+	Lost     []Loss          // those with a count of 0 do not count
+	Faults   []error         // of files that could not be read to their end
+	Cut      bool            // the replay was ended before the files had been read
 }
 
 // ServiceFigures are those of one service's connections.
@@ -46,6 +49,7 @@ type ServiceFigures struct {
 	Open      uint64 // of them, those that go on at the end of the files
 	Bytes     uint64 // of clients, in the files, repeats included
 	Forwarded uint64 // bytes that the target took
+	Delivery  status.Delivery
 }
 
 // Exit statuses of a replay.
@@ -85,9 +89,12 @@ func (f *Figures) nothing() bool {
 func (f *Figures) Write(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "%d packets, %d bytes, captured in %v, replayed in %v\n", f.Packets, f.Bytes, round(f.Span), round(f.Took))
-	fmt.Fprint(t, "service\tconnections\tcomplete\topen at the end\tbytes of clients\tforwarded\t\n")
+	if f.Delivery.Sent > 0 {
+		fmt.Fprintf(t, "%s of the bytes that the clients sent reached the target; %s of the streams came whole\n", f.Delivery.BytesText(), f.Delivery.StreamsText())
+	}
+	fmt.Fprint(t, "service\tconnections\tcomplete\topen at the end\tbytes of clients\tforwarded\treached the target\t\n")
 	for _, s := range f.Services {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t\n", s.Name, s.Streams, s.Complete, s.Open, s.Bytes, s.Forwarded)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t\n", s.Name, s.Streams, s.Complete, s.Open, s.Bytes, s.Forwarded, s.Delivery.BytesText())
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -34,8 +34,9 @@ func TestStatus(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	f := Figures{
-		Files: 1, Packets: 1234, Bytes: 567890, Span: 90 * time.Second, Took: 1500 * time.Millisecond,
-		Services: []ServiceFigures{{Name: "port 8080", Streams: 12, Complete: 10, Open: 1, Bytes: 4000, Forwarded: 3900}},
+		Delivery: status.Delivery{Sent: 4000, Lost: [outcome.NumPlaces]uint64{outcome.PlaceBefore: 100}, Whole: 10, LostStreams: 1},
+		Files:    1, Packets: 1234, Bytes: 567890, Span: 90 * time.Second, Took: 1500 * time.Millisecond,
+		Services: []ServiceFigures{{Name: "port 8080", Streams: 12, Complete: 10, Open: 1, Bytes: 4000, Forwarded: 3900, Delivery: status.Delivery{Sent: 4000, Lost: [outcome.NumPlaces]uint64{outcome.PlaceBefore: 100}}}},
 		Lost:     []Loss{{OfFile, 2, "holes"}, {OfReplay, 0, "streams were refused"}},
 	}
 	var b strings.Builder
@@ -43,8 +44,9 @@ func TestSummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `1234 packets, 567890 bytes, captured in 1m30s, replayed in 1.5s
-    service  connections  complete  open at the end  bytes of clients  forwarded
-  port 8080           12        10                1              4000       3900
+97.5 % of the bytes that the clients sent reached the target; 90.9 % of the streams came whole
+    service  connections  complete  open at the end  bytes of clients  forwarded  reached the target
+  port 8080           12        10                1              4000       3900              97.5 %
 not in the capture:
   2 holes
 all that could be was forwarded; the capture does not hold all that clients sent

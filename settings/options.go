@@ -96,6 +96,7 @@ type Reporting struct {
 	HTTP          string        `long:"http" env:"NETMIRROR_HTTP" value-name:"ADDRESS" description:"serve metrics, health, live flows and a status page on [HOST]:PORT, without HOST on 127.0.0.1 alone, or on the unix socket /PATH"`
 	Pprof         bool          `long:"http-pprof" env:"NETMIRROR_HTTP_PPROF" description:"serve Go's profiles under /debug/pprof too"`
 	ReadyDrops    bool          `long:"ready-drops" env:"NETMIRROR_READY_DROPS" description:"have /readyz answer 503 while the ring drops packets"`
+	AlertBelow    alertBelow    `long:"alert-below" env:"NETMIRROR_ALERT_BELOW" value-name:"AMBER,RED" default:"99,95" description:"the headline is amber, and red, where a smaller share than that of what the clients sent in the last minute reached the target, in percent"`
 	StatsInterval time.Duration `long:"stats-interval" env:"NETMIRROR_STATS_INTERVAL" value-name:"TIME" default:"1m" description:"how often to log what happened so far; 0: only at exit"`
 	LogLevel      string        `long:"log-level" env:"NETMIRROR_LOG_LEVEL" value-name:"LEVEL" default:"info" description:"least severe level to log: off, error, warn, info, debug or trace"`
 	LogFormat     string        `long:"log-format" env:"NETMIRROR_LOG_FORMAT" value-name:"FORMAT" default:"text" choice:"text" choice:"json" description:"how a line of the log is written"`

@@ -39,9 +39,9 @@ func (s *Stack) limit() int {
 func (s *Stack) budget() int { return s.limit() - s.others.held }
 
 // unreadLost counts bytes that no reader will fetch any more.
-func (s *Stack) unreadLost(n int, why outcome.Drop) {
+func (s *Stack) unreadLost(f *flow, n int, why outcome.Drop) {
 	s.bytesUnread.Add(uint64(n))
-	s.counters.droppedBytes[why] += uint64(n)
+	s.loses(f.key.service, why, why, uint64(n))
 }
 
 // room makes sure that there is memory for a segment of f's, and reports

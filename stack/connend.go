@@ -21,7 +21,7 @@ func (c *Conn) Unread(p []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		s.unreadLost(len(p), outcome.DropTargetEnded)
+		s.unreadLost(c.flow, len(p), outcome.DropTargetEnded)
 		return
 	}
 	c.taken.Add(-uint32(len(p)))
@@ -70,14 +70,14 @@ func (c *Conn) endLocked(err error) {
 
 // Close gives the stream up.
 func (c *Conn) Close() error {
-	c.stack.left(c, false)
+	c.stack.left(c, outcome.EndFailed)
 	return nil
 }
 
 // CloseWith is Close for a reader that says how the stream ended. At
 // outcome.EndTargetClosed the stream goes on as another one, which Accept returns, from
 // the first request on of which nothing was read, or all was given back.
-func (c *Conn) CloseWith(e outcome.End) { c.stack.left(c, e == outcome.EndTargetClosed) }
+func (c *Conn) CloseWith(e outcome.End) { c.stack.left(c, e) }
 
 // received is where what gVisor has received in order ends.
 func (c *Conn) received() uint32 {
@@ -86,15 +86,15 @@ func (c *Conn) received() uint32 {
 	return c.position() + uint32(c.unreadLocked())
 }
 
-// leave ends the stream for its reader. It returns what received did, and
-// whether the flow went on. Stack.mu is held.
-func (c *Conn) leave() (end uint32, wasLive bool) {
+// leave ends the stream for its reader; what was not read is lost for why. It returns
+// what received did, and whether the flow went on. Stack.mu is held.
+func (c *Conn) leave(why outcome.Drop) (end uint32, wasLive bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	wasLive = c.live
 	unread := c.unreadLocked()
 	end = c.position() + uint32(unread)
-	c.forgetLocked(unread, net.ErrClosed, outcome.DropTargetEnded)
+	c.forgetLocked(unread, net.ErrClosed, why)
 	c.closed = true
 	c.wake()
 	return end, wasLive
@@ -114,7 +114,7 @@ func (c *Conn) forget(e outcome.End, why outcome.Drop) {
 // can come in between.
 func (c *Conn) forgetLocked(unread int, err error, why outcome.Drop) {
 	if unread > 0 {
-		c.stack.unreadLost(unread, why)
+		c.stack.unreadLost(c.flow, unread, why)
 	}
 	c.head, c.rest = nil, bytes.Buffer{}
 	delete(c.stack.lingering, c)
@@ -134,7 +134,7 @@ func (c *Conn) successor(at uint32) *Conn {
 	}
 	if skip := int(at - c.position()); skip > 0 {
 		c.skipLocked(skip)
-		c.stack.unreadLost(skip, outcome.DropTargetEnded)
+		c.stack.unreadLost(c.flow, skip, outcome.DropTargetEnded)
 	}
 	c.wq.EventUnregister(&c.entry)
 	next := newConn(c.stack, c.flow, c.ep, c.wq)

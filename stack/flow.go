@@ -75,6 +75,8 @@ type flow struct {
 	ending bool // end with reason once all that is contiguous has been received
 	reason outcome.End
 
+	lostFor outcome.Drop // parked: what the connection's stream was given up for; else, where it had none, outcome.DropMidStream
+
 	synSeen      bool  // stubs has a SYN of these addresses
 	older, newer *flow // the same addresses, one connection after the other; the newest is in Stack.flows
 

@@ -45,13 +45,11 @@ func (s *Stack) goesOn(known *stub, seg *segment) {
 		s.drop(seg, outcome.DropOutOfWindow)
 	case known.kind == opaque && ends && seg.seq == known.end:
 		s.stubs.put(&seg.key, known.ended(seg.next()), s.now)
-		s.drop(seg, outcome.DropMidStream)
+		s.dropAs(seg, outcome.DropMidStream, known.left.lostFor)
 	case known.kind == opaque:
-		if within(seg.seq, known.end, nearby) {
-			known.end = seg.end()
-		}
+		as := s.opaque(known, seg)
 		s.stubs.put(&seg.key, *known, s.now)
-		s.drop(seg, outcome.DropMidStream)
+		s.dropAs(seg, outcome.DropMidStream, as)
 	case s.past(known, seg.key.service).has(seg.seq):
 		s.drop(seg, outcome.DropDuplicate)
 	case seg.seq-known.end < maxWindow || known.end-seg.seq < maxWindow:
@@ -59,6 +57,26 @@ func (s *Stack) goesOn(known *stub, seg *segment) {
 	default:
 		s.park(seg, nil) // another connection on these ports
 	}
+}
+
+// opaque follows a connection in which no stream can begin any more, and returns what
+// the segment's bytes are lost for. Those that are missing in front of it count.
+func (s *Stack) opaque(known *stub, seg *segment) (as outcome.Drop) {
+	from := known.end
+	if seqLess(from, known.left.counted) {
+		from = known.left.counted
+	}
+	if within(seg.seq, known.end, nearby) {
+		known.end = seg.end()
+	}
+	if !seqLess(from, seg.end()) {
+		return outcome.DropDuplicate // counted before, as missing or as it came
+	}
+	if len(seg.payload) > 0 && seqLess(from, seg.seq) && within(seg.seq, from, nearby) {
+		s.missedBytes(&seg.key, seg.seq-from)
+	}
+	known.left.counted = seg.end()
+	return known.left.lostFor
 }
 
 // refuses reports whether the real server drops a segment of a connection without a flow.
@@ -188,7 +206,7 @@ func (s *stub) tookData(seg *segment) bool {
 
 // storeSYNData gives a flow that begins the data of its SYN, which used has counted.
 func (s *Stack) storeSYNData(f *flow, known *stub, seg *segment) {
-	s.counters.droppedBytes[outcome.DropOutOfWindow] -= uint64(len(known.synData()))
+	s.loses(f.key.service, outcome.DropOutOfWindow, outcome.DropOutOfWindow, -uint64(len(known.synData()))) // after all
 	s.store(f, &segment{key: f.key, seq: known.base, ack: seg.ack, flags: flagACK, part: true, payload: known.synData()})
 }
 

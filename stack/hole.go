@@ -116,26 +116,35 @@ func (s *Stack) giveUp(f *flow) {
 			return // nothing is there to move up
 		}
 	}
-	rest := f.rest()
+	rest := f.rest(outcome.DropGap)
 	s.end(f, outcome.EndGap, outcome.DropGap)
 	s.pickUp(f, rest, outcome.DropGap)
 }
 
 // missed counts the holes that nobody waits for any longer. Everything before
 // the sequence number from has come, and the client has sent everything before
-// to; of what is between, the entries of q before stop are there, nil for all.
-func (s *Stack) missed(q *sendQueue, stop *entry, from, to uint32) {
+// to; of what is between, the entries of f's queue before stop are there, nil for all.
+func (s *Stack) missed(f *flow, stop *entry, from, to uint32) {
+	if f.finSeen && to == f.fin+1 {
+		to = f.fin // which came
+	}
 	hole := func(to uint32) {
 		if seqLess(from, to) {
-			s.counters.holes++
-			s.counters.missingBytes += uint64(to - from)
+			s.missedBytes(&f.key, to-from)
 		}
 	}
-	for e := q.first(); e != stop; e = e.next() {
+	for e := f.q.first(); e != stop; e = e.next() {
 		hole(e.seq)
 		from = e.end()
 	}
 	hole(to)
+}
+
+// missedBytes counts a hole of n bytes.
+func (s *Stack) missedBytes(of *flowKey, n uint32) {
+	s.counters.holes++
+	s.counters.missingBytes += uint64(n)
+	s.services[of.service].stats.MissingBytes += uint64(n)
 }
 
 // splice closes a hole: what follows moves up to its place.
@@ -149,7 +158,7 @@ func (s *Stack) splice(f *flow) {
 	}
 	missing := to - f.ack
 	f.framing.skip(to)
-	s.missed(&f.q, f.q.first(), f.ack, to)
+	s.missed(f, f.q.first(), f.ack, to)
 	s.counters.spliced++
 	s.counters.splicedBytes += uint64(missing)
 	f.shift += missing

@@ -147,16 +147,19 @@ func (s *Stack) follows(key *flowKey) bool {
 	return ok
 }
 
-func (s *Stack) drop(seg *segment, why outcome.Drop) {
+func (s *Stack) drop(seg *segment, why outcome.Drop) { s.dropAs(seg, why, why) }
+
+// dropAs is drop for a segment that is lost for another reason than it is dropped for.
+func (s *Stack) dropAs(seg *segment, why, as outcome.Drop) {
 	s.counters.dropped[why] += uint64(seg.packets())
-	s.counters.droppedBytes[why] += uint64(len(seg.payload))
+	s.loses(seg.key.service, why, as, uint64(len(seg.payload)))
 }
 
 // used counts a segment that did its work without a byte for the stream. What it
 // carries all the same is of no connection.
 func (s *Stack) used(seg *segment) {
 	s.counters.packetsUsed += uint64(seg.packets())
-	s.counters.droppedBytes[outcome.DropOutOfWindow] += uint64(len(seg.payload))
+	s.loses(seg.key.service, outcome.DropOutOfWindow, outcome.DropOutOfWindow, uint64(len(seg.payload)))
 }
 
 // clock is the time of the batch at hand, since the stack began.
@@ -356,7 +359,7 @@ func (f *flow) anew() {
 // of what an older connection on the same ports left behind.
 func (s *Stack) unpark(f *flow, base uint32) {
 	for f.q.len() > 0 && f.q.first().seq-base >= maxWindow {
-		s.lost(&f.q, 1, outcome.DropOutOfWindow)
+		s.lost(f, 1, outcome.DropOutOfWindow)
 	}
 	f.q.acked = false // what left the front was not of this connection
 	for f.q.len() > 0 && f.q.last().seq-base >= maxWindow {

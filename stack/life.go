@@ -12,7 +12,7 @@ func (s *Stack) newFlow(seg *segment, as rank) *flow {
 		s.drop(seg, why)
 		return nil
 	}
-	f := &flow{key: seg.key, base: seg.seq, beyond: seg.seq}
+	f := &flow{key: seg.key, base: seg.seq, beyond: seg.seq, lostFor: outcome.DropMidStream}
 	f.standing.rank = as
 	f.standing.shows(seg)
 	s.add(f)
@@ -127,9 +127,9 @@ func (s *Stack) end(f *flow, e outcome.End, why outcome.Drop) {
 		return
 	}
 	if e != outcome.EndGap && f.hasBase { // with outcome.EndGap, pickUp knows
-		s.missed(&f.q, nil, f.floor(), f.sent())
+		s.missed(f, nil, f.floor(), f.sent())
 	}
-	s.lost(&f.q, f.q.len(), why)
+	s.lost(f, f.q.len(), why)
 	s.charge(f)
 	switch {
 	case complete:
@@ -163,15 +163,27 @@ func (s *Stack) level(f *flow, end uint32) {
 
 // discard ends a flow whose stream nobody has seen, or has any use for.
 func (s *Stack) discard(f *flow, why outcome.Drop, as stubKind) {
-	s.lost(&f.q, f.q.len(), why)
+	s.lost(f, f.q.len(), why)
 	s.remove(f, why, as)
 }
 
-// lost drops the first n entries of q, which will not be delivered.
-func (s *Stack) lost(q *sendQueue, n int, why outcome.Drop) {
-	packets, bytes := q.drop(n)
+// lost drops the first n entries that f holds, which will not be delivered.
+func (s *Stack) lost(f *flow, n int, why outcome.Drop) { s.lostAs(f, n, why, f.cause(why)) }
+
+// lostAs is lost for what counts as lost for another reason.
+func (s *Stack) lostAs(f *flow, n int, why, as outcome.Drop) {
+	packets, bytes := f.q.drop(n)
 	s.counters.dropped[why] += packets
-	s.counters.droppedBytes[why] += bytes
+	s.loses(f.key.service, why, as, bytes)
+}
+
+// cause is what bytes are lost for that are dropped for why: those of a connection
+// whose stream was given up, for what that was.
+func (f *flow) cause(why outcome.Drop) outcome.Drop {
+	if why == outcome.DropMidStream {
+		return f.lostFor
+	}
+	return why
 }
 
 // stub is what is worth remembering of a flow.
@@ -180,7 +192,7 @@ func (f *flow) stub(kind stubKind) stub {
 	if kind == midStream || kind == opaque {
 		ev := f.ev
 		known.ev = &ev
-		known.left = &leftOff{counted: f.accounted(), ack: f.q.ack, acked: f.q.acked, pastACK: f.pastACK, framing: f.framing.apart()}
+		known.left = &leftOff{lostFor: f.lostFor, counted: f.accounted(), ack: f.q.ack, acked: f.q.acked, pastACK: f.pastACK, framing: f.framing.apart()}
 	}
 	return known
 }
@@ -191,7 +203,7 @@ func (s *Stack) remove(f *flow, why outcome.Drop, as stubKind) {
 		return
 	}
 	if f.conn == nil && f.got > 0 {
-		s.unreadLost(f.got, why) // nobody has ever seen the stream
+		s.unreadLost(f, f.got, why) // nobody has ever seen the stream
 	}
 	s.clearAside(f)
 	f.removed, f.unread = true, nil
@@ -210,6 +222,9 @@ func (s *Stack) remove(f *flow, why outcome.Drop, as stubKind) {
 		f.older.synSeen = f.synSeen
 	} else {
 		delete(s.flows, f.key)
+		if f.state != parked {
+			f.lostFor = why
+		}
 		s.leaves(&f.key, f.stub(as))
 	}
 	delete(s.clients, f.id)

@@ -37,7 +37,7 @@ func (f *flow) learn(known *stub) {
 		f.ev = *known.ev
 	}
 	if at := known.left; at != nil {
-		f.framing, f.counted, f.pastACK = at.framing, at.counted, at.pastACK
+		f.framing, f.counted, f.pastACK, f.lostFor = at.framing, at.counted, at.pastACK, at.lostFor
 		f.q.acked, f.q.ack = at.acked, at.ack
 	}
 }
@@ -115,7 +115,7 @@ func (s *Stack) seek(f *flow, now bool) {
 	if start.e != nil && (now || elapsed-start.e.at >= s.patience(f)) {
 		if s.mayBegin(f) {
 			if f.past != (span{}) {
-				s.missed(&f.q, start.e, f.counted, start.e.seq)
+				s.missed(f, start.e, f.counted, start.e.seq)
 			}
 			s.pickedUp(f, start, outcome.DropMidStream)
 		}
@@ -154,10 +154,10 @@ func (s *Stack) patience(f *flow) time.Duration {
 // pickedUp begins a stream at a place in what f holds.
 func (s *Stack) pickedUp(f *flow, start place, why outcome.Drop) {
 	for f.q.first() != start.e {
-		s.lost(&f.q, 1, why)
+		s.lost(f, 1, why)
 	}
 	if n := f.q.trimFront(start.at); n > 0 {
-		s.counters.droppedBytes[why] += uint64(n)
+		s.loses(f.key.service, why, f.cause(why), uint64(n))
 	}
 	s.charge(f)
 	s.counters.pickedUp++
@@ -172,9 +172,23 @@ func (s *Stack) pickedUp(f *flow, start place, why outcome.Drop) {
 	s.setStrayAside(f)
 }
 
-// passOver drops the first entry that f holds, in which no stream can begin, and
-// reads its framing.
+// passOver drops the first entry that f holds, in which no stream can begin, and counts
+// the hole in front of it.
 func (s *Stack) passOver(f *flow, why outcome.Drop) {
+	e, as := f.q.first(), f.cause(why)
+	switch {
+	case e.mayProbe() || f.past == (span{}):
+	case seqLess(f.counted, e.end()):
+		s.missed(f, e, f.counted, e.seq)
+		f.counted = e.end()
+	default:
+		as = outcome.DropDuplicate // it comes late, and was counted as missing
+	}
+	s.skip(f, why, as)
+}
+
+// skip drops the first entry that f holds and reads its framing.
+func (s *Stack) skip(f *flow, why, as outcome.Drop) {
 	e := f.q.first()
 	probe := e.mayProbe()
 	if g := &f.framing; g.known && e.n > 0 && !probe {
@@ -185,13 +199,9 @@ func (s *Stack) passOver(f *flow, why outcome.Drop) {
 			g.read(e.payload()[g.at-e.seq:], nil)
 		}
 	}
-	if !probe && f.past != (span{}) && seqLess(f.counted, e.end()) {
-		s.missed(&f.q, e, f.counted, e.seq)
-		f.counted = e.end()
-	}
 	if !probe && f.past.has(e.seq-1) && seqLess(f.past.to, e.end()) {
 		f.past.to = e.end()
 		f.pastACK = front{f.past.to, e.ack, e.acks}
 	}
-	s.lost(&f.q, 1, why)
+	s.lostAs(f, 1, why, as)
 }

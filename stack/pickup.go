@@ -40,12 +40,12 @@ func (s *Stack) remains(f *flow) stubKind {
 }
 
 // rest is a flow that is not in the table yet, with what is known of f's
-// connection and what f holds.
-func (f *flow) rest() *flow {
+// connection, whose stream is given up for why, and what f holds.
+func (f *flow) rest(why outcome.Drop) *flow {
 	r := &flow{
 		key: f.key, base: f.base, picked: true, lostSYN: true, past: span{f.origin() - 1, f.came(midStream)},
-		counted: f.came(midStream),
-		beyond:  f.beyond, serverAck: f.serverAck, q: f.q.moved(), ev: f.ev, framing: f.framing.apart(),
+		counted: f.came(midStream), lostFor: why,
+		beyond: f.beyond, serverAck: f.serverAck, q: f.q.moved(), ev: f.ev, framing: f.framing.apart(),
 		multipath: f.multipath,
 		finSeen:   f.finSeen, fin: f.fin, finished: f.finished, rstSeen: f.rstSeen, rst: f.rst,
 		ending: f.ending, reason: f.reason,
@@ -71,10 +71,10 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	known, next := s.stubs.get(&f.key, s.now)
 	next = next && known.kind == halfOpen // the next connection's SYN
 	if start.e == nil || f.newer != nil || s.stopping && !rest.ending {
-		s.missed(&rest.q, nil, rest.counted, rest.sent())
+		s.missed(rest, nil, rest.counted, rest.sent())
 		rest.counted = rest.sent()
 		for rest.q.len() > 0 {
-			s.passOver(rest, why)
+			s.skip(rest, why, why)
 		}
 		if s.flows[f.key] == nil {
 			s.leaves(&f.key, rest.stub(s.remains(rest))) // with what was passed over
@@ -83,7 +83,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	}
 	wait := !start.sure && s.clock()-start.e.at < s.cfg.Grace
 	if !wait {
-		s.missed(&rest.q, start.e, f.ack, start.e.seq)
+		s.missed(rest, start.e, f.ack, start.e.seq)
 	}
 	if rest.synSeen = next; !next {
 		s.stubs.remove(&f.key)

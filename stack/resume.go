@@ -21,32 +21,42 @@ func (s *Stack) finished(c *Conn) {
 	s.pumpDirty()
 }
 
-// left is called by a stream's reader that gives up. Where the target has only
+// lostWith is what bytes are lost for that the reader of a stream did not fetch before
+// it gave up with e.
+func lostWith(e outcome.End) outcome.Drop {
+	if e == outcome.EndShed {
+		return outcome.DropMaxConns // no other budget is a reader's
+	}
+	return e.Drop()
+}
+
+// left is called by a stream's reader that gives up with e. Where the target has only
 // closed its connection, which it may do between two requests, the stream goes
 // on as another one.
-func (s *Stack) left(c *Conn, closed bool) {
+func (s *Stack) left(c *Conn, e outcome.End) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = s.cfg.Now()
 	s.collect()
 	defer s.pumpDirty()
 	f := c.flow
+	closed, why := e == outcome.EndTargetClosed, lostWith(e)
 	if closed && s.resume(f, c) {
 		return
 	}
-	end, live := c.leave()
+	end, live := c.leave(why)
 	if !live || f.removed {
 		return
 	}
 	s.level(f, end)
 	s.counters.ended[outcome.EndTargetClosed]++
 	if !closed {
-		s.missed(&f.q, nil, f.ack, f.sent())
-		s.discard(f, outcome.DropTargetEnded, s.remains(f))
+		s.missed(f, nil, f.ack, f.sent())
+		s.discard(f, why, s.remains(f))
 	} else {
-		rest := f.rest()
-		s.discard(f, outcome.DropTargetEnded, s.remains(f))
-		s.pickUp(f, rest, outcome.DropTargetEnded)
+		rest := f.rest(why)
+		s.discard(f, why, s.remains(f))
+		s.pickUp(f, rest, why)
 	}
 }
 

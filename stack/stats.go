@@ -28,13 +28,12 @@ type counters struct {
 // where a duplicate's bytes count as dropped. Packets are those of both
 // directions; all bytes but ServerBytes are the clients'.
 //
-// MissingBytes / (BytesRead + MissingBytes) is the part of the clients' bytes
-// that the mirror lost. A hole counts when nobody waits for it any longer: when
+// MissingBytes is the clients' bytes that the mirror lost. A hole counts when nobody waits for it any longer: when
 // it is given up, by a reset or a splice, or when its stream ends. It reaches to
 // the next byte that came, or to the last that the client is known to have sent;
 // a lost FIN is a byte of it. Bytes that came and could not be used without
-// those in the hole are in DroppedBytes. What is lost before a stream begins, or
-// between a stream that was given up and the next, is not known.
+// those in the hole are in DroppedBytes. What is lost in front of the first packet that
+// came of a connection, or behind the last, is not known.
 type Stats struct {
 	Packets, Bytes uint64 // TCP segments, and payload bytes from clients, taken in
 	ServerBytes    uint64 // payload bytes from the server

@@ -115,7 +115,7 @@ func (s *Stack) store(f *flow, seg *segment) {
 	if packets == 1 {
 		s.counters.dropped[outcome.DropDuplicate]++
 	}
-	s.counters.droppedBytes[outcome.DropDuplicate] += uint64(len(seg.payload) - stored)
+	s.loses(f.key.service, outcome.DropDuplicate, outcome.DropDuplicate, uint64(len(seg.payload)-stored))
 	s.charge(f)
 	s.touch(f)
 }
@@ -177,6 +177,6 @@ func (s *Stack) carry(seg *segment, from, to, packets uint32) entry {
 // lostLast drops the last entry.
 func (s *Stack) lostLast(f *flow, why outcome.Drop) {
 	s.counters.dropped[why] += uint64(f.q.last().packets)
-	s.counters.droppedBytes[why] += uint64(f.q.last().n)
+	s.loses(f.key.service, why, why, uint64(f.q.last().n))
 	f.q.removeLast()
 }

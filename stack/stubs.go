@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"netmirror/outcome"
 )
 
 // stubKind says what is remembered of a connection that has no flow.
@@ -52,13 +54,14 @@ type stub struct {
 	data   *[]byte   // halfOpen: what came with a SYN beside a flow on these ports (RFC 7413); nil: nothing
 }
 
-// leftOff is where a stream was given up, and what is in front of it. It does not change.
+// leftOff is where a stream was given up, and what is in front of it.
 type leftOff struct {
-	counted uint32  // the holes before it were counted
-	ack     uint32  // what the client's last data acknowledged
-	acked   bool    // ack is set
-	pastACK front   // the last of what came in one piece
-	framing framing // where the next request begins
+	lostFor outcome.Drop // what it was given up for
+	counted uint32       // the holes before it were counted
+	ack     uint32       // what the client's last data acknowledged
+	acked   bool         // ack is set
+	pastACK front        // the last of what came in one piece
+	framing framing      // where the next request begins
 }
 
 // synData is what came with the SYN.

@@ -190,7 +190,7 @@ func (s *Stack) displace(f *flow, why outcome.Drop) bool {
 		s.end(f, outcome.EndShed, why)
 	case f.state != parked:
 		s.counters.ended[outcome.EndShed]++
-		s.missed(&f.q, nil, f.floor(), f.sent())
+		s.missed(f, nil, f.floor(), f.sent())
 		s.discard(f, why, s.remains(f))
 	default:
 		s.displaceParked(f, why)

@@ -29,8 +29,8 @@ type Sample struct {
 	Held        uint64  `json:"held"`        // bytes that wait
 	Ring        float64 `json:"ring"`        // part of it that is occupied, 0 to 1
 
-	Lost map[string]uint64 `json:"lost"` // packets, by reason; reasons that count nothing are left out
-	Cut  map[string]uint64 `json:"cut"`  // streams that ended before their client did, by outcome; likewise
+	Lost        map[string]uint64 `json:"lost"`         // packets, by reason; reasons that count nothing are left out
+	LostStreams map[string]uint64 `json:"lost_streams"` // those that ended before their client did, by outcome; likewise
 }
 
 // sample is what the history keeps of a snapshot.
@@ -40,17 +40,17 @@ func sample(s *Snapshot, t timeline) Sample {
 		BytesReceived: s.Stack.Bytes, BytesForwarded: s.Bridge.BytesWritten, MissingBytes: s.Stack.MissingBytes,
 		Streams: s.Stack.FlowsOpened, Flows: s.Stack.Flows, Connections: s.Bridge.Open,
 		Held: s.Stack.BytesHeld, Ring: s.RingUse(),
-		Lost: lostPackets(s), Cut: cutStreams(s),
+		Lost: lostPackets(s), LostStreams: lostStreams(s),
 	}
 }
 
-// Lost is how many packets were lost, and how many streams were cut short, since
+// Lost is how many packets and how many streams were lost, since
 // the start; a single packet may count as both.
 func (s *Snapshot) Lost() (packets, streams uint64) {
 	for _, n := range lostPackets(s) {
 		packets += n
 	}
-	for _, n := range cutStreams(s) {
+	for _, n := range lostStreams(s) {
 		streams += n
 	}
 	return packets, streams
@@ -84,14 +84,14 @@ func losses(s *Snapshot, put func(why outcome.Words, n uint64)) {
 	}
 }
 
-func cutStreams(s *Snapshot) map[string]uint64 {
-	cut := make(map[string]uint64)
+func lostStreams(s *Snapshot) map[string]uint64 {
+	lost := make(map[string]uint64)
 	for e, n := range s.Bridge.Outcomes {
 		if e := outcome.End(e); n > 0 && !e.Harmless() {
-			cut[e.String()] = n
+			lost[e.String()] = n
 		}
 	}
-	return cut
+	return lost
 }
 
 // history keeps the samples of historySpan.

@@ -9,11 +9,12 @@ import (
 func rates(before, now *Snapshot) string {
 	seconds := max(now.Time.Sub(before.Time), time.Millisecond).Seconds()
 	rate := func(a, b uint64) float64 { return float64(b-a) / seconds }
-	lost, cut := now.Lost()
-	return fmt.Sprintf("%s  in %s  out %s  flows %d  to target %d  waiting %s  lost %d packets, %d streams",
+	packets, streams := now.Lost()
+	return fmt.Sprintf("reached the target %s  %s  in %s  out %s  flows %d  to target %d  held %s  lost %d packets, %d streams",
+		now.Minute.BytesText(),
 		short(rate(before.Frames, now.Frames), "packets/s"),
 		short(8*rate(before.Stack.Bytes, now.Stack.Bytes), "bit/s"), short(8*rate(before.Bridge.BytesWritten, now.Bridge.BytesWritten), "bit/s"),
-		now.Stack.Flows, now.Bridge.Open, short(float64(now.Stack.BytesHeld), "B"), lost, cut)
+		now.Stack.Flows, now.Bridge.Open, short(float64(now.Stack.BytesHeld), "B"), packets, streams)
 }
 
 // short is an amount with three digits or so and a decimal prefix.

@@ -55,12 +55,12 @@ func (m *Monitor) tell(live Line) *Snapshot {
 	return s
 }
 
-// LogFigures logs one line: what came, what became of it, and what was dropped,
-// by reason. Reasons that nothing was dropped for are left out.
-func (m *Monitor) LogFigures() {
-	now := m.cfg.Source.Snapshot()
+// LogFigures logs one line: the headline, what came, what became of it, and what was dropped,
+// by reason. Reasons that nothing was dropped for are left out. It returns the figures.
+func (m *Monitor) LogFigures() *Snapshot {
+	now := m.now()
 	ring, st, br := &now.Ring, &now.Stack, &now.Bridge
-	attrs := []any{
+	attrs := append(headlineAttrs(&now.Start, &now.Minute),
 		"packets_received", now.Frames,
 		"packets_forwarded", st.Used,
 		"packets_held", st.Held,
@@ -72,7 +72,7 @@ func (m *Monitor) LogFigures() {
 		"bytes_forwarded", br.BytesWritten,
 		"missing_bytes", st.MissingBytes,
 		"bytes_held", st.BytesHeld,
-	}
+	)
 	for e, n := range br.Outcomes {
 		attrs = some(attrs, "end_"+outcome.End(e).String(), n)
 	}
@@ -111,6 +111,7 @@ func (m *Monitor) LogFigures() {
 	attrs = some(attrs, "frames_unsplit", ring.Unsplit)
 	m.cfg.Log.Info("stats", attrs...)
 	m.logServices(&now)
+	return &now
 }
 
 func some(attrs []any, key string, n uint64) []any {

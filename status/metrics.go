@@ -79,9 +79,30 @@ func each(name, label, help string, values func(*Snapshot, func(string, float64)
 //	stack_packets = stack_forwarded_packets + stack_held_packets + stack_dropped_packets
 //	stack_bytes = bridge_written_bytes + stack_held_bytes + stack_dropped_bytes
 //	stack_streams = bridge_connections + bridge_streams_ended
+//	sent_bytes + bridge_unacknowledged_bytes = bridge_written_bytes + lost_bytes
 //
 // whenever nothing is being worked on.
 var metrics = []metric{
+	count("netmirror_sent_bytes_total", "The clients' bytes of which it is known what became of them, each once: those that target connections took, and those that were lost.",
+		func(s *Snapshot) uint64 { return s.Start.Sent }),
+	each("netmirror_lost_bytes_total", "place", "Of them, those that did not reach the target, by where they were lost.",
+		func(s *Snapshot, put func(string, float64)) { putPlaces(&s.Start, put) }),
+	each("netmirror_lost_here_bytes_total", "reason", "Of the lost bytes, those of the place netmirror, by reason.",
+		func(s *Snapshot, put func(string, float64)) {
+			s.lostInNetmirror(func(why outcome.Drop, n uint64) { put(why.String(), float64(n)) })
+		}),
+	{
+		name: "netmirror_delivered_ratio", gauge: true, label: "span",
+		help:   "Share of the bytes sent that reached the target, 0 to 1, in the last minute and since the start; NaN where none were sent.",
+		values: func(s *Snapshot, put func(string, float64)) { putShares(s.Minute.Bytes(), s.Start.Bytes(), put) },
+	},
+	{
+		name: "netmirror_whole_streams_ratio", gauge: true, label: "span",
+		help:   "Share of the ended streams that came whole, 0 to 1, in the last minute and since the start; NaN where none ended.",
+		values: func(s *Snapshot, put func(string, float64)) { putShares(s.Minute.Streams(), s.Start.Streams(), put) },
+	},
+	count("netmirror_interface_dropped_packets_total", "Packets that the interface dropped or missed (rx_dropped, rx_missed_errors) since netmirror began.",
+		func(s *Snapshot) uint64 { return s.InterfaceDrops }),
 	count("netmirror_tap_packets_total", "Frames that the capture handed over.",
 		func(s *Snapshot) uint64 { return s.Frames }),
 	count("netmirror_tap_ring_dropped_packets_total", "Packets that found the ring full, so that netmirror never saw them.",
@@ -196,6 +217,8 @@ var metrics = []metric{
 		func(s *Snapshot) uint64 { return s.Bridge.DialErrors }),
 	count("netmirror_bridge_written_bytes_total", "Bytes that the target's connections took.",
 		func(s *Snapshot) uint64 { return s.Bridge.BytesWritten }),
+	count("netmirror_bridge_unacknowledged_bytes_total", "Of the written bytes, those that the target had not acknowledged when its connection was reset.",
+		func(s *Snapshot) uint64 { return s.Bridge.BytesUnacked }),
 	count("netmirror_bridge_discarded_bytes_total", "Bytes of the target's answers, thrown away.",
 		func(s *Snapshot) uint64 { return s.Bridge.BytesDiscarded }),
 	count("netmirror_bridge_target_closed_first_total", "Streams whose target closed its side before the client did.",
@@ -227,6 +250,22 @@ var metrics = []metric{
 		of: func(s *Service) float64 { return float64(s.Bridge.BytesWritten) },
 	},
 	{
+		name: "netmirror_service_sent_bytes_total", help: "netmirror_sent_bytes_total of a service.",
+		of: func(s *Service) float64 { return float64(s.Start.Sent) },
+	},
+	{
+		name: "netmirror_service_lost_bytes_total", help: "netmirror_lost_bytes_total of a service.", label: "place",
+		eachOf: func(s *Service, put func(string, float64)) { putPlaces(&s.Start, put) },
+	},
+	{
+		name: "netmirror_service_missing_bytes_total", help: "netmirror_stack_missing_bytes_total of a service.",
+		of: func(s *Service) float64 { return float64(s.MissingBytes) },
+	},
+	{
+		name: "netmirror_service_delivered_ratio", help: "netmirror_delivered_ratio of a service.", gauge: true, label: "span",
+		eachOf: func(s *Service, put func(string, float64)) { putShares(s.Minute.Bytes(), s.Start.Bytes(), put) },
+	},
+	{
 		name: "netmirror_service_streams_total", help: "Streams of a service.",
 		of: func(s *Service) float64 { return float64(s.Bridge.Streams) },
 	},
@@ -246,6 +285,17 @@ var metrics = []metric{
 		name: "netmirror_service_target_up", help: "1 where the service's target took the last connection, 0 where it did not or was not tried yet.", gauge: true,
 		of: func(s *Service) float64 { return up(s.Target) },
 	},
+}
+
+func putPlaces(d *Delivery, put func(string, float64)) {
+	for at := outcome.PlaceNone + 1; at < outcome.NumPlaces; at++ {
+		put(at.String(), float64(d.Lost[at]))
+	}
+}
+
+func putShares(minute, start float64, put func(string, float64)) {
+	put("minute", minute)
+	put("start", start)
 }
 
 // up is 1 for a target that took the last connection.

@@ -21,7 +21,10 @@ type Config struct {
 	Version  string
 	Log      *slog.Logger // nil: none
 	Target   string       // as it is shown
+	Capture  Capture
 	Settings []Setting
+	// Alert is when the headline is amber and red; zero: DefaultAlert.
+	Alert Alert
 	// ReadyDrops has Ready be false for 10 s after the ring has dropped a packet.
 	ReadyDrops bool
 }
@@ -36,6 +39,7 @@ type Monitor struct {
 	phase   Phase
 	last    Snapshot
 	watch   *watch
+	head    *headline
 	history history
 
 	freshMu sync.Mutex // guards fresh; held while it is taken
@@ -51,7 +55,10 @@ func NewMonitor(c Config) *Monitor {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Monitor{cfg: c, timeline: timeline{now}, phase: Starting, watch: newWatch(now), last: Snapshot{Time: now}}
+	if c.Alert == (Alert{}) {
+		c.Alert = DefaultAlert
+	}
+	return &Monitor{cfg: c, timeline: timeline{now}, phase: Starting, watch: newWatch(now), head: newHeadline(now), last: Snapshot{Time: now}}
 }
 
 // Enter says that a new phase has begun.
@@ -68,6 +75,7 @@ func (m *Monitor) Look() (*Snapshot, []Problem) {
 	s := m.cfg.Source.Snapshot()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.head.look(&s)
 	m.last = s
 	m.history.add(&s, m.timeline)
 	return &s, m.watch.look(&s)
@@ -81,9 +89,18 @@ func (m *Monitor) snapshot() Snapshot {
 	m.freshMu.Lock()
 	defer m.freshMu.Unlock()
 	if time.Since(m.fresh.Time) >= freshFor {
-		m.fresh = m.cfg.Source.Snapshot()
+		m.fresh = m.now()
 	}
 	return m.fresh
+}
+
+// now is a snapshot of this moment, with its headline.
+func (m *Monitor) now() Snapshot {
+	s := m.cfg.Source.Snapshot()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.head.look(&s)
+	return s
 }
 
 // readyDropsFor is how long netmirror is not ready after the ring dropped.

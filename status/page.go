@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"netmirror/outcome"
+	"netmirror/stack"
 )
 
 // The parts of the status page, which is one document when it is served: whoever
@@ -45,21 +46,39 @@ func assemble() (document []byte, policy string) {
 	}, "; ")
 }
 
+// stateWords say what the states of a connection mean.
+var stateWords = map[stack.FlowState]string{
+	stack.FlowSeeking: "it is not known yet where a stream could begin; what came is kept for a moment",
+	stack.FlowOpening: "its stream is about to begin",
+	stack.FlowOpen:    "all that came has been passed on, or the target is taking it",
+	stack.FlowGap:     "there is a hole in its stream: a packet is missing and waited for",
+	stack.FlowBacklog: "more waits for the target than it takes at once",
+}
+
 // pageWords is the constant WORDS of the page's script: what to say of each outcome
-// of a stream, in the order that they are shown in, and of each loss of packets.
+// of a stream and of each state of a connection, in the order that they are shown in, and
+// of each loss of packets.
 func pageWords() string {
 	type end struct {
 		Name     string `json:"name"`
 		Shown    string `json:"shown"`
 		Harmless bool   `json:"harmless"`
 	}
+	type state struct {
+		Name  string `json:"name"`
+		Shown string `json:"shown"`
+	}
 	words := struct {
 		Ends   []end             `json:"ends"`
+		States []state           `json:"states"`
 		Losses map[string]string `json:"losses"`
 	}{Losses: make(map[string]string)}
 	for e := range outcome.NumStreamEnds {
 		w := e.Words()
 		words.Ends = append(words.Ends, end{w.Name, w.Shown, w.Harmless})
+	}
+	for _, s := range stack.FlowStates {
+		words.States = append(words.States, state{string(s), stateWords[s]})
 	}
 	losses(new(Snapshot), func(why outcome.Words, _ uint64) { words.Losses[why.Name] = why.Shown })
 	text, _ := json.Marshal(words) // strings do not fail, and no < is left that could end the script

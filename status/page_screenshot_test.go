@@ -18,6 +18,7 @@ import (
 
 	"netmirror/bridge"
 	"netmirror/outcome"
+	"netmirror/service"
 	"netmirror/stack"
 )
 
@@ -31,8 +32,35 @@ type busyDay struct {
 func newBusyDay(begin time.Time) *busyDay {
 	d := &busyDay{random: rand.New(rand.NewPCG(1, 2))}
 	d.s.Time, d.s.RingBlocks = begin, 512
+	for i, text := range []string{"42:8080=staging.example:80", "42:8443=staging.example:443", "7:9000-9010=queue.staging.example:9000"} {
+		f, _ := service.ParseForward(text)
+		d.s.Services = append(d.s.Services, Service{
+			Name: f.Selection.String(), Selection: f.Selection, To: f.Target, Flows: 436 >> (2 * i),
+			Target: bridge.Health{Tried: true, Answers: true, Since: begin},
+		})
+	}
 	return d
 }
+
+// loses has a service lose bytes.
+func (d *busyDay) loses(i int, why outcome.Drop, n uint64) { d.s.Services[i].Lost[why] += n }
+
+// serves shares out what came between the services.
+func (d *busyDay) serves(sent, begun, outcomes uint64) {
+	for i := range d.s.Services {
+		f := &d.s.Services[i]
+		f.Bytes += sent >> i
+		f.Bridge.BytesWritten += sent >> i
+		f.Bridge.Streams += begun >> i
+		f.Bridge.Outcomes[outcome.EndComplete] += begun >> i
+		f.Bridge.Outcomes[outcome.EndGap] += outcomes >> (4 * i)
+		f.Bridge.Open = int64(400 >> (2 * i))
+	}
+	d.loses(1, outcome.DropMidStream, about1(d.random))
+}
+
+// about1 is a few bytes now and then.
+func about1(r *rand.Rand) uint64 { return uint64(max(0, r.IntN(4000)-3600)) }
 
 // pass lets seconds go by, behind which left are left until now.
 func (d *busyDay) pass(seconds, left float64) {
@@ -56,6 +84,11 @@ func (d *busyDay) pass(seconds, left float64) {
 	s.Stack.Used = s.Frames * 45 / 100
 	begun := about(130 * load)
 	s.Stack.FlowsOpened += begun
+	lost := uint64(0)
+	if lossy {
+		lost = about(1.5)
+	}
+	d.serves(about(4.4e6*load), begun, lost)
 	s.Bridge.Dials += begun
 	s.Bridge.Outcomes[outcome.EndComplete] += begun - begun/15
 	s.Bridge.Outcomes[outcome.EndClientReset] += begun / 15
@@ -66,6 +99,9 @@ func (d *busyDay) pass(seconds, left float64) {
 		s.Stack.Dropped[outcome.DropGap] += about(22)
 		s.Stack.Holes += about(1.5)
 		s.Stack.MissingBytes += about(2200)
+		d.loses(0, outcome.DropGap, about(61e3))
+		d.loses(0, outcome.DropTargetEnded, about(9e3))
+		s.Services[0].MissingBytes += about(2200)
 		s.Bridge.Outcomes[outcome.EndTargetClosed] += about(0.4)
 		s.Stack.Dropped[outcome.DropTargetEnded] += about(5)
 		s.Stack.BytesHeld *= 9
@@ -75,6 +111,8 @@ func (d *busyDay) pass(seconds, left float64) {
 		s.Ring.Drops += about(90)
 		s.Bridge.Outcomes[outcome.EndGap] += about(4)
 		s.Stack.Dropped[outcome.DropGap] += about(30)
+		d.loses(0, outcome.DropGap, about(900e3))
+		s.Services[0].MissingBytes += about(90e3)
 		s.RingWaiting = 470 + r.IntN(40)
 	}
 }
@@ -107,8 +145,9 @@ func busyMonitor() *Monitor {
 	begin := time.Now().Add(-14*time.Minute - 30*time.Second)
 	day := newBusyDay(begin)
 	m := NewMonitor(Config{
-		Version: "v1.0.0 go1.26.3", Target: "staging.example:80",
-		Source: Source{Snapshot: func() Snapshot { return day.s }, Flows: busyFlows},
+		Version: "v1.0.0 go1.26.3", Target: "staging.example:80 and 2 more",
+		Capture: Capture{Host: "mirror-1", Interface: "ens5", VNI: "7,42", Port: "8080,8443,9000-9010"},
+		Source:  Source{Snapshot: func() Snapshot { return day.s }, Flows: busyFlows},
 		Settings: []Setting{
 			{Flag: "iface", Value: "ens5"}, {Flag: "vni", Value: "42"}, {Flag: "port", Value: "8080"}, {Flag: "to", Value: "staging.example:80"},
 			{Flag: "http", Value: ":9090"}, {Flag: "gap-timeout", Value: "2s"}, {Flag: "ring-mib", Value: "64", Default: true},
@@ -116,9 +155,8 @@ func busyMonitor() *Monitor {
 			{Flag: "max-flows", Value: "20000", Default: true}, {Flag: "total-mib", Value: "512", Default: true}, {Flag: "idle-timeout", Value: "10m0s", Default: true},
 		},
 	})
-	m.begin, m.watch.begin = begin, begin
+	m.begin, m.watch.begin, m.head.begin = begin, begin, begin
 	m.Enter(Capturing)
-	day.s.Services = []Service{{Target: bridge.Health{Tried: true, Answers: true, Since: begin}}}
 	for left := 870.0; left > 0; left -= 2 {
 		day.pass(2, left)
 		m.Look()
@@ -147,7 +185,7 @@ func TestScreenshots(t *testing.T) {
 		width, height int64
 	}{
 		{"status-page.png", "light", 1600, 1140},
-		{"status-page-dark.png", "dark", 360, 1500},
+		{"status-page-dark.png", "dark", 375, 1900},
 	} {
 		picture, err := takePicture(ctx, srv.URL, shot.scheme, shot.width, shot.height)
 		if err != nil {

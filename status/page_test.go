@@ -131,10 +131,10 @@ func TestPageHasWordsForAllThatIsCounted(t *testing.T) {
 			t.Errorf("no words for the loss %s", name)
 		}
 	}
-	ended, cut := endedStreams(&s), cutStreams(&s)
+	ended, cut := endedStreams(&s), lostStreams(&s)
 	for _, e := range words.Ends {
 		if ended[e.Name] != 1 || e.Shown == "" || e.Harmless == (cut[e.Name] > 0) {
-			t.Errorf("%+v, of which %d ended and %d were cut", e, ended[e.Name], cut[e.Name])
+			t.Errorf("%+v, of which %d ended and %d were lost", e, ended[e.Name], cut[e.Name])
 		}
 	}
 	if len(words.Ends) != len(ended) {

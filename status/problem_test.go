@@ -241,7 +241,7 @@ func TestWhatCountsAsLost(t *testing.T) {
 	if lost["ring_full"] != 4 {
 		t.Error("what the ring dropped does not count as lost")
 	}
-	if cut := cutStreams(&s); len(cut) != 1 || cut["gap"] != 2 {
+	if cut := lostStreams(&s); len(cut) != 1 || cut["gap"] != 2 {
 		t.Errorf("cut: %v, want 2 by a gap", cut)
 	}
 }

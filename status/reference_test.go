@@ -66,6 +66,7 @@ of all services together.
 func reference(t *testing.T) string {
 	var w strings.Builder
 	w.WriteString(referenceHead)
+	writeHeadline(t, &w)
 	writeMetrics(t, &w)
 	w.WriteString("\n## How they add up\n\nWhenever nothing is being worked on,\n\n")
 	for _, line := range identities(t) {
@@ -91,6 +92,43 @@ func reference(t *testing.T) string {
 		}
 	}
 	return w.String()
+}
+
+// writeHeadline writes what the headline is, as its code has it, and the places.
+func writeHeadline(t *testing.T, w *strings.Builder) {
+	w.WriteString("## The headline\n\n")
+	text := typeDoc(t, "delivery.go", "Delivery")
+	text = regexp.MustCompile(` \(\[[^)]*\)`).ReplaceAllString(text, "")
+	w.WriteString(text)
+	w.WriteString("\n| `place` | lost bytes | reasons | what to do |\n|---|---|---|---|\n")
+	for at := outcome.PlaceNone + 1; at < outcome.NumPlaces; at++ {
+		var reasons []string
+		for d := range outcome.NumDrops {
+			if d.Place() == at {
+				reasons = append(reasons, "`"+d.String()+"`")
+			}
+		}
+		fmt.Fprintf(w, "| `%s` | %s | %s | %s |\n", at, at.Text(), strings.Join(reasons, ", "), at.Remedy())
+	}
+	w.WriteString(`
+A missing byte is put down to the ring where it has dropped packets in the 15 s before, to the interface where that has, and else to what is before this host; a
+dropped packet explains no more bytes than it can have held. The reasons are those of the stack, below. ` + "`gap` and `replaced` count" + `
+where what is missing was lost. What came of a connection after its stream was given up counts under the reason for that.
+
+## All metrics
+
+`)
+}
+
+// typeDoc is the comment of a type.
+func typeDoc(t *testing.T, file, name string) string {
+	for _, d := range parse(t, file).Decls {
+		if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.TYPE && g.Specs[0].(*ast.TypeSpec).Name.Name == name {
+			return g.Doc.Text()
+		}
+	}
+	t.Fatalf("%s has no type %s", file, name)
+	return ""
 }
 
 // writeMetrics writes the tables of what the registry has.

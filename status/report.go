@@ -17,7 +17,9 @@ type report struct {
 	Phase    Phase           `json:"phase"`
 	Ready    bool            `json:"ready"`
 	Why      string          `json:"why,omitempty"` // it is not ready
-	Problems []Problem       `json:"problems"`      // the weightiest first
+	Capture  Capture         `json:"capture"`
+	Headline headlineReport  `json:"headline"`
+	Problems []Problem       `json:"problems"` // the weightiest first
 	Target   target          `json:"target"`
 	Totals   totals          `json:"totals"`
 	Services []serviceReport `json:"services"`
@@ -63,7 +65,7 @@ func (m *Monitor) report() report {
 	now, s := time.Now(), &m.last
 	r := report{
 		Version: m.cfg.Version, Started: m.begin.UnixMilli(), Now: m.milli(now),
-		Phase: m.phase, Problems: m.watch.problems(now), Settings: m.cfg.Settings,
+		Phase: m.phase, Capture: m.cfg.Capture, Headline: m.cfg.headline(s), Problems: m.watch.problems(now), Settings: m.cfg.Settings,
 		Target: newTarget(m.cfg.Target, &s.Bridge), Services: m.services(s),
 		Totals: totals{
 			Packets: s.Frames, PacketsForwarded: s.Stack.Used,

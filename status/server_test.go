@@ -368,7 +368,7 @@ func TestStatusAndHistory(t *testing.T) {
 	}
 	_, body := s.get("/history.json")
 	var h struct{ Samples []Sample }
-	if json.Unmarshal([]byte(body), &h) != nil || len(h.Samples) != 1 || h.Samples[0].Packets != 17 || h.Samples[0].Lost["ring_full"] != 3 || h.Samples[0].Cut["gap"] != 2 {
+	if json.Unmarshal([]byte(body), &h) != nil || len(h.Samples) != 1 || h.Samples[0].Packets != 17 || h.Samples[0].Lost["ring_full"] != 3 || h.Samples[0].LostStreams["gap"] != 2 {
 		t.Errorf("%s", body)
 	}
 	if _, body = s.get(fmt.Sprintf("/history.json?since=%d", h.Samples[0].T)); !strings.Contains(body, `"samples":[]`) {

@@ -16,6 +16,11 @@ type Service struct {
 	Flows   int                        // its connections that are followed
 	Bridge  bridge.Stats
 	Target  bridge.Health
+
+	MissingBytes uint64                   // holes in its clients' streams
+	Lost         [outcome.NumDrops]uint64 // its clients' bytes that went into no stream, by what they are lost for
+
+	Start, Minute Delivery // what a Monitor makes of it, as in Snapshot
 }
 
 // serviceReport is a service in /status.json.
@@ -28,7 +33,10 @@ type serviceReport struct {
 	Streams        uint64            `json:"streams"`
 	BytesReceived  uint64            `json:"bytes_received"`
 	BytesForwarded uint64            `json:"bytes_forwarded"`
-	Cut            uint64            `json:"cut"`      // streams that did not come whole
+	Level          string            `json:"level"` // of the headline, as in headlineReport
+	Minute         shareReport       `json:"minute"`
+	Start          shareReport       `json:"start"`
+	Lost           map[string]uint64 `json:"lost"`     // bytes, by place
 	LeftOut        map[string]uint64 `json:"left_out"` // packets by reason
 }
 
@@ -40,12 +48,13 @@ func (m *Monitor) services(s *Snapshot) []serviceReport {
 		r := serviceReport{
 			Name: f.Name, VNI: f.VNIs.String(), Port: f.Ports.String(), Target: newTarget(f.To, &f.Bridge),
 			Flows: f.Flows, Streams: f.Bridge.Streams, BytesReceived: f.Bytes, BytesForwarded: f.Bridge.BytesWritten,
-			LeftOut: make(map[string]uint64),
+			Level: m.cfg.Alert.level(f.Minute.Bytes()), Minute: newShare(&f.Minute), Start: newShare(&f.Start),
+			Lost: make(map[string]uint64), LeftOut: make(map[string]uint64),
 		}
 		m.tellHealth(&r.Target, f.Target)
-		for e, n := range f.Bridge.Outcomes {
-			if !outcome.End(e).Words().Harmless {
-				r.Cut += n
+		for at, n := range f.Start.Lost {
+			if n > 0 {
+				r.Lost[outcome.Place(at).String()] = n
 			}
 		}
 		for why, n := range f.LeftOut {
@@ -97,10 +106,11 @@ func (m *Monitor) logServices(s *Snapshot) {
 	}
 	for i := range s.Services {
 		f := &s.Services[i]
-		attrs := []any{
-			"service", f.Name, "flows_open", f.Flows, "target_conns", f.Bridge.Open, "streams", f.Bridge.Streams,
-			"bytes_received", f.Bytes, "bytes_forwarded", f.Bridge.BytesWritten,
-		}
+		attrs := append([]any{"service", f.Name}, headlineAttrs(&f.Start, &f.Minute)...)
+		attrs = append(attrs,
+			"flows_open", f.Flows, "target_conns", f.Bridge.Open, "streams", f.Bridge.Streams,
+			"bytes_received", f.Bytes, "bytes_forwarded", f.Bridge.BytesWritten, "missing_bytes", f.MissingBytes,
+		)
 		for e, n := range f.Bridge.Outcomes {
 			attrs = some(attrs, "end_"+outcome.End(e).String(), n)
 		}

@@ -56,7 +56,7 @@ func TestServices(t *testing.T) {
 		t.Fatalf("%v, %+v", err, r.Services)
 	}
 	if got := r.Services[0]; got.Name != "42:8080" || got.VNI != "42" || got.Port != "8080" || got.Target.Address != "a:80" || got.Target.State != "answers" ||
-		got.Flows != 7 || got.Streams != 9 || got.Cut != 2 || got.BytesReceived != 1000 || got.BytesForwarded != 900 || got.LeftOut["not_sampled"] != 5 {
+		got.Flows != 7 || got.Streams != 9 || got.Start.LostStreams != 2 || got.BytesReceived != 1000 || got.BytesForwarded != 900 || got.LeftOut["not_sampled"] != 5 {
 		t.Errorf("the first: %+v", got)
 	}
 	if got := r.Services[1]; got.VNI != "any" || got.Port != "9000-9010" || got.Target.State != "fails" || got.Target.Error != "refused" {
@@ -80,7 +80,7 @@ func TestServices(t *testing.T) {
 		t.Errorf("the second's connections: %v, %+v", err, page)
 	}
 	m.LogFigures()
-	for _, want := range []string{"drop_not_sampled=5", `msg="service stats" service=42:8080 flows_open=7 target_conns=0 streams=9`, "service=any:9000-9010"} {
+	for _, want := range []string{"drop_not_sampled=5", `msg="service stats" service=42:8080 delivered_percent=100 delivered_percent_minute=100 whole_streams_percent=60 whole_streams_percent_minute=60 flows_open=7 target_conns=0 streams=9`, "service=any:9000-9010"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("not in the log: %s; it has\n%s", want, log.String())
 		}

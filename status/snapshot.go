@@ -30,12 +30,18 @@ type Snapshot struct {
 	RingBlocks  int // blocks that there are
 
 	LinkDown bool
+	// InterfaceDrops is packets that the interface dropped or missed since netmirror began.
+	InterfaceDrops uint64
 
 	Copies uint64 // of packets of several services, beyond the first of each
 	Stack  stack.Stats
 	Bridge bridge.Stats // of all services
 
 	Services []Service
+
+	// Start and Minute are what a Monitor makes of it: since the start, and of the last
+	// minute.
+	Start, Minute Delivery
 }
 
 // RingUse is the part of the ring that is occupied, 0 to 1.

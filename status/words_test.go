@@ -13,6 +13,7 @@ import (
 	"netmirror/defrag"
 	"netmirror/outcome"
 	"netmirror/service"
+	"netmirror/stack"
 )
 
 // keys are what the log has of ends and reasons.
@@ -84,5 +85,24 @@ func TestLifeOfAFlowHasEveryEnd(t *testing.T) {
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("the table has %v, want %v", got, want)
+	}
+}
+
+// TestGlossary sees that the places and the states are explained, the states in the words
+// of the page.
+func TestGlossary(t *testing.T) {
+	text, err := os.ReadFile("../docs/glossary.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := outcome.PlaceNone + 1; at < outcome.NumPlaces; at++ {
+		if !strings.Contains(string(text), "\n| `"+at.String()+"` | ") {
+			t.Errorf("the glossary lacks the place %s", at)
+		}
+	}
+	for _, state := range stack.FlowStates {
+		if row := "\n| `" + string(state) + "` | " + stateWords[state] + " |\n"; !strings.Contains(string(text), row) {
+			t.Errorf("the glossary lacks%s", row)
+		}
 	}
 }

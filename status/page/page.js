@@ -4,15 +4,8 @@
 (() => {
 	// --- The words ---
 
-	const STATES = {
-		seeking: "it is not known yet where a stream could begin; what came is kept for a moment",
-		opening: "its stream is about to begin",
-		open: "all that came has been passed on, or the target is taking it",
-		gap: "a packet is missing and waited for",
-		backlog: "more waits for the target than it takes at once",
-	};
 	const STATE_LEVELS = { open: "ok", gap: "bad", backlog: "warn" };
-	// What netmirror says of its outcomes and losses is in WORDS, which it puts in
+	// What netmirror says of its outcomes, states and losses is in WORDS, which it puts in
 	// front of this script.
 	const HARMLESS = new Set(WORDS.ends.filter((end) => end.harmless).map((end) => end.name));
 
@@ -175,11 +168,13 @@
 		const losses = r.problems.filter((p) => p.severity === "loss" && isNow(p));
 		const others = losses.length > 1 ? ` ${plural(losses.length - 1, "further loss", "further losses")} below.` : "";
 		const lost = losses.length ? sentence(losses[0].text) + others : "";
+		const { level } = r.headline;
 		if (r.target.state === "fails") {
 			return { level: "bad", title: r.services.length > 1 ? "A target does not answer" : "The target does not answer", text: lost || "What clients send is lost until it does." };
 		}
-		if (lost) return { level: "bad", title: "Losing packets", text: lost };
+		if (level === "bad" || level === "warn") return { level, title: "Losing packets", text: lost || sentence(placeText(r.headline.places[0])) };
 		if (!r.ready) return { level: "bad", title: "Not ready", text: sentence(r.why ?? "") };
+		if (lost) return { level: "note", title: "Losing little", text: lost };
 		return calm(r);
 	}
 	// calm is the verdict where nothing is being lost.
@@ -206,11 +201,41 @@
 		setLevel($("verdict"), v.level);
 		put($("headline"), v.title);
 		put($("summary"), v.text);
-		const title = `${TITLES[v.level]} netmirror: ${v.title.toLowerCase()}`;
+		showShare();
+		const title = [`${TITLES[v.level]} netmirror: ${v.title.toLowerCase()}`, known.report && whatFor(known.report)].filter(Boolean).join(" · ");
 		if (document.title === title) return;
 		document.title = title;
 		const svg = `<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>${ICONS[v.level]}</svg>`;
 		$("icon").href = "data:image/svg+xml," + encodeURIComponent(svg);
+	}
+	// whatFor says which netmirror this is.
+	function whatFor(r) {
+		const c = r.capture;
+		const from = [c.host, c.interface, c.vni && "VNI " + c.vni, c.port && "port " + c.port].filter(Boolean).join(", ");
+		return from ? `${from} → ${r.target.address}` : `to ${r.target.address}`;
+	}
+	const share = (n) => (n === null ? "–" : n + " %"); // netmirror has rounded it down
+	// showShare shows the headline: what part of what the clients sent has reached the target.
+	function showShare() {
+		const h = known.report?.headline;
+		$("share-box").hidden = !h;
+		if (!h) return;
+		put($("share"), share(h.minute.bytes));
+		setLevel($("share-box"), known.tries ? "down" : h.level === "none" ? "note" : h.level);
+		const lost = h.minute.lost ? `, ${bytes(h.minute.lost)} did not` : "";
+		put($("share-text"), h.minute.bytes === null ? "The clients have sent nothing in the last minute." : `of what the clients sent in the last minute reached the target${lost}.`);
+	}
+	const placeText = (p) => (p ? `${bytes(p.minute || p.start)} ${p.text}` : "");
+	// showPlaces says where bytes were lost.
+	function showPlaces(r) {
+		const make = () => el("li", "place", el("span", "tag", icon(), el("span")), el("p", "what"), el("p", "times"));
+		sync($("places"), r.headline.places, (p) => p.place, make, (node, p) => {
+			setLevel(node, !p.minute ? "down" : r.headline.level === "bad" || r.headline.level === "warn" ? r.headline.level : "note");
+			put(node.querySelector(".tag span"), p.minute ? "Lost" : "Earlier");
+			put(node.querySelector(".what"), placeText(p));
+			put(node.querySelector(".times"), p.minute ? `in the last minute; ${bytes(p.start)} since the start` : "since the start, none in the last minute");
+			node.title = p.remedy;
+		});
 	}
 	function showCard(id, level, word, ...details) {
 		const card = $(id);
@@ -229,11 +254,13 @@
 		const losses = r.problems.filter((p) => p.severity === "loss");
 		const now = losses.some(isNow);
 		const sum = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
-		const cut = Object.fromEntries(Object.entries(r.totals.ended).filter(([name]) => !HARMLESS.has(name)));
-		const of = (packets, streams) => (packets || streams ? `${plural(packets, "packet")}, ${plural(streams, "stream")}` : "nothing");
-		const word = now ? "Losing" : losses.length ? "None in the last minute" : "None";
-		showCard("card-loss", now ? "bad" : losses.length ? "note" : "ok", word,
-			`last minute: ${of(grown((s) => s.lost, 60000), grown((s) => s.cut, 60000))}`, `since the start: ${of(sum(r.totals.lost), sum(cut))}`);
+		const gone = Object.fromEntries(Object.entries(r.totals.ended).filter(([name]) => !HARMLESS.has(name)));
+		const of = (packets, streams) => (packets || streams ? `${plural(packets, "packet")}, ${plural(streams, "stream")} lost` : "nothing lost");
+		const { minute, start, level } = r.headline;
+		const whole = (d) => (d.streams === null ? "" : `${share(d.streams)} of the streams whole, `);
+		const losing = level === "ok" || level === "none" ? "note" : level;
+		showCard("card-loss", now ? losing : losses.length ? "note" : "ok", `${share(start.bytes)} since the start`,
+			`last minute: ${whole(minute)}${of(grown((s) => s.lost, 60000), grown((s) => s.lost_streams, 60000))}`, `since the start: ${whole(start)}${of(sum(r.totals.lost), sum(gone))}`);
 	}
 	const TARGETS = { answers: ["ok", "Answers"], fails: ["bad", "Does not answer"], unknown: ["note", "Not tried yet"] };
 	function showTarget(t) {
@@ -268,12 +295,12 @@
 	const CHARTS = [
 		{ title: "Packets", unit: "/s", lines: [["received", rate((s) => s.packets)]] },
 		{ title: "Payload", unit: "bit/s", lines: [["received", rate((s) => 8 * s.bytes_received)], ["forwarded", rate((s) => 8 * s.bytes_forwarded)], ["missing", rate((s) => 8 * s.missing_bytes)]] },
-		{ title: "New streams", unit: "/s", lines: [["begun", rate((s) => s.streams)]] },
+		{ title: "New streams", unit: "/s", lines: [["opened", rate((s) => s.streams)]] },
 		{ title: "Open", unit: "", lines: [["connections followed", gauge((s) => s.flows)], ["to the target", gauge((s) => s.connections)]] },
-		{ title: "Waiting", unit: "B", lines: [["payload held", gauge((s) => s.held)]] },
+		{ title: "Held", unit: "B", lines: [["payload", gauge((s) => s.held)]] },
 		{ title: "Ring", unit: "%", most: 100, lines: [["in use", gauge((s) => 100 * s.ring)]] },
 		{ title: "Packets lost", unit: "/s", of: (s) => s.lost },
-		{ title: "Streams cut", unit: "/s", of: (s) => s.cut },
+		{ title: "Streams lost", unit: "/s", of: (s) => s.lost_streams },
 	];
 	const AREAS = 6; // that have a colour of their own
 	const cursors = uPlot.sync("time");
@@ -331,9 +358,15 @@
 			const names = lines.map(([name]) => name);
 			if (anew || !chart.u || String(names) !== String(chart.names)) build(chart, names);
 			chart.u.setData([chart.x, ...stacked(chart)]);
+			chart.figure.classList.toggle("flat", chart.values.every(flat));
 			showLegend(chart);
 		}
 		showFigures();
+	}
+	// flat says whether a line shows nothing that its last value does not.
+	function flat(values) {
+		const there = values.filter((v) => v !== null);
+		return there.every((v) => v === there[0]);
 	}
 	// stacked is what is drawn: of areas, each with those below it, the topmost first,
 	// so that the others are painted over it.
@@ -499,9 +532,9 @@
 		refilter();
 	}
 	function setUpFlows() {
-		for (const [name, meaning] of Object.entries(STATES)) {
+		for (const { name, shown } of WORDS.states) {
 			$("filter-state").append(new Option(name, name));
-			$("states").append(el("dt", "", name), el("dd", "", meaning));
+			$("states").append(el("dt", "", name), el("dd", "", shown));
 		}
 		$("filter").addEventListener("submit", (event) => event.preventDefault());
 		$("filter").addEventListener("input", refilter);
@@ -528,20 +561,24 @@
 
 	function makeService() {
 		const badge = el("span", "badge", icon(), el("span"));
-		const row = el("tr", "", scoped(el("th")), el("td", "", badge), el("td"));
-		for (let i = 0; i < 7; i++) row.append(el("td", "n"));
+		const row = el("tr", "", scoped(el("th")), el("td", "n", el("b", "share")), el("td", "", badge), el("td"));
+		for (let i = 0; i < 8; i++) row.append(el("td", "n"));
 		return row;
 	}
 	function fillService(row, s) {
-		const [name, state, ...rest] = row.children;
+		const [name, reached, state, address, ...figures] = row.children;
 		put(name, s.name);
 		const [level, word] = TARGETS[s.target.state] ?? TARGETS.unknown;
 		setLevel(state.firstChild, level);
 		put(state.firstChild.lastChild, word);
 		state.title = s.target.error ?? "";
 		const left = Object.values(s.left_out).reduce((a, b) => a + b, 0);
-		const texts = [s.target.address, whole(s.flows), whole(s.target.connections), whole(s.streams), whole(s.cut), bytes(s.bytes_received), bytes(s.bytes_forwarded), whole(left)];
-		texts.forEach((text, i) => put(rest[i], text));
+		put(address, s.target.address);
+		setLevel(reached, s.level === "none" ? "note" : s.level);
+		put(reached.firstChild, share(s.minute.bytes));
+		reached.title = `since the start: ${share(s.start.bytes)}`;
+		const texts = [bytes(s.start.lost), whole(s.start.lost_streams), whole(s.flows), whole(s.target.connections), whole(s.streams), bytes(s.bytes_received), bytes(s.bytes_forwarded), whole(left)];
+		texts.forEach((text, i) => put(figures[i], text));
 	}
 	// showServices lists them where they are several.
 	function showServices(r) {
@@ -552,19 +589,14 @@
 
 	// --- Totals and settings ---
 
-	// missingShare says what part of what clients sent the mirror has lost.
-	function missingShare(t) {
-		const share = percent(t.missing_bytes / Math.max(1, t.bytes_forwarded + t.missing_bytes));
-		return `that the mirror lost, in ${whole(t.holes)} holes: ${share} of what could have been forwarded`;
-	}
 	function showSums(r) {
 		const t = r.totals;
 		showCounts("sums", [
 			["packets received", "", whole(t.packets)], ["packets forwarded", "whose bytes, SYN, FIN or RST went into a stream", whole(t.packets_forwarded)],
-			["packets waiting", "now, for a missing one or for the target", whole(t.packets_held)],
+			["packets held", "now: they wait for a missing one or for the target", whole(t.packets_held)],
 			["payload received", "of the clients, repeats included", bytes(t.bytes_received)], ["payload forwarded", "as taken by the target's connections", bytes(t.bytes_forwarded)],
-			["payload missing", missingShare(t), bytes(t.missing_bytes)], ["payload of the servers", "not forwarded", bytes(t.server_bytes)],
-			["payload waiting", "now", bytes(t.bytes_held)], ["streams begun", "", whole(t.streams)],
+			["payload missing", `never came, or came truncated, in ${plural(t.holes, "hole")}`, bytes(t.missing_bytes)], ["payload of the servers", "not forwarded", bytes(t.server_bytes)],
+			["payload held", "now", bytes(t.bytes_held)], ["streams opened", "", whole(t.streams)],
 			["of them picked up", "they did not begin at a SYN", whole(t.picked_up)], ["connections followed", "now", whole(t.flows)],
 			["attempts to connect to the target", `${whole(r.target.dial_errors)} failed`, whole(r.target.dials)],
 		]);
@@ -637,9 +669,10 @@
 		showVerdict();
 		const r = known.report;
 		if (known.tries) return CHARTS.forEach(showLegend);
-		put($("identity"), `forwarding to ${r.target.address} · running for ${duration(r.now - r.started)}`);
+		put($("identity"), `${whatFor(r)} · running for ${duration(r.now - r.started)}`);
 		put($("version"), `netmirror ${r.version}.`);
 		showCards(r);
+		showPlaces(r);
 		sync($("problems"), problems(r), (p) => p.id, makeProblem, fillProblem);
 		if (paused) return;
 		drawCharts();

@@ -1,0 +1,70 @@
+package outcome
+
+// Place is where something of what clients sent was lost on its way to the target.
+type Place uint8
+
+const (
+	// PlaceNone: nothing was lost, or it was left out on purpose, or no client sent it.
+	PlaceNone Place = iota
+	// PlaceBefore: it never came to this host.
+	PlaceBefore
+	// PlaceInterface: the network interface, or its driver, had no room for it.
+	PlaceInterface
+	// PlaceRing: the ring, or the socket, of the capture had no room for it.
+	PlaceRing
+	// PlaceNetmirror: netmirror had it.
+	PlaceNetmirror
+	// PlaceTarget: the target did not take it, or not acknowledge it.
+	PlaceTarget
+	// NumPlaces is how many there are.
+	NumPlaces
+)
+
+// String is p as the log and the metrics have it.
+func (p Place) String() string {
+	if p < NumPlaces {
+		return places[p].name
+	}
+	return unknown.Name
+}
+
+// Text is a sentence's end: so many bytes "were lost before this host".
+func (p Place) Text() string { return places[p].text }
+
+// Remedy is what an operator can do about it.
+func (p Place) Remedy() string { return places[p].remedy }
+
+var places = [NumPlaces]struct{ name, text, remedy string }{
+	PlaceNone: {name: "none"},
+	PlaceBefore: {"before_host", "were lost before this host: nothing was dropped here at the time",
+		"a mirror drops its packets first where a host or its network is busy: look at the mirrored host's bandwidth and at the mirror session's limits"},
+	PlaceInterface: {"interface", "were lost at this host's interface, which had no room for packets",
+		"see ethtool -S; larger receive queues (ethtool -G), more of them (ethtool -L), or fewer mirrored hosts for one netmirror"},
+	PlaceRing: {"ring", "were lost in the capture, which found its ring or socket full", ProblemRingFull.Remedy()},
+	PlaceNetmirror: {"netmirror", "were lost in netmirror",
+		""},
+	PlaceTarget: {"target", "were lost at the target, which took no connection, or ended it, or took too little",
+		"see that the service at --to runs, is reachable from here, and keeps up; its log says why it ends connections"},
+}
+
+// Place is where the bytes of packets that are dropped for d count as lost. It is
+// PlaceBefore for what came and could not be used without what is missing: it counts
+// where that was lost.
+//
+// It is PlaceNone for what no client is known to have sent; for what the real server
+// does not take either; for what came twice; for what is counted as missing already,
+// by the sequence numbers (truncated, bad_checksum); and for what a shutdown cuts off.
+func (d Drop) Place() Place {
+	if d < NumDrops {
+		return dropPlaces[d]
+	}
+	return PlaceNone
+}
+
+var dropPlaces = [NumDrops]Place{
+	DropGap: PlaceBefore, DropReplaced: PlaceBefore,
+	DropMidStream: PlaceNetmirror, DropFlowBudget: PlaceNetmirror, DropTotalBudget: PlaceNetmirror,
+	DropFlowLimit: PlaceNetmirror, DropUnproven: PlaceNetmirror, DropIdle: PlaceNetmirror,
+	DropSubflow: PlaceNetmirror, DropNotOpened: PlaceNetmirror, DropMaxConns: PlaceNetmirror, DropNoSocket: PlaceNetmirror,
+	DropTargetEnded: PlaceTarget,
+}

@@ -1,0 +1,182 @@
+package status
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"netmirror/outcome"
+)
+
+// Delivery is what the headline is made of: the share of what the clients of the services
+// have sent that has reached the target.
+//
+// In bytes that is (Sent - Lost) ÷ Sent. Sent are the clients' bytes of which it is known
+// what became of them, each once, however often it came: those that the target's
+// connections took, and those that are lost. Lost are
+//
+//   - holes: bytes that never came or came truncated, by the sequence numbers of what came
+//     around them, once nobody waits for them any longer;
+//   - bytes that came and went into no stream: behind such a hole, in a connection in
+//     which no stream could begin (again), beyond a budget, or because the target took
+//     no connection, ended it or took too little ([outcome.Drop.Place] says which);
+//   - bytes that were sent to the target and not acknowledged when its connection was
+//     reset.
+//
+// What waits, for a missing packet or for the target, is neither yet. Left out on
+// purpose, and never lost, is what no service of this netmirror takes (other networks
+// and ports, --sample, the lists of clients), what the real server does not take either,
+// what comes again, and what is still open at a shutdown. Nobody knows of connections
+// of which no packet came, nor of what is lost in front of the first or behind the last
+// packet that came of one. With several targets, what one sends counts for each of them.
+//
+// In streams it is Whole ÷ (Whole + LostStreams): of those that have ended, the ones that
+// ended as their client, or its server, ended them. A connection that loses a packet is
+// one that was lost and, from the next request on, another one.
+type Delivery struct {
+	Sent uint64                    // bytes
+	Lost [outcome.NumPlaces]uint64 // of them, by place; outcome.PlaceNone has none
+
+	Whole, LostStreams uint64
+}
+
+// Delivery is that of a service since the start, with all that was lost in the mirror at
+// outcome.PlaceBefore: what was dropped here is of no service.
+func (s *Service) Delivery() (d Delivery) {
+	d.Sent = s.Bridge.BytesWritten + s.MissingBytes
+	d.Lost[outcome.PlaceBefore] = s.MissingBytes
+	for why, n := range s.Lost {
+		if at := outcome.Drop(why).Place(); at != outcome.PlaceNone {
+			d.Sent += n
+			d.Lost[at] += n
+		}
+	}
+	d.Lost[outcome.PlaceTarget] += s.Bridge.BytesUnacked
+	for e, n := range s.Bridge.Outcomes {
+		switch e := outcome.End(e); {
+		case e == outcome.EndShutdown:
+		case e.Harmless():
+			d.Whole += n
+		default:
+			d.LostStreams += n
+		}
+	}
+	return d
+}
+
+// Delivery is that of all services together since the start, with all that was lost in
+// the mirror at outcome.PlaceBefore.
+func (s *Snapshot) Delivery() (sum Delivery) {
+	for i := range s.Services {
+		sum.add(s.Services[i].Delivery())
+	}
+	return sum
+}
+
+func (d *Delivery) add(o Delivery) {
+	d.Sent += o.Sent
+	for at, n := range o.Lost {
+		d.Lost[at] += n
+	}
+	d.Whole += o.Whole
+	d.LostStreams += o.LostStreams
+}
+
+// LostBytes are those lost at all places.
+func (d *Delivery) LostBytes() (sum uint64) {
+	for _, n := range d.Lost {
+		sum += n
+	}
+	return sum
+}
+
+// Bytes is the share of the bytes that reached the target, 0 to 1; NaN where none were
+// sent.
+func (d *Delivery) Bytes() float64 {
+	return float64(d.Sent-min(d.LostBytes(), d.Sent)) / float64(d.Sent)
+}
+
+// Streams is the share of the streams that came whole, 0 to 1; NaN where none ended.
+func (d *Delivery) Streams() float64 { return float64(d.Whole) / float64(d.Whole+d.LostStreams) }
+
+// percent is a share for people. It is rounded down, to two digits behind the point, so
+// that 100 says that nothing was lost.
+func percent(share float64) float64 { return math.Floor(1e4*share+1e-9) / 100 }
+
+// BytesText is [Delivery.Bytes] for people.
+func (d *Delivery) BytesText() string { return percentText(d.Bytes()) }
+
+// StreamsText is [Delivery.Streams] for people.
+func (d *Delivery) StreamsText() string { return percentText(d.Streams()) }
+
+func percentText(share float64) string {
+	if math.IsNaN(share) {
+		return "–"
+	}
+	return strconv.FormatFloat(percent(share), 'f', -1, 64) + " %"
+}
+
+// Alert is the shares of the last minute's bytes below which the headline is amber and
+// red, 0 to 1.
+type Alert struct{ Amber, Red float64 }
+
+// DefaultAlert is so that a mirror that loses one packet in a hundred, and with it
+// requests of some packets, is amber, and not red.
+var DefaultAlert = Alert{Amber: 0.99, Red: 0.95}
+
+// level is ok, warn (amber) or bad (red), or none where nothing was sent.
+func (a Alert) level(share float64) string {
+	switch {
+	case math.IsNaN(share):
+		return "none"
+	case share < a.Red:
+		return "bad"
+	case share < a.Amber:
+		return "warn"
+	}
+	return "ok"
+}
+
+// delivered is a Delivery since the start, and what it grew by in the last minute.
+type delivered struct {
+	Delivery
+	last    Delivery // as the snapshot has it
+	sent    growth
+	lost    [outcome.NumPlaces]growth
+	whole   growth
+	streams growth // lost
+}
+
+// see takes what is known by now. moved is where what was lost in the mirror since the
+// last time was lost.
+func (d *delivered) see(now time.Duration, of Delivery, moved func(uint64) [outcome.NumPlaces]uint64) {
+	const before = outcome.PlaceBefore
+	lost := d.Lost
+	for at, n := range moved(of.Lost[before] - min(d.last.Lost[before], of.Lost[before])) {
+		lost[at] += n
+	}
+	d.last = of
+	for at := range of.Lost {
+		if at := outcome.Place(at); at != before && at != outcome.PlaceInterface && at != outcome.PlaceRing {
+			lost[at] = of.Lost[at]
+		}
+	}
+	of.Lost = lost
+	d.Delivery = of
+	d.sent.see(now, of.Sent)
+	for at := range d.lost {
+		d.lost[at].see(now, of.Lost[at])
+	}
+	d.whole.see(now, of.Whole)
+	d.streams.see(now, of.LostStreams)
+}
+
+// minute is what d grew by in the last minute.
+func (d *delivered) minute(now time.Duration) (m Delivery) {
+	m.Sent = d.sent.minute(now)
+	for at := range d.lost {
+		m.Lost[at] = d.lost[at].minute(now)
+	}
+	m.Whole, m.LostStreams = d.whole.minute(now), d.streams.minute(now)
+	return m
+}
