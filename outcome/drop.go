@@ -26,7 +26,8 @@ const (
 	DropSubflow                 // of an MPTCP connection of which not enough is known
 	DropUnproven                // made room for others: it was not proven to be of a connection
 	DropNotOpened               // gVisor did not take the connection within 5 s
-	DropShutdown                // netmirror stopped
+	DropShutdown                // netmirror stopped, or the service was taken out of its settings
+	DropOverRate                // of a connection that began beyond --max-rate
 	// NumDrops is how many there are.
 	NumDrops
 )
@@ -70,4 +71,5 @@ var drops = [NumDrops]Words{
 	DropUnproven:    {Name: "unproven", Shown: "of what may be no connection, and had to make room", Remedy: ProblemMaxFlows.Remedy()},
 	DropNotOpened:   {Name: "not_opened", Shown: "of connections that netmirror was too busy to open", Remedy: ProblemNotOpened.Remedy()},
 	DropShutdown:    {Name: "shutdown", Harmless: true},
+	DropOverRate:    {Name: "over_rate", Harmless: true},
 }

@@ -37,21 +37,25 @@ func (s *Stack) goesOn(known *stub, seg *segment) {
 		return
 	}
 	ends := seg.flags&(flagFIN|flagRST) != 0
+	why := outcome.DropMidStream
+	if known.kind == overRate {
+		why = outcome.DropOverRate
+	}
 	switch {
 	case ends && len(seg.payload) == 0 && seg.seq == known.end:
 		s.stubs.put(&seg.key, known.ended(seg.seq+1), s.now)
-		s.drop(seg, outcome.DropMidStream)
-	case ends && len(seg.payload) == 0: // elsewhere it is a claim
+		s.drop(seg, why)
+	case ends && len(seg.payload) == 0 && known.kind != overRate: // elsewhere it is a claim
 		s.drop(seg, outcome.DropOutOfWindow)
-	case known.kind == opaque && ends && seg.seq == known.end:
+	case known.kind != midStream && ends && seg.seq == known.end:
 		s.stubs.put(&seg.key, known.ended(seg.next()), s.now)
-		s.drop(seg, outcome.DropMidStream)
-	case known.kind == opaque:
+		s.drop(seg, why)
+	case known.kind != midStream:
 		if within(seg.seq, known.end, nearby) {
 			known.end = seg.end()
 		}
 		s.stubs.put(&seg.key, *known, s.now)
-		s.drop(seg, outcome.DropMidStream)
+		s.drop(seg, why)
 	case s.past(known, seg.key.service).has(seg.seq):
 		s.drop(seg, outcome.DropDuplicate)
 	case seg.seq-known.end < maxWindow || known.end-seg.seq < maxWindow:
@@ -208,8 +212,7 @@ func (s *Stack) unproven(f *flow, seg *segment) {
 		if seg.seq == f.base && f.q.len() == 0 {
 			f.q.acked, f.q.ack = true, seg.ack // what is sent next is no answer to an answer
 		}
-		s.start(f, f.base)
-		s.judged(f, seg)
+		s.beginWith(f, f.base, seg)
 	default:
 		// The mirror shows servers: a moment for the SYN-ACK to come, or for the
 		// reset with which the server answers a wrong acknowledgement.
@@ -233,7 +236,7 @@ func (s *Stack) proved(f *flow) {
 	}
 	switch f.ev.judgeACK(f.lastACK) {
 	case accepted:
-		s.start(f, f.base)
+		s.begin(f, f.base)
 	case rejected:
 		s.turnedAway(f, outcome.DropRejected)
 	}
@@ -248,7 +251,7 @@ func (s *Stack) unanswered(f *flow) {
 		}
 		f.ev.silent()
 	}
-	s.start(f, f.base)
+	s.begin(f, f.base)
 }
 
 // turnedAway drops what the server has refused: it was never part of a connection.

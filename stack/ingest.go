@@ -12,17 +12,21 @@ import (
 func (s *Stack) segment(m *Segment) {
 	s.counters.packets++
 	var seg segment
-	ok := seg.parse(m) && int(m.Service) < len(s.services)
-	fromServer := m.FromServer || m.Either && ok && s.turned(&seg)
+	ok, follows := seg.parse(m), s.serves(m.Service)
+	fromServer := m.FromServer || m.Either && ok && follows && s.turned(&seg)
 	if fromServer {
 		s.counters.serverBytes += uint64(len(seg.payload))
 	} else {
 		s.counters.bytes += uint64(len(seg.payload))
-		if ok {
+		if follows && ok {
 			s.services[m.Service].stats.Bytes += uint64(len(seg.payload))
 		}
 	}
 	switch {
+	case !follows && fromServer:
+		s.counters.dropped[outcome.DropShutdown]++
+	case !follows:
+		s.drop(&seg, outcome.DropShutdown)
 	case !ok && fromServer:
 		s.counters.dropped[outcome.DropBadAddress]++
 	case !ok:
@@ -254,7 +258,10 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 	s.stubs.remove(&seg.key)
 	if nf := s.replace(f, seg); nf != nil {
 		nf.learn(&next)
-		s.start(nf, next.base)
+		if !s.begin(nf, next.base) {
+			s.unknown(seg)
+			return true
+		}
 		if fast {
 			s.storeSYNData(nf, &next, seg)
 		}
@@ -331,5 +338,5 @@ func (s *Stack) unpark(f *flow, base uint32) {
 	f.finSeen = f.finSeen && f.fin-base < maxWindow
 	s.charge(f)
 	f.rstSeen = f.rstSeen && f.rst-base < maxWindow
-	s.start(f, base)
+	s.begin(f, base)
 }

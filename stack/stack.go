@@ -13,8 +13,8 @@ import (
 // Config says which connections to rebuild and what they may cost. The zero
 // value of every field is its default.
 type Config struct {
-	// Services are those that Segment.Service names. None stands for one with the
-	// defaults.
+	// Services are those that Segment.Service names, by their place; SetService adds
+	// further ones. None stands for one with the defaults.
 	Services []Service
 
 	// MaxFlows bounds the connections followed at a time (default 20000).

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"netmirror/service"
 )
 
 // stubKind says what is remembered of a connection that has no flow.
@@ -15,6 +17,7 @@ const (
 	over                      // the connection has ended
 	midStream                 // it goes on; a stream may begin at its next request
 	opaque                    // it goes on, but no stream can begin in it any more
+	overRate                  // it goes on, but began beyond the rate of its service: none of it is forwarded
 )
 
 const (
@@ -200,6 +203,15 @@ func (t *stubTable) put(k *flowKey, s stub, now time.Time) {
 }
 
 func (t *stubTable) remove(k *flowKey) { t.lru.Remove(*k) }
+
+// forget forgets all of a service. It looks at every stub.
+func (t *stubTable) forget(of service.ID) {
+	for _, key := range t.lru.Keys() {
+		if key.service == of {
+			t.lru.Remove(key)
+		}
+	}
+}
 
 // peek returns what is remembered, however long ago.
 func (t *stubTable) peek(k *flowKey) (*stub, bool) {
