@@ -2,7 +2,11 @@
 // kernel's ring, a socket, a capture file. It opens and reads nothing itself.
 package source
 
-import "time"
+import (
+	"time"
+
+	"netmirror/service"
+)
 
 // Source is where frames come from. One goroutine calls Next, and between two calls of
 // it Start, BatchTime and More; the other methods may be called from any.
@@ -34,6 +38,16 @@ type Source interface {
 	// Close ends the source at once and frees what it holds. It must not be called
 	// while Next runs or a frame is in use. Further calls do nothing.
 	Close() error
+}
+
+// Selecting is a Source that leaves out what is certainly not of a selection, so that less
+// has to be looked at.
+type Selecting interface {
+	Source
+	// Select changes the selection. What is of the old one and of the new one is not
+	// missed meanwhile. It may be called from any goroutine; once the source is stopped,
+	// it does nothing.
+	Select(service.Selection) error
 }
 
 // Start is the header that a frame begins with.
