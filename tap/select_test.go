@@ -15,7 +15,7 @@ func TestSelectMissesNothing(t *testing.T) {
 		l := newLab(t, 1500)
 		first := service.Selection{VNIs: service.VNIsOf(ourVNI), Ports: service.PortsOf(ourPort)}
 		both := service.Union(first, service.Selection{VNIs: service.VNIsOf(7), Ports: service.PortsOf(443)})
-		rings := l.openGroup(t, Config{VNIs: first.VNIs, InnerPorts: first.Ports, BlockTimeout: 10 * time.Millisecond}, n)
+		rings := l.openGroup(t, Config{VNIs: first.VNIs, InnerPorts: first.Ports}, n)
 		fd := l.sender(t)
 		frame := func(vni, port int) []byte {
 			return outerLayouts()[0].wrap(t, vni, innerLayouts(t, 50000, port)[0].frame...)
