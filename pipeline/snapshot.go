@@ -42,23 +42,43 @@ func (p *Pipeline) Snapshot() status.Snapshot {
 		Time: time.Now(), Frames: p.counts.frames.Load() - outer.FragmentsReceived + outer.Reassembled,
 		Ring: p.sourceStats(), Inner: p.parts.stats(), Stack: p.stackStats(), Copies: p.counts.copies.Load(),
 	}
-	for _, served := range p.services {
-		f := served.snapshot()
-		s.Bridge.Add(f.Bridge)
-		s.Services = append(s.Services, f)
-	}
-	s.Bridge.MaxConns = p.cfg.MaxConns
-	for _, st := range p.stacks {
-		for i, of := range st.Services() {
-			s.Services[i].Bytes += of.Bytes
-			s.Services[i].Flows += of.Flows
-		}
-	}
+	p.services(&s)
 	for r := range s.Decap {
 		s.Decap[r] = p.counts.reasons[r].Load()
 	}
 	s.RingWaiting, s.RingBlocks, s.LinkDown = s.Ring.Waiting, s.Ring.Room, s.Ring.LinkDown
 	return s
+}
+
+// services adds the figures of the services, and to those of all together also what
+// those have that end, or have ended.
+func (p *Pipeline) services(s *status.Snapshot) {
+	stacks := make([][]stack.ServiceStats, len(p.stacks))
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for i, st := range p.stacks {
+		stacks[i] = st.Services()
+	}
+	s.Past = p.past
+	for _, served := range p.ids {
+		if served != nil && !served.cut.IsZero() {
+			s.Past.Add(served.snapshot())
+		}
+	}
+	s.Bridge.Add(s.Past.Bridge)
+	for _, served := range p.table.Load().services {
+		f := served.snapshot()
+		for _, all := range stacks {
+			if int(served.id) < len(all) {
+				f.Bytes += all[served.id].Bytes
+				f.Flows += all[served.id].Flows
+				f.OverRate += all[served.id].OverRate
+			}
+		}
+		s.Bridge.Add(f.Bridge)
+		s.Services = append(s.Services, f)
+	}
+	s.Bridge.MaxConns = p.cfg.MaxConns
 }
 
 // Flows are the connections that are followed, of all workers.

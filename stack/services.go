@@ -151,12 +151,15 @@ func (s *Stack) CutService(id service.ID) {
 }
 
 // ReleaseService forgets a service that EndService has ended, so that its ID may be used
-// again. It is false, and does nothing, as long as any of its connections is followed,
-// or any stream of it was not given up by its reader.
+// again; where that was done, it does nothing. It is false as long as any of its
+// connections is followed, or any stream of it was not given up by its reader.
 func (s *Stack) ReleaseService(id service.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	of := &s.services[id]
+	if of.stage == unused {
+		return true
+	}
 	if of.stage != ending || of.stats.Flows > 0 || of.conns > 0 {
 		return false
 	}

@@ -8,6 +8,7 @@ import (
 
 // Service is the figures of one service.
 type Service struct {
+	ID   service.ID // as the connections have it
 	Name string
 	service.Selection
 	To      string                     // its target
@@ -16,6 +17,23 @@ type Service struct {
 	Flows   int                        // its connections that are followed
 	Bridge  bridge.Stats
 	Target  bridge.Health
+
+	OverRate uint64 // connections that began beyond its rate, and are left out
+}
+
+// Past is the figures of services that there are no more, as far as they are in no
+// others of all services together.
+type Past struct {
+	LeftOut [service.NumLeftOut]uint64
+	Bridge  bridge.Stats
+}
+
+// Add adds the figures of a service.
+func (p *Past) Add(s Service) {
+	p.Bridge.Add(s.Bridge)
+	for why, n := range s.LeftOut {
+		p.LeftOut[why] += n
+	}
 }
 
 // serviceReport is a service in /status.json.
@@ -72,20 +90,22 @@ func (s *Snapshot) target() (worst bridge.Health) {
 }
 
 // leftOut is how many packets services do not take, for a reason.
-func (s *Snapshot) leftOut(why service.LeftOut) (n uint64) {
+func (s *Snapshot) leftOut(why service.LeftOut) uint64 {
+	n := s.Past.LeftOut[why]
 	for i := range s.Services {
 		n += s.Services[i].LeftOut[why]
 	}
 	return n
 }
 
-// names are what the services are called; none before they are known.
-func (m *Monitor) names() []string {
+// names are what the services are called; none before they are known, and none of those
+// that there are no more.
+func (m *Monitor) names() map[service.ID]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := make([]string, len(m.last.Services))
-	for i := range all {
-		all[i] = m.last.Services[i].Name
+	all := make(map[service.ID]string)
+	for i := range m.last.Services {
+		all[m.last.Services[i].ID] = m.last.Services[i].Name
 	}
 	return all
 }

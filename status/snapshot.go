@@ -36,6 +36,7 @@ type Snapshot struct {
 	Bridge bridge.Stats // of all services
 
 	Services []Service
+	Past     Past // of services that there were, or that come to their end
 }
 
 // RingUse is the part of the ring that is occupied, 0 to 1.

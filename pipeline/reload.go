@@ -1,0 +1,231 @@
+package pipeline
+
+import (
+	"reflect"
+	"slices"
+	"time"
+
+	"netmirror/bridge"
+	"netmirror/service"
+	"netmirror/source"
+)
+
+// Changes are the services that a Reload has changed, by name.
+type Changes struct{ Added, Changed, Removed []string }
+
+// Reload forwards these services from now on, in place of those before. Where it fails,
+// nothing has changed. It may be called from any goroutine while Run runs.
+//
+// A service goes on as it was where it has the selection and the target of one before, or
+// else its name: not one of its packets is missed. Where its settings changed, streams
+// that are open keep the target connection that they have, and those of connections that
+// the service does not take any more end as a removed service's do. The streams of a
+// removed service are given what their clients have sent, and then reset. Whatever takes
+// longer than Config.Patience is cut off.
+func (p *Pipeline) Reload(services []Service) (Changes, error) {
+	p.changes.Lock()
+	defer p.changes.Unlock()
+	old := p.table.Load()
+	next, err := p.plan(old.services, services)
+	if err != nil {
+		return Changes{}, err
+	}
+	before, after := service.Union(selections(old.services)...), service.Union(selections(next.table.services)...)
+	both := service.Union(before, after)
+	if err := p.choose(before, both); err != nil {
+		_ = p.choose(both, before) // which was in force, and is at most wider now
+		return Changes{}, err
+	}
+	p.enact(next)
+	if err := p.choose(both, after); err != nil {
+		p.cfg.Log.Warn("the kernel's filter could not be narrowed; packets of no service cost more", "err", err)
+	}
+	return next.changes(), nil
+}
+
+// plan is what the services are to become.
+type plan struct {
+	table   *table
+	added   []*served
+	changed [][2]*served // was, is
+	removed []*served
+}
+
+// plan makes what services need that were not there before.
+func (p *Pipeline) plan(old []*served, services []Service) (*plan, error) {
+	next := &plan{removed: slices.Clone(old)}
+	var all []*served
+	free := p.freeIDs()
+	for i, was := range match(old, services) {
+		s, is, err := services[i], was, error(nil)
+		switch {
+		case was == nil:
+			is, err = newServed(s, free(), p.room)
+			next.added = append(next.added, is)
+		case !was.like(&s):
+			is, err = was.become(s)
+			next.changed = append(next.changed, [2]*served{was, is})
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, is)
+		next.removed = slices.DeleteFunc(next.removed, func(s *served) bool { return s == was })
+	}
+	var err error
+	next.table, err = p.cfg.newTable(all)
+	return next, err
+}
+
+// freeIDs gives one ID after the other that is not in use.
+func (p *Pipeline) freeIDs() func() service.ID {
+	at := -1
+	return func() service.ID {
+		for at++; at < len(p.ids) && p.ids[at] != nil; {
+			at++
+		}
+		return service.ID(at)
+	}
+}
+
+// match finds for each of services the one that goes on in it; nil where it is new.
+func match(old []*served, services []Service) []*served {
+	all := make([]*served, len(services))
+	left := slices.Clone(old)
+	for _, goesOn := range []func(was *served, s *Service) bool{
+		func(was *served, s *Service) bool {
+			return was.Target.Target == s.Target.Target && was.Selection.String() == s.Selection.String()
+		},
+		func(was *served, s *Service) bool { return was.Name == s.name() },
+	} {
+		for i := range services {
+			at := slices.IndexFunc(left, func(was *served) bool { return all[i] == nil && goesOn(was, &services[i]) })
+			if at >= 0 {
+				all[i] = left[at]
+				left = slices.Delete(left, at, at+1)
+			}
+		}
+	}
+	return all
+}
+
+// like reports whether the settings of a service are those that are in force.
+func (s *served) like(n *Service) bool {
+	return s.Name == n.name() && s.takesLike(n) && s.MaxRate == n.MaxRate &&
+		s.Stack.OnGap == n.Stack.OnGap && s.Stack.Midstream == n.Stack.Midstream && sameTarget(&s.Target, &n.Target)
+}
+
+// takesLike reports whether the connections of a service are the same.
+func (s *served) takesLike(n *Service) bool {
+	return s.Selection.String() == n.Selection.String() && reflect.DeepEqual(s.Clients, n.Clients) && s.Sample == n.Sample
+}
+
+// sameTarget reports whether a bridge for one may go on for the other.
+func sameTarget(a, b *bridge.Config) bool {
+	return a.Target == b.Target && a.DialTimeout == b.DialTimeout && a.Retries == b.Retries && a.RetryDelay == b.RetryDelay &&
+		a.WriteTimeout == b.WriteTimeout && a.LingerTimeout == b.LingerTimeout
+}
+
+// become is the service with other settings.
+func (s *served) become(n Service) (*served, error) {
+	is, err := newServed(n, s.id, s.Target.Room)
+	if err != nil {
+		return nil, err
+	}
+	is.figures = s.figures
+	if s.MaxRate == n.MaxRate {
+		is.Stack.Rate = s.Stack.Rate
+	}
+	if sameTarget(&s.Target, &n.Target) {
+		is.bridge = s.bridge
+	}
+	return is, nil
+}
+
+// choose has the sources go over from one selection to another.
+func (p *Pipeline) choose(from, to service.Selection) error {
+	if from.String() == to.String() {
+		return nil
+	}
+	for _, src := range p.all() {
+		if src, ok := src.(source.Selecting); ok {
+			if err := src.Select(to); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// enact puts a plan into force.
+func (p *Pipeline) enact(next *plan) {
+	for _, st := range p.stacks {
+		for _, s := range next.added {
+			st.SetService(s.id, s.Stack)
+		}
+		for _, c := range next.changed {
+			st.SetService(c[1].id, c[1].Stack)
+		}
+	}
+	p.swap(next)
+	p.room.Resize(len(next.table.services))
+	for _, st := range p.stacks {
+		for _, s := range next.removed {
+			st.EndService(s.id)
+		}
+		for _, c := range next.changed {
+			if !c[0].takesLike(&c[1].Service) {
+				st.EndConnections(c[1].id, c[1].keeps)
+			}
+		}
+	}
+	if p.cfg.Patience == 0 {
+		p.settle(time.Now())
+	}
+	select {
+	case p.untried <- struct{}{}:
+	default:
+	}
+}
+
+// swap puts the services of a plan into the places of those before, between two batches:
+// from then on no packet comes to the stacks by the old table.
+func (p *Pipeline) swap(next *plan) {
+	p.batches.Lock()
+	defer p.batches.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	for _, s := range next.added {
+		for len(p.ids) <= int(s.id) {
+			p.ids = append(p.ids, nil)
+		}
+		p.ids[s.id] = s
+	}
+	for _, c := range next.changed {
+		if p.ids[c[1].id] = c[1]; c[0].bridge != c[1].bridge {
+			f := c[1].figures
+			f.earlier = append(f.earlier, earlier{c[0].bridge, now})
+		}
+	}
+	for _, s := range next.removed {
+		ends := *s
+		ends.cut = now.Add(p.cfg.Patience)
+		p.ids[s.id] = &ends
+	}
+	p.table.Store(next.table)
+}
+
+// changes are the names of what a plan changes.
+func (n *plan) changes() (c Changes) {
+	for _, s := range n.added {
+		c.Added = append(c.Added, s.Name)
+	}
+	for _, s := range n.changed {
+		c.Changed = append(c.Changed, s[1].Name)
+	}
+	for _, s := range n.removed {
+		c.Removed = append(c.Removed, s.Name)
+	}
+	return c
+}
