@@ -176,6 +176,9 @@ func (s *Stack) reconsider(f *flow) {
 			s.dropAside(f, i, outcome.DropRejected)
 		case f.ev.judge(&a.segment) == accepted && !s.misplaced(f, &a.segment):
 			a := s.takeAside(f, i)
+			if f.state == parked && f.hasBase {
+				s.start(f, f.base) // the server has shown that it took the SYN
+			}
 			s.admit(f, &a.segment)
 			i = 0
 		default:
@@ -245,8 +248,8 @@ func (s *Stack) believe(f *flow) {
 }
 
 // takeIn takes segments that were kept beside a stream that has ended as if they came
-// only now, but for those that nothing supports.
-func (s *Stack) takeIn(all []aside) {
+// only now, but for those that nothing supports. What the stream held ended before reached.
+func (s *Stack) takeIn(all []aside, reached uint32) {
 	for i := range all {
 		seg := &all[i].segment
 		s.asidePackets -= seg.packets()
@@ -257,7 +260,7 @@ func (s *Stack) takeIn(all []aside) {
 			s.drop(seg, outcome.DropProbe)
 		case f != nil:
 			s.known(f, seg)
-		case s.alone(all, seg):
+		case !near(seg.seq, reached) && s.alone(all, seg):
 			s.drop(seg, all[i].why.drops())
 		default:
 			s.unknown(seg)
@@ -276,9 +279,9 @@ func (s *Stack) alone(all []aside, seg *segment) bool {
 // resync begins anew where the connection turned out to be: the flow had begun at
 // what was none of it.
 func (s *Stack) resync(f *flow) {
-	key, all := f.key, f.aside
+	key, all, reached := f.key, f.aside, f.sent()
 	f.aside = nil
 	s.end(f, outcome.EndGap, outcome.DropGap)
 	s.stubs.remove(&key)
-	s.takeIn(all)
+	s.takeIn(all, reached)
 }

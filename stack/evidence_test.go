@@ -210,6 +210,18 @@ func TestTheServerIsNotShownAnyMore(t *testing.T) {
 	s.is(c, text(get1+get2+get2+get2, nil))
 }
 
+// Most of a short connection was lost, with all that the server sent but its SYN-ACK and its
+// last ACK. That one shows that the request before it was right; not the FIN, which
+// acknowledges more.
+func TestTheServersLastACKProvesTheConnection(t *testing.T) {
+	const n = len(get1)
+	s := newTimed(t, nil)
+	c := newClient(t, 7)
+	s.Inject([]Segment{c.accepts(65535, 7), c.packet(2*n, []byte(get2), func(t *layers.TCP) { t.Ack = 1002 }), c.packet(4*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1004 }), c.answer(1003, 4*n, "", nil)})
+	s.pass(3 * time.Second)
+	s.is(c, text("", outcome.EndGap), text(get2, outcome.EndShutdown))
+}
+
 // What then waits beside the stream is believed where it goes on, and nowhere else.
 func TestAStrayBesideAServerThatIsNotShownAnyMore(t *testing.T) {
 	const n = len(get1)

@@ -59,10 +59,10 @@ func (f *flow) rest() *flow {
 // pickUp begins another stream in what f, which has been given up, held; why is the
 // reason under which bytes that join no stream are counted.
 func (s *Stack) pickUp(f, rest *flow, why outcome.Drop) {
-	undecided := rest.aside
+	undecided, reached := rest.aside, rest.sent()
 	rest.aside = nil
 	s.pickUpQueued(f, rest, why)
-	s.takeIn(undecided)
+	s.takeIn(undecided, reached)
 }
 
 // pickUpQueued is pickUp for what f had in its place.
