@@ -59,6 +59,7 @@ type Selection struct {
 	SampleBy       string   `long:"sample-by" env:"NETMIRROR_SAMPLE_BY" value-name:"WHAT" default:"connection" choice:"connection" choice:"client" description:"what --sample takes a share of: of the connections one by one, or of the clients with all their connections"`
 	Clients        networks `long:"clients" env:"NETMIRROR_CLIENTS" env-delim:"," value-name:"CIDR" description:"forward the connections of these clients only: addresses and networks, a list with commas; may be given more than once"`
 	ExcludeClients networks `long:"exclude-clients" env:"NETMIRROR_EXCLUDE_CLIENTS" env-delim:"," value-name:"CIDR" description:"clients to leave out, such as health checkers; as --clients"`
+	MaxRate        int      `long:"max-rate" env:"NETMIRROR_MAX_RATE" value-name:"N" default:"0" description:"connections that may begin in a second, with a burst of as many; those beyond are left out whole; 0: no limit"`
 }
 
 // Target is where they go, and how long is waited for it.

@@ -34,6 +34,7 @@ type Monitor struct {
 
 	mu      sync.Mutex // guards the fields below
 	phase   Phase
+	reloads Reloads
 	last    Snapshot
 	watch   *watch
 	history history
@@ -83,6 +84,7 @@ func (m *Monitor) snapshot() Snapshot {
 	if time.Since(m.fresh.Time) >= freshFor {
 		m.fresh = m.cfg.Source.Snapshot()
 	}
+	m.fresh.Reloads = m.reloaded()
 	return m.fresh
 }
 

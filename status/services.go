@@ -46,8 +46,9 @@ type serviceReport struct {
 	Streams        uint64            `json:"streams"`
 	BytesReceived  uint64            `json:"bytes_received"`
 	BytesForwarded uint64            `json:"bytes_forwarded"`
-	Cut            uint64            `json:"cut"`      // streams that did not come whole
-	LeftOut        map[string]uint64 `json:"left_out"` // packets by reason
+	Cut            uint64            `json:"cut"`       // streams that did not come whole
+	LeftOut        map[string]uint64 `json:"left_out"`  // packets by reason
+	OverRate       uint64            `json:"over_rate"` // connections that began beyond --max-rate
 }
 
 // services are those of a snapshot, for the report.
@@ -58,7 +59,7 @@ func (m *Monitor) services(s *Snapshot) []serviceReport {
 		r := serviceReport{
 			Name: f.Name, VNI: f.VNIs.String(), Port: f.Ports.String(), Target: newTarget(f.To, &f.Bridge),
 			Flows: f.Flows, Streams: f.Bridge.Streams, BytesReceived: f.Bytes, BytesForwarded: f.Bridge.BytesWritten,
-			LeftOut: make(map[string]uint64),
+			LeftOut: make(map[string]uint64), OverRate: f.OverRate,
 		}
 		m.tellHealth(&r.Target, f.Target)
 		for e, n := range f.Bridge.Outcomes {
@@ -127,6 +128,7 @@ func (m *Monitor) logServices(s *Snapshot) {
 		for why, n := range f.LeftOut {
 			attrs = some(attrs, "drop_"+service.LeftOut(why).String(), n)
 		}
+		attrs = some(attrs, "conns_over_rate", f.OverRate)
 		m.cfg.Log.Info("service stats", attrs...)
 	}
 }

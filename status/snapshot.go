@@ -36,7 +36,8 @@ type Snapshot struct {
 	Bridge bridge.Stats // of all services
 
 	Services []Service
-	Past     Past // of services that there were, or that come to their end
+	Past     Past    // of services that there were, or that come to their end
+	Reloads  Reloads // which the Monitor adds
 }
 
 // RingUse is the part of the ring that is occupied, 0 to 1.

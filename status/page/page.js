@@ -590,7 +590,13 @@
 		$("lost-none").hidden = lost.length > 0;
 		$("lost").parentNode.hidden = lost.length === 0;
 	}
+	function showReloads({ done, failed, last }) {
+		const times = (n) => `${whole(n)} ${n === 1 ? "time" : "times"}`;
+		$("reloads").hidden = !last;
+		put($("reloads"), last ? `Read again ${times(done)}${failed ? `, and ${times(failed)} with an error, which changed nothing` : ""}; last at ${clock(last)}.` : "");
+	}
 	function showSettings(r) {
+		showReloads(r.reloads ?? {}); // an older netmirror than the page has none
 		for (const [id, byDefault] of [["settings-set", false], ["settings-default", true]]) {
 			sync($(id), r.settings.filter((s) => s.default === byDefault), (s) => s.flag, () => el("div", "", el("dt"), el("dd")),
 				(node, s) => fillCells(node, ["--" + s.flag, s.value || "none"]));
