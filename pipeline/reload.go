@@ -36,11 +36,23 @@ func (p *Pipeline) Reload(services []Service) (Changes, error) {
 		_ = p.choose(both, before) // which was in force, and is at most wider now
 		return Changes{}, err
 	}
+	p.awaitCaptured(time.Now())
 	p.enact(next)
 	if err := p.choose(both, after); err != nil {
 		p.cfg.Log.Warn("the kernel's filter could not be narrowed; packets of no service cost more", "err", err)
 	}
 	return next.changes(), nil
+}
+
+// capturedSoon bounds how long a Reload waits for what was captured before it.
+const capturedSoon = time.Second
+
+// awaitCaptured waits until all that was captured by now is in the stacks: a service that
+// is removed still gets it, as it would at the end of the run.
+func (p *Pipeline) awaitCaptured(now time.Time) {
+	for p.caughtUp().Before(now) && time.Since(now) < capturedSoon {
+		time.Sleep(time.Millisecond) // a ring that is empty is no event
+	}
 }
 
 // plan is what the services are to become.
