@@ -104,7 +104,7 @@ type Reporting struct {
 // Running is how the program runs as a whole.
 type Running struct {
 	Config          string        `long:"config" env:"NETMIRROR_CONFIG" value-name:"FILE" no-ini:"true" description:"read settings from a file: key=value lines under the [Sections] of this help"`
-	ShutdownTimeout time.Duration `long:"shutdown-timeout" env:"NETMIRROR_SHUTDOWN_TIMEOUT" value-name:"TIME" default:"10s" description:"how long to go on delivering what was captured after SIGTERM or SIGINT"`
+	ShutdownTimeout time.Duration `long:"shutdown-timeout" env:"NETMIRROR_SHUTDOWN_TIMEOUT" value-name:"TIME" default:"10s" description:"how long to go on delivering what was captured after SIGTERM or SIGINT, and for a service that was taken out of the settings"`
 	Threads         int           `long:"threads" env:"NETMIRROR_THREADS" value-name:"N" default:"0" description:"processor cores to use at most; 0: all"`
 	Workers         int           `long:"workers" env:"NETMIRROR_WORKERS" value-name:"N" default:"0" description:"independent rings and stacks, among which the connections are shared; 0: one for every two cores, 8 at most"`
 	Version         bool          `long:"version" no-ini:"true" description:"print the version and exit"`

@@ -542,6 +542,7 @@
 		const left = Object.values(s.left_out).reduce((a, b) => a + b, 0);
 		const texts = [s.target.address, whole(s.flows), whole(s.target.connections), whole(s.streams), whole(s.cut), bytes(s.bytes_received), bytes(s.bytes_forwarded), whole(left)];
 		texts.forEach((text, i) => put(rest[i], text));
+		rest.at(-1).title = s.over_rate ? `and ${whole(s.over_rate)} connections beyond --max-rate` : "";
 	}
 	// showServices lists them where they are several.
 	function showServices(r) {
