@@ -36,8 +36,8 @@ func withinRate(t *testing.T, log requestLog, forwarded, perSecond int) {
 	}
 	const delay = 100 * time.Millisecond // of a handshake, at the beginning and at the end
 	took := last.Sub(first)
-	most := perSecond + int((took + delay).Seconds()*float64(perSecond)) + 1
-	least := perSecond + int((took - delay).Seconds()*float64(perSecond)) - 1
+	most := perSecond + int((took+delay).Seconds()*float64(perSecond)) + 1
+	least := perSecond + int((took-delay).Seconds()*float64(perSecond)) - 1
 	if forwarded < least || forwarded > most {
 		t.Errorf("%d of %d connections in %v were forwarded, want %d to %d", forwarded, len(log), took, least, most)
 	}
