@@ -72,6 +72,7 @@ func TestAServiceThatEndsIsCutOff(t *testing.T) {
 	sent := pattern(300_000)
 	s.Inject(to(1, append(c.opening(), c.stream(0, sent, 1000)...)...))
 	conn := accept(t, s)
+	waitFor(t, "nothing has come", func() bool { return conn.unread() > 0 })
 	s.EndService(1)
 	if info := s.Flows(); len(info) != 1 {
 		t.Fatalf("%d connections are followed, of which the reader has taken nothing", len(info))

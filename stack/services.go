@@ -90,6 +90,7 @@ func (s *Stack) SetService(id service.ID, as Service) {
 		of.Service = as
 	} else {
 		*of = serviceState{Service: as, stage: serving}
+		s.stubs.begins(id, s.cfg.Now())
 	}
 }
 
@@ -163,7 +164,6 @@ func (s *Stack) ReleaseService(id service.ID) bool {
 	if of.stage != ending || of.stats.Flows > 0 || of.conns > 0 {
 		return false
 	}
-	s.stubs.forget(id)
 	s.subflows.forgetService(id)
 	*of = serviceState{}
 	return true
