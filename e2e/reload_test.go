@@ -62,7 +62,7 @@ type reloaded struct {
 
 const reloadSize = 512 // bytes of each request's body
 
-func setReloaded(t *testing.T) *reloaded {
+func setReloaded(t *testing.T, args ...string) *reloaded {
 	t.Helper()
 	dir := t.TempDir()
 	r := &reloaded{t: t, file: filepath.Join(dir, "netmirror.conf")}
@@ -82,7 +82,7 @@ func setReloaded(t *testing.T) *reloaded {
 	}
 	r.write("", nothing)
 	socket := filepath.Join(dir, "http.sock")
-	r.netmirror = start(t, r.Mon, netmirrorPath, "--config", r.file, "--iface", lab.MirrorLink, "--http", socket, "--workers", "2")
+	r.netmirror = start(t, r.Mon, netmirrorPath, append([]string{"--config", r.file, "--iface", lab.MirrorLink, "--http", socket, "--workers", "2"}, args...)...)
 	r.ready(t)
 	r.page = newStatusPage(t, r.ctx, socket)
 	return r
@@ -148,7 +148,12 @@ type inForce struct {
 // Ten reloads under load: no request of the service that stays is missing, one that is
 // added gets its own, with whichever target, and one that is removed ends.
 func TestReload(t *testing.T) {
-	r := setReloaded(t)
+	for name, args := range map[string][]string{"ring": nil, "sockets": {"--capture", "udp"}} {
+		t.Run(name, func(t *testing.T) { testReload(t, setReloaded(t, args...)) })
+	}
+}
+
+func testReload(t *testing.T, r *reloaded) {
 	lasting := r.load(busy{conns: 8, perSecond: followed(500), size: reloadSize}.until, servicePort)
 	short := r.load(brief{perSecond: followed(400), first: 1000, size: reloadSize}.until, servicePort)
 	other := r.load(brief{perSecond: followed(80), first: 1000, size: reloadSize}.until, secondPort)
