@@ -67,7 +67,7 @@ func runCheck(ctx context.Context, o *settings.Options, program string, stdout, 
 // checkedPorts are those of all services; none where they are to be found out.
 func checkedPorts(o *settings.Options) service.Ports {
 	if len(o.Services) > 0 {
-		return o.CapturedPorts()
+		return o.Captured().Ports
 	}
 	return o.Ports()
 }

@@ -33,9 +33,9 @@ func documents(t *testing.T) map[string]string {
 	return all
 }
 
-// shown are the calls of netmirror in a text, as the words behind its name: lines of code,
+// callsIn are the calls of netmirror in a text, as the words behind its name: lines of code,
 // where a backslash goes on with the next one, and code within lines.
-func shown(text string) (calls [][]string) {
+func callsIn(text string) (calls [][]string) {
 	text = strings.ReplaceAll(text, "\\\n", " ")
 	for line := range strings.Lines(text) {
 		if code, ok := strings.CutPrefix(line, "    "); ok {
@@ -79,7 +79,7 @@ func TestCallsInDocuments(t *testing.T) {
 	}
 	found := map[string]int{}
 	for path, text := range documents(t) {
-		for _, args := range shown(text) {
+		for _, args := range callsIn(text) {
 			found[path]++
 			for i, arg := range args {
 				args[i] = strings.NewReplacer("/etc/netmirror/netmirror.conf", config, "HOST:PORT", "host:80").Replace(arg)

@@ -3,10 +3,7 @@ package main
 import (
 	"io"
 	"log/slog"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"netmirror/settings"
 	"netmirror/status"
@@ -20,29 +17,9 @@ func newLogger(o *settings.Options, stderr io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(stderr, h))
 }
 
-// ignoreHangups keeps SIGHUP from ending the program: with other daemons it asks for
-// the settings to be read again. Each is answered in the log, at most one that
-// comes while the line is being written. stop ends that.
-func ignoreHangups(log *slog.Logger) (stop func()) {
-	hangups := make(chan os.Signal, 1)
-	done := make(chan struct{})
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		defer close(done)
-		for range hangups {
-			log.Info("SIGHUP is ignored: settings are read at the start only; restart netmirror to change them")
-		}
-	}()
-	return func() {
-		signal.Stop(hangups)
-		close(hangups)
-		<-done
-	}
-}
-
-// inForce is what is in force as the status page shows it.
-func inForce(o *settings.Options) (all []status.Setting) {
-	for _, s := range o.InForce() {
+// shown is settings as the status page shows them.
+func shown(settings []settings.Setting) (all []status.Setting) {
+	for _, s := range settings {
 		all = append(all, status.Setting(s))
 	}
 	return all

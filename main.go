@@ -48,7 +48,8 @@ func main() {
 // run is netmirror from its command line to its exit status. It ends when ctx
 // does, after what was captured has been delivered.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	o, err := settings.Parse(settings.Call{Program: args[0], Args: args[1:], Environ: os.Environ(), Getenv: getenv, Stdout: stdout, Version: version()})
+	call := settings.Call{Program: args[0], Args: args[1:], Environ: os.Environ(), Getenv: getenv, Stdout: stdout, Version: version()}
+	o, err := settings.Parse(call)
 	if errors.Is(err, settings.ErrShown) {
 		return 0
 	}
@@ -60,7 +61,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case o.Check != nil:
 		ok, err = runCheck(ctx, o, args[0], stdout, stderr)
 	default:
-		err = mirror(ctx, o, stderr)
+		err = mirror(ctx, call, o, stderr)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "netmirror:", err)
@@ -94,16 +95,16 @@ func version() string {
 }
 
 // mirror opens every stage, the capture last, and runs them until ctx ends.
-func mirror(ctx context.Context, o *settings.Options, stderr io.Writer) error {
+func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr io.Writer) error {
 	out := output.New(stderr, o.Reporting.Live != "off" && o.Reporting.LogFormat == "text")
 	defer out.Close()
 	logger := newLogger(o, out)
 	if o.Run.Threads > 0 {
 		runtime.GOMAXPROCS(o.Run.Threads)
 	}
-	inForce := inForce(o)
+	asked := *o
+	inForce := shown(o.InForce())
 	warn := fit(o, machine.Memory())
-	defer ignoreHangups(logger)()
 	metrics := status.NewMetrics()
 	p, err := pipeline.New(pipelineConfig(o, logger, metrics))
 	if err != nil {
@@ -119,6 +120,8 @@ func mirror(ctx context.Context, o *settings.Options, stderr io.Writer) error {
 		Source: status.Source{Snapshot: watched(o, p.Snapshot), Flows: p.Flows}, Log: logger, Version: version(),
 		Target: o.Targets(), Capture: captured(o), Settings: inForce, ReadyDrops: o.Reporting.ReadyDrops, Alert: alert(o),
 	})
+	again := newReloader(call, &asked, p, monitor, metrics, logger)
+	defer onHangup(again.reload)()
 	serve, err := listen(o, logger, monitor, metrics)
 	if err != nil {
 		return err
@@ -128,11 +131,11 @@ func mirror(ctx context.Context, o *settings.Options, stderr io.Writer) error {
 	warnOfVariables(o, logger)
 	warnOfBuffer(o, logger, sources)
 	defer serve()()
-	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), settings.AnyInterface), "vni", o.CapturedVNIs(), "port", o.CapturedPorts(), "to", o.Targets())
+	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), settings.AnyInterface), "vni", o.Captured().VNIs, "port", o.Captured().Ports, "to", o.Targets())
 	logServices(o, logger)
 	defer monitor.LogEnd()
 	defer start(func(ctx context.Context) { monitor.Report(ctx, o.Reporting.StatsInterval, out) })()
-	return p.Run(ctx, monitor.Enter, sources...)
+	return p.Run(ctx, again.enter(), sources...)
 }
 
 // listen opens --http. serve answers there until stop; where nobody asked for it, it

@@ -29,7 +29,7 @@ func play(ctx context.Context, o *settings.Options, stdin io.Reader, stdout, std
 	if o.Run.Threads > 0 {
 		runtime.GOMAXPROCS(o.Run.Threads)
 	}
-	inForce := inForce(o)
+	inForce := shown(o.InForce())
 	warn := fit(o, machine.Memory())
 	defer ignoreHangups(logger)()
 	begin := sync.OnceFunc(func() {
@@ -81,7 +81,7 @@ type playing struct {
 func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Figures, err error) {
 	src, err := replay.Open(ctx, replay.Config{
 		Paths: r.Files, Stdin: stdin, Speed: float64(r.Replay.Speed),
-		Ports: r.CapturedPorts(), Mirror: r.Mirror(), VNIs: r.namedVNIs(), EveryVNI: !r.open(),
+		Ports: r.Captured().Ports, Mirror: r.Mirror(), VNIs: r.namedVNIs(), EveryVNI: !r.open(),
 	})
 	if err != nil {
 		return figures, err
@@ -143,7 +143,7 @@ func (r *playing) config(kind replay.Kind, metrics *status.Metrics) pipeline.Con
 
 // announce says what the files hold.
 func (r *playing) announce(kind replay.Kind) {
-	attrs := []any{"files", len(r.Files), "port", r.CapturedPorts(), "to", r.Targets()}
+	attrs := []any{"files", len(r.Files), "port", r.Captured().Ports, "to", r.Targets()}
 	if !kind.Mirror.Bare() {
 		r.log.Info("replaying", append(attrs, "holds", "packets of a mirror", "vni", kind.VNIs)...)
 		return

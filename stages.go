@@ -28,7 +28,7 @@ const ringBlock = 128 << 10
 // pipelineConfig has latencies measured where somebody can ask for them.
 func pipelineConfig(o *settings.Options, logger *slog.Logger, metrics *status.Metrics) pipeline.Config {
 	c := pipeline.Config{
-		Services:   pipelineServices(o, logger),
+		Services:   pipelineServices(o, logger, metrics),
 		Mirror:     o.Mirror(),
 		Workers:    o.Workers(),
 		Stack:      stackConfig(o),
@@ -41,9 +41,6 @@ func pipelineConfig(o *settings.Options, logger *slog.Logger, metrics *status.Me
 	}
 	if o.Reporting.HTTP != "" {
 		c.Stack.Latency = metrics.Latency
-		for i := range c.Services {
-			c.Services[i].Target.DialTime = metrics.DialTime
-		}
 	}
 	return c
 }
@@ -66,7 +63,7 @@ func stackConfig(o *settings.Options) stack.Config {
 }
 
 // pipelineServices are the services for the pipeline.
-func pipelineServices(o *settings.Options, logger *slog.Logger) []pipeline.Service {
+func pipelineServices(o *settings.Options, logger *slog.Logger, metrics *status.Metrics) []pipeline.Service {
 	all := make([]pipeline.Service, len(o.Services))
 	for i := range o.Services {
 		f := &o.Services[i]
@@ -78,12 +75,15 @@ func pipelineServices(o *settings.Options, logger *slog.Logger) []pipeline.Servi
 		sample, _ := s.ParseSample() // check has seen to both
 		clients, _ := s.ParseClients()
 		all[i] = pipeline.Service{
-			Name: f.Name, Selection: f.Selection, Sample: sample, Clients: clients,
+			Name: f.Name, Selection: f.Selection, Sample: sample, Clients: clients, MaxRate: s.MaxRate,
 			Stack: stack.Service{OnGap: onGaps[s.OnGap], Midstream: midstreams[s.Midstream]},
 			Target: bridge.Config{
 				Target: f.Target, DialTimeout: s.DialTimeout, Retries: orNone(s.MaxRetries),
 				WriteTimeout: s.WriteTimeout, LingerTimeout: s.LingerTimeout, Logger: log,
 			},
+		}
+		if o.Reporting.HTTP != "" {
+			all[i].Target.DialTime = metrics.DialTime
 		}
 	}
 	return all
@@ -96,7 +96,7 @@ func openSources(o *settings.Options) (all []source.Source, err error) {
 	}
 	for _, name := range o.Capture.Iface {
 		c := tap.Config{
-			Interface: name, Mirror: o.Mirror(), VNIs: o.CapturedVNIs(), InnerPorts: o.CapturedPorts(),
+			Interface: name, Mirror: o.Mirror(), VNIs: o.Captured().VNIs, InnerPorts: o.Captured().Ports,
 			RingBytes: o.Capture.RingMiB << 20 / len(o.Capture.Iface), BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
 			BusyPoll: o.Capture.BusyPoll,
 		}
@@ -113,7 +113,7 @@ func openSources(o *settings.Options) (all []source.Source, err error) {
 
 func udpConfig(o *settings.Options) udp.Config {
 	c := udp.Config{
-		Interfaces: o.Capture.Iface, Mirror: o.Mirror(), VNIs: o.CapturedVNIs(), InnerPorts: o.CapturedPorts(),
+		Interfaces: o.Capture.Iface, Mirror: o.Mirror(), VNIs: o.Captured().VNIs, InnerPorts: o.Captured().Ports,
 		Bytes: o.Capture.RingMiB << 20, Wait: o.Capture.RingWait, BusyPoll: o.Capture.BusyPoll,
 	}
 	if o.OnAnyInterface() {

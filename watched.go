@@ -41,6 +41,6 @@ func captured(o *settings.Options) status.Capture {
 	host, _ := os.Hostname() // without a name, the page shows none
 	return status.Capture{
 		Host: host, Interface: cmp.Or(strings.Join(o.Capture.Iface, ","), settings.AnyInterface),
-		VNI: fmt.Sprint(o.CapturedVNIs()), Port: fmt.Sprint(o.CapturedPorts()),
+		VNI: fmt.Sprint(o.Captured().VNIs), Port: fmt.Sprint(o.Captured().Ports),
 	}
 }

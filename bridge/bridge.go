@@ -23,6 +23,8 @@ type Bridge struct {
 	cfg    Config // defaults resolved
 	n      counters
 	outage outage
+	closed context.Context // until Close
+	close  context.CancelFunc
 }
 
 // New checks c and resolves its defaults. It opens nothing. The error says which
@@ -32,8 +34,14 @@ func New(c Config) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bridge{cfg: c, outage: outage{log: c.Logger, target: c.Target}}, nil
+	b := &Bridge{cfg: c, outage: outage{log: c.Logger, target: c.Target}}
+	b.closed, b.close = context.WithCancel(context.Background())
+	return b, nil
 }
+
+// Close resets every stream of the bridge's at once (outcome shutdown), and those that
+// come to it later. Whoever serves other bridges as well goes on.
+func (b *Bridge) Close() { b.close() }
 
 // Listener is where streams come from.
 type Listener interface {
@@ -67,7 +75,8 @@ func (b *Bridge) Serve(ctx context.Context, ln Listener) error {
 func Serve(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	live := &streams{all: make(map[*stream]struct{})}
+	live := &streams{all: make(map[*stream]struct{}), bridges: make(map[*Bridge]func() bool)}
+	defer live.unfollow()
 	aborted := make(chan struct{}) // closed by the AfterFunc
 	stop := context.AfterFunc(ctx, func() {
 		defer close(aborted)
@@ -98,6 +107,7 @@ func accept(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge, l
 			return fmt.Errorf("bridge: accept: %w", err)
 		}
 		b := of(in)
+		live.follow(b)
 		b.n.streams.Add(1)
 		s := &stream{b: b, in: in}
 		if !b.enter() {
@@ -106,7 +116,8 @@ func accept(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge, l
 			s.account()
 			continue
 		}
-		if !live.add(s) {
+		if !live.add(s) || b.closed.Err() != nil {
+			live.remove(s)
 			s.finish(outcome.EndShutdown)
 			s.account()
 			continue
@@ -126,6 +137,28 @@ type streams struct {
 	mu      sync.Mutex // guards the fields below
 	all     map[*stream]struct{}
 	aborted bool // nothing may be added any more
+
+	bridges map[*Bridge]func() bool // of accept: what ends the wait for each bridge's Close
+}
+
+// follow has the streams of a bridge end with it.
+func (l *streams) follow(b *Bridge) {
+	if l.bridges[b] != nil {
+		return
+	}
+	for other := range l.bridges {
+		if other.closed.Err() != nil {
+			delete(l.bridges, other)
+		}
+	}
+	l.bridges[b] = context.AfterFunc(b.closed, func() { l.end(b) })
+}
+
+// unfollow lets go of the bridges.
+func (l *streams) unfollow() {
+	for _, stop := range l.bridges {
+		stop()
+	}
 }
 
 // add reports false where abort came first.
@@ -149,9 +182,18 @@ func (l *streams) remove(s *stream) {
 func (l *streams) abort() {
 	l.mu.Lock()
 	l.aborted = true
+	l.mu.Unlock()
+	l.end(nil)
+}
+
+// end resets every stream of a bridge's; nil: every stream.
+func (l *streams) end(b *Bridge) {
+	l.mu.Lock()
 	all := make([]*stream, 0, len(l.all))
 	for s := range l.all {
-		all = append(all, s)
+		if b == nil || s.b == b {
+			all = append(all, s)
+		}
 	}
 	l.mu.Unlock()
 	for _, s := range all {

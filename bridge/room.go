@@ -1,20 +1,53 @@
 package bridge
 
-import "sync/atomic"
+import "sync"
 
 // Room is the target connections that several bridges may have open together. Half of
 // them are shared out, so that no bridge, however slow its target, can take all; the
 // other half is for whoever needs it.
 type Room struct {
-	each int64        // reserved for each bridge
-	free atomic.Int64 // of the other half; below 0 while streams are being turned away
+	conns int64
+
+	mu      sync.Mutex        // guards the fields below
+	each    int64             // reserved for each bridge
+	shared  int64             // what is reserved for none
+	members map[*Bridge]int64 // what each bridge has open
+	open    int64             // Σ of members; those that are being turned away are among them
+	beyond  int64             // what of it is beyond what is reserved
 }
 
 // NewRoom is for so many connections of so many bridges.
 func NewRoom(conns, bridges int) *Room {
-	r := &Room{each: int64(conns / 2 / bridges)}
-	r.free.Store(int64(conns) - r.each*int64(bridges))
+	r := &Room{conns: int64(conns), members: make(map[*Bridge]int64)}
+	r.Resize(bridges)
 	return r
+}
+
+// Resize shares the room out anew, among so many bridges. What is open stays.
+func (r *Room) Resize(bridges int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.each = r.conns / 2 / int64(bridges)
+	r.shared = r.conns - r.each*int64(bridges)
+	r.beyond = 0
+	for _, n := range r.members {
+		r.beyond += max(n-r.each, 0)
+	}
+}
+
+// add counts so many connections of b's in, or out, and reports whether there is room.
+// r.mu is held.
+func (r *Room) add(b *Bridge, n int64) bool {
+	was := r.members[b]
+	now := was + n
+	r.open += n
+	r.beyond += max(now-r.each, 0) - max(was-r.each, 0)
+	if now == 0 {
+		delete(r.members, b)
+	} else {
+		r.members[b] = now
+	}
+	return r.open <= r.conns && (now <= r.each || r.beyond <= r.shared)
 }
 
 // enter counts a stream in, and reports whether there is room for its connection. leave
@@ -24,12 +57,16 @@ func (b *Bridge) enter() bool {
 	if room == nil {
 		return n <= int64(b.cfg.MaxConns)
 	}
-	return n <= room.each || room.free.Add(-1) >= 0
+	room.mu.Lock()
+	defer room.mu.Unlock()
+	return room.add(b, 1)
 }
 
 func (b *Bridge) leave() {
-	n, room := b.n.open.Add(-1), b.cfg.Room
-	if room != nil && n >= room.each {
-		room.free.Add(1)
+	b.n.open.Add(-1)
+	if room := b.cfg.Room; room != nil {
+		room.mu.Lock()
+		defer room.mu.Unlock()
+		room.add(b, -1)
 	}
 }

@@ -42,3 +42,53 @@ func TestRoom(t *testing.T) {
 		}
 	}
 }
+
+// Where a bridge comes, the others' share shrinks; no more is open in all than before.
+func TestRoomIsSharedAnew(t *testing.T) {
+	const conns = 40
+	room := NewRoom(conns, 1)
+	var all []*Bridge
+	fill := func(most int) (n int) {
+		b, err := New(Config{Target: "shadow:80", Room: room})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for all = append(all, b); n < most && b.enter(); n++ {
+		}
+		if n < most {
+			b.leave() // the one that was turned away
+		}
+		return n
+	}
+	room.Resize(2)
+	if n := fill(conns); n != 30 {
+		t.Errorf("the first of two has %d", n)
+	}
+	room.Resize(4)
+	if n := fill(3); n != 3 {
+		t.Errorf("the second has %d of its own 5", n)
+	}
+	if n := fill(conns); n != 5 {
+		t.Errorf("the third has %d", n)
+	}
+	if n := fill(conns); n != 2 {
+		t.Errorf("the fourth has %d of what is left", n)
+	}
+	for range 20 {
+		all[0].leave()
+	}
+	for n := 0; n < 3; n++ {
+		if !all[3].enter() {
+			t.Errorf("the fourth has only %d more of its own, now that there is room", n)
+		}
+	}
+	room.Resize(1)
+	for n := range conns - 10 - 3 - 5 - 5 {
+		if !all[1].enter() {
+			t.Errorf("one alone has only %d more", n)
+		}
+	}
+	if all[1].enter() {
+		t.Error("more is open than there may be")
+	}
+}

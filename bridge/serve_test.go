@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -186,4 +187,62 @@ func descriptors(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(entries)
+}
+
+// A bridge that is closed resets its streams and those that come; the others of the same
+// listener go on.
+func TestCloseEndsOneBridgeOfSeveral(t *testing.T) {
+	g := newTarget(t)
+	made := func() *Bridge {
+		b, err := New(Config{Target: g.addr(), LingerTimeout: time.Hour, WriteTimeout: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	goes, stays := made(), made()
+	ln, done := newQueue(), make(chan error, 1)
+	var owners sync.Map
+	of := func(in outcome.Stream) *Bridge {
+		b, _ := owners.Load(in)
+		return b.(*Bridge)
+	}
+	go func() { done <- Serve(t.Context(), ln, of) }()
+	open := func(b *Bridge) *script {
+		s := newScript()
+		s.send([]byte("x"))
+		owners.Store(outcome.Stream(s), b)
+		ln.conns <- s
+		return s
+	}
+	reach := func(b *Bridge) (*script, net.Conn) {
+		s, c := open(b), g.accept(t)
+		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		return s, c
+	}
+	cut, conn := reach(goes)
+	kept, live := reach(stays)
+
+	goes.Close()
+	want(t, "outcome", cut.outcome(t), "shutdown")
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, errReset) {
+		t.Errorf("the target's read ended with %v", err)
+	}
+	want(t, "outcome of one that comes later", open(goes).outcome(t), "shutdown")
+
+	kept.end(io.EOF)
+	if _, err := io.Copy(io.Discard, live); err != nil {
+		t.Error(err)
+	}
+	live.Close()
+	want(t, "outcome of the other's", kept.outcome(t), "complete")
+	ln.Close()
+	if err := receive(t, done, "Serve's return"); err != nil {
+		t.Error(err)
+	}
+	for _, b := range []*Bridge{goes, stays} {
+		balanced(t, b.Stats())
+	}
 }

@@ -78,11 +78,17 @@ func (b busy) run(ctx context.Context, c lab.Client, another func(made int) bool
 // returns what they were.
 func startBusy(t testing.TB, s *scene, b busy) (finish func() requestLog) {
 	t.Helper()
+	return startLoad(t, func(stop <-chan struct{}) (requestLog, error) { return b.until(s.ctx, s.client, stop) })
+}
+
+// startLoad is startBusy for anything that makes requests until stop is closed.
+func startLoad(t testing.TB, until func(stop <-chan struct{}) (requestLog, error)) (finish func() requestLog) {
+	t.Helper()
 	var log requestLog
 	stop, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
 		var err error
-		log, err = b.until(s.ctx, s.client, stop)
+		log, err = until(stop)
 		ended <- err
 	}()
 	end := sync.OnceValue(func() error {

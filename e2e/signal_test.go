@@ -92,22 +92,3 @@ func signalUntilGone(ctx context.Context, p *process, sig os.Signal) error {
 		}
 	}
 }
-
-// SIGHUP, which asks other daemons to read their settings again, ends nothing.
-func TestSIGHUPIsIgnored(t *testing.T) {
-	s := set(t, lab.Options{}, nil)
-	for from := range 2 {
-		if err := s.netmirror.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
-		want := "SIGHUP is ignored: settings are read at the start only"
-		seen := 0
-		for next := 0; seen <= from; seen++ {
-			var err error
-			if _, next, err = s.netmirror.await(s.ctx, next, want); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	s.run(t, connections(3, 3, 2, 1000))
-}

@@ -28,7 +28,8 @@ const (
 	DropNotOpened               // gVisor did not take the connection within 5 s
 	DropMaxConns                // its stream was beyond the connections to the target that there may be
 	DropNoSocket                // this host had no descriptor, or no port, left for its stream's connection
-	DropShutdown                // netmirror stopped
+	DropShutdown                // netmirror stopped, or the service was taken out of its settings
+	DropOverRate                // of a connection that began beyond --max-rate
 	// NumDrops is how many there are.
 	NumDrops
 )
@@ -74,4 +75,5 @@ var drops = [NumDrops]Words{
 	DropMaxConns:    {Name: "max_conns", Shown: "of streams beyond --max-conns", Remedy: ProblemMaxConns.Remedy()},
 	DropNoSocket:    {Name: "no_socket", Shown: "of streams for which no file descriptor or local port was left", Remedy: ProblemNoDescriptor.Remedy()},
 	DropShutdown:    {Name: "shutdown", Harmless: true},
+	DropOverRate:    {Name: "over_rate", Harmless: true},
 }

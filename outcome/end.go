@@ -11,7 +11,7 @@ const (
 	EndComplete      End = iota // the client's FIN and all before it were taken by the target
 	EndClientReset              // the client reset its connection
 	EndServerReset              // the real server reset the client's connection
-	EndShutdown                 // the program ends
+	EndShutdown                 // the program ends, or the service was taken out of its settings
 	EndGap                      // a hole in the mirror was given up
 	EndTargetRefused            // no attempt to connect succeeded
 	EndNoDescriptor             // this host had no file descriptor left to connect with
@@ -79,7 +79,7 @@ var ends = [NumEnds]struct {
 		drop: DropFlowOver, readable: true, final: true},
 	EndServerReset: {Words: Words{Name: "server-reset", Harmless: true, Shown: "the real server reset the connection"},
 		drop: DropFlowOver, readable: true, final: true},
-	EndShutdown: {Words: Words{Name: "shutdown", Harmless: true, Shown: "open when netmirror ended"},
+	EndShutdown: {Words: Words{Name: "shutdown", Harmless: true, Shown: "open when netmirror ended, or when its service was taken out of the settings"},
 		drop: DropShutdown, readable: true, final: true},
 	EndGap: {Words: Words{Name: "gap", Shown: "reset: the mirror lost a packet", Remedy: ProblemGap.Remedy()},
 		drop: DropGap, readable: true},

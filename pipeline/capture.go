@@ -55,17 +55,24 @@ func (p *Pipeline) capture(src source.Source) error {
 		if start != source.Ethernet && !start.Encap().OverUDP() {
 			return fmt.Errorf("pipeline: frames that begin with a header of %v cannot be decoded", start)
 		}
-		at, stamped := p.clock.follow(src)
-		bytes := p.sort(frames, start, &c)
-		now := time.Now()
-		age := time.Duration(0)
-		if stamped {
-			p.injectAsOf(&c, at)
-		} else {
-			age = p.inject(&c, src, now)
-		}
-		p.cores.batch(&c.load, bytes, age, src.More(), now)
+		p.batch(src, frames, start, &c)
 	}
+}
+
+// batch takes the frames that src has given to the stacks.
+func (p *Pipeline) batch(src source.Source, frames [][]byte, start source.Start, c *loop) {
+	at, stamped := p.clock.follow(src)
+	now, age := time.Now(), time.Duration(0)
+	p.batches.RLock()
+	bytes := p.sort(frames, start, c)
+	if stamped {
+		p.injectAsOf(c, at)
+	} else {
+		now = time.Now()
+		age = p.inject(c, src, now)
+	}
+	p.batches.RUnlock()
+	p.cores.batch(&c.load, bytes, age, src.More(), now)
 }
 
 // loop is what a capture loop keeps from batch to batch.
@@ -85,16 +92,17 @@ func (p *Pipeline) sort(frames [][]byte, start source.Start, c *loop) (bytes int
 	c.joined = c.joined[:0]
 	p.counts.frames.Add(uint64(len(frames)))
 	read := p.clock.now()
+	t := p.table.Load()
 	for _, frame := range frames {
 		bytes += len(frame)
-		if !p.decode(frame, start, &c.packet, &c.joined) {
+		if !p.decode(t.decoder, frame, start, &c.packet, &c.joined) {
 			continue
 		}
 		to := 0
 		if len(c.batches) > 1 {
 			to = p.owner(&c.packet, read)
 		}
-		c.batches[to] = p.toServices(c.batches[to], &c.packet)
+		c.batches[to] = p.toServices(t.services, c.batches[to], &c.packet)
 	}
 	return bytes
 }
@@ -127,24 +135,24 @@ func (p *Pipeline) injectAsOf(c *loop, at time.Time) {
 // decode takes the encapsulation off a frame and, where a datagram becomes whole by
 // it, joins that in memory, which is appended to. It is false where there is no
 // packet to go on with: why is counted.
-func (p *Pipeline) decode(frame []byte, start source.Start, packet *decap.Packet, memory *[]byte) bool {
+func (p *Pipeline) decode(decoder *decap.Decoder, frame []byte, start source.Start, packet *decap.Packet, memory *[]byte) bool {
 	reason := decap.OK
 	if start == source.Ethernet {
-		reason = p.decoder.Decode(frame, packet)
+		reason = decoder.Decode(frame, packet)
 	} else {
-		reason = p.decoder.DecodePayload(start.Encap(), frame, packet)
+		reason = decoder.DecodePayload(start.Encap(), frame, packet)
 	}
 	if reason == decap.OuterFragment {
 		if frame = p.outer.joinFrame(frame, memory); frame == nil {
 			return false
 		}
-		reason = p.decoder.Decode(frame, packet)
+		reason = decoder.Decode(frame, packet)
 	}
 	if reason == decap.InnerFragment {
 		if !p.parts.join(packet, memory) {
 			return false
 		}
-		reason = p.decoder.DecodeIP(packet.VNI, packet.IP, packet)
+		reason = decoder.DecodeIP(packet.VNI, packet.IP, packet)
 	}
 	if reason != decap.OK {
 		p.counts.reasons[reason].Add(1)

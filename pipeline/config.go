@@ -6,6 +6,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -24,9 +25,12 @@ type Service struct {
 	service.Selection
 	Clients service.Clients // of them, those to take
 	Sample  service.Sample  // and the share of their connections
-	Stack   stack.Service   // how they are followed
+	MaxRate int             // connections that may begin in a second; 0: any number
+	Stack   stack.Service   // how they are followed; its Rate is set by New
 	Target  bridge.Config   // the shadow service; its Room is set by New
 }
+
+func (s *Service) name() string { return cmp.Or(s.Name, s.Selection.String()) }
 
 // Config says what to forward and what that may cost.
 type Config struct {
@@ -52,7 +56,7 @@ type Config struct {
 	// enough (runtime.GOMAXPROCS).
 	AllCores bool
 	// Patience is how long Run goes on to deliver what was captured after the sources
-	// were stopped.
+	// were stopped, or a service was taken away.
 	Patience time.Duration
 
 	Log *slog.Logger // nil: none
@@ -74,11 +78,11 @@ func (c *Config) setDefaults() error {
 
 // stackConfig is that of each of the workers, which share the memory and the flows, and
 // among which the stubs are divided.
-func (c *Config) stackConfig(bytes int) stack.Config {
+func (c *Config) stackConfig(services []*served, bytes int) stack.Config {
 	share := func(all int) int { return (all + c.Workers - 1) / c.Workers }
 	sc := c.Stack
-	for i := range c.Services {
-		sc.Services = append(sc.Services, c.Services[i].Stack)
+	for _, s := range services {
+		sc.Services = append(sc.Services, s.Stack)
 	}
 	sc.Budget = budget.New(bytes, sc.MaxFlows)
 	sc.MaxFlows, sc.MaxStubs, sc.TotalBytes = share(sc.MaxFlows), share(sc.MaxStubs), share(bytes)

@@ -71,7 +71,9 @@ func decodingPipeline(t *testing.T) *Pipeline {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Pipeline{decoder: d, outer: newOuterFragments(wire.Mirror{}, time.Now), parts: newInnerFragments(time.Now)}
+	p := &Pipeline{outer: newOuterFragments(wire.Mirror{}, time.Now), parts: newInnerFragments(time.Now)}
+	p.table.Store(&table{decoder: d})
+	return p
 }
 
 // The fragments of two networks, which have the same addresses and identification,
@@ -85,7 +87,7 @@ func TestFragmentsOfMirroredPackets(t *testing.T) {
 			var packet decap.Packet
 			var memory []byte
 			for _, frame := range [][]byte{one[1], two[0]} {
-				if p.decode(frame, source.Ethernet, &packet, &memory) {
+				if p.decode(p.table.Load().decoder, frame, source.Ethernet, &packet, &memory) {
 					t.Fatal("a fragment went on alone")
 				}
 			}
@@ -94,7 +96,7 @@ func TestFragmentsOfMirroredPackets(t *testing.T) {
 			}
 			var got []decap.Packet
 			for _, frame := range [][]byte{two[1], one[0]} {
-				if !p.decode(frame, source.Ethernet, &packet, &memory) {
+				if !p.decode(p.table.Load().decoder, frame, source.Ethernet, &packet, &memory) {
 					t.Fatal("the last fragment did not bring the packet")
 				}
 				got = append(got, packet)
@@ -125,7 +127,7 @@ func TestFragmentsThatAreNotForwarded(t *testing.T) {
 	var packet decap.Packet
 	var memory []byte
 	for _, frame := range [][]byte{other[0], other[1], lost[1]} {
-		if p.decode(frame, source.Ethernet, &packet, &memory) {
+		if p.decode(p.table.Load().decoder, frame, source.Ethernet, &packet, &memory) {
 			t.Fatalf("went on: %+v", packet)
 		}
 	}
@@ -160,11 +162,11 @@ func TestFragmentsOfTheMirrorsPackets(t *testing.T) {
 	var packet decap.Packet
 	var memory []byte
 	for _, frame := range [][]byte{two, one, three} {
-		if p.decode(frame, source.Ethernet, &packet, &memory) {
+		if p.decode(p.table.Load().decoder, frame, source.Ethernet, &packet, &memory) {
 			t.Fatal("a fragment went on alone")
 		}
 	}
-	if !p.decode(four, source.Ethernet, &packet, &memory) || packet.VNI != 1 || !bytes.Equal(packet.IP, whole) {
+	if !p.decode(p.table.Load().decoder, four, source.Ethernet, &packet, &memory) || packet.VNI != 1 || !bytes.Equal(packet.IP, whole) {
 		t.Errorf("VNI %d, %d bytes; want VNI 1, %d bytes", packet.VNI, len(packet.IP), len(whole))
 	}
 	if s := p.sourceStats(); s.FragmentsReceived != 4 || s.Reassembled != 2 || s.FragmentsHeld != 0 {

@@ -2,29 +2,37 @@ package pipeline
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"netmirror/decap"
-	"netmirror/service"
+	"netmirror/bridge"
 	"netmirror/source"
 	"netmirror/stack"
+	"netmirror/status"
 )
 
 // Pipeline is the stages, opened.
 type Pipeline struct {
-	cfg      Config
-	decoder  *decap.Decoder
-	outer    *fragments     // of the mirror's packets
-	parts    *fragments     // of the mirrored packets
-	stacks   []*stack.Stack // one for each worker; nothing is shared between two at packet rate
-	paths    *stack.Paths
-	services []*served
-	sources  atomic.Pointer[[]source.Source] // those of Run; nil before
-	clock    clock
-	counts   counts
-	memory   memory
-	cores    *processors
+	cfg     Config
+	outer   *fragments     // of the mirror's packets
+	parts   *fragments     // of the mirrored packets
+	stacks  []*stack.Stack // one for each worker; nothing is shared between two at packet rate
+	paths   *stack.Paths
+	room    *bridge.Room
+	sources atomic.Pointer[[]source.Source] // those of Run; nil before
+	clock   clock
+	counts  counts
+	memory  memory
+	cores   *processors
+
+	table   atomic.Pointer[table]
+	batches sync.RWMutex  // held for reading from the look at table until the batch is in the stacks
+	changes sync.Mutex    // held while the services are changed, or forgotten
+	untried chan struct{} // holds a token when there are targets that were not tried yet
+	mu      sync.RWMutex  // guards the fields below, and those that say so
+	ids     []*served     // by stack.Segment.Service, those that end included; nil: not in use
+	past    status.Past   // figures of those that there are no more
 }
 
 // New opens the stages. Close ends them.
@@ -32,17 +40,19 @@ func New(c Config) (*Pipeline, error) {
 	if err := c.setDefaults(); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{cfg: c, cores: newProcessors(c.AllCores, c.SourceWait), memory: memory{total: c.TotalBytes}}
+	p := &Pipeline{cfg: c, cores: newProcessors(c.AllCores, c.SourceWait), memory: memory{total: c.TotalBytes}, untried: make(chan struct{}, 1)}
 	p.outer, p.parts = newOuterFragments(c.Mirror, p.clock.now), newInnerFragments(p.clock.now)
-	var err error
-	if p.services, err = serve(&c); err != nil {
+	services, err := p.serve()
+	if err != nil {
 		return nil, err
 	}
-	if p.decoder, err = newDecoder(&c); err != nil {
+	first, err := c.newTable(services)
+	if err != nil {
 		return nil, err
 	}
+	p.table.Store(first)
 	p.memory.follow(0)
-	sc := c.stackConfig(p.memory.stackBytes())
+	sc := c.stackConfig(services, p.memory.stackBytes())
 	sc.CaughtUp = p.caughtUp
 	p.paths = stack.NewPaths(sc.MaxFlows*2, sc.IdleTimeout)
 	for range c.Workers {
@@ -53,19 +63,6 @@ func New(c Config) (*Pipeline, error) {
 		p.stacks = append(p.stacks, st)
 	}
 	return p, nil
-}
-
-// newDecoder is for the packets of all services.
-func newDecoder(c *Config) (*decap.Decoder, error) {
-	all := make([]service.Selection, len(c.Services))
-	for i := range all {
-		all[i] = c.Services[i].Selection
-	}
-	selector, err := service.NewSelector(all)
-	if err != nil {
-		return nil, err
-	}
-	return decap.New(decap.Config{Mirror: c.Mirror, Services: selector})
 }
 
 // Close ends every stream at once. The sources of Run must be closed before it is

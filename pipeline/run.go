@@ -94,6 +94,9 @@ func (p *Pipeline) tend(ctx context.Context) {
 		case now := <-every.C:
 			stacks := p.stackStats()
 			p.memory.follow(stacks.Flows)
+			p.changes.Lock()
+			p.settle(now)
+			p.changes.Unlock()
 			p.outer.expire()
 			p.parts.expire()
 			p.cores.look(now)

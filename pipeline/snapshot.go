@@ -50,27 +50,60 @@ func (p *Pipeline) Snapshot() status.Snapshot {
 		Time: time.Now(), Frames: p.counts.frames.Load() - outer.FragmentsReceived + outer.Reassembled,
 		Ring: p.sourceStats(), Inner: p.parts.stats(), Stack: p.stackStats(), Copies: p.counts.copies.Load(),
 	}
-	for _, served := range p.services {
-		f := served.snapshot()
-		s.Bridge.Add(f.Bridge)
-		s.Services = append(s.Services, f)
-	}
-	s.Bridge.MaxConns = p.cfg.MaxConns
-	for _, st := range p.stacks {
-		for i, of := range st.Services() {
-			s.Services[i].Bytes += of.Bytes
-			s.Services[i].Flows += of.Flows
-			s.Services[i].MissingBytes += of.MissingBytes
-			for why, n := range of.Lost {
-				s.Services[i].Lost[why] += n
-			}
-		}
-	}
+	p.services(&s)
 	for r := range s.Decap {
 		s.Decap[r] = p.counts.reasons[r].Load()
 	}
 	s.RingWaiting, s.RingBlocks, s.LinkDown = s.Ring.Waiting, s.Ring.Room, s.Ring.LinkDown
 	return s
+}
+
+// services adds the figures of the services, and to those of all together also what
+// those have that end, or have ended.
+func (p *Pipeline) services(s *status.Snapshot) {
+	stacks := make([][]stack.ServiceStats, len(p.stacks))
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	s.Past = p.past
+	for i, st := range p.stacks {
+		stacks[i] = st.Services()
+		past := st.PastServices()
+		var gone status.Service
+		addTo(&gone, &past)
+		s.Past.Add(gone)
+	}
+	figures := func(of *served) status.Service {
+		f := of.snapshot()
+		for _, all := range stacks {
+			if int(of.id) < len(all) {
+				addTo(&f, &all[of.id])
+			}
+		}
+		return f
+	}
+	for _, served := range p.ids {
+		if served != nil && !served.cut.IsZero() {
+			s.Past.Add(figures(served))
+		}
+	}
+	s.Bridge.Add(s.Past.Bridge)
+	for _, served := range p.table.Load().services {
+		f := figures(served)
+		s.Bridge.Add(f.Bridge)
+		s.Services = append(s.Services, f)
+	}
+	s.Bridge.MaxConns = p.cfg.MaxConns
+}
+
+// addTo adds what a stack has counted of a service.
+func addTo(f *status.Service, of *stack.ServiceStats) {
+	f.Bytes += of.Bytes
+	f.Flows += of.Flows
+	f.OverRate += of.OverRate
+	f.MissingBytes += of.MissingBytes
+	for why, n := range of.Lost {
+		f.Lost[why] += n
+	}
 }
 
 // Flows are the connections that are followed, of all workers.

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -25,13 +24,20 @@ const (
 // is tried again now and then, so that what is known of it does not stay wrong on a
 // quiet service.
 func (p *Pipeline) watchTargets(ctx context.Context) {
-	p.tryTargets(func(s *served) { s.begin(ctx, cmp.Or(s.Target.Logger, p.cfg.Log)) })
+	first := func(s *served) {
+		if !s.bridge.Health().Tried {
+			s.begin(ctx, s.log(p.cfg.Log))
+		}
+	}
+	p.tryTargets(first)
 	again := time.NewTicker(targetEvery)
 	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-p.untried:
+			p.tryTargets(first)
 		case now := <-again.C:
 			p.tryTargets(func(s *served) {
 				if h := s.bridge.Health(); !h.Answers && now.Sub(h.Last) >= targetEvery/2 {
@@ -46,7 +52,7 @@ func (p *Pipeline) watchTargets(ctx context.Context) {
 func (p *Pipeline) tryTargets(try func(*served)) {
 	var tries errgroup.Group
 	tries.SetLimit(targetsAtOnce)
-	for _, s := range p.services {
+	for _, s := range p.table.Load().services {
 		tries.Go(func() error {
 			try(s)
 			return nil

@@ -38,3 +38,22 @@ type Selection struct {
 }
 
 func (s Selection) String() string { return s.VNIs.String() + ":" + s.Ports.String() }
+
+// Union is the selection of whatever is one of several selections': all of their VNIs with
+// all of their ports.
+func Union(all ...Selection) Selection {
+	var u Selection
+	open := false
+	for _, s := range all {
+		open = open || s.VNIs.Any()
+		u.VNIs = append(u.VNIs, s.VNIs...)
+		u.Ports = append(u.Ports, s.Ports...)
+	}
+	u.Ports = u.Ports.joined()
+	if open {
+		u.VNIs = nil
+	} else {
+		u.VNIs = VNIsOf(u.VNIs...)
+	}
+	return u
+}

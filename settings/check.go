@@ -107,9 +107,8 @@ func (c *number) wrong() error {
 // int can hold; the least of a budget is what the smallest use takes.
 func (o *Options) numbers() []number {
 	b, common := &o.Budgets, o.common()
-	return []number{
+	return append(common.numbers(), []number{
 		{"ring-mib", o.Capture.RingMiB, 1, 2048},
-		common.retries(),
 		{"max-pending-packets", o.Fidelity.MaxPendingPackets, 0, 1 << 20},
 		{"max-flows", b.MaxFlows, 1, 1 << 24},
 		{"max-half-open", b.MaxHalfOpen, 1, 1 << 24},
@@ -118,7 +117,7 @@ func (o *Options) numbers() []number {
 		{"max-conns", b.MaxConns, 1, 1 << 20},
 		{"threads", o.Run.Threads, 0, 1024},
 		{"workers", o.Run.Workers, 0, maxWorkers},
-	}
+	}...)
 }
 
 // interval is the value of a flag that is a time, and what it may be.

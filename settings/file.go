@@ -72,11 +72,11 @@ func keyError(err error, text []byte, service string, p *flags.Parser) string {
 	}
 	n, _ := strconv.Atoi(m[1])
 	key, section := keyAt(text, n)
-	if m[2] != "" {
-		return strings.TrimPrefix(says, ":") + suggestKey(m[3], p)
-	}
 	if service != "" {
 		section += " " + service
+	}
+	if m[2] != "" {
+		return fmt.Sprintf("%s%s (in [%s])", strings.TrimPrefix(says, ":"), suggestKey(m[3], p), section)
 	}
 	if key == "" {
 		return strings.TrimPrefix(says, ":")

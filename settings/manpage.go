@@ -124,7 +124,12 @@ SIGTERM and SIGINT stop the capture; what was captured is delivered, for
 .B \-\-shutdown\-timeout
 at the longest.
 A second signal ends the process at once.
-SIGHUP is ignored: settings are read at the start only.
+.PP
+SIGHUP reads the settings file again.
+Services that are new start; those that are gone are given what was captured of them, and end; those that are unchanged lose nothing.
+Open connections of a service whose target has changed keep the old one.
+Other settings than those of services need a restart, which a warning says.
+A file with an error changes nothing.
 `
 
 const manOptions = `.SH OPTIONS

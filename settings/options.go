@@ -61,6 +61,7 @@ type Selection struct {
 	SampleBy       string   `long:"sample-by" env:"NETMIRROR_SAMPLE_BY" value-name:"WHAT" default:"connection" choice:"connection" choice:"client" description:"what --sample takes a share of: of the connections one by one, or of the clients with all their connections"`
 	Clients        networks `long:"clients" env:"NETMIRROR_CLIENTS" env-delim:"," value-name:"CIDR" description:"forward the connections of these clients only: addresses and networks, a list with commas; may be given more than once"`
 	ExcludeClients networks `long:"exclude-clients" env:"NETMIRROR_EXCLUDE_CLIENTS" env-delim:"," value-name:"CIDR" description:"clients to leave out, such as health checkers; as --clients"`
+	MaxRate        int      `long:"max-rate" env:"NETMIRROR_MAX_RATE" value-name:"N" default:"0" description:"connections that may begin in a second, with a burst of as many; those beyond are left out whole; 0: no limit"`
 }
 
 // Target is where they go, and how long is waited for it.
@@ -106,7 +107,7 @@ type Reporting struct {
 // Running is how the program runs as a whole.
 type Running struct {
 	Config          string        `long:"config" env:"NETMIRROR_CONFIG" value-name:"FILE" no-ini:"true" description:"read settings from a file: key=value lines under the [Sections] of this help"`
-	ShutdownTimeout time.Duration `long:"shutdown-timeout" env:"NETMIRROR_SHUTDOWN_TIMEOUT" value-name:"TIME" default:"10s" description:"how long to go on delivering what was captured after SIGTERM or SIGINT"`
+	ShutdownTimeout time.Duration `long:"shutdown-timeout" env:"NETMIRROR_SHUTDOWN_TIMEOUT" value-name:"TIME" default:"10s" description:"how long to go on delivering what was captured after SIGTERM or SIGINT, and for a service that was taken out of the settings"`
 	Threads         int           `long:"threads" env:"NETMIRROR_THREADS" value-name:"N" default:"0" description:"processor cores to use at most; 0: all"`
 	Workers         int           `long:"workers" env:"NETMIRROR_WORKERS" value-name:"N" default:"0" description:"independent rings and stacks, among which the connections are shared; 0: one for every two cores, 8 at most"`
 	Version         bool          `long:"version" no-ini:"true" description:"print the version and exit"`

@@ -29,6 +29,7 @@ type section struct {
 	SampleBy       *string        `long:"sample-by" choice:"connection" choice:"client"`
 	Clients        networks       `long:"clients"`
 	ExcludeClients networks       `long:"exclude-clients"`
+	MaxRate        *int           `long:"max-rate"`
 }
 
 // splitSections takes the [Service NAME] sections out of a file's text, and leaves as
@@ -146,6 +147,7 @@ func (s *section) over(c ServiceOptions) ServiceOptions {
 	take(&c.MaxRetries, s.MaxRetries)
 	take(&c.Sample, s.Sample)
 	take(&c.SampleBy, s.SampleBy)
+	take(&c.MaxRate, s.MaxRate)
 	if s.Clients != nil {
 		c.Clients = s.Clients
 	}
@@ -168,15 +170,20 @@ func (s *ServiceOptions) check() error {
 			return c.wrong()
 		}
 	}
-	if c := s.retries(); c.value < c.least || c.value > c.most {
-		return c.wrong()
+	for _, c := range s.numbers() {
+		if c.value < c.least || c.value > c.most {
+			return c.wrong()
+		}
 	}
 	return nil
 }
 
-// retries and times are the settings that are bounded.
-func (s *ServiceOptions) retries() number {
-	return number{"max-retries", s.MaxRetries, 0, 30} // the pause before each doubles
+// numbers and times are the settings that are bounded.
+func (s *ServiceOptions) numbers() []number {
+	return []number{
+		{"max-retries", s.MaxRetries, 0, 30}, // the pause before each doubles
+		{"max-rate", s.MaxRate, 0, service.MaxRate},
+	}
 }
 
 func (s *ServiceOptions) times() []interval {

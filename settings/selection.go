@@ -26,25 +26,13 @@ func (o *Options) Ports() service.Ports {
 	return ports
 }
 
-// CapturedVNIs and CapturedPorts are those of all services: what the kernel is to hand
-// over. No VNI stands for all.
-func (o *Options) CapturedVNIs() (all service.VNIs) {
-	for _, s := range o.Services {
-		if s.VNIs.Any() {
-			return nil
-		}
-		all = append(all, s.VNIs...)
+// Captured is the selections of all services together: what the kernel is to hand over.
+func (o *Options) Captured() service.Selection {
+	all := make([]service.Selection, len(o.Services))
+	for i := range all {
+		all[i] = o.Services[i].Selection
 	}
-	return service.VNIsOf(all...)
-}
-
-func (o *Options) CapturedPorts() service.Ports {
-	var all []string
-	for _, s := range o.Services {
-		all = append(all, s.Ports.String())
-	}
-	ports, _ := service.ParsePorts(strings.Join(all, ",")) // which they are
-	return ports
+	return service.Union(all...)
 }
 
 // Targets are the targets of all services.

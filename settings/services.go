@@ -26,6 +26,7 @@ type ServiceOptions struct {
 	MaxRetries                               int
 	Sample, SampleBy                         string
 	Clients, ExcludeClients                  []string
+	MaxRate                                  int
 }
 
 // sampleBys are what --sample-by says.
@@ -37,7 +38,7 @@ func (o *Options) common() ServiceOptions {
 	return ServiceOptions{
 		OnGap: o.Fidelity.OnGap, Midstream: o.Fidelity.Midstream,
 		DialTimeout: t.DialTimeout, WriteTimeout: t.WriteTimeout, LingerTimeout: t.LingerTimeout, MaxRetries: t.MaxRetries,
-		Sample: s.Sample, SampleBy: s.SampleBy, Clients: s.Clients, ExcludeClients: s.ExcludeClients,
+		Sample: s.Sample, SampleBy: s.SampleBy, Clients: s.Clients, ExcludeClients: s.ExcludeClients, MaxRate: s.MaxRate,
 	}
 }
 

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -206,10 +207,64 @@ func TestCapturedIsAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(o.CapturedVNIs(), " ", o.CapturedPorts()); got != "7,42,43 80-90,100" {
+	if got := o.Captured().String(); got != "7,42,43:80-90,100" {
 		t.Errorf("captured: %s", got)
 	}
-	if o, err = parse(t, nil, "--iface=lo", "--forward=42:80=a:80", "--forward=any:81=a:80"); err != nil || o.CapturedVNIs() != nil {
-		t.Errorf("with any network: %v, %v", o.CapturedVNIs(), err)
+	if o, err = parse(t, nil, "--iface=lo", "--forward=42:80=a:80", "--forward=any:81=a:80"); err != nil || !o.Captured().VNIs.Any() {
+		t.Errorf("with any network: %v, %v", o.Captured(), err)
+	}
+}
+
+// A file that is read again says what the services are from now on, and what would need a
+// restart; one that is wrong says where.
+func TestAgain(t *testing.T) {
+	path := config(t, "[Capture]\niface = lo\n[Service shop]\nvni = 42\nport = 80\nto = a:80\n")
+	call := Call{Program: "netmirror", Args: []string{"--config", path, "--workers=2"}, Getenv: func(string) string { return "" }, Stdout: os.Stderr}
+	was, err := Parse(call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name, text      string
+		services, flags string
+		wrong           []string
+	}{
+		{"another service", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nport = 80\nto = a:80\n[Service mail]\nvni = any\nport = 25\nto = a:25\nmax-rate = 50\n",
+			"shop: 42:80=a:80\nmail: any:25=a:25", "", nil},
+		{"what all services have", "[Capture]\niface = lo\n[Target]\nwrite-timeout = 1s\n[Selection]\nmax-rate = 5\nsample = 1/2\n[Service shop]\nvni = 42\nport = 80\nto = a:80\n",
+			"shop: 42:80=a:80", "", nil},
+		{"what needs a restart", "[Capture]\niface = eth9\n[Reporting]\nhttp = :9\n[Running]\nworkers = 7\n[Service shop]\nvni = 42\nport = 81\nto = a:80\n",
+			"shop: 42:81=a:80", "iface,http", nil}, // --workers wins over the file
+		{"a wrong key", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nprot = 80\nto = a:80\n", "", "", []string{path + ":5: ", "prot", "[Service shop]"}},
+		{"a wrong value", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nport = x\nto = a:80\n", "", "", []string{path + ":5: ", "port in [Service shop]"}},
+		{"a wrong rate", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nport = 80\nto = a:80\nmax-rate = -1\n", "", "", []string{"[Service shop]", "--max-rate -1: need 0 to 1000000"}},
+		{"no target", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nport = 80\n", "", "", []string{"[Service shop]", "no target"}},
+	} {
+		if err := os.WriteFile(path, []byte(tc.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		is, err := Again(call, was)
+		if tc.wrong != nil {
+			for _, want := range tc.wrong {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("%s: %v, without %q", tc.name, err, want)
+				}
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+			continue
+		}
+		if got := told(is); got != tc.services {
+			t.Errorf("%s:\n%s\nwant:\n%s", tc.name, got, tc.services)
+		}
+		if got := strings.Join(was.NeedRestart(is), ","); got != tc.flags {
+			t.Errorf("%s: a restart for %q, want %q", tc.name, got, tc.flags)
+		}
+	}
+	was.Run.Config = ""
+	if _, err := Again(call, was); !errors.Is(err, ErrNoFile) {
+		t.Errorf("without a file: %v", err)
 	}
 }

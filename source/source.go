@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"netmirror/service"
 	"netmirror/wire"
 )
 
@@ -39,6 +40,16 @@ type Source interface {
 	// Close ends the source at once and frees what it holds. It must not be called
 	// while Next runs or a frame is in use. Further calls do nothing.
 	Close() error
+}
+
+// Selecting is a Source that leaves out what is certainly not of a selection, so that less
+// has to be looked at.
+type Selecting interface {
+	Source
+	// Select changes the selection. What is of the old one and of the new one is not
+	// missed meanwhile. It may be called from any goroutine; once the source is stopped,
+	// it does nothing.
+	Select(service.Selection) error
 }
 
 // Start is the header that a frame begins with.

@@ -51,6 +51,13 @@ func (q *acceptQueue) close() {
 	q.some.Broadcast()
 }
 
+// handOut gives a stream to whoever calls Accept.
+func (s *Stack) handOut(c *Conn) {
+	s.counters.flowsOpened++
+	s.serviceOf(c.flow).conns++
+	s.accepted.put(c)
+}
+
 // acceptAll gives every connection that gVisor's listeners have to its flow.
 func (s *Stack) acceptAll() {
 	if !s.accepts.Swap(false) {
@@ -66,8 +73,7 @@ func (s *Stack) acceptAll() {
 		if f.picked {
 			f.conn.lead(s.headerAgain(f))
 		}
-		s.counters.flowsOpened++
-		s.accepted.put(f.conn)
+		s.handOut(f.conn)
 		s.touch(f)
 		if f.newer != nil {
 			s.touch(f.newer)

@@ -176,8 +176,9 @@ func (s *Stack) reconsider(f *flow) {
 			s.dropAside(f, i, outcome.DropRejected)
 		case f.ev.judge(&a.segment) == accepted && !s.misplaced(f, &a.segment):
 			a := s.takeAside(f, i)
-			if f.state == parked && f.hasBase {
-				s.start(f, f.base) // the server has shown that it took the SYN
+			if f.state == parked && f.hasBase && !s.begin(f, f.base) { // the server has shown that it took the SYN
+				s.unknown(&a.segment)
+				return
 			}
 			s.admit(f, &a.segment)
 			i = 0

@@ -184,7 +184,7 @@ func (c *Conn) unreadLocked() int {
 // LocalAddr is the address of the server that the client connected to.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 
-// Service is the one of Config.Services that the stream is for.
+// Service is the one that the stream is for.
 func (c *Conn) Service() service.ID { return c.flow.key.service }
 
 // RemoteAddr is the client's address.

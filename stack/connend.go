@@ -95,6 +95,9 @@ func (c *Conn) leave(why outcome.Drop) (end uint32, wasLive bool) {
 	unread := c.unreadLocked()
 	end = c.position() + uint32(unread)
 	c.forgetLocked(unread, net.ErrClosed, why)
+	if !c.closed {
+		c.stack.serviceOf(c.flow).conns--
+	}
 	c.closed = true
 	c.wake()
 	return end, wasLive

@@ -37,19 +37,23 @@ func (s *Stack) goesOn(known *stub, seg *segment) {
 		return
 	}
 	ends := seg.flags&(flagFIN|flagRST) != 0
+	why := outcome.DropMidStream
+	if known.kind == overRate {
+		why = outcome.DropOverRate
+	}
 	switch {
 	case ends && len(seg.payload) == 0 && seg.seq == known.end:
 		s.stubs.put(&seg.key, known.ended(seg.seq+1), s.now)
-		s.drop(seg, outcome.DropMidStream)
-	case ends && len(seg.payload) == 0: // elsewhere it is a claim
+		s.drop(seg, why)
+	case ends && len(seg.payload) == 0 && known.kind != overRate: // elsewhere it is a claim
 		s.drop(seg, outcome.DropOutOfWindow)
-	case known.kind == opaque && ends && seg.seq == known.end:
+	case known.kind != midStream && ends && seg.seq == known.end:
 		s.stubs.put(&seg.key, known.ended(seg.next()), s.now)
-		s.dropAs(seg, outcome.DropMidStream, known.left.lostFor)
-	case known.kind == opaque:
-		as := s.opaque(known, seg)
+		s.dropAs(seg, why, known.cause(why))
+	case known.kind != midStream:
+		as := s.follow(known, seg, why)
 		s.stubs.put(&seg.key, *known, s.now)
-		s.dropAs(seg, outcome.DropMidStream, as)
+		s.dropAs(seg, why, as)
 	case s.past(known, seg.key.service).has(seg.seq):
 		s.drop(seg, outcome.DropDuplicate)
 	case seg.seq-known.end < maxWindow || known.end-seg.seq < maxWindow:
@@ -59,9 +63,25 @@ func (s *Stack) goesOn(known *stub, seg *segment) {
 	}
 }
 
-// opaque follows a connection in which no stream can begin any more, and returns what
-// the segment's bytes are lost for. Those that are missing in front of it count.
-func (s *Stack) opaque(known *stub, seg *segment) (as outcome.Drop) {
+// cause is what bytes of a connection in which no stream can begin any more are lost for
+// that are dropped for why.
+func (s *stub) cause(why outcome.Drop) outcome.Drop {
+	if s.kind == opaque {
+		return s.left.lostFor
+	}
+	return why
+}
+
+// follow follows a connection in which no stream can begin any more, and returns what
+// the segment's bytes are lost for. Those that are missing in front of it count, where
+// they would have been forwarded.
+func (s *Stack) follow(known *stub, seg *segment, why outcome.Drop) (as outcome.Drop) {
+	if known.kind == overRate {
+		if within(seg.seq, known.end, nearby) {
+			known.end = seg.end()
+		}
+		return why
+	}
 	from := known.end
 	if seqLess(from, known.left.counted) {
 		from = known.left.counted
@@ -226,8 +246,7 @@ func (s *Stack) unproven(f *flow, seg *segment) {
 		if seg.seq == f.base && f.q.len() == 0 {
 			f.q.acked, f.q.ack = true, seg.ack // what is sent next is no answer to an answer
 		}
-		s.start(f, f.base)
-		s.judged(f, seg)
+		s.beginWith(f, f.base, seg)
 	default:
 		// The mirror shows servers: a moment for the SYN-ACK to come, or for the
 		// reset with which the server answers a wrong acknowledgement.
@@ -251,7 +270,7 @@ func (s *Stack) proved(f *flow) {
 	}
 	switch f.ev.judgeACK(f.lastACK) {
 	case accepted:
-		s.start(f, f.base)
+		s.begin(f, f.base)
 	case rejected:
 		s.turnedAway(f, outcome.DropRejected)
 	}
@@ -266,7 +285,7 @@ func (s *Stack) unanswered(f *flow) {
 		}
 		f.ev.silent()
 	}
-	s.start(f, f.base)
+	s.begin(f, f.base)
 }
 
 // turnedAway drops what the server has refused: it was never part of a connection.

@@ -25,7 +25,7 @@ func (s *Stack) read(batch []Segment) []incoming {
 	for i := range batch {
 		m, in := &batch[i], &s.incoming[i]
 		*in = incoming{Segment: m}
-		in.ok = in.segment.parse(m) && int(m.Service) < len(s.services)
+		in.ok = in.segment.parse(m)
 		if in.ok && !m.FromServer && !m.Truncated {
 			in.segment.sum = s.cfg.Checksums.sumOf(m)
 		}
@@ -39,32 +39,38 @@ func (s *Stack) takeBatch(batch []incoming) {
 	for i := range batch {
 		in := &batch[i]
 		n := len(in.segment.payload)
-		switch {
-		case in.FromServer || in.Either && in.ok && s.turned(&in.segment):
+		serves := s.serves(in.Service)
+		if in.FromServer || in.Either && in.ok && serves && s.turned(&in.segment) {
 			serverBytes += n
-			s.fromServer(in)
+			s.fromServer(in, serves)
 			continue
-		case in.ok:
-			s.services[in.Service].stats.Bytes += uint64(n)
 		}
 		bytes += n
-		s.fromClient(in)
+		if in.ok && serves {
+			s.services[in.Service].stats.Bytes += uint64(n)
+		}
+		s.fromClient(in, serves)
 	}
 	s.counters.packets += uint64(len(batch))
 	s.counters.bytes += uint64(bytes)
 	s.counters.serverBytes += uint64(serverBytes)
 }
 
-func (s *Stack) fromServer(in *incoming) {
-	if !in.ok {
+func (s *Stack) fromServer(in *incoming, serves bool) {
+	switch {
+	case !serves:
+		s.counters.dropped[outcome.DropShutdown]++
+	case !in.ok:
 		s.counters.dropped[outcome.DropBadAddress]++
-		return
+	default:
+		s.reverse(in.Segment, &in.segment)
 	}
-	s.reverse(in.Segment, &in.segment)
 }
 
-func (s *Stack) fromClient(in *incoming) {
+func (s *Stack) fromClient(in *incoming, serves bool) {
 	switch {
+	case !serves:
+		s.drop(&in.segment, outcome.DropShutdown)
 	case !in.ok:
 		s.drop(&in.segment, outcome.DropBadAddress)
 	case in.Truncated:
@@ -294,7 +300,10 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 	s.stubs.remove(&seg.key)
 	if nf := s.replace(f, seg); nf != nil {
 		nf.learn(&next)
-		s.start(nf, next.base)
+		if !s.begin(nf, next.base) {
+			s.unknown(seg)
+			return true
+		}
 		if fast {
 			s.storeSYNData(nf, &next, seg)
 		}
@@ -371,5 +380,5 @@ func (s *Stack) unpark(f *flow, base uint32) {
 	f.finSeen = f.finSeen && f.fin-base < maxWindow
 	s.charge(f)
 	f.rstSeen = f.rstSeen && f.rst-base < maxWindow
-	s.start(f, base)
+	s.begin(f, base)
 }

@@ -4,7 +4,7 @@ import "netmirror/outcome"
 
 // newFlow makes a flow of a rank for a segment, or counts the segment as turned away.
 func (s *Stack) newFlow(seg *segment, as rank) *flow {
-	if s.stopping {
+	if s.stops(seg.key.service) {
 		s.drop(seg, outcome.DropShutdown)
 		return nil
 	}

@@ -102,6 +102,17 @@ func (t *subflows) forget(f *subflow) {
 	}
 }
 
+// forgetService forgets all subflows of a service.
+func (t *subflows) forgetService(of service.ID) {
+	for _, table := range []*simplelru.LRU[flowKey, *subflow]{t.half, t.known} {
+		for _, key := range table.Keys() {
+			if key.service == of {
+				table.Remove(key)
+			}
+		}
+	}
+}
+
 // end notes that the subflow carries nothing any more.
 func (f *subflow) end() {
 	if f.of != nil && !f.ended {

@@ -113,7 +113,7 @@ func (s *Stack) seek(f *flow, now bool) {
 	elapsed := s.clock()
 	start := s.startAt(f)
 	if start.e != nil && (now || elapsed-start.e.at >= s.patience(f)) {
-		if s.mayBegin(f) {
+		if s.mayBegin(f) && s.withinRate(f) {
 			if f.past != (span{}) {
 				s.missed(f, start.e, f.counted, start.e.seq)
 			}

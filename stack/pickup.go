@@ -70,7 +70,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	start := s.startAt(rest)
 	known, next := s.stubs.get(&f.key, s.now)
 	next = next && known.kind == halfOpen // the next connection's SYN
-	if start.e == nil || f.newer != nil || s.stopping && !rest.ending {
+	if start.e == nil || f.newer != nil || s.stops(f.key.service) && !rest.ending {
 		s.missed(rest, nil, rest.counted, rest.sent())
 		rest.counted = rest.sent()
 		for rest.q.len() > 0 {
@@ -107,7 +107,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 func (s *Stack) beforeRequest(c *Conn, p []byte) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.serviceOf(c.flow).Midstream != MidstreamHTTP || s.stopping || c.flow.shift != 0 {
+	if s.serviceOf(c.flow).Midstream != MidstreamHTTP || s.stops(c.flow.key.service) || c.flow.shift != 0 {
 		return p, nil
 	}
 	s.now = s.cfg.Now()

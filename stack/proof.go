@@ -105,7 +105,7 @@ func (s *Stack) pressed() bool {
 // looked at again later, or ended where it has waited for long.
 func (s *Stack) mayBegin(f *flow) bool {
 	p := &f.standing
-	if p.rank != stray || p.goesOn || f.taken || s.stopping || !s.pressed() ||
+	if p.rank != stray || p.goesOn || f.taken || s.stops(f.key.service) || !s.pressed() ||
 		s.table.turns.take(float64(s.cfg.MaxFlows)*strayRate, s.now) {
 		return true
 	}

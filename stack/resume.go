@@ -79,7 +79,7 @@ func (s *Stack) resume(f *flow, c *Conn) bool {
 	case MidstreamHTTP:
 		ok = ok && !seqLess(c.received(), at) // or it waits for gVisor, and pickUp finds it
 	}
-	if !ok || s.stopping || f.shift != 0 || s.serviceOf(f).Midstream == MidstreamOff {
+	if !ok || s.stops(f.key.service) || f.shift != 0 || s.serviceOf(f).Midstream == MidstreamOff {
 		return false
 	}
 	next := c.successor(at)
@@ -92,10 +92,10 @@ func (s *Stack) resume(f *flow, c *Conn) bool {
 	}
 	s.counters.ended[outcome.EndTargetClosed]++
 	s.counters.pickedUp++
-	s.counters.flowsOpened++
 	if f.conn == c {
 		f.conn = next
 	}
-	s.accepted.put(next)
+	s.serviceOf(f).conns-- // c's
+	s.handOut(next)
 	return true
 }

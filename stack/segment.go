@@ -24,8 +24,8 @@ type Segment struct {
 	FromServer bool // it goes from the service to the client
 	Either     bool // both ends have a port of the service: FromServer says nothing
 
-	// Service is the one of Config.Services that it belongs to. A packet of several is a
-	// segment of each.
+	// Service is the one that it belongs to: its place in Config.Services, or the ID that
+	// SetService was given. A packet of several is a segment of each.
 	Service service.ID
 }
 

@@ -13,8 +13,8 @@ import (
 // Config says which connections to rebuild and what they may cost. The zero
 // value of every field is its default.
 type Config struct {
-	// Services are those that Segment.Service names. None stands for one with the
-	// defaults.
+	// Services are those that Segment.Service names, by their place; SetService adds
+	// further ones. None stands for one with the defaults.
 	Services []Service
 
 	// MaxFlows bounds the connections followed at a time (default 20000).
@@ -111,6 +111,7 @@ type Stack struct {
 
 	mu       sync.Mutex // guards everything down to counters; held for a batch at the longest
 	services []serviceState
+	gone     ServiceStats // of services that there are no more
 	flows    map[flowKey]*flow
 	clients  map[clientID]*flow // flows that gVisor knows, by their virtual client
 	lastID   clientID

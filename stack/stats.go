@@ -17,6 +17,7 @@ type counters struct {
 	holes, missingBytes       uint64
 	halfOpen                  uint64
 	multipaths, subflows      uint64
+	overRate                  uint64
 }
 
 // Stats is a snapshot of what happened to the segments. At any moment that no
@@ -59,6 +60,7 @@ type Stats struct {
 	Subflows      uint64 // their subflows beyond the first of each
 	Spliced       uint64 // holes that were closed over what is missing
 	SplicedBytes  uint64 // what is missing there
+	OverRate      uint64 // connections that began beyond the rate of their service
 }
 
 // Add adds the figures of another stack.
@@ -90,6 +92,7 @@ func (s *Stats) Add(o Stats) {
 	s.Subflows += o.Subflows
 	s.Spliced += o.Spliced
 	s.SplicedBytes += o.SplicedBytes
+	s.OverRate += o.OverRate
 }
 
 // Stats returns a snapshot. What it costs does not depend on the traffic.
@@ -108,7 +111,7 @@ func (s *Stack) Stats() Stats {
 		HalfOpen: c.halfOpen, HalfOpenLost: s.stubs.halfOpenLost,
 		Holes: c.holes, MissingBytes: c.missingBytes,
 		Multipath: c.multipaths, Subflows: c.subflows,
-		Spliced: c.spliced, SplicedBytes: c.splicedBytes,
+		Spliced: c.spliced, SplicedBytes: c.splicedBytes, OverRate: c.overRate,
 	}
 	st.Held = uint64(s.asidePackets + s.entries.packets)
 	st.BytesHeld += uint64(s.asideBytes + s.entries.bytes)

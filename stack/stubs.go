@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"netmirror/outcome"
+	"netmirror/service"
 )
 
 // stubKind says what is remembered of a connection that has no flow.
@@ -17,6 +18,7 @@ const (
 	over                      // the connection has ended
 	midStream                 // it goes on; a stream may begin at its next request
 	opaque                    // it goes on, but no stream can begin in it any more
+	overRate                  // it goes on, but began beyond the rate of its service: none of it is forwarded
 )
 
 const (
@@ -150,6 +152,8 @@ type stubTable struct {
 	lru   *simplelru.LRU[flowKey, stub]
 	epoch *time.Time // Stack.epoch
 
+	since []moment // by service: when it began; those beyond have been there all the time
+
 	halfOpenLost uint64 // half-open entries pushed out by newer ones
 	dataBytes    int    // held with SYNs
 }
@@ -166,7 +170,7 @@ func newStubTable(limit int) (*stubTable, error) {
 
 // get returns what is remembered, unless that is too long ago.
 func (t *stubTable) get(k *flowKey, now time.Time) (stub, bool) {
-	s, ok := t.lru.Peek(*k)
+	s, ok := t.peeked(k)
 	if ok && s.put.age(now) > s.kind.life() {
 		t.lru.Remove(*k)
 		return stub{}, false
@@ -204,15 +208,34 @@ func (t *stubTable) put(k *flowKey, s stub, now time.Time) {
 
 func (t *stubTable) remove(k *flowKey) { t.lru.Remove(*k) }
 
+// begins says that a service begins anew: what was put before, which may be as much as
+// the table holds, is another service's, and nothing any more.
+func (t *stubTable) begins(of service.ID, now time.Time) {
+	for len(t.since) <= int(of) {
+		t.since = append(t.since, math.MinInt64)
+	}
+	t.since[of] = momentOf(now)
+}
+
+// peeked is what is in the table, however long ago it was put.
+func (t *stubTable) peeked(k *flowKey) (stub, bool) {
+	s, ok := t.lru.Peek(*k)
+	if ok && int(k.service) < len(t.since) && s.put < t.since[k.service] {
+		t.lru.Remove(*k)
+		return stub{}, false
+	}
+	return s, ok
+}
+
 // peek returns what is remembered, however long ago.
 func (t *stubTable) peek(k *flowKey) (*stub, bool) {
-	s, ok := t.lru.Peek(*k)
+	s, ok := t.peeked(k)
 	return &s, ok
 }
 
 // evidence is what is known of the connection of a stub that is there, to be added to.
 func (t *stubTable) evidence(k *flowKey) *evidence {
-	s, _ := t.lru.Peek(*k)
+	s, _ := t.peeked(k)
 	if s.ev == nil {
 		s.ev, s.syn = t.learned(&s), syn{}
 		t.lru.Add(*k, s)

@@ -26,7 +26,7 @@ const (
 // room.
 func (s *Stack) wait(f *subflow, seg *segment) {
 	t := &s.subflows
-	if s.stopping || s.vain(f.began) || len(t.waiting) == maxWaiting || t.waitingSize+len(seg.payload) > maxWaitingSize {
+	if s.stops(seg.key.service) || s.vain(f.began) || len(t.waiting) == maxWaiting || t.waitingSize+len(seg.payload) > maxWaitingSize {
 		s.drop(seg, outcome.DropSubflow)
 		return
 	}
@@ -88,6 +88,6 @@ func (s *Stack) tryAgain(name token) {
 
 // dropWaiting drops what has waited in vain.
 func (s *Stack) dropWaiting() {
-	s.release(func(w *waiting) bool { return s.stopping || s.vain(w.at) },
+	s.release(func(w *waiting) bool { return s.stops(w.key.service) || s.vain(w.at) },
 		func(seg *segment) { s.drop(seg, outcome.DropSubflow) })
 }

@@ -64,9 +64,16 @@ func (s *Service) Delivery() (d Delivery) {
 	return d
 }
 
+// Delivery is that of services that there are no more.
+func (p *Past) Delivery() Delivery {
+	s := Service{Bridge: p.Bridge, MissingBytes: p.MissingBytes, Lost: p.Lost}
+	return s.Delivery()
+}
+
 // Delivery is that of all services together since the start, with all that was lost in
 // the mirror at outcome.PlaceBefore.
 func (s *Snapshot) Delivery() (sum Delivery) {
+	sum = s.Past.Delivery()
 	for i := range s.Services {
 		sum.add(s.Services[i].Delivery())
 	}

@@ -63,7 +63,7 @@ type lossy struct {
 
 func newLossy() *lossy {
 	begin := time.Unix(1_700_000_000, 0)
-	return &lossy{newHeadline(begin), Snapshot{Time: begin, Services: []Service{{Name: "a"}, {Name: "b"}}}}
+	return &lossy{newHeadline(begin), Snapshot{Time: begin, Services: []Service{{Name: "a"}, {ID: 1, Name: "b"}}}}
 }
 
 func (l *lossy) after(d time.Duration) *Snapshot {

@@ -177,10 +177,7 @@ func (m *Monitor) serveFlows(w http.ResponseWriter, r *http.Request) {
 	names := m.names()
 	page := flowPage{Total: len(all), Offset: q.offset, Flows: []flow{}}
 	for _, f := range all {
-		name := ""
-		if int(f.Service) < len(names) {
-			name = names[f.Service]
-		}
+		name := names[f.Service]
 		if !q.wants(f, name) {
 			continue
 		}

@@ -94,6 +94,7 @@ func (m *Monitor) LogFigures() *Snapshot {
 	for why := range service.NumLeftOut {
 		attrs = some(attrs, "drop_"+why.String(), now.leftOut(why))
 	}
+	attrs = some(attrs, "conns_over_rate", st.OverRate)
 	attrs = some(attrs, "packets_copied", now.Copies)
 	attrs = some(attrs, "server_bytes", st.ServerBytes)
 	attrs = some(attrs, "holes", st.Holes)

@@ -227,6 +227,18 @@ var metrics = []metric{
 		func(s *Snapshot) float64 {
 			return up(s.target())
 		}),
+	each("netmirror_reloads_total", "result", "How often the settings were read again (SIGHUP): those that are right, and those with an error, which change nothing.",
+		func(s *Snapshot, put func(string, float64)) {
+			put("ok", float64(s.Reloads.Done))
+			put("error", float64(s.Reloads.Failed))
+		}),
+	gauge("netmirror_last_reload_timestamp_seconds", "When the settings were last read again, in Unix time; 0: never.",
+		func(s *Snapshot) float64 {
+			if s.Reloads.Last.IsZero() {
+				return 0
+			}
+			return float64(s.Reloads.Last.UnixMilli()) / 1000
+		}),
 	count("netmirror_service_copied_packets_total", "Packets of several services, each beyond the first.",
 		func(s *Snapshot) uint64 { return s.Copies }),
 	{
@@ -236,6 +248,10 @@ var metrics = []metric{
 				put(service.LeftOut(why).String(), float64(n))
 			}
 		},
+	},
+	{
+		name: "netmirror_service_over_rate_connections_total", help: "Connections of a service that began beyond its --max-rate, and are left out whole: no loss.",
+		of: func(s *Service) float64 { return float64(s.OverRate) },
 	},
 	{
 		name: "netmirror_service_flows", help: "Connections of a service that are followed.", gauge: true,

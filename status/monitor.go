@@ -37,6 +37,7 @@ type Monitor struct {
 
 	mu      sync.Mutex // guards the fields below
 	phase   Phase
+	reloads Reloads
 	last    Snapshot
 	watch   *watch
 	head    *headline
@@ -91,6 +92,7 @@ func (m *Monitor) snapshot() Snapshot {
 	if time.Since(m.fresh.Time) >= freshFor {
 		m.fresh = m.now()
 	}
+	m.fresh.Reloads = m.reloaded()
 	return m.fresh
 }
 

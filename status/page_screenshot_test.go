@@ -35,7 +35,7 @@ func newBusyDay(begin time.Time) *busyDay {
 	for i, text := range []string{"42:8080=staging.example:80", "42:8443=staging.example:443", "7:9000-9010=queue.staging.example:9000"} {
 		f, _ := service.ParseForward(text)
 		d.s.Services = append(d.s.Services, Service{
-			Name: f.Selection.String(), Selection: f.Selection, To: f.Target, Flows: 436 >> (2 * i),
+			ID: service.ID(i), Name: f.Selection.String(), Selection: f.Selection, To: f.Target, Flows: 436 >> (2 * i),
 			Target: bridge.Health{Tried: true, Answers: true, Since: begin},
 		})
 	}

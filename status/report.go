@@ -24,6 +24,7 @@ type report struct {
 	Totals   totals          `json:"totals"`
 	Services []serviceReport `json:"services"`
 	Settings []Setting       `json:"settings"`
+	Reloads  reloadsReport   `json:"reloads"`
 }
 
 // target is what is known of a target. Of several together, it is how the one is that is
@@ -65,7 +66,7 @@ func (m *Monitor) report() report {
 	now, s := time.Now(), &m.last
 	r := report{
 		Version: m.cfg.Version, Started: m.begin.UnixMilli(), Now: m.milli(now),
-		Phase: m.phase, Capture: m.cfg.Capture, Headline: m.cfg.headline(s), Problems: m.watch.problems(now), Settings: m.cfg.Settings,
+		Phase: m.phase, Capture: m.cfg.Capture, Headline: m.cfg.headline(s), Problems: m.watch.problems(now), Settings: m.cfg.Settings, Reloads: m.reloadsReport(),
 		Target: newTarget(m.cfg.Target, &s.Bridge), Services: m.services(s),
 		Totals: totals{
 			Packets: s.Frames, PacketsForwarded: s.Stack.Used,

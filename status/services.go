@@ -8,6 +8,7 @@ import (
 
 // Service is the figures of one service.
 type Service struct {
+	ID   service.ID // as the connections have it
 	Name string
 	service.Selection
 	To      string                     // its target
@@ -17,10 +18,33 @@ type Service struct {
 	Bridge  bridge.Stats
 	Target  bridge.Health
 
+	OverRate uint64 // connections that began beyond its rate, and are left out
+
 	MissingBytes uint64                   // holes in its clients' streams
 	Lost         [outcome.NumDrops]uint64 // its clients' bytes that went into no stream, by what they are lost for
 
 	Start, Minute Delivery // what a Monitor makes of it, as in Snapshot
+}
+
+// Past is the figures of services that there are no more, as far as they are in no
+// others of all services together.
+type Past struct {
+	LeftOut      [service.NumLeftOut]uint64
+	Bridge       bridge.Stats
+	MissingBytes uint64
+	Lost         [outcome.NumDrops]uint64
+}
+
+// Add adds the figures of a service.
+func (p *Past) Add(s Service) {
+	p.Bridge.Add(s.Bridge)
+	for why, n := range s.LeftOut {
+		p.LeftOut[why] += n
+	}
+	p.MissingBytes += s.MissingBytes
+	for why, n := range s.Lost {
+		p.Lost[why] += n
+	}
 }
 
 // serviceReport is a service in /status.json.
@@ -36,8 +60,9 @@ type serviceReport struct {
 	Level          string            `json:"level"` // of the headline, as in headlineReport
 	Minute         shareReport       `json:"minute"`
 	Start          shareReport       `json:"start"`
-	Lost           map[string]uint64 `json:"lost"`     // bytes, by place
-	LeftOut        map[string]uint64 `json:"left_out"` // packets by reason
+	Lost           map[string]uint64 `json:"lost"`      // bytes, by place
+	LeftOut        map[string]uint64 `json:"left_out"`  // packets by reason
+	OverRate       uint64            `json:"over_rate"` // connections that began beyond --max-rate
 }
 
 // services are those of a snapshot, for the report.
@@ -49,7 +74,7 @@ func (m *Monitor) services(s *Snapshot) []serviceReport {
 			Name: f.Name, VNI: f.VNIs.String(), Port: f.Ports.String(), Target: newTarget(f.To, &f.Bridge),
 			Flows: f.Flows, Streams: f.Bridge.Streams, BytesReceived: f.Bytes, BytesForwarded: f.Bridge.BytesWritten,
 			Level: m.cfg.Alert.level(f.Minute.Bytes()), Minute: newShare(&f.Minute), Start: newShare(&f.Start),
-			Lost: make(map[string]uint64), LeftOut: make(map[string]uint64),
+			Lost: make(map[string]uint64), LeftOut: make(map[string]uint64), OverRate: f.OverRate,
 		}
 		m.tellHealth(&r.Target, f.Target)
 		for at, n := range f.Start.Lost {
@@ -81,20 +106,22 @@ func (s *Snapshot) target() (worst bridge.Health) {
 }
 
 // leftOut is how many packets services do not take, for a reason.
-func (s *Snapshot) leftOut(why service.LeftOut) (n uint64) {
+func (s *Snapshot) leftOut(why service.LeftOut) uint64 {
+	n := s.Past.LeftOut[why]
 	for i := range s.Services {
 		n += s.Services[i].LeftOut[why]
 	}
 	return n
 }
 
-// names are what the services are called; none before they are known.
-func (m *Monitor) names() []string {
+// names are what the services are called; none before they are known, and none of those
+// that there are no more.
+func (m *Monitor) names() map[service.ID]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := make([]string, len(m.last.Services))
-	for i := range all {
-		all[i] = m.last.Services[i].Name
+	all := make(map[service.ID]string)
+	for i := range m.last.Services {
+		all[m.last.Services[i].ID] = m.last.Services[i].Name
 	}
 	return all
 }
@@ -117,6 +144,7 @@ func (m *Monitor) logServices(s *Snapshot) {
 		for why, n := range f.LeftOut {
 			attrs = some(attrs, "drop_"+service.LeftOut(why).String(), n)
 		}
+		attrs = some(attrs, "conns_over_rate", f.OverRate)
 		m.cfg.Log.Info("service stats", attrs...)
 	}
 }

@@ -26,7 +26,7 @@ func twoServices(t *testing.T) Snapshot {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Services[i] = Service{Name: f.Selection.String(), Selection: f.Selection, To: f.Target, Target: bridge.Health{Tried: true, Answers: i == 0, Since: s.Time}}
+		s.Services[i] = Service{ID: service.ID(i), Name: f.Selection.String(), Selection: f.Selection, To: f.Target, Target: bridge.Health{Tried: true, Answers: i == 0, Since: s.Time}}
 	}
 	s.Services[1].Target.Err = errors.New("refused")
 	first := &s.Services[0]

@@ -38,6 +38,8 @@ type Snapshot struct {
 	Bridge bridge.Stats // of all services
 
 	Services []Service
+	Past     Past    // of services that there were, or that come to their end
+	Reloads  Reloads // which the Monitor adds
 
 	// Start and Minute are what a Monitor makes of it: since the start, and of the last
 	// minute.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"netmirror/outcome"
+	"netmirror/service"
 )
 
 // whence finds out where packets were lost that never came, by what this host has
@@ -70,11 +71,11 @@ type headline struct {
 	whence
 	latest   time.Duration // of the snapshots
 	all      delivered
-	services map[string]*delivered
+	services map[service.ID]*delivered
 }
 
 func newHeadline(begin time.Time) *headline {
-	return &headline{timeline: timeline{begin}, services: make(map[string]*delivered), latest: math.MinInt64}
+	return &headline{timeline: timeline{begin}, services: make(map[service.ID]*delivered), latest: math.MinInt64}
 }
 
 // look takes a snapshot and puts into it what is known by it.
@@ -93,7 +94,7 @@ func (h *headline) look(s *Snapshot) {
 func (h *headline) tell(now time.Duration, s *Snapshot) {
 	for i := range s.Services {
 		f := &s.Services[i]
-		if d := h.services[f.Name]; d != nil {
+		if d := h.services[f.ID]; d != nil {
 			f.Start, f.Minute = d.Delivery, d.minute(now)
 		}
 	}
@@ -103,16 +104,16 @@ func (h *headline) tell(now time.Duration, s *Snapshot) {
 func (h *headline) take(now time.Duration, s *Snapshot) {
 	h.whence.see(now, s)
 	var moved [outcome.NumPlaces]uint64
-	var sum Delivery
+	known := h.services
+	h.services = make(map[service.ID]*delivered, len(s.Services)) // without those that are gone
 	for i := range s.Services {
 		f := &s.Services[i]
-		d := h.services[f.Name]
-		if d == nil {
-			d = new(delivered)
-			h.services[f.Name] = d
-		}
 		of := f.Delivery()
-		sum.add(of)
+		d := known[f.ID]
+		if d == nil || of.Sent < d.last.Sent { // another service has its ID
+			d = new(delivered)
+		}
+		h.services[f.ID] = d
 		d.see(now, of, func(n uint64) [outcome.NumPlaces]uint64 {
 			at := h.places(n)
 			for p := range at {
@@ -121,5 +122,13 @@ func (h *headline) take(now time.Duration, s *Snapshot) {
 			return at
 		})
 	}
-	h.all.see(now, sum, func(uint64) [outcome.NumPlaces]uint64 { return moved })
+	h.all.see(now, s.Delivery(), func(n uint64) [outcome.NumPlaces]uint64 {
+		for _, m := range moved {
+			n -= min(n, m)
+		}
+		for p, m := range h.places(n) { // of services that are gone by now
+			moved[p] += m
+		}
+		return moved
+	})
 }

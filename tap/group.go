@@ -85,7 +85,7 @@ func (g *group) setUp(cfg Config, ifi *net.Interface, n int) error {
 	if n > 1 {
 		return g.fanOut(cfg, ifi)
 	}
-	if err := filter.Attach(g.rings[0].fd, cfg.filter().Frames()); err != nil {
+	if err := filter.Attach(g.rings[0].fd, cfg.program(n)); err != nil {
 		return err
 	}
 	return g.rings[0].bind(ifi)
@@ -106,9 +106,8 @@ func (g *group) fanOut(cfg Config, ifi *net.Interface) error {
 	if err := unix.SetsockoptSockFprog(g.rings[0].fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, prog); err != nil {
 		return fmt.Errorf("tap: attaching the program that shares packets: %w", err)
 	}
-	received := slices.Concat(filter.DropSent, cfg.filter().Frames())
 	for _, r := range g.rings {
-		if err := filter.Attach(r.fd, received); err != nil {
+		if err := filter.Attach(r.fd, cfg.program(len(g.rings))); err != nil {
 			return err
 		}
 	}

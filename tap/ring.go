@@ -12,6 +12,7 @@ import (
 
 	"netmirror/defrag"
 	"netmirror/filter"
+	"netmirror/service"
 	"netmirror/sleeper"
 	"netmirror/source"
 )
@@ -20,7 +21,7 @@ import (
 // count in jiffies, mostly of 4 ms.
 const handover = 8 * time.Millisecond
 
-var _ source.Source = (*Ring)(nil)
+var _ source.Selecting = (*Ring)(nil)
 
 // Ring is a running capture. One goroutine calls Next; Stop and Stats may be
 // called from any.
@@ -108,6 +109,20 @@ func (r *Ring) stop() {
 	r.stopping.Store(true)
 	r.sleeper.Interrupt()
 	r.callBack()
+}
+
+// Select changes Config.VNIs and Config.InnerPorts of this Ring, not of those that it
+// shares packets with. The kernel goes over from one program to the other between two
+// packets (SO_ATTACH_FILTER, socket(7)).
+func (r *Ring) Select(s service.Selection) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || r.stopping.Load() {
+		return nil
+	}
+	c := r.cfg
+	c.VNIs, c.InnerPorts = s.VNIs, s.Ports
+	return filter.Attach(r.fd, c.program(len(r.group.rings)))
 }
 
 // Close ends the capture at once and gives its memory back, and, when the Rings

@@ -12,7 +12,10 @@ package tap
 import (
 	"fmt"
 	"os"
+	"slices"
 	"time"
+
+	"golang.org/x/net/bpf"
 
 	"netmirror/defrag"
 	"netmirror/filter"
@@ -122,6 +125,14 @@ func (c Config) resolve() (Config, error) {
 // filter is what the kernel's programs look for.
 func (c Config) filter() filter.Config {
 	return filter.Config{Mirror: c.Mirror, VNIs: c.VNIs, InnerPorts: c.InnerPorts, AnyLink: c.Interface == AnyInterface}
+}
+
+// program is the kernel's filter for each of so many rings.
+func (c Config) program(rings int) []bpf.Instruction {
+	if rings > 1 {
+		return slices.Concat(filter.DropSent, c.filter().Frames())
+	}
+	return c.filter().Frames()
 }
 
 // or gives v, or fallback where v is zero.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/link"
+	"netmirror/service"
 	"netmirror/sleeper"
 	"netmirror/wire"
 )
@@ -18,8 +19,16 @@ import (
 type group struct {
 	receivers []*Receiver
 	others    []*socket // one for each port, for what is not wanted
+	shares    []share   // one for each port
 	indexes   []int     // of the interfaces; none stands for all
 	open      atomic.Int32
+}
+
+// share is how the datagrams of a port are shared among sockets.
+type share struct {
+	first   *socket    // of the first receiver
+	encap   wire.Encap // of what comes to the port
+	sockets int        // that are for what is wanted
 }
 
 // Open starts receiving, in the network namespace of the calling thread. It needs
@@ -150,7 +159,28 @@ func (g *group) bindAll(cfg Config, port wire.UDPPort, family int) error {
 			}
 		}
 	}
+	g.shares = append(g.shares, share{first, port.Encap, all})
 	return first.share(cfg.program(port.Encap, all, g.indexes))
+}
+
+// Select changes Config.VNIs and Config.InnerPorts of all receivers of the group, where it
+// is called of the first, and does nothing where it is called of another. The kernel goes
+// over from one program to the other between two packets (SO_ATTACH_REUSEPORT_CBPF,
+// socket(7)).
+func (r *Receiver) Select(s service.Selection) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r != r.group.receivers[0] || r.closed || r.stopping.Load() {
+		return nil
+	}
+	c := r.cfg
+	c.VNIs, c.InnerPorts = s.VNIs, s.Ports
+	for _, of := range r.group.shares {
+		if err := of.first.share(c.program(of.encap, of.sockets, r.group.indexes)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // share is how much memory one of n receivers has for a port, in bytes.

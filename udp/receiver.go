@@ -18,7 +18,7 @@ import (
 	"netmirror/wire"
 )
 
-var _ source.Source = (*Receiver)(nil)
+var _ source.Selecting = (*Receiver)(nil)
 
 // Receiver takes in the datagrams of a mirror. One goroutine calls Next; Stop and Stats
 // may be called from any.

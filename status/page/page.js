@@ -579,6 +579,7 @@
 		reached.title = `since the start: ${share(s.start.bytes)}`;
 		const texts = [bytes(s.start.lost), whole(s.start.lost_streams), whole(s.flows), whole(s.target.connections), whole(s.streams), bytes(s.bytes_received), bytes(s.bytes_forwarded), whole(left)];
 		texts.forEach((text, i) => put(figures[i], text));
+		figures.at(-1).title = s.over_rate ? `and ${whole(s.over_rate)} connections beyond --max-rate` : "";
 	}
 	// showServices lists them where they are several.
 	function showServices(r) {
@@ -622,7 +623,13 @@
 		$("lost-none").hidden = lost.length > 0;
 		$("lost").parentNode.hidden = lost.length === 0;
 	}
+	function showReloads({ done, failed, last }) {
+		const times = (n) => `${whole(n)} ${n === 1 ? "time" : "times"}`;
+		$("reloads").hidden = !last;
+		put($("reloads"), last ? `Read again ${times(done)}${failed ? `, and ${times(failed)} with an error, which changed nothing` : ""}; last at ${clock(last)}.` : "");
+	}
 	function showSettings(r) {
+		showReloads(r.reloads ?? {}); // an older netmirror than the page has none
 		for (const [id, byDefault] of [["settings-set", false], ["settings-default", true]]) {
 			sync($(id), r.settings.filter((s) => s.default === byDefault), (s) => s.flag, () => el("div", "", el("dt"), el("dd")),
 				(node, s) => fillCells(node, ["--" + s.flag, s.value || "none"]));

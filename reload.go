@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+
+	"netmirror/pipeline"
+	"netmirror/settings"
+	"netmirror/status"
+)
+
+// onHangup calls f for each SIGHUP, at most once for those that come while it runs, until
+// stop, which f is told of. Without it the signal ends the program.
+func onHangup(f func(stopped <-chan struct{})) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	stopped, done := make(chan struct{}), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer close(done)
+		for range hangups {
+			f(stopped)
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(stopped)
+		close(hangups)
+		<-done
+	}
+}
+
+// ignoreHangups answers each SIGHUP in the log: a replay has nothing to read again.
+func ignoreHangups(log *slog.Logger) (stop func()) {
+	return onHangup(func(<-chan struct{}) {
+		log.Info("SIGHUP is ignored: a replay reads its settings at the start only")
+	})
+}
+
+// reloader reads the settings file again, and puts what is in it into force.
+type reloader struct {
+	call    settings.Call
+	started *settings.Options // as they were at the start, and are in force but for the services
+	log     *slog.Logger
+	monitor *status.Monitor
+	metrics *status.Metrics
+	run     *pipeline.Pipeline
+	running chan struct{} // closed once the pipeline runs
+}
+
+// enter tells the monitor of a phase, and of the first that there is something to reload.
+func (r *reloader) enter() func(status.Phase) {
+	begun := sync.OnceFunc(func() { close(r.running) })
+	return func(p status.Phase) {
+		r.monitor.Enter(p)
+		begun()
+	}
+}
+
+// reload is what SIGHUP asks for. One that comes before the pipeline runs waits for that.
+func (r *reloader) reload(stopped <-chan struct{}) {
+	select {
+	case <-r.running:
+	case <-stopped:
+		return
+	}
+	next, err := settings.Again(r.call, r.started)
+	if errors.Is(err, settings.ErrNoFile) {
+		r.log.Info("SIGHUP: there is nothing to read again; --config names no settings file")
+		return
+	}
+	var changes pipeline.Changes
+	if err == nil {
+		changes, err = r.run.Reload(pipelineServices(next, r.log, r.metrics))
+	}
+	if err != nil {
+		r.monitor.ReloadFailed()
+		r.log.Error("the settings stay as they are: what was read again is wrong", "file", r.started.Run.Config, "err", err)
+		return
+	}
+	if flags := r.started.NeedRestart(next); len(flags) > 0 {
+		r.log.Warn("settings have changed that need a restart; they stay as they are", "settings", strings.Join(flags, ","))
+	}
+	r.monitor.Reloaded(r.mixed(next), next.Targets())
+	r.log.Info("settings read again", "services", len(next.Services),
+		"added", strings.Join(changes.Added, ","), "changed", strings.Join(changes.Changed, ","), "removed", strings.Join(changes.Removed, ","))
+	logServices(next, r.log)
+}
+
+// mixed is what is in force, as the page shows it: of next what is the services'.
+func (r *reloader) mixed(next *settings.Options) []status.Setting {
+	all, is := r.started.InForce(), next.InForce()
+	for i, s := range all {
+		if s.OfServices() {
+			all[i] = is[i]
+		}
+	}
+	return shown(all)
+}
+
+// newReloader is for a pipeline that was called for so.
+func newReloader(call settings.Call, o *settings.Options, p *pipeline.Pipeline, monitor *status.Monitor, metrics *status.Metrics, log *slog.Logger) *reloader {
+	return &reloader{call: call, started: o, run: p, monitor: monitor, metrics: metrics, log: log, running: make(chan struct{})}
+}

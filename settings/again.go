@@ -1,0 +1,41 @@
+package settings
+
+import (
+	"errors"
+	"io"
+	"slices"
+)
+
+// ErrNoFile is returned by Again where the call names no settings file.
+var ErrNoFile = errors.New("no settings file: --config names none")
+
+// Again reads the settings file of a call again, and holds it against the flags and the
+// environment as Parse does.
+func Again(call Call, was *Options) (*Options, error) {
+	if was.Run.Config == "" {
+		return nil, ErrNoFile
+	}
+	call.Stdout = io.Discard
+	return Parse(call)
+}
+
+// serviceFlags are the flags that say what the services are.
+var serviceFlags = []string{
+	"vni", "port", "forward", "sample", "sample-by", "clients", "exclude-clients", "max-rate",
+	"to", "dial-timeout", "max-retries", "write-timeout", "linger-timeout", "on-gap", "midstream",
+}
+
+// OfServices reports whether a flag says what the services are.
+func (s Setting) OfServices() bool { return slices.Contains(serviceFlags, s.Flag) }
+
+// NeedRestart are the flags that are not of services and have other values in next: no
+// program that runs can change them.
+func (o *Options) NeedRestart(next *Options) (flags []string) {
+	is := next.InForce()
+	for i, was := range o.InForce() {
+		if !was.OfServices() && was.Value != is[i].Value {
+			flags = append(flags, was.Flag)
+		}
+	}
+	return flags
+}
