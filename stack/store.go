@@ -39,7 +39,7 @@ func (s *Stack) segmentOf(f *flow, seg *segment) {
 // sentBefore notes the sequence number of a segment without data: the client has sent
 // everything before it, and nothing else.
 func (s *Stack) sentBefore(f *flow, seq uint32) {
-	if tail := f.tail(); !seqLess(tail, seq) || f.finSeen && f.fin == tail && seq == tail+1 {
+	if !f.lacks(seq) {
 		f.goesOn(s.now)
 		if f.finSeen {
 			s.touch(f) // it may count now
@@ -48,6 +48,12 @@ func (s *Stack) sentBefore(f *flow, seq uint32) {
 	}
 	s.sentUpTo(f, seq)
 	s.claim(f)
+}
+
+// lacks reports whether bytes before seq are missing, or a FIN.
+func (f *flow) lacks(seq uint32) bool {
+	tail := f.tail()
+	return seqLess(tail, seq) && !(f.finSeen && f.fin == tail && seq == tail+1)
 }
 
 // claim notes a packet that says that the client has sent what is not here.
