@@ -169,6 +169,7 @@ func (s *Stack) splice(f *flow) {
 	f.watch.cancel()
 	f.windowEnd += missing
 	s.advance(f, to)
+	s.claimed(f)
 	s.touch(f)
 }
 

@@ -62,8 +62,13 @@ func (s *Stack) claim(f *flow) {
 	f.claims++
 }
 
-// claimed notes the claims of what came before the flow was open.
+// claimed counts the claims anew at a place at which a stream begins, or goes on behind
+// what was spliced out: those that were about what is in front say nothing any more.
 func (s *Stack) claimed(f *flow) {
+	f.claims = 0
+	if seqLess(f.received(), f.sent()) {
+		s.claim(f) // of packets without data, that may be none of the connection's
+	}
 	tail := f.tail()
 	for e := f.q.last(); f.claims < maxTail && e != nil && seqLess(tail, e.seq); e = e.prev() {
 		s.claim(f)

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -476,32 +477,69 @@ func TestAnEndAheadOfTheStream(t *testing.T) {
 		for _, off := range []int{30, 700, 5000} {
 			for _, pause := range []time.Duration{100 * time.Millisecond, time.Second, 3 * time.Second, 8 * time.Second} {
 				for _, gap := range []OnGap{GapReset, GapSplice} {
-					s := newTimed(t, func(c *Config) { c.Services = []Service{{OnGap: gap}} })
-					c := newClient(t, 0xffffffff-40)
-					n := len(tc.first)
-					s.Inject(append(c.opening(), c.ask(0, tc.first, 1)))
-					s.pass(time.Second)
-					s.Inject([]Segment{tc.stray(c, n+off)})
-					s.pass(pause)
-					s.Inject([]Segment{c.ask(n, get2, 2)})
-					s.pass(2 * time.Second)
-					s.Inject([]Segment{c.ask(n+len(get2), get3, 3), c.packet(n+2*len(get2), nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 4000 })})
-					s.pass(2 * time.Second)
-					if got, err := s.all(c); got != tc.first+get2+get3 || err != nil || s.Stats().FlowsOpened != 1 {
-						t.Errorf("%s, %d bytes ahead, a pause of %v, splice: %v: %d streams hold %q, and then %v", tc.name, off, pause, gap == GapSplice, s.Stats().FlowsOpened, got, err)
-					}
+					t.Run(fmt.Sprintf("%s, %d bytes ahead, a pause of %v, splice: %v", tc.name, off, pause, gap == GapSplice), func(t *testing.T) {
+						s := newTimed(t, func(c *Config) { c.Services = []Service{{OnGap: gap}} })
+						c := newClient(t, 0xffffffff-40)
+						n := len(tc.first)
+						s.Inject(append(c.opening(), c.ask(0, tc.first, 1)))
+						s.pass(time.Second)
+						s.Inject([]Segment{tc.stray(c, n+off)})
+						s.pass(pause)
+						s.Inject([]Segment{c.ask(n, get2, 2)})
+						s.pass(2 * time.Second)
+						s.Inject([]Segment{c.ask(n+len(get2), get3, 3), c.packet(n+2*len(get2), nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 4000 })})
+						s.pass(2 * time.Second)
+						if got, err := s.all(c); got != tc.first+get2+get3 || err != nil || s.Stats().FlowsOpened != 1 {
+							t.Errorf("%d streams hold %q, and then %v", s.Stats().FlowsOpened, got, err)
+						}
+					})
 				}
 			}
 		}
-		s := newTimed(t, nil)
-		c := newClient(t, 100)
-		s.Inject(append(c.opening(), c.ask(0, tc.first, 1)))
-		s.pass(10 * time.Millisecond)
-		s.Inject([]Segment{tc.stray(c, len(tc.first)+30)})
-		s.pass(11 * time.Second)
-		if s.open() != 0 {
-			t.Errorf("%s: a stream that is not whole is still open", tc.name)
+		t.Run(tc.name+", and nothing else", func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 100)
+			s.Inject(append(c.opening(), c.ask(0, tc.first, 1)))
+			s.pass(10 * time.Millisecond)
+			s.Inject([]Segment{tc.stray(c, len(tc.first)+30)})
+			s.pass(11 * time.Second)
+			if s.open() != 0 {
+				t.Error("a stream that is not whole is still open")
+			}
+			s.is(c, text(tc.first, outcome.EndGap))
+		})
+	}
+}
+
+// A stray packet says that there is more, and then a request is lost: what is behind the
+// loss is neither held to what the stray one said nor ended by it.
+func TestAStrayPacketInFrontOfALoss(t *testing.T) {
+	const n = len(get1)
+	for name, stray := range map[string]func(c *client, off int) Segment{
+		"bare ACK":         (*client).ack,
+		"RST":              (*client).rst,
+		"FIN":              (*client).fin,
+		"the server's ACK": func(c *client, off int) Segment { return c.answer(1000, off, "", nil) },
+	} {
+		for _, gap := range []OnGap{GapReset, GapSplice} {
+			t.Run(fmt.Sprintf("%s, splice: %v", name, gap == GapSplice), func(t *testing.T) {
+				s := newTimed(t, func(c *Config) { c.Services = []Service{{OnGap: gap}} })
+				c := newClient(t, 100)
+				s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+				s.pass(100 * time.Millisecond)
+				s.Inject([]Segment{stray(c, n+700)})
+				for i := 2; i < 8; i++ {
+					s.pass(300 * time.Millisecond)
+					s.Inject([]Segment{c.ask(i*n, get2, uint32(i)), c.packet((i+1)*n, nil, func(t *layers.TCP) { t.Ack = 1000 * uint32(i+1) })})
+				}
+				s.pass(3 * time.Second)
+				s.Inject([]Segment{c.packet(8*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 9000 })})
+				s.pass(2 * time.Second)
+				want := get1 + strings.Repeat(get2, 6)
+				if got, err := s.all(c); got != want || err != nil {
+					t.Errorf("the streams hold %q, and then %v", got, err)
+				}
+			})
 		}
-		s.is(c, text(tc.first, outcome.EndGap))
 	}
 }
