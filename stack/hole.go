@@ -27,18 +27,23 @@ func (s *Stack) noteHole(f *flow) {
 			f.hole = s.epoch.Add(f.q.first().at)
 		}
 	}
-	if f.certain.IsZero() && f.lost() && !s.alleged(f) {
+	switch {
+	case s.alleged(f):
+		f.certain = time.Time{}
+	case f.certain.IsZero() && f.lost():
 		f.certain = s.now
 	}
 }
 
 // alleged reports whether a single packet without data says that there is more than is
-// here, as one does that is none of the connection's, and to believe it would cost what the
-// client sends next: it is an end, or nothing can be picked up. With splice it gives nothing
-// to move up.
+// here, as one does that is none of the connection's, and there is reason not to believe it
+// yet: the client or the server is still seen where it was, or to believe a stray one would
+// cost what comes next, for it is an end, or nothing can be picked up. With splice nothing
+// can be moved up.
 func (s *Stack) alleged(f *flow) bool {
-	return f.claims == 1 && f.q.len() == 0 && !f.multipath && !f.ending && f.newer == nil && !f.cut.has(f.ack) &&
-		(f.rstSeen || f.finSeen || f.framing.opaque() || s.serviceOf(f).OnGap == GapSplice)
+	single := f.claims == 1 && f.q.len() == 0 && !f.multipath && !f.ending && f.newer == nil && !f.cut.has(f.ack)
+	seen := f.besides > 0 || f.serverAt.After(f.ahead)
+	return single && (seen || f.rstSeen || f.finSeen || f.framing.opaque() || s.serviceOf(f).OnGap == GapSplice)
 }
 
 // hopeless reports whether a hole has been waited for long enough. The grace

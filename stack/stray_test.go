@@ -543,3 +543,30 @@ func TestAStrayPacketInFrontOfALoss(t *testing.T) {
 		}
 	}
 }
+
+// The server's ACK of what was not sent ends no stream where the client is seen where it
+// was: it asks back (RFC 9293, section 3.10.7.4).
+func TestAnAcknowledgementOfWhatWasNotSent(t *testing.T) {
+	const n = len(get1)
+	for _, off := range []int{1, n, 700, 5000} {
+		for _, pause := range []time.Duration{time.Millisecond, 100 * time.Millisecond, time.Second, 8 * time.Second} {
+			t.Run(fmt.Sprintf("%d bytes ahead, a pause of %v", off, pause), func(t *testing.T) {
+				s := newTimed(t, nil)
+				c := newClient(t, 100)
+				s.Inject([]Segment{c.syn(), c.accepts(65535, 7), c.ack(0), c.ask(0, get1, 1), c.answer(1000, n, noContent, nil)})
+				s.pass(time.Second)
+				s.Inject([]Segment{c.answer(1027, n+off, "", nil)})
+				s.Inject([]Segment{c.packet(n, nil, func(t *layers.TCP) { t.Ack = 1027 })})
+				s.pass(pause)
+				for i := uint32(1); i < 4; i++ {
+					s.Inject([]Segment{c.packet(int(i)*n, []byte(get2), func(t *layers.TCP) { t.Ack = 1000 + 27*i }), c.answer(1000+27*i, int(i+1)*n, noContent, nil)})
+					s.pass(100 * time.Millisecond)
+				}
+				s.pass(2 * time.Second)
+				s.Inject([]Segment{c.packet(4*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1108 })})
+				s.pass(2 * time.Second)
+				s.is(c, text(get1+get2+get2+get2, nil))
+			})
+		}
+	}
+}
