@@ -93,7 +93,7 @@ func (f *flow) finQueued() bool { return f.q.len() > 0 && f.q.last().fin }
 // was received before.
 func (s *Stack) queueFIN(f *flow) {
 	switch {
-	case seqLess(f.fin, f.ack) || seqLess(f.fin+1, f.serverAck):
+	case seqLess(f.fin, f.ack) || seqLess(f.fin+1, f.serverAck) && !s.refuted(f):
 		s.forgetFIN(f) // the stream goes on where it ended
 		return
 	case f.finQueued():

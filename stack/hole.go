@@ -27,22 +27,40 @@ func (s *Stack) noteHole(f *flow) {
 			f.hole = s.epoch.Add(f.q.first().at)
 		}
 	}
-	if f.certain.IsZero() && f.lost() {
+	switch {
+	case s.alleged(f):
+		f.certain = time.Time{}
+	case f.certain.IsZero() && f.lost():
 		f.certain = s.now
 	}
+}
+
+// alleged reports whether a single packet without data says that there is more than is
+// here, as one does that is none of the connection's, and there is reason not to believe it
+// yet: the client or the server is still seen where it was, or to believe a stray one would
+// cost what comes next, for it is an end, or nothing can be picked up. With splice nothing
+// can be moved up.
+func (s *Stack) alleged(f *flow) bool {
+	single := f.claims == 1 && f.q.len() == 0 && !f.multipath && !f.ending && f.newer == nil && !f.cut.has(f.ack)
+	seen := f.besides > 0 || f.serverAt.After(f.ahead)
+	return single && (seen || f.rstSeen || f.finSeen || f.framing.opaque() || s.serviceOf(f).OnGap == GapSplice)
 }
 
 // hopeless reports whether a hole has been waited for long enough. The grace
 // is for packets that the mirror has delayed, and nothing else can bring them:
 // either they are known to be lost, or so much has come since that they are as
 // good as lost, or there is no use in waiting longer. Where the server waits for the
-// same bytes, the client will send them again.
+// same bytes, the client will send them again. Where they are alleged only, waiting keeps
+// nothing from the target, and what comes next tells.
 func (s *Stack) hopeless(f *flow) bool {
 	age := s.now.Sub(f.hole)
 	if !f.certain.IsZero() && s.now.Sub(f.certain) >= s.cfg.Grace {
 		return true
 	}
-	if s.serverWaits(f) {
+	switch {
+	case s.alleged(f) && s.refuted(f):
+		return age >= s.cfg.GapTimeout
+	case s.alleged(f), s.serverWaits(f):
 		return age >= serverPatience*s.cfg.GapTimeout
 	}
 	crowded := f.q.count > s.cfg.MaxPending && !f.multipath || f.ending || f.newer != nil
@@ -81,7 +99,7 @@ func (s *Stack) forgetAhead(f *flow) {
 	if f.rstSeen && seqLess(f.ack, f.rst) {
 		s.forgetRST(f)
 	}
-	f.beyond, f.cut, f.claims = f.ack, span{}, 0
+	f.beyond, f.serverAck, f.cut, f.claims = f.ack, f.ack, span{}, 0
 	f.hole, f.certain, f.doomed = time.Time{}, time.Time{}, time.Time{}
 	s.charge(f)
 	s.touch(f)
@@ -165,6 +183,7 @@ func (s *Stack) splice(f *flow) {
 	f.watch.cancel()
 	f.windowEnd += missing
 	s.advance(f, to)
+	s.claimed(f)
 	s.touch(f)
 }
 

@@ -51,7 +51,7 @@ func TestMissingBytes(t *testing.T) {
 			s.Inject(c.opening())
 			settled(t, s.Stack)
 			s.Inject(tc.segs(c))
-			s.pass(2 * time.Second)
+			s.pass(12 * time.Second)
 			if st := s.Stats(); st.Holes != tc.holes || st.MissingBytes != tc.bytes {
 				t.Errorf("%d holes of %d bytes, want %d of %d", st.Holes, st.MissingBytes, tc.holes, tc.bytes)
 			}

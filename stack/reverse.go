@@ -88,16 +88,13 @@ func (s *Stack) serverHas(f *flow, seg *segment) {
 	if !seqLess(f.serverAck, ack) || !f.ev.server.ack.move(ack, s.near(f)) {
 		return
 	}
-	if seqLess(f.sent(), ack) {
-		f.ahead, f.shown = s.now, s.captured
-	}
-	if seqLess(f.sent(), ack) && ack-f.sent() > bigStep && !f.serverSure(ack) {
-		s.sentUpTo(f, ack)
+	doubtful := seqLess(f.sent(), ack) && ack-f.sent() > bigStep && !f.serverSure(ack)
+	if f.lacks(ack) {
 		s.claim(f)
-		s.touch(f)
-		return
 	}
-	f.serverAck = ack
+	if !doubtful {
+		f.serverAck = ack
+	}
 	s.sentUpTo(f, ack)
 	s.touch(f)
 }

@@ -39,7 +39,7 @@ func (s *Stack) segmentOf(f *flow, seg *segment) {
 // sentBefore notes the sequence number of a segment without data: the client has sent
 // everything before it, and nothing else.
 func (s *Stack) sentBefore(f *flow, seq uint32) {
-	if tail := f.tail(); !seqLess(tail, seq) || f.finSeen && f.fin == tail && seq == tail+1 {
+	if !f.lacks(seq) {
 		f.goesOn(s.now)
 		if f.finSeen {
 			s.touch(f) // it may count now
@@ -50,14 +50,25 @@ func (s *Stack) sentBefore(f *flow, seq uint32) {
 	s.claim(f)
 }
 
+// lacks reports whether bytes before seq are missing, or a FIN.
+func (f *flow) lacks(seq uint32) bool {
+	tail := f.tail()
+	return seqLess(tail, seq) && !(f.finSeen && f.fin == tail && seq == tail+1)
+}
+
 // claim notes a packet that says that the client has sent what is not here.
 func (s *Stack) claim(f *flow) {
 	f.ahead, f.shown, f.besides = s.now, s.captured, 0
 	f.claims++
 }
 
-// claimed notes the claims of what came before the flow was open.
+// claimed counts the claims anew at a place at which a stream begins, or goes on behind
+// what was spliced out: those that were about what is in front say nothing any more.
 func (s *Stack) claimed(f *flow) {
+	f.claims = 0
+	if seqLess(f.received(), f.sent()) {
+		s.claim(f) // of packets without data, that may be none of the connection's
+	}
 	tail := f.tail()
 	for e := f.q.last(); f.claims < maxTail && e != nil && seqLess(tail, e.seq); e = e.prev() {
 		s.claim(f)

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -432,13 +433,13 @@ func TestAStrayPacketBesideASplicedStream(t *testing.T) {
 	for name, tc := range map[string]struct {
 		stray func(c *client, off int) Segment
 		off   int
-		ends  bool // the stream ends, and another begins
 	}{
-		"bare ACK":           {(*client).ack, n + 5, false},
-		"bare ACK far ahead": {(*client).ack, n + 40000, false},
-		"the server's ACK":   {func(c *client, off int) Segment { return c.answer(1000, off, "", nil) }, n + 5, false},
-		"RST":                {(*client).rst, n + 5, true},
-		"FIN far ahead":      {(*client).fin, n + 40000, true},
+		"bare ACK":           {(*client).ack, n + 5},
+		"bare ACK far ahead": {(*client).ack, n + 40000},
+		"the server's ACK":   {func(c *client, off int) Segment { return c.answer(1000, off, "", nil) }, n + 5},
+		"RST":                {(*client).rst, n + 5},
+		"FIN":                {(*client).fin, n + 50},
+		"FIN far ahead":      {(*client).fin, n + 40000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTimed(t, func(c *Config) { c.Services = []Service{{OnGap: GapSplice}} })
@@ -451,11 +452,121 @@ func TestAStrayPacketBesideASplicedStream(t *testing.T) {
 			s.pass(time.Second)
 			s.Inject([]Segment{c.ask(2*n, get3, 3), c.packet(3*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 4000 })})
 			s.pass(2 * time.Second)
-			if tc.ends {
-				s.is(c, text(get1, outcome.EndGap), text(get2+get3, nil))
-			} else {
-				s.is(c, text(get1+get2+get3, nil))
-			}
+			s.is(c, text(get1+get2+get3, nil))
 		})
+	}
+}
+
+// A RST or a FIN ahead of what has come, behind which nothing is, ends no stream of which
+// the client goes on. Neither does any packet of a connection in which nothing can be
+// picked up. Where nothing comes, they end it.
+func TestAnEndAheadOfTheStream(t *testing.T) {
+	const h2 = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+	serverACK := func(c *client, off int) Segment { return c.answer(1027, off, "", nil) }
+	for _, tc := range []struct {
+		name  string
+		first string
+		stray func(c *client, off int) Segment
+	}{
+		{"RST", get1, (*client).rst},
+		{"FIN", get1, (*client).fin},
+		{"bare ACK, HTTP/2", h2, (*client).ack},
+		{"RST, HTTP/2", h2, (*client).rst},
+		{"the server's ACK, HTTP/2", h2, serverACK},
+	} {
+		for _, off := range []int{30, 700, 5000} {
+			for _, pause := range []time.Duration{100 * time.Millisecond, time.Second, 3 * time.Second, 8 * time.Second} {
+				for _, gap := range []OnGap{GapReset, GapSplice} {
+					t.Run(fmt.Sprintf("%s, %d bytes ahead, a pause of %v, splice: %v", tc.name, off, pause, gap == GapSplice), func(t *testing.T) {
+						s := newTimed(t, func(c *Config) { c.Services = []Service{{OnGap: gap}} })
+						c := newClient(t, 0xffffffff-40)
+						n := len(tc.first)
+						s.Inject(append(c.opening(), c.ask(0, tc.first, 1)))
+						s.pass(time.Second)
+						s.Inject([]Segment{tc.stray(c, n+off)})
+						s.pass(pause)
+						s.Inject([]Segment{c.ask(n, get2, 2)})
+						s.pass(2 * time.Second)
+						s.Inject([]Segment{c.ask(n+len(get2), get3, 3), c.packet(n+2*len(get2), nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 4000 })})
+						s.pass(2 * time.Second)
+						if got, err := s.all(c); got != tc.first+get2+get3 || err != nil || s.Stats().FlowsOpened != 1 {
+							t.Errorf("%d streams hold %q, and then %v", s.Stats().FlowsOpened, got, err)
+						}
+					})
+				}
+			}
+		}
+		t.Run(tc.name+", and nothing else", func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 100)
+			s.Inject(append(c.opening(), c.ask(0, tc.first, 1)))
+			s.pass(10 * time.Millisecond)
+			s.Inject([]Segment{tc.stray(c, len(tc.first)+30)})
+			s.pass(11 * time.Second)
+			if s.open() != 0 {
+				t.Error("a stream that is not whole is still open")
+			}
+			s.is(c, text(tc.first, outcome.EndGap))
+		})
+	}
+}
+
+// A stray packet says that there is more, and then a request is lost: what is behind the
+// loss is neither held to what the stray one said nor ended by it.
+func TestAStrayPacketInFrontOfALoss(t *testing.T) {
+	const n = len(get1)
+	for name, stray := range map[string]func(c *client, off int) Segment{
+		"bare ACK":         (*client).ack,
+		"RST":              (*client).rst,
+		"FIN":              (*client).fin,
+		"the server's ACK": func(c *client, off int) Segment { return c.answer(1000, off, "", nil) },
+	} {
+		for _, gap := range []OnGap{GapReset, GapSplice} {
+			t.Run(fmt.Sprintf("%s, splice: %v", name, gap == GapSplice), func(t *testing.T) {
+				s := newTimed(t, func(c *Config) { c.Services = []Service{{OnGap: gap}} })
+				c := newClient(t, 100)
+				s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+				s.pass(100 * time.Millisecond)
+				s.Inject([]Segment{stray(c, n+700)})
+				for i := 2; i < 8; i++ {
+					s.pass(300 * time.Millisecond)
+					s.Inject([]Segment{c.ask(i*n, get2, uint32(i)), c.packet((i+1)*n, nil, func(t *layers.TCP) { t.Ack = 1000 * uint32(i+1) })})
+				}
+				s.pass(3 * time.Second)
+				s.Inject([]Segment{c.packet(8*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 9000 })})
+				s.pass(2 * time.Second)
+				want := get1 + strings.Repeat(get2, 6)
+				if got, err := s.all(c); got != want || err != nil {
+					t.Errorf("the streams hold %q, and then %v", got, err)
+				}
+			})
+		}
+	}
+}
+
+// The server's ACK of what was not sent ends no stream where the client is seen where it
+// was: it asks back (RFC 9293, section 3.10.7.4).
+func TestAnAcknowledgementOfWhatWasNotSent(t *testing.T) {
+	const n = len(get1)
+	for _, off := range []int{1, n, 700, 5000} {
+		for _, pause := range []time.Duration{time.Millisecond, 100 * time.Millisecond, time.Second, 8 * time.Second} {
+			t.Run(fmt.Sprintf("%d bytes ahead, a pause of %v", off, pause), func(t *testing.T) {
+				s := newTimed(t, nil)
+				c := newClient(t, 100)
+				s.Inject([]Segment{c.syn(), c.accepts(65535, 7), c.ack(0), c.ask(0, get1, 1), c.answer(1000, n, noContent, nil)})
+				s.pass(time.Second)
+				s.Inject([]Segment{c.answer(1027, n+off, "", nil)})
+				s.Inject([]Segment{c.packet(n, nil, func(t *layers.TCP) { t.Ack = 1027 })})
+				s.pass(pause)
+				for i := uint32(1); i < 4; i++ {
+					s.Inject([]Segment{c.packet(int(i)*n, []byte(get2), func(t *layers.TCP) { t.Ack = 1000 + 27*i }), c.answer(1000+27*i, int(i+1)*n, noContent, nil)})
+					s.pass(100 * time.Millisecond)
+				}
+				s.pass(2 * time.Second)
+				s.Inject([]Segment{c.packet(4*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1108 })})
+				s.pass(2 * time.Second)
+				s.is(c, text(get1+get2+get2+get2, nil))
+			})
+		}
 	}
 }
