@@ -203,7 +203,7 @@ func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 	s.ontoData(f, seg, o)
 	switch {
 	case o.fastclose && (f.of.hasKey && o.key[1] == f.of.serverKey || !f.of.hasKey && place == f.next.at):
-		s.connectionReset(f, seg)
+		s.connectionReset(f, seg, 0)
 	case seg.flags&flagRST != 0:
 		s.subflowReset(f, seg, o, place)
 	case !f.next.move(place+uint32(len(seg.payload)), farthest):

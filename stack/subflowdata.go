@@ -191,13 +191,14 @@ func (s *Stack) subflowReset(f *subflow, seg *segment, o *mptcpOptions, place ui
 		s.drop(seg, outcome.DropNoPayload)
 		return
 	}
-	s.connectionReset(f, seg)
+	s.connectionReset(f, seg, place-f.next.at)
 }
 
 // connectionReset takes a segment that aborts the whole connection (RFC 8684, section 3.5).
-func (s *Stack) connectionReset(f *subflow, seg *segment) {
+// It is ahead of what was seen of the subflow.
+func (s *Stack) connectionReset(f *subflow, seg *segment, ahead uint32) {
 	f.end()
 	seg.flags = flagRST | seg.flags&flagACK
-	seg.seq = f.of.sent.at
+	seg.seq = f.of.sent.at + ahead
 	s.toFlow(seg)
 }
