@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,9 +32,10 @@ func (z *zeros) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (z *zeros) WaitReadable() error      { return nil }
-func (z *zeros) Unread(p []byte)          { z.left += len(p) }
-func (z *zeros) CloseWith(outcome string) { z.done <- outcome }
+func (z *zeros) TryRead(p []byte) (int, error) { return z.Read(p) }
+func (z *zeros) OnReadable(func())             {}
+func (z *zeros) Unread(p []byte)               { z.left += len(p) }
+func (z *zeros) CloseWith(outcome string)      { z.done <- outcome }
 
 // sink serves a listener that reads everything and holds no buffer while idle.
 func sink(b *testing.B) net.Listener {
@@ -53,6 +55,8 @@ func sink(b *testing.B) net.Listener {
 	}()
 	return ln
 }
+
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 func swallow(c *net.TCPConn) {
 	defer c.Close()

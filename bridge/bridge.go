@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 )
 
 // Bridge serves any number of listeners towards one target.
@@ -45,43 +44,61 @@ func New(c Config) (*Bridge, error) {
 // Read on an accepted conn returns io.EOF where the client's FIN was. Any other
 // error means that the stream cannot be continued; its method Outcome() string,
 // if it has one, names the reason. An error that comes with bytes comes again at
-// the next Read. Five more methods of the conn are used if it has them:
+// the next Read.
 //
-//   - WaitReadable() error blocks until Read will not, so that an idle stream
-//     holds no buffer.
-//   - Unread(p []byte) gives back the end of what the last Read returned, all of
-//     it maybe, which the target did not take: WaitReadable then returns at once
-//     and the next Read returns p first. The conn copies p and waits for nothing.
-//     Unread is called at most once after a Read and never during one, nor after
-//     CloseWith. It is used only where WaitReadable and CloseWith exist too.
+// A conn costs no goroutine if it has these methods:
+//
+//   - TryRead(p []byte) (int, error) is a Read that does not wait: 0 and nil say that
+//     there is nothing yet.
+//   - OnReadable(f func()) is called once, before any TryRead. The conn calls f when
+//     TryRead may have something again, or an error, after it had nothing; from any
+//     goroutine and with whatever locks it holds: f waits for nothing and calls
+//     nothing of the conn.
+//   - Unread(p []byte) gives back the end of what the last TryRead returned, all of
+//     it maybe, which the target did not take: the next TryRead returns p first. The
+//     conn copies p and waits for nothing. It is called at most once after a TryRead,
+//     and not after CloseWith.
 //   - CloseWith(outcome string) is called in place of Close with what became of
 //     the stream. At target-closed, what was given back and what was never read
 //     may be played on a new connection. Where the target's FIN was heard before
 //     the bytes came, it took all before them and none of them; where it just
 //     reset the connection, an unknown end of what it was sent is lost as well.
-//   - Split() says that the target has sent its FIN. The conn may then end with
-//     an error whose Outcome is target-closed at a place from which on the bytes
-//     are better played on a new connection. It is called once, at any time
-//     before CloseWith returns.
 //   - RemoteAddr is for the log.
 //
-// Close or CloseWith is called exactly once, possibly during a Read or
-// WaitReadable, which must then return.
+// They are called by one goroutine, which all streams of ln share. Split(), if it is
+// there too, says that the target has sent its FIN. The conn may then end with
+// an error whose Outcome is target-closed at a place from which on the bytes
+// are better played on a new connection. It is called once.
+//
+// Any other conn is read by a goroutine, a piece ahead, and nothing is given back to
+// it. CloseWith is called in place of Close if it is there.
+//
+// Close or CloseWith is called exactly once, possibly during a Read, which must then
+// return.
 func (b *Bridge) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	live := &streams{all: make(map[*stream]struct{})}
+	l, err := newLoop(ctx, b)
+	if err != nil {
+		ln.Close()
+		return err
+	}
 	aborted := make(chan struct{}) // closed by the AfterFunc
 	stop := context.AfterFunc(ctx, func() {
 		defer close(aborted)
 		ln.Close()
-		live.abort()
+		l.in.post(l.abort)
 	})
-	err := b.accept(ctx, ln, live)
-	if err != nil {
-		cancel()
-	}
-	live.wg.Wait()
+	l.wg.Go(func() { l.poll.watch(l.in.event) })
+	l.wg.Go(func() {
+		if err = b.accept(ctx, ln, l); err != nil {
+			cancel()
+		}
+		l.in.post(func() { l.closing = true })
+	})
+	l.run()
+	l.poll.close()
+	l.wg.Wait()
 	if stop() {
 		ln.Close()
 	} else {
@@ -90,8 +107,8 @@ func (b *Bridge) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-// accept starts a stream for each conn of ln; it waits for nothing but ln.
-func (b *Bridge) accept(ctx context.Context, ln net.Listener, live *streams) error {
+// accept hands each conn of ln to the loop; it waits for nothing but ln.
+func (b *Bridge) accept(ctx context.Context, ln net.Listener, l *loop) error {
 	for {
 		in, err := ln.Accept()
 		if err != nil {
@@ -101,62 +118,12 @@ func (b *Bridge) accept(ctx context.Context, ln net.Listener, live *streams) err
 			return fmt.Errorf("bridge: accept: %w", err)
 		}
 		b.n.streams.Add(1)
-		s := newStream(b, in)
+		s := newStream(l, l.sourceOf(in))
 		if b.n.open.Add(1) > int64(b.cfg.MaxConns) {
 			b.n.turnedAway.Add(1)
-			s.finish(shed)
-			s.account()
+			s.turnAway()
 			continue
 		}
-		if !live.add(s) {
-			s.finish(shutdown)
-			s.account()
-			continue
-		}
-		live.wg.Go(func() {
-			s.run(ctx)
-			live.remove(s)
-			s.account()
-		})
-	}
-}
-
-// streams is what one Serve has open.
-type streams struct {
-	wg sync.WaitGroup // one for each running stream
-
-	mu      sync.Mutex // guards the fields below
-	all     map[*stream]struct{}
-	aborted bool // nothing may be added any more
-}
-
-// add reports false where abort came first.
-func (l *streams) add(s *stream) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.aborted {
-		return false
-	}
-	l.all[s] = struct{}{}
-	return true
-}
-
-func (l *streams) remove(s *stream) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.all, s)
-}
-
-// abort resets every stream, now and for good.
-func (l *streams) abort() {
-	l.mu.Lock()
-	l.aborted = true
-	all := make([]*stream, 0, len(l.all))
-	for s := range l.all {
-		all = append(all, s)
-	}
-	l.mu.Unlock()
-	for _, s := range all {
-		s.finish(shutdown)
+		l.in.post(func() { l.accept(s) })
 	}
 }

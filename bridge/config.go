@@ -57,9 +57,9 @@ type Config struct {
 	// wants to know.
 	DialTime func(time.Duration, error)
 
-	// Dial replaces the dialer, for tests. What it returns has to be a
-	// *net.TCPConn. nil means a net.Dialer, which looks the name up at every
-	// dial and tries all of its addresses.
+	// Dial replaces the connecting, for tests; it may wait. What it returns has to be
+	// a *net.TCPConn. nil means that the name is looked up, once a second at the most,
+	// and its addresses are tried one after another, those that have just failed last.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
@@ -101,9 +101,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.DialTime == nil {
 		c.DialTime = func(time.Duration, error) {}
-	}
-	if c.Dial == nil {
-		c.Dial = new(net.Dialer).DialContext
 	}
 	return c, nil
 }

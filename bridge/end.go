@@ -6,67 +6,64 @@ import (
 	"time"
 )
 
-// verdict is the target's part in an end, as an error.
-type verdict outcome
-
-func (v verdict) Error() string { return "bridge: " + outcome(v).String() }
-
-// end ends the stream for what step returned.
+// end ends the stream for what TryRead returned behind its last byte.
 func (s *stream) end(err error) {
-	var v verdict
-	switch {
-	case errors.As(err, &v):
-		s.finish(outcome(v))
-	case errors.Is(err, io.EOF):
+	if errors.Is(err, io.EOF) {
 		s.passFIN()
-	default:
-		s.passReset(outcomeOf(err))
+		return
 	}
+	// A RST comes once the target has acknowledged all bytes before it: a reset socket
+	// throws its send queue away.
+	s.outcome = outcomeOf(err)
+	s.awaitAcks(resetting)
 }
 
 // passFIN half-closes the target's connection and waits for the target's own
-// end, which discard hears and finishes the stream with, or for its silence: it
-// neither sends nor acknowledges. One that is silent with bytes outstanding never
-// took the whole stream.
+// end, or for its silence: it neither sends nor acknowledges. One that is silent with
+// bytes outstanding never took the whole stream.
 func (s *stream) passFIN() {
-	s.finSent.Store(true)
-	if err := s.out.CloseWrite(); err != nil {
+	s.finSent = true
+	s.phase = lingering
+	if err := s.out.closeWrite(); err != nil {
 		s.finish(targetClosed)
 		return
 	}
-	wakeAt(s.raw, 1) // from here on every answer tells
-	limit := s.b.cfg.LingerTimeout
-	look := time.NewTicker(max(limit/8, time.Millisecond))
-	defer look.Stop()
-	var t stall
-	for now := time.Now(); ; {
-		queued, err := unacked(s.raw)
-		if err != nil { // finish closed it
-			return
-		}
-		if t.over(now, s.answered.Load()-int64(queued), limit) {
-			if queued > 0 {
-				s.finish(targetSlow)
-			} else {
-				s.finish(complete)
-			}
-			return
-		}
-		select {
-		case <-s.drained:
-			return
-		case now = <-look.C:
-		}
+	s.stall = stall{}
+	s.l.after(s, s.lingerLook())
+}
+
+func (s *stream) lingerLook() time.Duration {
+	return max(s.b.cfg.LingerTimeout/8, time.Millisecond)
+}
+
+// lookForSilence gives up a target that has neither sent nor acknowledged for too
+// long. Its answers are looked for too: short ones tell nobody.
+func (s *stream) lookForSilence() {
+	if !s.discard(false) {
+		return
+	}
+	queued, err := s.out.unacked()
+	switch {
+	case err != nil:
+		s.finish(targetClosed)
+	case !s.stall.over(s.l.now, s.answered-int64(queued), s.b.cfg.LingerTimeout):
+		s.l.after(s, s.lingerLook())
+	case queued > 0:
+		s.finish(targetSlow)
+	default:
+		s.finish(complete)
 	}
 }
 
-// passReset ends the stream with o and a RST, once the target has acknowledged
-// all bytes before it: a reset socket throws its send queue away.
-func (s *stream) passReset(o outcome) {
-	_, err := s.awaitAcks()
-	var v verdict
-	if errors.As(err, &v) {
-		o = outcome(v)
+// targetOver ends the stream where the target's connection has ended in both
+// directions: in order, or else for a cause.
+func (s *stream) targetOver(cause error) {
+	if s.phase == probing {
+		s.settleProbe(true)
 	}
-	s.finish(o)
+	if cause == nil && s.finSent {
+		s.finish(complete)
+		return
+	}
+	s.finish(targetClosed)
 }

@@ -38,6 +38,7 @@ type script struct {
 	read   int    // bytes that Read returned, less those of Unread
 	busy   bool   // a Read is running
 	wrong  string // how Unread was misused
+	news   func() // OnReadable's
 }
 
 func newScript() *script {
@@ -51,7 +52,15 @@ func (s *script) send(chunks ...[]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.chunks = append(s.chunks, chunks...)
+	s.changed()
+}
+
+// changed tells the reader that there may be something new. s.mu is held.
+func (s *script) changed() {
 	s.cond.Broadcast()
+	if s.news != nil {
+		s.news()
+	}
 }
 
 // end makes err what Read returns after the last chunk.
@@ -59,7 +68,7 @@ func (s *script) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
-	s.cond.Broadcast()
+	s.changed()
 }
 
 func (s *script) Read(p []byte) (int, error) {
@@ -68,6 +77,11 @@ func (s *script) Read(p []byte) (int, error) {
 	s.busy, s.last = true, nil
 	s.await()
 	s.busy = false
+	return s.take(p)
+}
+
+// take is what a read gives that need not wait. s.mu is held.
+func (s *script) take(p []byte) (int, error) {
 	switch {
 	case s.closed > 0:
 		return 0, net.ErrClosed
@@ -136,11 +150,17 @@ type waiting struct{ *script }
 
 func (w waiting) CloseWith(outcome string) { w.close(outcome) }
 
-func (w waiting) WaitReadable() error {
+func (w waiting) TryRead(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.await()
-	return nil
+	w.last = nil
+	return w.take(p)
+}
+
+func (w waiting) OnReadable(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.news = f
 }
 
 // rich is a script with all optional methods.

@@ -53,7 +53,7 @@ func TestRequestBehindAClosedTargetIsGivenBackWhole(t *testing.T) {
 			h.closedFirst(t, 1)
 			s.mu.Lock() // what follows comes at once
 			s.chunks, s.err = split(row.request, row.piece), row.end
-			s.cond.Broadcast()
+			s.changed()
 			s.mu.Unlock()
 			want(t, "outcome", s.outcome(t), "target-closed")
 			if !bytes.Equal(s.rest(), row.request) {
@@ -70,7 +70,7 @@ func TestRequestBehindAClosedTargetIsUnsentWithoutUnread(t *testing.T) {
 		name string
 		conn func(*script) net.Conn
 	}{
-		{"but WaitReadable", func(s *script) net.Conn { return waiting{s} }},
+		{"but TryRead", func(s *script) net.Conn { return waiting{s} }},
 		{"in a Read that the FIN interrupts", func(s *script) net.Conn { return s }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -262,7 +262,8 @@ func (d *keepDial) queued() int {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	n, err := unacked(raw)
+	n := 0
+	raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
 	if err != nil {
 		return 0
 	}

@@ -16,7 +16,8 @@ import (
 )
 
 // Conn is one client's byte stream. It can be read, by one goroutine, and
-// closed; there is nobody to write to.
+// closed; there is nobody to write to. A reader of many streams uses TryRead and
+// OnReadable in place of Read.
 //
 // Read returns io.EOF where the client's FIN was, an End where the stream
 // cannot be followed any further, and net.ErrClosed after Close. Every byte
@@ -30,7 +31,9 @@ type Conn struct {
 	first   uint32 // the same, less the header in front of it
 	retried bool   // it is the rest of a stream that another target connection did not take
 
-	ready chan struct{} // holds a token when there may be something new to see
+	notify atomic.Pointer[func()] // OnReadable's
+	ready  chan struct{}          // of Read: holds a token when there may be something new
+
 	taken atomic.Uint32 // bytes read and not given back, modulo 2^32
 	kept  atomic.Uint32 // of them, those that cannot be given back any more
 	split atomic.Bool   // ends at the next request
@@ -47,7 +50,7 @@ type Conn struct {
 }
 
 func newConn(s *Stack, f *flow, ep tcpip.Endpoint, wq *waiter.Queue) *Conn {
-	c := &Conn{stack: s, flow: f, begin: f.base, first: f.base, ep: ep, wq: wq, live: true, ready: make(chan struct{}, 1)}
+	c := &Conn{stack: s, flow: f, begin: f.base, first: f.base, ep: ep, wq: wq, live: true}
 	c.remote, c.local = f.key.addrs(s.cfg.Port)
 	c.entry = waiter.NewFunctionEntry(waiter.ReadableEvents|waiter.EventHUp|waiter.EventErr, func(waiter.EventMask) { c.wake() })
 	wq.EventRegister(&c.entry)
@@ -66,44 +69,57 @@ func (k *flowKey) addrs(port uint16) (client, server net.Addr) {
 		&net.TCPAddr{IP: k.addr(&k.dst).AsSlice(), Port: int(port)}
 }
 
+// wake says that there may be something new to see.
 func (c *Conn) wake() {
-	select {
-	case c.ready <- struct{}{}:
-	default:
+	if f := c.notify.Load(); f != nil {
+		(*f)()
 	}
 }
+
+// OnReadable has f called when TryRead, after it had nothing, may have something: from
+// any goroutine, and with locks held, so that f must not wait and must not call the
+// stream's methods. There is no call for what came before.
+func (c *Conn) OnReadable(f func()) { c.notify.Store(&f) }
 
 // errWait says that there is nothing to return yet.
 var errWait = errors.New("stack: not ready")
 
-// Read waits for the stream's next bytes.
+// TryRead is Read that does not wait: 0 and nil say that there is nothing yet.
+func (c *Conn) TryRead(p []byte) (int, error) {
+	c.passedOn()
+	n, err := c.tryRead(p)
+	if err == errWait {
+		return 0, nil
+	}
+	return n, err
+}
+
+// Read waits for the stream's next bytes. It takes OnReadable for itself.
 func (c *Conn) Read(p []byte) (int, error) {
 	for {
 		n, err := c.tryRead(p)
 		if err != errWait {
 			return n, err
 		}
-		<-c.ready
+		c.await()
 	}
 }
 
-// WaitReadable returns when Read would not wait, so that a reader needs no
-// buffer until there is something to put in it.
-func (c *Conn) WaitReadable() error {
-	c.passedOn()
-	for {
-		c.mu.Lock()
-		closed := c.closed
-		ready := closed || !c.live || len(c.head) > 0 || c.ep.Readiness(waiter.ReadableEvents) != 0
-		c.mu.Unlock()
-		if closed {
-			return net.ErrClosed
-		}
-		if ready {
-			return nil
-		}
+// await returns when there may be something new. The first time that is at once:
+// nobody was told of what has come before.
+func (c *Conn) await() {
+	if c.ready != nil {
 		<-c.ready
+		return
 	}
+	ready := make(chan struct{}, 1)
+	c.ready = ready
+	c.OnReadable(func() {
+		select {
+		case ready <- struct{}{}:
+		default:
+		}
+	})
 }
 
 func (c *Conn) tryRead(p []byte) (n int, err error) {

@@ -1,0 +1,176 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// poller hears of what happens on a loop's sockets, and of its next alarm. It has an
+// epoll of its own, which the runtime's poller waits for like for any file: so no
+// thread waits, and the loop fetches what happened on all sockets at once.
+type poller struct {
+	epoll, timer int
+	file         *os.File        // owns epoll
+	conn         syscall.RawConn // of file
+	heard        [256]unix.EpollEvent
+
+	slots []slot // by the number in an event
+	free  []int32
+
+	start   time.Time // what the loop's time counts from
+	startAt int64     // and what CLOCK_MONOTONIC was, in nanoseconds
+	alarm   int64     // when the timer is to go off, in the loop's time; 0: it is not set
+}
+
+// slot is a socket's stream. Its turn tells whether an event that was fetched with
+// others is of a socket that has been closed meanwhile.
+type slot struct {
+	s    *stream
+	turn int32
+}
+
+// timerSlot is the number of the timer's events.
+const timerSlot = -1
+
+func newPoller() (*poller, error) {
+	p := &poller{epoll: -1, timer: -1}
+	if err := p.open(); err != nil {
+		p.close()
+		return nil, fmt.Errorf("bridge: waiting for sockets: %w", err)
+	}
+	return p, nil
+}
+
+func (p *poller) open() (err error) {
+	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	err = unix.SetNonblock(p.epoll, true) // which has NewFile try the runtime's poller
+	p.file = os.NewFile(uintptr(p.epoll), "epoll")
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	if p.conn, err = p.file.SyscallConn(); err != nil {
+		return err
+	}
+	// Fails where the runtime's poller did not take it.
+	if err := p.file.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	if p.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
+		return os.NewSyscallError("timerfd_create", err)
+	}
+	if err := rawControl(p.epoll, unix.EPOLL_CTL_ADD, p.timer, &unix.EpollEvent{Events: unix.EPOLLIN | edge, Fd: timerSlot}); err != nil {
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	var now unix.Timespec
+	p.start = time.Now()
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return os.NewSyscallError("clock_gettime", err)
+	}
+	p.startAt = now.Nano()
+	return nil
+}
+
+// close ends watch too.
+func (p *poller) close() {
+	if p.timer >= 0 {
+		rawClose(p.timer)
+	}
+	if p.file != nil {
+		p.file.Close()
+	}
+}
+
+// now is the loop's time: nanoseconds since start.
+func (p *poller) now() int64 { return int64(time.Since(p.start)) }
+
+// watch calls signal whenever there is something to fetch, until close. The
+// runtime's poller tells of edges: of each event, fetched by now or not.
+func (p *poller) watch(signal func()) {
+	_ = p.conn.Read(func(uintptr) bool { // fails at close
+		if rawReadable(p.epoll) {
+			signal()
+		}
+		return false
+	})
+}
+
+// edge is EPOLLET, which x/sys has as a negative number.
+const edge = 1 << 31
+
+// add hears of fd's events for s, until fd is closed; s has to be removed then.
+func (p *poller) add(s *stream, fd int) error {
+	i := int32(len(p.slots))
+	if n := len(p.free); n > 0 {
+		i, p.free = p.free[n-1], p.free[:n-1]
+	} else {
+		p.slots = append(p.slots, slot{})
+	}
+	p.slots[i].s = s
+	s.slot = i
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | edge, Fd: i, Pad: p.slots[i].turn}
+	if err := rawControl(p.epoll, unix.EPOLL_CTL_ADD, fd, &e); err != nil {
+		p.remove(s)
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	return nil
+}
+
+func (p *poller) remove(s *stream) {
+	p.slots[s.slot].s = nil
+	p.slots[s.slot].turn++
+	p.free = append(p.free, s.slot)
+}
+
+// fetch tells the streams what has happened on their sockets. It returns false where
+// more may be left.
+func (p *poller) fetch() (all bool) {
+	n, err := rawEvents(p.epoll, p.heard[:])
+	if err != nil {
+		return errors.Is(err, unix.EINTR)
+	}
+	for i := range p.heard[:n] {
+		e := &p.heard[i]
+		if e.Fd == timerSlot {
+			p.alarm = 0
+			continue
+		}
+		if at := p.slots[e.Fd]; at.s != nil && at.turn == e.Pad {
+			at.s.event(eventsOf(e.Events))
+		}
+	}
+	return n < len(p.heard)
+}
+
+func eventsOf(e uint32) (ev events) {
+	if e&unix.EPOLLOUT != 0 {
+		ev |= evRoom
+	}
+	if e&unix.EPOLLIN != 0 {
+		ev |= evAnswer
+	}
+	if e&unix.EPOLLRDHUP != 0 {
+		ev |= evAnswer | evFIN
+	}
+	if e&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		ev |= evAnswer | evOver
+	}
+	return ev
+}
+
+// wakeAt has watch signal at a time, if nothing does before. An alarm that is no
+// longer wanted is left to go off.
+func (p *poller) wakeAt(at int64) {
+	if p.alarm != 0 && p.alarm <= at {
+		return
+	}
+	p.alarm = max(at, 1)
+	// It cannot fail: the descriptor is a timer and the time is none too large.
+	_ = rawAlarm(p.timer, p.startAt+p.alarm)
+}
