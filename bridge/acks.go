@@ -12,7 +12,7 @@ const (
 // awaitAcks has the stream wait, in one of the phases for that, until the target has
 // acknowledged all that was written.
 func (s *stream) awaitAcks(p phase) {
-	s.phase = p
+	s.enter(p)
 	s.stall = stall{}
 	s.pause = firstLook
 	s.lookForAcks()
@@ -46,6 +46,5 @@ func (s *stream) acknowledged() {
 		s.settleProbe(true)
 		s.proven = true
 	}
-	s.phase = copying
-	s.l.schedule(s)
+	s.resume()
 }

@@ -121,7 +121,7 @@ func (b *Bridge) accept(ctx context.Context, ln net.Listener, l *loop) error {
 		s := newStream(l, l.sourceOf(in))
 		if b.n.open.Add(1) > int64(b.cfg.MaxConns) {
 			b.n.turnedAway.Add(1)
-			s.turnAway()
+			s.turnAway(shed)
 			continue
 		}
 		l.in.post(func() { l.accept(s) })

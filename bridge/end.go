@@ -23,7 +23,7 @@ func (s *stream) end(err error) {
 // bytes outstanding never took the whole stream.
 func (s *stream) passFIN() {
 	s.finSent = true
-	s.phase = lingering
+	s.enter(lingering)
 	if err := s.out.closeWrite(); err != nil {
 		s.finish(targetClosed)
 		return

@@ -42,14 +42,14 @@ func (s *stream) block(taken int) {
 	}
 	// Where the socket reported room and took nothing, the kernel has no memory for it.
 	s.retry = taken == 0 && s.stall.begun
-	s.phase = blocked
+	s.enter(blocked)
 	s.lookForRoom()
 }
 
 // awaitRoom is called at the time that a blocked stream waits for.
 func (s *stream) awaitRoom() {
 	if s.retry {
-		s.unblock()
+		s.resume()
 		return
 	}
 	s.lookForRoom()
@@ -73,11 +73,15 @@ func (s *stream) lookForRoom() {
 	}
 }
 
-// unblock goes on when there is room.
-func (s *stream) unblock() {
-	s.l.timers.stop(s)
-	s.phase = copying
+// resume begins or goes on to copy.
+func (s *stream) resume() {
+	s.enter(copying)
 	s.l.schedule(s)
+	if s.keptAlive {
+		s.l.timers.stop(s)
+	} else {
+		s.l.after(s, keepAlive)
+	}
 }
 
 // stall tells how long a peer has shown no sign of life.

@@ -24,10 +24,13 @@ type loop struct {
 	spare   []*stream
 	timers  timers
 	names   names
-	again   bool // something may have happened since the last fetch
-	closing bool // no stream will come any more
-	aborted bool // nor may one go on
-	abroad  int  // goroutines that will post what they found
+	rhythm  rhythm
+	urgent  int   // streams that connect or wait for room
+	flood   int64 // until when large answers may come
+	again   bool  // something may have happened since the last fetch
+	closing bool  // no stream will come any more
+	aborted bool  // nor may one go on
+	abroad  int   // goroutines that will post what they found
 	buf     [bufferSize]byte
 }
 
@@ -66,11 +69,49 @@ func (l *loop) run() {
 		if l.again || len(l.turns) > 0 {
 			continue
 		}
-		if len(l.timers) > 0 {
-			l.poll.wakeAt(l.timers[0].due)
-		}
-		l.in.await()
+		l.sleep()
 	}
+}
+
+// sleep waits until something has come.
+func (l *loop) sleep() {
+	calm := l.rhythm.calm(l.now)
+	// What targets do is fetched with the next bytes of clients, if these come soon.
+	if l.poll.wake(calm || l.urgent > 0 || l.now < l.flood) {
+		return
+	}
+	if !l.poll.open && len(l.live) > 0 {
+		l.poll.wakeAt(l.now+int64(latest), l.now)
+	}
+	if len(l.timers) > 0 {
+		l.poll.wakeAt(l.timers[0].due, l.now)
+	}
+	l.in.await()
+}
+
+const (
+	// latest is how long what targets do may go unnoticed while bytes of clients come.
+	latest = 20 * time.Millisecond
+	// often is how many times the loop has to be woken in that time not to be woken for
+	// the targets as well.
+	often = 5
+)
+
+// rhythm tells whether a loop is woken often.
+type rhythm struct {
+	since int64 // the time at hand, in the loop's time
+	wakes int   // in it
+	busy  bool  // in the one before
+}
+
+// calm notes that the loop goes to sleep, and reports whether it is not woken often.
+func (r *rhythm) calm(now int64) bool {
+	r.wakes++
+	if now-r.since >= int64(latest) {
+		r.busy = r.wakes > often && now-r.since < 2*int64(latest)
+		r.since, r.wakes = now, 0
+	}
+	return !r.busy
 }
 
 // take lets in what came from elsewhere.
@@ -123,10 +164,11 @@ func (l *loop) after(s *stream, d time.Duration) { l.timers.set(s, l.now+int64(d
 // accept begins a stream.
 func (l *loop) accept(s *stream) {
 	if l.aborted {
-		s.finish(shutdown)
+		s.turnAway(shutdown)
 		return
 	}
 	l.live[s] = struct{}{}
+	l.urgent += urgency(s.phase)
 	s.in.OnReadable(func() { l.in.readable(s) })
 	if r, ok := s.in.(*reader); ok {
 		l.wg.Go(r.run)

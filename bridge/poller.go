@@ -10,21 +10,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller hears of what happens on a loop's sockets, and of its next alarm. It has an
-// epoll of its own, which the runtime's poller waits for like for any file: so no
-// thread waits, and the loop fetches what happened on all sockets at once.
+// poller hears of what happens on a loop's sockets, and of its next alarm. It has
+// epolls of its own, one inside the other, and the runtime's poller waits for the outer
+// one like for any file: so no thread waits, and the loop fetches what happened on all
+// sockets at once. The inner one has the sockets, and is left out of the outer one
+// while nobody needs to be woken for them.
 type poller struct {
-	epoll, timer int
-	file         *os.File        // owns epoll
-	conn         syscall.RawConn // of file
-	heard        [256]unix.EpollEvent
+	gate, epoll, timer int
+	file               *os.File        // owns gate
+	conn               syscall.RawConn // of file
+	open               bool            // gate tells of epoll
+	heard              [256]unix.EpollEvent
 
 	slots []slot // by the number in an event
 	free  []int32
 
-	start   time.Time // what the loop's time counts from
-	startAt int64     // and what CLOCK_MONOTONIC was, in nanoseconds
-	alarm   int64     // when the timer is to go off, in the loop's time; 0: it is not set
+	begun   time.Time // what the loop's time counts from
+	begunAt int64     // and what CLOCK_MONOTONIC was, in nanoseconds
+	alarm   int64     // when the timer goes off or went off, in the loop's time
 }
 
 // slot is a socket's stream. Its turn tells whether an event that was fetched with
@@ -34,24 +37,21 @@ type slot struct {
 	turn int32
 }
 
-// timerSlot is the number of the timer's events.
-const timerSlot = -1
-
 func newPoller() (*poller, error) {
-	p := &poller{epoll: -1, timer: -1}
-	if err := p.open(); err != nil {
+	p := &poller{gate: -1, epoll: -1, timer: -1}
+	if err := p.start(); err != nil {
 		p.close()
 		return nil, fmt.Errorf("bridge: waiting for sockets: %w", err)
 	}
 	return p, nil
 }
 
-func (p *poller) open() (err error) {
-	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+func (p *poller) start() (err error) {
+	if p.gate, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	err = unix.SetNonblock(p.epoll, true) // which has NewFile try the runtime's poller
-	p.file = os.NewFile(uintptr(p.epoll), "epoll")
+	err = unix.SetNonblock(p.gate, true) // which has NewFile try the runtime's poller
+	p.file = os.NewFile(uintptr(p.gate), "epoll")
 	if err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
@@ -62,43 +62,67 @@ func (p *poller) open() (err error) {
 	if err := p.file.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
+	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
 	if p.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
 		return os.NewSyscallError("timerfd_create", err)
 	}
-	if err := rawControl(p.epoll, unix.EPOLL_CTL_ADD, p.timer, &unix.EpollEvent{Events: unix.EPOLLIN | edge, Fd: timerSlot}); err != nil {
-		return os.NewSyscallError("epoll_ctl", err)
+	for _, fd := range []int{p.timer, p.epoll} {
+		if err := rawControl(p.gate, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | edge}); err != nil {
+			return os.NewSyscallError("epoll_ctl", err)
+		}
 	}
+	p.open = true
 	var now unix.Timespec
-	p.start = time.Now()
+	p.begun = time.Now()
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return os.NewSyscallError("clock_gettime", err)
 	}
-	p.startAt = now.Nano()
+	p.begunAt = now.Nano()
 	return nil
 }
 
 // close ends watch too.
 func (p *poller) close() {
-	if p.timer >= 0 {
-		rawClose(p.timer)
+	for _, fd := range []int{p.epoll, p.timer} {
+		if fd >= 0 {
+			rawClose(fd)
+		}
 	}
 	if p.file != nil {
 		p.file.Close()
 	}
 }
 
-// now is the loop's time: nanoseconds since start.
-func (p *poller) now() int64 { return int64(time.Since(p.start)) }
+// now is the loop's time: nanoseconds since begun.
+func (p *poller) now() int64 { return int64(time.Since(p.begun)) }
 
 // watch calls signal whenever there is something to fetch, until close. The
 // runtime's poller tells of edges: of each event, fetched by now or not.
 func (p *poller) watch(signal func()) {
 	_ = p.conn.Read(func(uintptr) bool { // fails at close
-		if rawReadable(p.epoll) {
+		if rawReadable(p.gate) {
 			signal()
 		}
 		return false
 	})
+}
+
+// wake says whether signal is to be called for what happens on the sockets. fetch is
+// true where that begins: what has happened by now has to be fetched.
+func (p *poller) wake(open bool) (fetch bool) {
+	if p.open == open {
+		return false
+	}
+	p.open = open
+	e := unix.EpollEvent{Events: edge}
+	if open {
+		e.Events |= unix.EPOLLIN
+	}
+	// It cannot fail: both descriptors are this poller's.
+	_ = rawControl(p.gate, unix.EPOLL_CTL_MOD, p.epoll, &e)
+	return open
 }
 
 // edge is EPOLLET, which x/sys has as a negative number.
@@ -137,10 +161,6 @@ func (p *poller) fetch() (all bool) {
 	}
 	for i := range p.heard[:n] {
 		e := &p.heard[i]
-		if e.Fd == timerSlot {
-			p.alarm = 0
-			continue
-		}
 		if at := p.slots[e.Fd]; at.s != nil && at.turn == e.Pad {
 			at.s.event(eventsOf(e.Events))
 		}
@@ -166,11 +186,11 @@ func eventsOf(e uint32) (ev events) {
 
 // wakeAt has watch signal at a time, if nothing does before. An alarm that is no
 // longer wanted is left to go off.
-func (p *poller) wakeAt(at int64) {
-	if p.alarm != 0 && p.alarm <= at {
+func (p *poller) wakeAt(at, now int64) {
+	if p.alarm > now && p.alarm <= at {
 		return
 	}
 	p.alarm = max(at, 1)
 	// It cannot fail: the descriptor is a timer and the time is none too large.
-	_ = rawAlarm(p.timer, p.startAt+p.alarm)
+	_ = rawAlarm(p.timer, p.begunAt+p.alarm)
 }

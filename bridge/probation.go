@@ -57,5 +57,5 @@ func (s *stream) settleProbe(back bool) {
 		s.count(taken, len(s.probe)-taken)
 	}
 	s.probe = nil
-	s.phase = copying
+	s.enter(copying)
 }

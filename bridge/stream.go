@@ -39,6 +39,7 @@ type stream struct {
 	dial dial
 	out  targetConn // nil before there is one
 
+	keptAlive bool          // the target's host is asked for signs of life
 	answers   bool          // more of them are left to discard
 	retry     bool          // of blocked: the write is tried again whatever the socket says
 	finSent   bool          // the client's FIN was passed on
@@ -56,6 +57,20 @@ type stream struct {
 }
 
 func newStream(l *loop, in source) *stream { return &stream{l: l, b: l.b, in: in, timer: noTimer} }
+
+// enter changes the phase.
+func (s *stream) enter(p phase) {
+	s.l.urgent += urgency(p) - urgency(s.phase)
+	s.phase = p
+}
+
+// urgency is 1 where what happens on the target's socket is waited for by bytes.
+func urgency(p phase) int {
+	if p == dialing || p == blocked {
+		return 1
+	}
+	return 0
+}
 
 // turn is called when the client may have sent something, or more answers are left.
 func (s *stream) turn() {
@@ -81,6 +96,9 @@ func (s *stream) expired() {
 		s.lookForAcks()
 	case lingering:
 		s.lookForSilence()
+	case copying:
+		s.keptAlive = true
+		s.out.keepAlive()
 	}
 }
 
@@ -103,7 +121,7 @@ func (s *stream) event(ev events) {
 		}
 	}
 	if ev&evRoom != 0 && s.phase == blocked {
-		s.unblock()
+		s.resume()
 	}
 }
 
@@ -115,6 +133,9 @@ func (s *stream) discard(all bool) bool {
 		n, more, err := s.out.discard()
 		s.answered += int64(n)
 		s.b.n.discarded.Add(uint64(n))
+		if n >= answerBatch {
+			s.l.flood = s.l.now + int64(latest)
+		}
 		switch {
 		case err != nil:
 			s.targetOver(err)
@@ -147,8 +168,7 @@ func (s *stream) heardFIN() {
 // attach makes out the stream's and begins to copy.
 func (s *stream) attach(out targetConn) {
 	s.out = out
-	s.phase = copying
-	s.l.schedule(s)
+	s.resume()
 }
 
 // finish ends the stream with o, unless it has ended: the target's connection is
@@ -162,7 +182,8 @@ func (s *stream) finish(o outcome) {
 		s.settleProbe(false)
 	}
 	dialed := s.phase == dialing
-	s.phase, s.outcome = ended, o
+	s.enter(ended)
+	s.outcome = o
 	s.l.timers.stop(s)
 	delete(s.l.live, s)
 	switch {
@@ -180,10 +201,10 @@ func (s *stream) finish(o outcome) {
 }
 
 // turnAway ends a stream that never was the loop's.
-func (s *stream) turnAway() {
-	s.phase, s.outcome = ended, shed
+func (s *stream) turnAway(o outcome) {
+	s.phase, s.outcome = ended, o
 	s.account()
-	s.in.CloseWith(shed.String())
+	s.in.CloseWith(o.String())
 }
 
 // settle accounts for p, a piece that was read: the target took the first taken

@@ -15,6 +15,9 @@ type targetConn interface {
 	// over reports whether the connection has ended in both directions. cause is nil
 	// where it ended in order, each side's end acknowledged.
 	over() (over bool, cause error)
+	// keepAlive has the peer's host asked for signs of life from now on: the connection
+	// is idle.
+	keepAlive()
 	// closeWrite says that nothing more will be written.
 	closeWrite() error
 	// close ends the connection in order, as far as what was answered is discarded.

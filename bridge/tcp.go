@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"net"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,10 +12,9 @@ import (
 // second took a third of the CPU; twice this size saves no more.
 const answerBatch = 8 << 10
 
-// keepAlive, in seconds, is how long the target's host may be silent before it is
-// asked for a sign of life, and the time between two questions: what net's dialer
-// does.
-const keepAlive = 15
+// keepAlive is how long the target's host may be silent before it is asked for a sign
+// of life, and the time between two questions: what net's dialer does.
+const keepAlive = 15 * time.Second
 
 // tcpConn is a targetConn on a TCP socket.
 type tcpConn struct {
@@ -25,17 +25,16 @@ type tcpConn struct {
 // setUp sets the options of a new socket. They matter less than the connection:
 // where one cannot be set there is nothing better to do.
 func setUp(fd int) {
-	_ = rawSet(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-	_ = rawSet(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAlive)
-	_ = rawSet(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepAlive)
-	setUpBoth(fd)
-}
-
-// setUpBoth sets those that the sockets of Config.Dial need too.
-func setUpBoth(fd int) {
 	_ = rawSet(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	// A socket is ready to be read at so many bytes, a FIN or a RST (socket(7)).
 	_ = rawSet(fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, answerBatch)
+}
+
+func (t tcpConn) keepAlive() {
+	const seconds = int32(keepAlive / time.Second)
+	_ = rawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds)
+	_ = rawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds)
+	_ = rawSet(t.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 }
 
 // tcpOf is c as a target.
@@ -48,7 +47,7 @@ func tcpOf(c *net.TCPConn) (tcpConn, error) {
 	if err := raw.Control(func(fd uintptr) { t.fd = int(fd) }); err != nil {
 		return tcpConn{}, err
 	}
-	setUpBoth(t.fd)
+	setUp(t.fd)
 	return t, nil
 }
 

@@ -23,9 +23,9 @@ import (
 // cannot be followed any further, and net.ErrClosed after Close. Every byte
 // before that is exactly what the client sent.
 type Conn struct {
-	stack         *Stack
-	flow          *flow
-	local, remote net.Addr
+	stack *Stack
+	flow  *flow
+	key   flowKey // the flow's, whose own belongs to the stack
 
 	begin   uint32 // sequence number of the stream's first byte
 	first   uint32 // the same, less the header in front of it
@@ -50,8 +50,7 @@ type Conn struct {
 }
 
 func newConn(s *Stack, f *flow, ep tcpip.Endpoint, wq *waiter.Queue) *Conn {
-	c := &Conn{stack: s, flow: f, begin: f.base, first: f.base, ep: ep, wq: wq, live: true}
-	c.remote, c.local = f.key.addrs(s.cfg.Port)
+	c := &Conn{stack: s, flow: f, key: f.key, begin: f.base, first: f.base, ep: ep, wq: wq, live: true}
 	c.entry = waiter.NewFunctionEntry(waiter.ReadableEvents|waiter.EventHUp|waiter.EventErr, func(waiter.EventMask) { c.wake() })
 	wq.EventRegister(&c.entry)
 	return c
@@ -204,14 +203,20 @@ func (c *Conn) unreadLocked() int {
 
 // Write fails: the client is not there.
 func (c *Conn) Write([]byte) (int, error) {
-	return 0, &net.OpError{Op: "write", Net: "tcp", Source: c.local, Addr: c.remote, Err: errors.ErrUnsupported}
+	return 0, &net.OpError{Op: "write", Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: errors.ErrUnsupported}
 }
 
 // LocalAddr is the address of the server that the client connected to.
-func (c *Conn) LocalAddr() net.Addr { return c.local }
+func (c *Conn) LocalAddr() net.Addr {
+	_, server := c.key.addrs(c.stack.cfg.Port)
+	return server
+}
 
 // RemoteAddr is the client's address.
-func (c *Conn) RemoteAddr() net.Addr { return c.remote }
+func (c *Conn) RemoteAddr() net.Addr {
+	client, _ := c.key.addrs(c.stack.cfg.Port)
+	return client
+}
 
 // SetDeadline is not supported: Close interrupts a Read.
 func (c *Conn) SetDeadline(time.Time) error { return os.ErrNoDeadline }
