@@ -8,6 +8,7 @@ import (
 
 	"netmirror/decap"
 	"netmirror/defrag"
+	"netmirror/outcome"
 	"netmirror/stack"
 	"netmirror/status"
 	"netmirror/tap"
@@ -120,8 +121,8 @@ func (p *pipeline) report() {
 		"missing_bytes", st.MissingBytes,
 		"bytes_held", st.BytesHeld,
 	}
-	for outcome, n := range br.Outcomes {
-		attrs = some(attrs, "end_"+outcome, n)
+	for e, n := range br.Outcomes {
+		attrs = some(attrs, "end_"+outcome.End(e).String(), n)
 	}
 	for r := decap.OK + 1; r < decap.NumReasons; r++ {
 		attrs = some(attrs, "drop_"+r.String(), now.Decap[r])
@@ -134,7 +135,7 @@ func (p *pipeline) report() {
 	}
 	attrs = some(attrs, "fragments_held", now.Inner.FragmentsHeld)
 	attrs = some(attrs, "fragments_merged", now.Inner.FragmentsReassembled-now.Inner.Reassembled)
-	for d := range stack.NumDrops {
+	for d := range outcome.NumDrops {
 		attrs = some(attrs, "drop_"+d.String(), st.Dropped[d])
 		attrs = some(attrs, "bytes_dropped_"+d.String(), st.DroppedBytes[d])
 	}
@@ -142,7 +143,7 @@ func (p *pipeline) report() {
 	attrs = some(attrs, "holes", st.Holes)
 	attrs = some(attrs, "picked_up", st.PickedUp)
 	attrs = some(attrs, "header_unknown", st.HeaderUnknown)
-	attrs = some(attrs, "not_opened", st.FlowsEnded[stack.EndNotOpened.Outcome()])
+	attrs = some(attrs, "not_opened", st.FlowsEnded[outcome.EndNotOpened])
 	attrs = some(attrs, "mptcp_conns", st.Multipath)
 	attrs = some(attrs, "mptcp_subflows", st.Subflows)
 	attrs = some(attrs, "spliced_holes", st.Spliced)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"netmirror/bridge"
+	"netmirror/outcome"
 	"netmirror/status"
 )
 
@@ -58,7 +59,7 @@ func TestRates(t *testing.T) {
 	begin := time.Unix(1000, 0)
 	before := &status.Snapshot{Time: begin, Frames: 1000, Bridge: bridge.Stats{BytesWritten: 500}}
 	now := &status.Snapshot{Time: begin.Add(2 * time.Second), Frames: 25_000,
-		Bridge: bridge.Stats{BytesWritten: 25_000_500, Open: 7, Outcomes: map[string]uint64{"gap": 2, "complete": 9}}}
+		Bridge: bridge.Stats{BytesWritten: 25_000_500, Open: 7, Outcomes: [outcome.NumStreamEnds]uint64{outcome.EndGap: 2, outcome.EndComplete: 9}}}
 	now.Stack.Bytes, now.Stack.Flows, now.Stack.BytesHeld, now.Ring.Drops = 30_000_000, 8, 2_340_000, 5
 	const want = "12.0 kpackets/s  in 120 Mbit/s  out 100 Mbit/s  flows 8  to target 7  waiting 2.3 MB  lost 5 packets, 2 streams"
 	if got := rates(before, now); got != want {

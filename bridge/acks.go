@@ -1,6 +1,10 @@
 package bridge
 
-import "time"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // firstLook and slowestLook are how soon, and how often at the least, a stream asks
 // for acknowledgements, of which the kernel does not tell. Near by the first is enough.
@@ -22,14 +26,14 @@ func (s *stream) lookForAcks() {
 	left, err := s.out.unacked()
 	switch {
 	case err != nil:
-		s.finish(targetClosed)
+		s.finish(outcome.EndTargetClosed)
 	case left == 0:
 		s.acknowledged()
 	case s.stall.over(s.l.now, -int64(left), s.b.cfg.WriteTimeout):
 		if s.phase == probing {
 			s.settleProbe(true)
 		}
-		s.finish(targetSlow)
+		s.finish(outcome.EndTargetSlow)
 	default:
 		s.l.after(s, s.pause)
 		s.pause = min(2*s.pause, slowestLook)
@@ -40,7 +44,7 @@ func (s *stream) lookForAcks() {
 func (s *stream) acknowledged() {
 	switch s.phase {
 	case resetting:
-		s.finish(s.outcome)
+		s.finish(s.how)
 		return
 	case probing:
 		s.settleProbe(true)

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // routes is a dialer that takes each dial to the next of the addresses it is
@@ -164,7 +166,7 @@ func TestTargetsThatEndAtAnyMoment(t *testing.T) {
 				s.send(p)
 				runtime.Gosched()
 			}
-			s.end([]error{io.EOF, named("client-reset")}[i%2])
+			s.end([]error{io.EOF, outcome.EndClientReset}[i%2])
 		})
 		wg.Go(func() {
 			got := make([]byte, take)

@@ -10,17 +10,18 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/outcome"
 )
 
-// zeros is an accepted conn that holds left bytes and then a FIN; a Read returns
+// zeros is an accepted stream that holds left bytes and then a FIN; a TryRead returns
 // at most piece of them, if that is set.
 type zeros struct {
-	net.Conn
 	left, piece int
-	done        chan string
+	done        chan outcome.End
 }
 
-func (z *zeros) Read(p []byte) (int, error) {
+func (z *zeros) TryRead(p []byte) (int, error) {
 	if z.left == 0 {
 		return 0, io.EOF
 	}
@@ -32,10 +33,16 @@ func (z *zeros) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (z *zeros) TryRead(p []byte) (int, error) { return z.Read(p) }
-func (z *zeros) OnReadable(func())             {}
-func (z *zeros) Unread(p []byte)               { z.left += len(p) }
-func (z *zeros) CloseWith(outcome string)      { z.done <- outcome }
+// reading is an io.Reader of zeros.
+type reading struct{ *zeros }
+
+func (r reading) Read(p []byte) (int, error) { return r.TryRead(p) }
+
+func (z *zeros) OnReadable(func())       {}
+func (z *zeros) Unread(p []byte)         { z.left += len(p) }
+func (z *zeros) Split()                  {}
+func (z *zeros) CloseWith(e outcome.End) { z.done <- e }
+func (z *zeros) RemoteAddr() net.Addr    { return &net.TCPAddr{} }
 
 // sink serves a listener that reads everything and holds no buffer while idle.
 func sink(b *testing.B) net.Listener {
@@ -91,9 +98,9 @@ func BenchmarkOneStream(b *testing.B) {
 		_, ln := serveBench(b)
 		b.SetBytes(benchBytes)
 		for b.Loop() {
-			z := &zeros{left: benchBytes, done: make(chan string, 1)}
+			z := &zeros{left: benchBytes, done: make(chan outcome.End, 1)}
 			ln.conns <- z
-			if o := <-z.done; o != "complete" {
+			if o := <-z.done; o != outcome.EndComplete {
 				b.Fatal(o)
 			}
 		}
@@ -112,7 +119,7 @@ func BenchmarkOneStream(b *testing.B) {
 				_, err := io.Copy(io.Discard, c)
 				answered <- err
 			}()
-			io.CopyBuffer(struct{ io.Writer }{c}, &zeros{left: benchBytes}, buf)
+			io.CopyBuffer(struct{ io.Writer }{c}, reading{&zeros{left: benchBytes}}, buf)
 			c.(*net.TCPConn).CloseWrite()
 			<-answered
 			c.Close()
@@ -123,23 +130,23 @@ func BenchmarkOneStream(b *testing.B) {
 // BenchmarkSmallRequests reports the cost of one of many requests on a stream.
 func BenchmarkSmallRequests(b *testing.B) {
 	_, ln := serveBench(b)
-	z := &zeros{left: 400 * max(b.N, 1), piece: 400, done: make(chan string, 1)}
+	z := &zeros{left: 400 * max(b.N, 1), piece: 400, done: make(chan outcome.End, 1)}
 	b.ReportAllocs()
 	b.SetBytes(400)
 	b.ResetTimer()
 	ln.conns <- z
-	if o := <-z.done; o != "complete" {
+	if o := <-z.done; o != outcome.EndComplete {
 		b.Fatal(o)
 	}
 }
 
 func BenchmarkShortStreams(b *testing.B) {
 	_, ln := serveBench(b)
-	done := make(chan string, 1)
+	done := make(chan outcome.End, 1)
 	b.ReportAllocs()
 	for b.Loop() {
 		ln.conns <- &zeros{left: 400, done: done}
-		if o := <-done; o != "complete" {
+		if o := <-done; o != outcome.EndComplete {
 			b.Fatal(o)
 		}
 	}
@@ -156,7 +163,7 @@ func BenchmarkIdleStreams(b *testing.B) {
 		for i := range all {
 			all[i] = newScript()
 			all[i].send([]byte("hello"))
-			ln.conns <- rich{waiting{all[i]}}
+			ln.conns <- all[i]
 		}
 		for br.Stats().BytesWritten < br.Stats().Streams*5 {
 			time.Sleep(time.Millisecond)

@@ -151,7 +151,7 @@ func (s *stream) failed(err error) {
 	if d.tried == s.b.cfg.Retries {
 		d.step = pausing
 		s.b.outage.refused(time.Now(), err)
-		s.finish(dialOutcome(err))
+		s.finish(dialEnd(err))
 		return
 	}
 	d.tried++

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // end ends the stream for what TryRead returned behind its last byte.
@@ -14,7 +16,7 @@ func (s *stream) end(err error) {
 	}
 	// A RST comes once the target has acknowledged all bytes before it: a reset socket
 	// throws its send queue away.
-	s.outcome = outcomeOf(err)
+	s.how = endOf(err)
 	s.awaitAcks(resetting)
 }
 
@@ -25,7 +27,7 @@ func (s *stream) passFIN() {
 	s.finSent = true
 	s.enter(lingering)
 	if err := s.out.closeWrite(); err != nil {
-		s.finish(targetClosed)
+		s.finish(outcome.EndTargetClosed)
 		return
 	}
 	s.stall = stall{}
@@ -45,13 +47,13 @@ func (s *stream) lookForSilence() {
 	queued, err := s.out.unacked()
 	switch {
 	case err != nil:
-		s.finish(targetClosed)
+		s.finish(outcome.EndTargetClosed)
 	case !s.stall.over(s.l.now, s.answered-int64(queued), s.b.cfg.LingerTimeout):
 		s.l.after(s, s.lingerLook())
 	case queued > 0:
-		s.finish(targetSlow)
+		s.finish(outcome.EndTargetSlow)
 	default:
-		s.finish(complete)
+		s.finish(outcome.EndComplete)
 	}
 }
 
@@ -62,8 +64,18 @@ func (s *stream) targetOver(cause error) {
 		s.settleProbe(true)
 	}
 	if cause == nil && s.finSent {
-		s.finish(complete)
+		s.finish(outcome.EndComplete)
 		return
 	}
-	s.finish(targetClosed)
+	s.finish(outcome.EndTargetClosed)
+}
+
+// endOf is how a stream ends whose TryRead failed with err, which is not io.EOF. Only
+// what a stream can tell is believed.
+func endOf(err error) outcome.End {
+	var e outcome.End
+	if errors.As(err, &e) && e.Readable() {
+		return e
+	}
+	return outcome.EndFailed
 }

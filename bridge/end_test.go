@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/outcome"
 )
 
 // keepDial dials for real and keeps the last conn for the test to look at.
@@ -56,17 +58,19 @@ func TestStreamErrorBecomesAResetBehindAllBytes(t *testing.T) {
 		err     error
 		outcome string
 	}{
-		{named("client-reset"), "client-reset"},
-		{named("gap"), "gap"},
-		{named("idle"), "idle"},
-		{named("shed"), "shed"},
-		{named("shutdown"), "shutdown"},
-		{named("replaced"), "replaced"},
-		{named("server-reset"), "server-reset"},
-		{named("target-closed"), "target-closed"}, // it would have been
-		{fmt.Errorf("read: %w", named("gap")), "gap"},
-		{named("complete"), "error"}, // not a stream's to say
-		{named("made up"), "error"},
+		{outcome.EndClientReset, "client-reset"},
+		{outcome.EndGap, "gap"},
+		{outcome.EndIdle, "idle"},
+		{outcome.EndShed, "shed"},
+		{outcome.EndShutdown, "shutdown"},
+		{outcome.EndReplaced, "replaced"},
+		{outcome.EndServerReset, "server-reset"},
+		{outcome.EndTargetClosed, "target-closed"}, // it would have been
+		{fmt.Errorf("read: %w", outcome.EndGap), "gap"},
+		{outcome.EndComplete, "error"}, // not a stream's to say
+		{outcome.EndTargetSlow, "error"},
+		{outcome.EndNotOpened, "error"},
+		{outcome.End(255), "error"},
 		{errors.New("no name"), "error"},
 	} {
 		t.Run(row.err.Error(), func(t *testing.T) {
@@ -98,7 +102,7 @@ func TestSlowReaderGetsEverythingBeforeTheReset(t *testing.T) {
 	h := serve(t, Config{Target: g.addr(), WriteTimeout: 500 * time.Millisecond})
 	data := random(10 << 20)
 	s := h.open(t, data)
-	s.end(named("client-reset"))
+	s.end(outcome.EndClientReset)
 	c := g.accept(t)
 	c.SetReadBuffer(64 << 10)
 	expect(t, slow{c, 16 << 10, 2 * time.Millisecond}, data, errReset)
@@ -110,7 +114,7 @@ func TestResetIsNotHeldBackByATargetThatTakesNothing(t *testing.T) {
 	h := serve(t, Config{Target: g.addr(), WriteTimeout: 200 * time.Millisecond})
 	g.narrow(t)
 	s := h.open(t, random(500_000)) // more than fits there, less than blocks here
-	s.end(named("client-reset"))
+	s.end(outcome.EndClientReset)
 	g.accept(t)
 	want(t, "outcome", s.outcome(t), "target-slow")
 }
@@ -199,7 +203,7 @@ func TestTargetThatClosedAnswersTheNextBytesWithAReset(t *testing.T) {
 	}{
 		{"client idle after them", nil},
 		{"client's FIN right after them", io.EOF},
-		{"client's RST right after them", named("client-reset")},
+		{"client's RST right after them", outcome.EndClientReset},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			g := newTarget(t)
@@ -233,37 +237,20 @@ func TestResetBehindBothFINsIsNotComplete(t *testing.T) {
 	want(t, "outcome", s.outcome(t), "target-closed")
 }
 
-func TestBytesBehindTheTargetsReset(t *testing.T) {
-	for _, row := range []struct {
-		name string
-		conn func(*script) net.Conn
-		back bool // to the conn; else they are unsent
-	}{
-		{"are given back", func(s *script) net.Conn { return rich{waiting{s}} }, true},
-		{"are unsent without Unread", func(s *script) net.Conn { return waiting{s} }, false},
-		{"are unsent without optional methods", func(s *script) net.Conn { return s }, false},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			g := newTarget(t)
-			h := serve(t, Config{Target: g.addr(), WriteTimeout: time.Hour})
-			data := random(32 << 20) // more than any socket buffers hold
-			s := newScript()
-			s.send(data)
-			h.accept(t, row.conn(s), s)
-			c := g.accept(t)
-			h.still(t)
-			rst(c)
-			if o := s.outcome(t); row.conn(s) != net.Conn(s) {
-				want(t, "outcome", o, "target-closed")
-			}
-			eventually(t, "the account", func() bool { return h.Stats().Open == 0 })
-			n := h.Stats()
-			want(t, "bytes unsent", n.BytesUnsent > 0, !row.back)
-			rest := s.rest()
-			want(t, "bytes written, unsent and left", int(n.BytesWritten+n.BytesUnsent)+len(rest), len(data))
-			if !bytes.HasSuffix(data, rest) {
-				t.Error("what is left is not the stream's end")
-			}
-		})
+func TestBytesBehindTheTargetsResetAreGivenBack(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr(), WriteTimeout: time.Hour})
+	data := random(32 << 20) // more than any socket buffers hold
+	s := h.open(t, data)
+	c := g.accept(t)
+	h.still(t)
+	rst(c)
+	want(t, "outcome", s.outcome(t), "target-closed")
+	eventually(t, "the account", func() bool { return h.Stats().Open == 0 })
+	n, rest := h.Stats(), s.rest()
+	want(t, "bytes unsent", n.BytesUnsent, uint64(0))
+	want(t, "bytes written and left", int(n.BytesWritten)+len(rest), len(data))
+	if !bytes.HasSuffix(data, rest) {
+		t.Error("what is left is not the stream's end")
 	}
 }

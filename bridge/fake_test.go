@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"netmirror/outcome"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -23,31 +25,26 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is how long a test waits for what has to come.
 const patience = 20 * time.Second
 
-// script is an accepted conn whose reads the test dictates.
+// script is an accepted stream whose reads the test dictates.
 type script struct {
-	net.Conn // nil: only what is defined here may be called
-
-	ended chan string // outcomes given to CloseWith, "" for Close
+	ended chan string   // outcomes given to CloseWith
+	split chan struct{} // has what Split was told
 
 	mu     sync.Mutex // guards the fields below
-	cond   *sync.Cond
 	chunks [][]byte
 	err    error // follows the last chunk
 	closed int
-	last   []byte // what the last Read returned, until Unread
-	read   int    // bytes that Read returned, less those of Unread
-	busy   bool   // a Read is running
+	last   []byte // what the last TryRead returned, until Unread
+	read   int    // bytes that TryRead returned, less those of Unread
 	wrong  string // how Unread was misused
 	news   func() // OnReadable's
 }
 
 func newScript() *script {
-	s := &script{ended: make(chan string, 10)}
-	s.cond = sync.NewCond(&s.mu)
-	return s
+	return &script{ended: make(chan string, 10), split: make(chan struct{}, 10)}
 }
 
-// send appends chunks, each of which one Read returns at most.
+// send appends chunks, each of which one TryRead returns at most.
 func (s *script) send(chunks ...[]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,13 +54,12 @@ func (s *script) send(chunks ...[]byte) {
 
 // changed tells the reader that there may be something new. s.mu is held.
 func (s *script) changed() {
-	s.cond.Broadcast()
 	if s.news != nil {
 		s.news()
 	}
 }
 
-// end makes err what Read returns after the last chunk.
+// end makes err what TryRead returns after the last chunk.
 func (s *script) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,17 +67,10 @@ func (s *script) end(err error) {
 	s.changed()
 }
 
-func (s *script) Read(p []byte) (int, error) {
+func (s *script) TryRead(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.busy, s.last = true, nil
-	s.await()
-	s.busy = false
-	return s.take(p)
-}
-
-// take is what a read gives that need not wait. s.mu is held.
-func (s *script) take(p []byte) (int, error) {
+	s.last = nil
 	switch {
 	case s.closed > 0:
 		return 0, net.ErrClosed
@@ -97,21 +86,20 @@ func (s *script) take(p []byte) (int, error) {
 	return n, nil
 }
 
-func (s *script) await() {
-	for len(s.chunks) == 0 && s.err == nil && s.closed == 0 {
-		s.cond.Wait()
-	}
+func (s *script) OnReadable(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.news = f
 }
 
-func (s *script) close(outcome string) {
+func (s *script) CloseWith(e outcome.End) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed++
-	s.cond.Broadcast()
-	s.ended <- outcome
+	s.ended <- e.String()
 }
 
-func (s *script) Close() error         { s.close(""); return nil }
+func (s *script) Split()               { s.split <- struct{}{} }
 func (s *script) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4321} }
 
 func (s *script) outcome(t *testing.T) string {
@@ -119,18 +107,16 @@ func (s *script) outcome(t *testing.T) string {
 	return receive(t, s.ended, "the stream's end")
 }
 
-// unread takes back p and checks what Serve promises about it. It keeps no copy:
+// Unread takes back p and checks what Stream asks of its reader. It keeps no copy:
 // p has to be the end of a chunk that the script still knows.
-func (s *script) unread(p []byte) {
+func (s *script) Unread(p []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.busy:
-		s.wrong = "during a Read"
 	case s.closed > 0:
 		s.wrong = "after CloseWith"
 	case len(p) == 0 || !bytes.HasSuffix(s.last, p):
-		s.wrong = "with something other than the end of the last Read"
+		s.wrong = "with something other than the end of the last TryRead"
 	default:
 		s.chunks = slices.Insert(s.chunks, 0, s.last[len(s.last)-len(p):])
 		s.read -= len(p)
@@ -145,48 +131,19 @@ func (s *script) rest() []byte {
 	return bytes.Join(s.chunks, nil)
 }
 
-// waiting is a script with all of the optional methods but Unread.
-type waiting struct{ *script }
-
-func (w waiting) CloseWith(outcome string) { w.close(outcome) }
-
-func (w waiting) TryRead(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.last = nil
-	return w.take(p)
-}
-
-func (w waiting) OnReadable(f func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.news = f
-}
-
-// rich is a script with all optional methods.
-type rich struct{ waiting }
-
-func (r rich) Unread(p []byte) { r.unread(p) }
-
-// named is a stream's end with a name.
-type named string
-
-func (n named) Error() string   { return "stream ended: " + string(n) }
-func (n named) Outcome() string { return string(n) }
-
 // queue is a listener that the test feeds.
 type queue struct {
-	conns  chan net.Conn
+	conns  chan outcome.Stream
 	closed chan struct{}
 	once   sync.Once
 	err    error // Accept's, once closed
 }
 
 func newQueue() *queue {
-	return &queue{conns: make(chan net.Conn), closed: make(chan struct{}), err: net.ErrClosed}
+	return &queue{conns: make(chan outcome.Stream), closed: make(chan struct{}), err: net.ErrClosed}
 }
 
-func (q *queue) Accept() (net.Conn, error) {
+func (q *queue) Accept() (outcome.Stream, error) {
 	select {
 	case c := <-q.conns:
 		return c, nil
@@ -195,8 +152,7 @@ func (q *queue) Accept() (net.Conn, error) {
 	}
 }
 
-func (q *queue) Close() error   { q.once.Do(func() { close(q.closed) }); return nil }
-func (q *queue) Addr() net.Addr { return &net.TCPAddr{} }
+func (q *queue) Close() error { q.once.Do(func() { close(q.closed) }); return nil }
 
 // harness is a Bridge being served.
 type harness struct {
@@ -208,7 +164,7 @@ type harness struct {
 }
 
 // serve starts a Bridge; at the test's end its streams have to end in order, its
-// accounts to be balanced, and every stream's conn to have been closed once and
+// accounts to be balanced, and every stream to have been closed once and
 // been given back nothing but what it may be.
 func serve(t *testing.T, c Config) *harness {
 	t.Helper()
@@ -232,10 +188,10 @@ func serve(t *testing.T, c Config) *harness {
 			s.mu.Lock()
 			read += s.read
 			if s.wrong != "" {
-				t.Errorf("Unread of accepted conn %d called %s", i, s.wrong)
+				t.Errorf("Unread of accepted stream %d called %s", i, s.wrong)
 			}
 			if s.closed != 1 {
-				t.Errorf("accepted conn %d closed %d times, want once", i, s.closed)
+				t.Errorf("accepted stream %d closed %d times, want once", i, s.closed)
 			}
 			s.mu.Unlock()
 		}
@@ -263,18 +219,13 @@ func (h *harness) open(t *testing.T, chunks ...[]byte) *script {
 	t.Helper()
 	s := newScript()
 	s.send(chunks...)
-	h.accept(t, rich{waiting{s}}, s)
-	return s
-}
-
-func (h *harness) accept(t *testing.T, c net.Conn, s *script) {
-	t.Helper()
 	select {
-	case h.ln.conns <- c:
+	case h.ln.conns <- s:
 	case <-time.After(patience):
 		t.Fatal("not accepted")
 	}
 	h.all = append(h.all, s)
+	return s
 }
 
 // target is a shadow service on loopback.

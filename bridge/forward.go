@@ -1,6 +1,10 @@
 package bridge
 
-import "time"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // copy passes on what the client has sent, a buffer's length at the most: others
 // wait for their turn.
@@ -23,7 +27,7 @@ func (s *stream) copy() {
 		s.settle(p[:n], taken)
 		switch {
 		case err != nil:
-			s.finish(targetClosed)
+			s.finish(outcome.EndTargetClosed)
 			return
 		case taken < n:
 			s.block(taken)
@@ -63,9 +67,9 @@ func (s *stream) lookForRoom() {
 	queued, err := s.out.unacked()
 	switch {
 	case err != nil:
-		s.finish(targetClosed)
+		s.finish(outcome.EndTargetClosed)
 	case s.stall.over(s.l.now, -int64(queued), limit):
-		s.finish(targetSlow)
+		s.finish(outcome.EndTargetSlow)
 	case s.retry:
 		s.l.after(s, time.Millisecond)
 	default:

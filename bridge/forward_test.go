@@ -6,6 +6,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"netmirror/outcome"
 )
 
 func TestTargetGetsTheStreamByteForByte(t *testing.T) {
@@ -23,20 +25,6 @@ func TestTargetGetsTheStreamByteForByte(t *testing.T) {
 			want(t, "BytesWritten", h.Stats().BytesWritten, uint64(len(data)))
 		})
 	}
-}
-
-func TestConnWithoutOptionalMethods(t *testing.T) {
-	g := newTarget(t)
-	h := serve(t, Config{Target: g.addr()})
-	data := random(1 << 20)
-	s := newScript()
-	s.send(split(data, 999)...)
-	s.end(io.EOF)
-	h.accept(t, s, s)
-	c := g.accept(t)
-	expect(t, c, data, nil)
-	c.Close()
-	want(t, "closed with", s.outcome(t), "")
 }
 
 func TestEmptyStreamIsAnEmptyConnection(t *testing.T) {
@@ -188,7 +176,7 @@ func TestEndlessAnswerDoesNotHoldUpTheEnd(t *testing.T) {
 		}
 	}()
 	eventually(t, "an answer", func() bool { return h.Stats().BytesDiscarded > 0 })
-	s.end(named("client-reset"))
+	s.end(outcome.EndClientReset)
 	want(t, "outcome", s.outcome(t), "client-reset")
 	if err := receive(t, sent, "the target's error"); err == nil {
 		t.Error("the target can still send")
@@ -204,6 +192,6 @@ func TestNoDelayIsSetWhateverDialGives(t *testing.T) {
 	s.send([]byte("x"))
 	eventually(t, "a byte", func() bool { return h.Stats().BytesWritten == 1 })
 	want(t, "TCP_NODELAY", d.noDelay(), 1)
-	s.end(named("idle"))
+	s.end(outcome.EndIdle)
 	want(t, "outcome", s.outcome(t), "idle")
 }

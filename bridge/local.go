@@ -5,6 +5,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"netmirror/outcome"
 )
 
 // Failures to connect that are not the target's: this host ran out of what a
@@ -30,13 +32,13 @@ func localFailure(err error) error {
 	return nil
 }
 
-// dialOutcome is how a stream ends whose last attempt to connect failed with err.
-func dialOutcome(err error) outcome {
+// dialEnd is how a stream ends whose last attempt to connect failed with err.
+func dialEnd(err error) outcome.End {
 	switch localFailure(err) {
 	case ErrNoDescriptor:
-		return noDescriptor
+		return outcome.EndNoDescriptor
 	case ErrNoPort:
-		return noPort
+		return outcome.EndNoPort
 	}
-	return targetRefused
+	return outcome.EndTargetRefused
 }

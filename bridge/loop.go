@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // loop plays the streams of one listener, all in one goroutine: none of them waits
@@ -164,15 +166,12 @@ func (l *loop) after(s *stream, d time.Duration) { l.timers.set(s, l.now+int64(d
 // accept begins a stream.
 func (l *loop) accept(s *stream) {
 	if l.aborted {
-		s.turnAway(shutdown)
+		s.turnAway(outcome.EndShutdown)
 		return
 	}
 	l.live[s] = struct{}{}
 	l.urgent += urgency(s.phase)
 	s.in.OnReadable(func() { l.in.readable(s) })
-	if r, ok := s.in.(*reader); ok {
-		l.wg.Go(r.run)
-	}
 	s.begin()
 }
 
@@ -180,7 +179,7 @@ func (l *loop) accept(s *stream) {
 func (l *loop) abort() {
 	l.aborted = true
 	for s := range l.live {
-		s.finish(shutdown)
+		s.finish(outcome.EndShutdown)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // outagePeriod is the least time between two warnings about the same cause.
@@ -29,29 +31,29 @@ type spell struct {
 
 // causes are why a stream gets no connection, in words.
 var causes = [...]struct {
-	outcome             outcome
+	end                 outcome.End
 	begins, lasts, over string
 	do                  string
 }{
-	{targetRefused, "target does not answer", "target still does not answer", "target answers again", ""},
-	{noDescriptor, "no file descriptor is left to connect to the target with", "still no file descriptor is left to connect to the target with",
+	{outcome.EndTargetRefused, "target does not answer", "target still does not answer", "target answers again", ""},
+	{outcome.EndNoDescriptor, "no file descriptor is left to connect to the target with", "still no file descriptor is left to connect to the target with",
 		"there are file descriptors for the target's connections again",
-		"raise the limit of open files (LimitNOFILE= in the unit, ulimit -n in a shell), or lower --max-conns"},
-	{noPort, "no local port is left to connect to the target from", "still no local port is left to connect to the target from",
+		outcome.EndNoDescriptor.Words().Remedy},
+	{outcome.EndNoPort, "no local port is left to connect to the target from", "still no local port is left to connect to the target from",
 		"there are local ports for the target's connections again",
-		"widen net.ipv4.ip_local_port_range, or see why the target keeps so many connections open"},
+		outcome.EndNoPort.Words().Remedy},
 }
 
 // refused notes that a stream got no connection.
 func (o *outage) refused(now time.Time, err error) {
-	why := dialOutcome(err)
-	if why == targetRefused {
+	why := dialEnd(err)
+	if why == outcome.EndTargetRefused {
 		o.health.note(now, err)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range causes {
-		if causes[i].outcome == why {
+		if causes[i].end == why {
 			o.warn(i, now, err)
 		}
 	}

@@ -1,5 +1,7 @@
 package bridge
 
+import "netmirror/outcome"
+
 // probeSize is how much is risked on a target that has closed its side. It holds
 // most requests, and little is held while it waits.
 const probeSize = 4 << 10
@@ -33,7 +35,7 @@ func (s *stream) sendProbe() {
 	written, err := s.out.write(p)
 	if err != nil {
 		s.settle(p, 0)
-		s.finish(targetClosed)
+		s.finish(outcome.EndTargetClosed)
 		return
 	}
 	s.probe, s.written = append(s.probe[:0], p...), written

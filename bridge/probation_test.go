@@ -2,13 +2,14 @@ package bridge
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/outcome"
 )
 
 // closedFirst waits until n targets' FINs have been heard.
@@ -43,7 +44,7 @@ func TestRequestBehindAClosedTargetIsGivenBackWhole(t *testing.T) {
 		{"longer than a probe", random(probeSize + 1), probeSize + 1, nil},
 		{"longer than a buffer", random(3*bufferSize + 1), 3*bufferSize + 1, nil},
 		{"with the client's FIN behind", random(400), 400, io.EOF},
-		{"with the client's RST behind", random(400), 400, named("client-reset")},
+		{"with the client's RST behind", random(400), 400, outcome.EndClientReset},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			g := newTarget(t)
@@ -61,30 +62,6 @@ func TestRequestBehindAClosedTargetIsGivenBackWhole(t *testing.T) {
 			}
 			want(t, "BytesWritten", h.Stats().BytesWritten, uint64(5))
 			want(t, "BytesUnsent", h.Stats().BytesUnsent, uint64(0))
-		})
-	}
-}
-
-func TestRequestBehindAClosedTargetIsUnsentWithoutUnread(t *testing.T) {
-	for _, row := range []struct {
-		name string
-		conn func(*script) net.Conn
-	}{
-		{"but TryRead", func(s *script) net.Conn { return waiting{s} }},
-		{"in a Read that the FIN interrupts", func(s *script) net.Conn { return s }},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			g := newTarget(t)
-			h := serve(t, Config{Target: g.addr()})
-			s := newScript()
-			h.accept(t, row.conn(s), s)
-			g.accept(t).Close()
-			h.closedFirst(t, 1)
-			s.send(random(400))
-			s.outcome(t)
-			eventually(t, "the account", func() bool { return h.Stats().Open == 0 })
-			want(t, "streams closed by the target", h.Stats().Outcomes["target-closed"], uint64(1))
-			want(t, "BytesUnsent", h.Stats().BytesUnsent, uint64(400))
 		})
 	}
 }
@@ -125,28 +102,19 @@ func TestKeepAliveLimitCostsNoRequest(t *testing.T) {
 }
 
 func TestHalfClosedTargetGetsAllThatFollows(t *testing.T) {
-	for _, conn := range []func(*script) net.Conn{
-		func(s *script) net.Conn { return rich{waiting{s}} },
-		func(s *script) net.Conn { return waiting{s} },
-		func(s *script) net.Conn { return s },
-	} {
-		t.Run(fmt.Sprintf("from a %T", conn(nil)), func(t *testing.T) {
-			g := newTarget(t)
-			h := serve(t, Config{Target: g.addr()})
-			data := random(4 << 20)
-			s := newScript()
-			h.accept(t, conn(s), s)
-			c := g.accept(t)
-			c.CloseWrite()
-			h.closedFirst(t, 1)
-			s.send(split(data, 5000)...)
-			s.end(io.EOF)
-			expect(t, c, data, nil)
-			s.outcome(t)
-			eventually(t, "the account", func() bool { return h.Stats().Open == 0 })
-			want(t, "complete streams", h.Stats().Outcomes["complete"], uint64(1))
-		})
-	}
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr()})
+	data := random(4 << 20)
+	s := h.open(t)
+	c := g.accept(t)
+	c.CloseWrite()
+	h.closedFirst(t, 1)
+	s.send(split(data, 5000)...)
+	s.end(io.EOF)
+	expect(t, c, data, nil)
+	want(t, "outcome", s.outcome(t), "complete")
+	eventually(t, "the account", func() bool { return h.Stats().Open == 0 })
+	want(t, "complete streams", h.Stats().Outcomes[outcome.EndComplete], uint64(1))
 }
 
 func TestHalfClosedTargetMayBeSlowToTakeWhatCameBefore(t *testing.T) {
@@ -298,19 +266,10 @@ func (d *keepDial) info() unix.TCPInfo {
 	return *info
 }
 
-// splitting is a conn that wants to know of the target's FIN.
-type splitting struct {
-	rich
-	split chan struct{}
-}
-
-func (s splitting) Split() { s.split <- struct{}{} }
-
 func TestTargetsFINIsToldOnce(t *testing.T) {
 	g := newTarget(t)
 	h := serve(t, Config{Target: g.addr()})
-	s := splitting{rich{waiting{newScript()}}, make(chan struct{}, 10)}
-	h.accept(t, s, s.script)
+	s := h.open(t)
 	c := g.accept(t)
 	c.CloseWrite()
 	receive(t, s.split, "the news of the target's FIN")
@@ -329,8 +288,7 @@ func TestTargetsFINIsToldOnce(t *testing.T) {
 func TestTargetsFINBehindTheClientsIsNoNews(t *testing.T) {
 	g := newTarget(t)
 	h := serve(t, Config{Target: g.addr()})
-	s := splitting{rich{waiting{newScript()}}, make(chan struct{}, 10)}
-	h.accept(t, s, s.script)
+	s := h.open(t)
 	s.end(io.EOF)
 	c := g.accept(t)
 	expect(t, c, nil, nil)

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"netmirror/outcome"
 )
 
 func TestStreamsBeyondMaxConnsAreTurnedAway(t *testing.T) {
@@ -40,10 +42,10 @@ func TestCancelResetsEveryStreamAtOnce(t *testing.T) {
 		end   error
 		read  error // what ends the target's read
 	}{
-		{[]byte("x"), nil, errReset},             // idle
-		{[]byte("x"), io.EOF, nil},               // waiting for the target's end
-		{stuck, nil, errReset},                   // in a write
-		{stuck[:4<<20], named("idle"), errReset}, // waiting for the send queue, or in a write
+		{[]byte("x"), nil, errReset},               // idle
+		{[]byte("x"), io.EOF, nil},                 // waiting for the target's end
+		{stuck, nil, errReset},                     // in a write
+		{stuck[:4<<20], outcome.EndIdle, errReset}, // waiting for the send queue, or in a write
 	} {
 		s := h.open(t, row.chunk)
 		s.end(row.end)
@@ -67,7 +69,7 @@ func TestCancelResetsEveryStreamAtOnce(t *testing.T) {
 		t.Errorf("Serve: %v", err)
 	}
 	h.done <- nil
-	want(t, "streams shut down", h.Stats().Outcomes["shutdown"], uint64(4))
+	want(t, "streams shut down", h.Stats().Outcomes[outcome.EndShutdown], uint64(4))
 	if _, err := h.ln.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("the listener is left open: %v", err)
 	}
@@ -107,7 +109,7 @@ func TestFailingListenerEndsServe(t *testing.T) {
 	go func() { done <- b.Serve(t.Context(), ln) }()
 	s := newScript()
 	s.send([]byte("x"))
-	ln.conns <- rich{waiting{s}}
+	ln.conns <- s
 	c := g.accept(t)
 	eventually(t, "the byte", func() bool { return b.Stats().BytesWritten == 1 })
 	ln.Close()
@@ -128,7 +130,7 @@ func TestTwoListenersShareOneBridge(t *testing.T) {
 	s := h.open(t)
 	g.accept(t).Close()
 	more := newScript()
-	other.conns <- rich{waiting{more}}
+	other.conns <- more
 	want(t, "outcome beyond the common limit", more.outcome(t), "shed")
 	s.end(io.EOF)
 	want(t, "outcome", s.outcome(t), "complete")
@@ -157,7 +159,7 @@ func TestThousandStreamsLeaveNothingBehind(t *testing.T) {
 			c.Close()
 			want(t, "outcome", s.outcome(t), "complete")
 		case 1:
-			s.end(named("client-reset"))
+			s.end(outcome.EndClientReset)
 			expect(t, c, data, errReset)
 			want(t, "outcome", s.outcome(t), "client-reset")
 		case 2:

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // phase is what a stream is doing: what it waits for, beside its target's end.
@@ -26,7 +28,7 @@ const (
 type stream struct {
 	l  *loop
 	b  *Bridge
-	in source
+	in outcome.Stream
 
 	phase     phase
 	scheduled bool        // it is among the loop's turns
@@ -49,14 +51,16 @@ type stream struct {
 	pause     time.Duration // between two looks for acknowledgements
 	probe     []byte        // of probing: what was read
 	written   int           // and how much of it was written
-	outcome   outcome
+	how       outcome.End   // it ends, once that is known
 
 	answered int64 // bytes discarded
 	got      int64 // bytes read from in and not given back
 	sent     int64 // bytes taken by out's kernel; on probation, acknowledged
 }
 
-func newStream(l *loop, in source) *stream { return &stream{l: l, b: l.b, in: in, timer: noTimer} }
+func newStream(l *loop, in outcome.Stream) *stream {
+	return &stream{l: l, b: l.b, in: in, timer: noTimer}
+}
 
 // enter changes the phase.
 func (s *stream) enter(p phase) {
@@ -160,9 +164,7 @@ func (s *stream) heardFIN() {
 		return
 	}
 	s.b.n.closedFirst.Add(1)
-	if in, ok := s.in.(splitter); ok {
-		in.Split()
-	}
+	s.in.Split()
 }
 
 // attach makes out the stream's and begins to copy.
@@ -171,10 +173,10 @@ func (s *stream) attach(out targetConn) {
 	s.resume()
 }
 
-// finish ends the stream with o, unless it has ended: the target's connection is
-// closed in order if o is complete and reset otherwise, and the accepted conn
+// finish ends the stream with e, unless it has ended: the target's connection is
+// closed in order if e is complete and reset otherwise, and the accepted conn
 // is told.
-func (s *stream) finish(o outcome) {
+func (s *stream) finish(e outcome.End) {
 	if s.phase == ended {
 		return
 	}
@@ -183,13 +185,13 @@ func (s *stream) finish(o outcome) {
 	}
 	dialed := s.phase == dialing
 	s.enter(ended)
-	s.outcome = o
+	s.how = e
 	s.l.timers.stop(s)
 	delete(s.l.live, s)
 	switch {
 	case dialed:
 		s.dial.cancel(s)
-	case o == complete:
+	case e == outcome.EndComplete:
 		s.l.poll.remove(s)
 		s.out.close()
 	default:
@@ -197,14 +199,14 @@ func (s *stream) finish(o outcome) {
 		s.out.reset()
 	}
 	s.account()
-	s.in.CloseWith(o.String())
+	s.in.CloseWith(e)
 }
 
 // turnAway ends a stream that never was the loop's.
-func (s *stream) turnAway(o outcome) {
-	s.phase, s.outcome = ended, o
+func (s *stream) turnAway(e outcome.End) {
+	s.phase, s.how = ended, e
 	s.account()
-	s.in.CloseWith(o.String())
+	s.in.CloseWith(e)
 }
 
 // settle accounts for p, a piece that was read: the target took the first taken
@@ -229,13 +231,10 @@ func (s *stream) count(taken, lost int) {
 // account counts a stream that has ended, before its conn is told: what goes on of
 // it may be the next that is accepted.
 func (s *stream) account() {
-	if in, ok := s.in.(*reader); ok {
-		s.count(0, in.abandon())
-	}
-	s.b.n.outcomes[s.outcome].Add(1)
+	s.b.n.outcomes[s.how].Add(1)
 	s.b.n.open.Add(-1)
 	if log := s.b.cfg.Logger; log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug("stream ended", "src", s.in.RemoteAddr(), "dst", s.b.cfg.Target,
-			"outcome", s.outcome.String(), "bytes_read", s.got, "bytes_written", s.sent)
+			"outcome", s.how.String(), "bytes_read", s.got, "bytes_written", s.sent)
 	}
 }

@@ -1,5 +1,7 @@
 package decap
 
+import "netmirror/outcome"
+
 // Reason says what came of a frame: [OK], or the first thing found that makes
 // it not ours or unreadable. It indexes an array of [NumReasons] counters.
 type Reason uint8
@@ -60,44 +62,55 @@ const (
 	NumReasons
 )
 
-var reasons = [NumReasons]struct {
-	name   string
-	broken bool
-}{
-	OK:             {"ok", false},
-	OuterTruncated: {"outer_truncated", true},
-	OuterNotIP:     {"outer_not_ip", false},
-	OuterTooDeep:   {"outer_too_deep", true},
-	OuterMalformed: {"outer_malformed", true},
-	OuterFragment:  {"outer_fragment", true},
-	OuterNotUDP:    {"outer_not_udp", false},
-	OtherUDPPort:   {"other_udp_port", false},
-	VXLANTruncated: {"vxlan_truncated", true},
-	VXLANNoVNI:     {"vxlan_no_vni", true},
-	OtherVNI:       {"other_vni", false},
-	InnerTruncated: {"inner_truncated", true},
-	InnerNotIP:     {"inner_not_ip", false},
-	InnerTooDeep:   {"inner_too_deep", true},
-	InnerMalformed: {"inner_malformed", true},
-	InnerFragment:  {"inner_fragment", true},
-	InnerNotTCP:    {"inner_not_tcp", false},
-	OtherPort:      {"other_port", false},
-	TCPTruncated:   {"tcp_truncated", true},
-	TCPMalformed:   {"tcp_malformed", true},
+var reasons = [NumReasons]outcome.Words{
+	OK:             {Name: "ok", Harmless: true},
+	OuterTruncated: broken("outer_truncated"),
+	OuterNotIP:     other("outer_not_ip"),
+	OuterTooDeep:   broken("outer_too_deep"),
+	OuterMalformed: broken("outer_malformed"),
+	OuterFragment:  broken("outer_fragment"),
+	OuterNotUDP:    other("outer_not_udp"),
+	OtherUDPPort:   other("other_udp_port"),
+	VXLANTruncated: broken("vxlan_truncated"),
+	VXLANNoVNI:     broken("vxlan_no_vni"),
+	OtherVNI:       other("other_vni"),
+	InnerTruncated: cut("inner_truncated", "cut by the mirror, in the headers"),
+	InnerNotIP:     other("inner_not_ip"),
+	InnerTooDeep:   broken("inner_too_deep"),
+	InnerMalformed: broken("inner_malformed"),
+	InnerFragment:  broken("inner_fragment"),
+	InnerNotTCP:    other("inner_not_tcp"),
+	OtherPort:      other("other_port"),
+	TCPTruncated:   cut("tcp_truncated", "cut by the mirror, in the TCP header"),
+	TCPMalformed:   broken("tcp_malformed"),
+}
+
+// other is for a packet that is certainly not ours.
+func other(name string) outcome.Words { return outcome.Words{Name: name, Harmless: true} }
+
+// broken is for a packet that may have been ours but could not be read.
+func broken(name string) outcome.Words {
+	return outcome.Words{Name: name, Shown: "could not be read", Remedy: outcome.ProblemBroken.Remedy()}
+}
+
+// cut is for one that the mirror has cut.
+func cut(name, shown string) outcome.Words {
+	return outcome.Words{Name: name, Shown: shown, Remedy: outcome.ProblemTruncated.Remedy()}
+}
+
+// Words is what is told of r. A packet that is not ours is harmless.
+func (r Reason) Words() outcome.Words {
+	if r < NumReasons {
+		return reasons[r]
+	}
+	return other("unknown")
 }
 
 // String gives the reason in snake_case, fit for a metric label ("other_vni");
 // "unknown" for a value that is none.
-func (r Reason) String() string {
-	if r >= NumReasons {
-		return "unknown"
-	}
-	return reasons[r].name
-}
+func (r Reason) String() string { return r.Words().Name }
 
 // Broken tells a packet that may have been ours but could not be read (cut,
 // malformed, a fragment) from one that is certainly not ours. It is false for
 // [OK].
-func (r Reason) Broken() bool {
-	return r < NumReasons && reasons[r].broken
-}
+func (r Reason) Broken() bool { return !r.Words().Harmless }

@@ -58,6 +58,9 @@ const (
 	Drops
 )
 
+// Harmless reports whether nothing is lost with a fragment that is dropped for d.
+func (d Drop) Harmless() bool { return d == DropDuplicate }
+
 // String gives the reason as a word for a metric's label.
 func (d Drop) String() string {
 	return [...]string{"timeout", "overlap", "duplicate", "budget", "malformed", "too_long", "unknown"}[min(d, Drops)]

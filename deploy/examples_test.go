@@ -26,6 +26,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"netmirror/bridge"
+	"netmirror/outcome"
 	"netmirror/status"
 )
 
@@ -141,6 +142,34 @@ func TestExpressions(t *testing.T) {
 	}
 }
 
+// TestLossesAreThoseOfNetmirror sees that expressions that leave out what is harmless
+// leave out all of it, and nothing else.
+func TestLossesAreThoseOfNetmirror(t *testing.T) {
+	harmless := map[string]string{}
+	for d := range outcome.NumDrops {
+		if d.Harmless() {
+			harmless["reason"] += "|" + d.String()
+		}
+	}
+	for e := range outcome.NumStreamEnds {
+		if e.Harmless() {
+			harmless["outcome"] += "|" + e.String()
+		}
+	}
+	found := 0
+	for where, expr := range expressions(t) {
+		for _, m := range regexp.MustCompile(`\b(reason|outcome)!~"([^"]*)"`).FindAllStringSubmatch(expr, -1) {
+			found++
+			if want := harmless[m[1]][1:]; m[2] != want {
+				t.Errorf("%s leaves out %s, want %s", where, m[2], want)
+			}
+		}
+	}
+	if found < 3 {
+		t.Errorf("only %d expressions leave something out", found)
+	}
+}
+
 // expressions are all of the dashboard and of the rules, by where they are.
 func expressions(t *testing.T) map[string]string {
 	all := make(map[string]string)
@@ -249,8 +278,7 @@ func readRules(t *testing.T) []alert {
 // TestRules sees that every alert says what to do, in the words of the problem
 // that it is about, and that there is one for every loss.
 func TestRules(t *testing.T) {
-	problems := readProblems(t)
-	missing := maps.Clone(problems)
+	all, missing := problems(), problems()
 	for _, a := range readRules(t) {
 		summary, description := a.Annotations["summary"], a.Annotations["description"]
 		if !strings.Contains(summary, "{{ $labels.instance }}") || description == "" {
@@ -263,17 +291,17 @@ func TestRules(t *testing.T) {
 		if !about {
 			continue
 		}
-		p, ok := problems[id]
+		p, ok := all[id]
 		if !ok {
 			t.Errorf("%s: there is no problem %q", a.Alert, id)
 		}
 		delete(missing, id)
-		if !strings.Contains(description, p.remedy) {
-			t.Errorf("%s: the description is\n%s\nand lacks the remedy of %s:\n%s", a.Alert, description, id, p.remedy)
+		if !strings.Contains(description, p.Remedy()) {
+			t.Errorf("%s: the description is\n%s\nand lacks the remedy of %s:\n%s", a.Alert, description, id, p.Remedy())
 		}
 	}
 	for id, p := range missing {
-		if p.loss && id != "idle" { // which may be wanted
+		if p.Severity() == outcome.Loss && id != "idle" { // which may be wanted
 			t.Errorf("no alert has the problem %s", id)
 		}
 	}
@@ -288,46 +316,13 @@ func TestRules(t *testing.T) {
 	}
 }
 
-type problem struct {
-	text, remedy string
-	loss         bool
-}
-
-// readProblems takes the problems out of status/problem.go.
-func readProblems(t *testing.T) map[string]problem {
-	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "../status/problem.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
+// problems are all that there are, by name.
+func problems() map[string]outcome.Problem {
+	all := make(map[string]outcome.Problem)
+	for p := range outcome.NumProblems {
+		all[p.String()] = p
 	}
-	found := make(map[string]problem)
-	ast.Inspect(f, func(n ast.Node) bool {
-		lit, ok := n.(*ast.CompositeLit)
-		if !ok {
-			return true
-		}
-		var strs []string // id, text, remedy
-		loss := false
-		for _, e := range lit.Elts {
-			if kv, ok := e.(*ast.KeyValueExpr); ok {
-				e = kv.Value
-			}
-			if s, ok := constant(e); ok {
-				strs = append(strs, s)
-			}
-			if name, ok := e.(*ast.Ident); ok && name.Name == "Loss" {
-				loss = true
-			}
-		}
-		if _, list := lit.Type.(*ast.ArrayType); len(strs) == 3 && !list {
-			found[strs[0]] = problem{strs[1], strs[2], loss}
-		}
-		return true
-	})
-	if len(found) < 15 {
-		t.Fatalf("found only %d problems in status/problem.go", len(found))
-	}
-	return found
+	return all
 }
 
 // constant is the value of a string, or of several with + between them.
@@ -645,9 +640,9 @@ func TestLogLines(t *testing.T) {
 			}
 		}
 	}
-	for id, p := range readProblems(t) {
-		if id != "target_refused" && !strings.Contains(tables, "`"+p.text+"`") { // which bridge says
-			t.Errorf("the problem %s is not explained: %s", id, p.text)
+	for id, p := range problems() {
+		if id != "target_refused" && !strings.Contains(tables, "`"+p.Text()+"`") { // which bridge says
+			t.Errorf("the problem %s is not explained: %s", id, p.Text())
 		}
 	}
 }
@@ -670,7 +665,7 @@ func contained(said []string, text string) bool {
 // spoken are the strings of netmirror's code, with … for what is put in.
 func spoken(t *testing.T) (all []string) {
 	verb := regexp.MustCompile(`%[-+# 0-9.]*[a-z]`)
-	for _, dir := range []string{"..", "../bridge", "../tap", "../status"} {
+	for _, dir := range []string{"..", "../bridge", "../tap", "../status", "../outcome"} {
 		files, err := filepath.Glob(dir + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatal(dir, err)

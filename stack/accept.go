@@ -6,6 +6,8 @@ import (
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/waiter"
+
+	"netmirror/outcome"
 )
 
 // acceptQueue hands streams from the stack to Accept. The flow limit bounds
@@ -26,7 +28,7 @@ func (q *acceptQueue) put(c *Conn) {
 	q.some.Signal()
 }
 
-func (q *acceptQueue) get() (net.Conn, error) {
+func (q *acceptQueue) get() (outcome.Stream, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.conns) == 0 {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // A segment that nothing supports, because it lies where the server could not take it
@@ -20,14 +22,14 @@ const (
 )
 
 // drops is what a segment is counted under that nothing confirmed.
-func (d doubt) drops() Drop {
+func (d doubt) drops() outcome.Drop {
 	switch d {
 	case oddACK:
-		return DropRejected
+		return outcome.DropRejected
 	case oddProbe:
-		return DropProbe
+		return outcome.DropProbe
 	}
-	return DropOutOfWindow
+	return outcome.DropOutOfWindow
 }
 
 // aside is a segment that is kept beside the stream.
@@ -44,12 +46,12 @@ const maxAside = 8
 // setAside keeps a segment beside the stream.
 func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
 	if seg.next() == seg.seq || f.ending {
-		s.drop(seg, DropOutOfWindow) // brings nothing, and says nothing that is believed
+		s.drop(seg, outcome.DropOutOfWindow) // brings nothing, and says nothing that is believed
 		return
 	}
 	for i := range f.aside {
 		if a := &f.aside[i]; a.seq == seg.seq && len(a.payload) == len(seg.payload) {
-			s.drop(seg, DropDuplicate)
+			s.drop(seg, outcome.DropDuplicate)
 			return
 		}
 	}
@@ -84,7 +86,7 @@ func (s *Stack) takeAside(f *flow, i int) aside {
 	return a
 }
 
-func (s *Stack) dropAside(f *flow, i int, why Drop) {
+func (s *Stack) dropAside(f *flow, i int, why outcome.Drop) {
 	a := s.takeAside(f, i)
 	s.drop(&a.segment, why)
 }
@@ -132,7 +134,7 @@ func (s *Stack) reconsider(f *flow) {
 		case a.why == oddProbe:
 			i++
 		case f.ev.judge(&a.segment) == rejected:
-			s.dropAside(f, i, DropRejected)
+			s.dropAside(f, i, outcome.DropRejected)
 		case f.ev.judge(&a.segment) == accepted && !s.misplaced(f, &a.segment):
 			s.readmit(f, i)
 			i = 0
@@ -191,7 +193,7 @@ func (s *Stack) believe(f *flow) {
 	}
 	for i := range all {
 		if f.removed {
-			s.drop(&all[i].segment, DropOutOfWindow)
+			s.drop(&all[i].segment, outcome.DropOutOfWindow)
 			continue
 		}
 		s.segmentOf(f, &all[i].segment)
@@ -207,7 +209,7 @@ func (s *Stack) takeIn(all []aside) {
 		f := s.flows[seg.key]
 		switch {
 		case all[i].why == oddProbe:
-			s.drop(seg, DropProbe)
+			s.drop(seg, outcome.DropProbe)
 		case f != nil:
 			s.known(f, seg)
 		default:
@@ -221,7 +223,7 @@ func (s *Stack) takeIn(all []aside) {
 func (s *Stack) resync(f *flow) {
 	key, all := f.key, f.aside
 	f.aside = nil
-	s.end(f, EndGap, DropGap)
+	s.end(f, outcome.EndGap, outcome.DropGap)
 	s.stubs.remove(&key)
 	s.takeIn(all)
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/gopacket/layers"
+
+	"netmirror/outcome"
 )
 
 // One packet of another time or place changes nothing: the server does not take it, and
@@ -127,9 +129,9 @@ func TestABurstWasLost(t *testing.T) {
 		wait    time.Duration
 		want    []stream
 	}{
-		{"8 packets that agree are believed at once", 8, 100 * time.Millisecond, []stream{text(get1, EndGap)}},
+		{"8 packets that agree are believed at once", 8, 100 * time.Millisecond, []stream{text(get1, outcome.EndGap)}},
 		{"7 wait for the gap timeout", 7, 900 * time.Millisecond, []stream{text(get1, nil)}},
-		{"2 are believed then", 2, 2500 * time.Millisecond, []stream{text(get1, EndGap)}},
+		{"2 are believed then", 2, 2500 * time.Millisecond, []stream{text(get1, outcome.EndGap)}},
 		{"1 is not", 1, 2500 * time.Millisecond, []stream{text(get1, nil)}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -163,7 +165,7 @@ func TestRequestsBehindALostBurst(t *testing.T) {
 	s.pass(3 * time.Second)
 	s.Inject([]Segment{c.packet(far+3*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 9000 })})
 	s.pass(2 * time.Second)
-	s.is(c, text(get1, EndGap), text(get2+get2+get2, nil))
+	s.is(c, text(get1, outcome.EndGap), text(get2+get2+get2, nil))
 }
 
 // A connection begins in earnest where its packets go on, not where an old one said.
@@ -214,8 +216,8 @@ func TestWhatWaitsBesideAStreamIsBounded(t *testing.T) {
 		t.Errorf("%d packets of %d bytes are held, want 8 at the most", st.Held, st.BytesHeld)
 	}
 	s.pass(3 * time.Second)
-	if st := s.Stats(); st.Held > 0 || st.Dropped[DropOutOfWindow] != 50 {
-		t.Errorf("%d packets are held, %d dropped; want none, 50", st.Held, st.Dropped[DropOutOfWindow])
+	if st := s.Stats(); st.Held > 0 || st.Dropped[outcome.DropOutOfWindow] != 50 {
+		t.Errorf("%d packets are held, %d dropped; want none, 50", st.Held, st.Dropped[outcome.DropOutOfWindow])
 	}
 	s.Inject([]Segment{c.fin(len(get1))})
 	s.is(c, text(get1, nil))

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
+
+	"netmirror/outcome"
 )
 
 // benchmarkBulk injects 1460-byte segments of n flows in turn, in batches of
@@ -27,7 +29,7 @@ func benchmarkBulk(b *testing.B, flows int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		go io.Copy(io.Discard, onlyReader{conn})
+		go io.Copy(io.Discard, onlyReader{conn.(*Conn)})
 		segs[i] = c.data(0, payload)
 		// As checksum offload leaves it: right for every sequence number, and
 		// summed up all the same.
@@ -56,7 +58,7 @@ func benchmarkBulk(b *testing.B, flows int) {
 	}
 	for s.bytesRead.Load() < uint64(b.N*len(payload)) {
 		runtime.Gosched()
-		if st := s.Stats(); st.Flows < flows || st.Dropped[DropBadChecksum] > 0 {
+		if st := s.Stats(); st.Flows < flows || st.Dropped[outcome.DropBadChecksum] > 0 {
 			b.Fatalf("%+v", st)
 		}
 	}

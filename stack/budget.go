@@ -1,6 +1,10 @@
 package stack
 
-import "slices"
+import (
+	"slices"
+
+	"netmirror/outcome"
+)
 
 // charge brings the budgets up to date with what the flow holds.
 func (s *Stack) charge(f *flow) {
@@ -35,7 +39,7 @@ func (s *Stack) budget() int {
 }
 
 // unreadLost counts bytes that no reader will fetch any more.
-func (s *Stack) unreadLost(n int, why Drop) {
+func (s *Stack) unreadLost(n int, why outcome.Drop) {
 	s.bytesUnread.Add(uint64(n))
 	s.counters.droppedBytes[why] += uint64(n)
 }
@@ -46,19 +50,19 @@ func (s *Stack) unreadLost(n int, why Drop) {
 func (s *Stack) room(f *flow, seg *segment) bool {
 	need := entryOverhead + len(seg.payload)
 	if f.cost+need > s.cfg.FlowBytes {
-		s.drop(seg, DropFlowBudget)
-		s.end(f, EndShed, DropFlowBudget)
+		s.drop(seg, outcome.DropFlowBudget)
+		s.end(f, outcome.EndShed, outcome.DropFlowBudget)
 		return false
 	}
 	if f.standing.rank == stray && !s.roomForStrays(f, need) {
-		s.drop(seg, DropUnproven)
+		s.drop(seg, outcome.DropUnproven)
 		return false
 	}
 	if s.holding()+need > s.budget() {
 		s.evict(need)
 	}
 	if f.removed || f.ending && !seqLess(seg.seq, f.sent()) {
-		s.drop(seg, DropTotalBudget)
+		s.drop(seg, outcome.DropTotalBudget)
 		return false
 	}
 	return true
@@ -100,10 +104,10 @@ func (s *Stack) evict(need int) {
 			return
 		}
 		if v.flow != nil {
-			s.end(v.flow, EndShed, DropTotalBudget)
+			s.end(v.flow, outcome.EndShed, outcome.DropTotalBudget)
 		}
 		if v.conn != nil {
-			v.conn.forget(EndShed, DropTotalBudget)
+			v.conn.forget(outcome.EndShed, outcome.DropTotalBudget)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"flag"
 	"io"
-	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -13,6 +12,8 @@ import (
 	"github.com/google/gopacket/layers"
 	"go.uber.org/goleak"
 	"gvisor.dev/gvisor/pkg/refs"
+
+	"netmirror/outcome"
 )
 
 func TestMain(m *testing.M) {
@@ -162,7 +163,7 @@ func checkIdentity(t *testing.T, s *Stack) {
 	t.Helper()
 	st := s.Stats()
 	packets, payload := st.Used+st.Held, st.BytesRead+st.BytesHeld
-	for d := range NumDrops {
+	for d := range outcome.NumDrops {
 		packets += st.Dropped[d]
 		payload += st.DroppedBytes[d]
 	}
@@ -172,7 +173,7 @@ func checkIdentity(t *testing.T, s *Stack) {
 }
 
 // accept takes the next stream, within a time limit.
-func accept(t *testing.T, s *Stack) net.Conn {
+func accept(t *testing.T, s *Stack) *Conn {
 	t.Helper()
 	timer := time.AfterFunc(10*time.Second, s.accepted.close)
 	defer timer.Stop()
@@ -180,11 +181,11 @@ func accept(t *testing.T, s *Stack) net.Conn {
 	if err != nil {
 		t.Fatalf("no stream within 10 s: %v; %+v", err, s.Stats())
 	}
-	return c
+	return c.(*Conn)
 }
 
 // readAll reads c to its end, within a time limit.
-func readAll(t *testing.T, c net.Conn) ([]byte, error) {
+func readAll(t *testing.T, c *Conn) ([]byte, error) {
 	t.Helper()
 	timer := time.AfterFunc(20*time.Second, func() { c.Close() })
 	defer timer.Stop()

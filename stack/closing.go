@@ -1,5 +1,7 @@
 package stack
 
+import "netmirror/outcome"
+
 // A FIN or a RST counts when everything before it is here; till then it is a claim,
 // which what comes later may show to be none of the connection's.
 
@@ -9,7 +11,7 @@ package stack
 // (RFC 5961, section 3.2).
 func (s *Stack) reset(f *flow, seg *segment) {
 	if f.rstSeen || f.ending || seqLess(seg.seq, f.floor()) || seqLess(f.beyond, seg.seq) && seqLess(s.reach(f), seg.seq) {
-		s.drop(seg, DropOutOfWindow)
+		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}
 	f.rstSeen, f.rst, f.rstAt = true, seg.seq, s.now
@@ -35,7 +37,7 @@ func (s *Stack) forgetRST(f *flow) {
 // notUsed takes back what used counted.
 func (s *Stack) notUsed() {
 	s.counters.packetsUsed--
-	s.counters.dropped[DropOutOfWindow]++
+	s.counters.dropped[outcome.DropOutOfWindow]++
 }
 
 // fin notes the client's FIN and returns the packets that are still to be

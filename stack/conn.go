@@ -5,23 +5,16 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
-// Conn is one client's byte stream. It can be read, by one goroutine, and
-// closed; there is nobody to write to. A reader of many streams uses TryRead and
-// OnReadable in place of Read.
-//
-// Read returns io.EOF where the client's FIN was, an End where the stream
-// cannot be followed any further, and net.ErrClosed after Close. Every byte
-// before that is exactly what the client sent.
+// Conn is one client's byte stream: an outcome.Stream, with a Read that waits for
+// whoever reads only one.
 type Conn struct {
 	stack *Stack
 	flow  *flow
@@ -75,15 +68,13 @@ func (c *Conn) wake() {
 	}
 }
 
-// OnReadable has f called when TryRead, after it had nothing, may have something: from
-// any goroutine, and with locks held, so that f must not wait and must not call the
-// stream's methods. There is no call for what came before.
+// OnReadable is outcome.Stream's.
 func (c *Conn) OnReadable(f func()) { c.notify.Store(&f) }
 
 // errWait says that there is nothing to return yet.
 var errWait = errors.New("stack: not ready")
 
-// TryRead is Read that does not wait: 0 and nil say that there is nothing yet.
+// TryRead is outcome.Stream's.
 func (c *Conn) TryRead(p []byte) (int, error) {
 	c.passedOn()
 	n, err := c.tryRead(p)
@@ -93,7 +84,7 @@ func (c *Conn) TryRead(p []byte) (int, error) {
 	return n, err
 }
 
-// Read waits for the stream's next bytes. It takes OnReadable for itself.
+// Read waits for what TryRead returns. It takes OnReadable for itself.
 func (c *Conn) Read(p []byte) (int, error) {
 	for {
 		n, err := c.tryRead(p)
@@ -201,11 +192,6 @@ func (c *Conn) unreadLocked() int {
 	return n
 }
 
-// Write fails: the client is not there.
-func (c *Conn) Write([]byte) (int, error) {
-	return 0, &net.OpError{Op: "write", Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: errors.ErrUnsupported}
-}
-
 // LocalAddr is the address of the server that the client connected to.
 func (c *Conn) LocalAddr() net.Addr {
 	_, server := c.key.addrs(c.stack.cfg.Port)
@@ -217,12 +203,3 @@ func (c *Conn) RemoteAddr() net.Addr {
 	client, _ := c.key.addrs(c.stack.cfg.Port)
 	return client
 }
-
-// SetDeadline is not supported: Close interrupts a Read.
-func (c *Conn) SetDeadline(time.Time) error { return os.ErrNoDeadline }
-
-// SetReadDeadline is not supported: Close interrupts a Read.
-func (c *Conn) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
-
-// SetWriteDeadline is not supported: there is nothing to write to.
-func (c *Conn) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }

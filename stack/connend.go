@@ -6,6 +6,8 @@ import (
 	"net"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+
+	"netmirror/outcome"
 )
 
 // Unread gives back the end of what was read, because the target did not take
@@ -19,7 +21,7 @@ func (c *Conn) Unread(p []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		s.unreadLost(len(p), DropTargetEnded)
+		s.unreadLost(len(p), outcome.DropTargetEnded)
 		return
 	}
 	c.taken.Add(-uint32(len(p)))
@@ -27,7 +29,7 @@ func (c *Conn) Unread(p []byte) {
 }
 
 // Split says that the target has closed its side: it will answer no further
-// request. Where such a one begins, Read returns EndTarget.
+// request. Where such a one begins, Read returns outcome.EndTargetClosed.
 func (c *Conn) Split() {
 	c.split.Store(true)
 	c.wake()
@@ -68,16 +70,14 @@ func (c *Conn) endLocked(err error) {
 
 // Close gives the stream up.
 func (c *Conn) Close() error {
-	c.CloseWith("")
+	c.stack.left(c, false)
 	return nil
 }
 
-// CloseWith is Close for a reader that has a name for how the stream ended. At
-// "target-closed" the stream goes on as another one, which Accept returns, from
+// CloseWith is Close for a reader that says how the stream ended. At
+// outcome.EndTargetClosed the stream goes on as another one, which Accept returns, from
 // the first request on of which nothing was read, or all was given back.
-func (c *Conn) CloseWith(outcome string) {
-	c.stack.left(c, outcome == "target-closed")
-}
+func (c *Conn) CloseWith(e outcome.End) { c.stack.left(c, e == outcome.EndTargetClosed) }
 
 // received is where what gVisor has received in order ends.
 func (c *Conn) received() uint32 {
@@ -94,7 +94,7 @@ func (c *Conn) leave() (end uint32, wasLive bool) {
 	wasLive = c.live
 	unread := c.unreadLocked()
 	end = c.position() + uint32(unread)
-	c.forgetLocked(unread, net.ErrClosed, DropTargetEnded)
+	c.forgetLocked(unread, net.ErrClosed, outcome.DropTargetEnded)
 	c.closed = true
 	c.wake()
 	return end, wasLive
@@ -102,7 +102,7 @@ func (c *Conn) leave() (end uint32, wasLive bool) {
 
 // forget throws away what was not read yet and ends the stream with e.
 // Stack.mu is held.
-func (c *Conn) forget(e End, why Drop) {
+func (c *Conn) forget(e outcome.End, why outcome.Drop) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forgetLocked(c.unreadLocked(), e, why)
@@ -112,7 +112,7 @@ func (c *Conn) forget(e End, why Drop) {
 
 // forgetLocked takes the number of bytes from its caller, who has used it: more
 // can come in between.
-func (c *Conn) forgetLocked(unread int, err error, why Drop) {
+func (c *Conn) forgetLocked(unread int, err error, why outcome.Drop) {
 	if unread > 0 {
 		c.stack.unreadLost(unread, why)
 	}
@@ -134,7 +134,7 @@ func (c *Conn) successor(at uint32) *Conn {
 	}
 	if skip := int(at - c.position()); skip > 0 {
 		c.skipLocked(skip)
-		c.stack.unreadLost(skip, DropTargetEnded)
+		c.stack.unreadLost(skip, outcome.DropTargetEnded)
 	}
 	c.wq.EventUnregister(&c.entry)
 	next := newConn(c.stack, c.flow, c.ep, c.wq)

@@ -133,6 +133,8 @@ func (l *entryList) join(level int, a, b *entry) {
 type entryPool struct {
 	free *entry // linked by next
 	n    int
+
+	packets, bytes int // Σ of what the queues hold whose entries are from here
 }
 
 // maxFreeEntries bounds a pool to some 0.5 MB.

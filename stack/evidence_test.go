@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/gopacket/layers"
+
+	"netmirror/outcome"
 )
 
 func TestMark(t *testing.T) {
@@ -92,25 +94,25 @@ func TestWhatTheServerDropsIsNotInTheStream(t *testing.T) {
 		name   string
 		forged func(c *client) Segment
 		twoWay bool // the evidence is the server's direction
-		why    Drop
+		why    outcome.Drop
 	}{
-		{"data without ACK", with(func(t *layers.TCP) { t.ACK = false }), false, DropRejected},
+		{"data without ACK", with(func(t *layers.TCP) { t.ACK = false }), false, outcome.DropRejected},
 		{"a FIN without ACK", func(c *client) Segment {
 			return c.packet(n, nil, func(t *layers.TCP) { t.ACK, t.FIN = false, true })
-		}, false, DropRejected},
-		{"an acknowledgement older than any window", with(func(t *layers.TCP) { t.Ack = 0xffffffff - 1<<30 }), false, DropRejected},
-		{"an acknowledgement older than the client's window", with(func(t *layers.TCP) { t.Ack = 0xffffffff - 65535<<7 }), true, DropRejected},
-		{"an acknowledgement of the server's SYN only in part", with(func(t *layers.TCP) { t.Ack = 999 }), true, DropRejected},
-		{"an acknowledgement of what the server has not sent", with(func(t *layers.TCP) { t.Ack = 1028 }), true, DropRejected},
-		{"and of a place that is far away", with(func(t *layers.TCP) { t.Ack = 1027 + 1<<30 }), true, DropRejected},
+		}, false, outcome.DropRejected},
+		{"an acknowledgement older than any window", with(func(t *layers.TCP) { t.Ack = 0xffffffff - 1<<30 }), false, outcome.DropRejected},
+		{"an acknowledgement older than the client's window", with(func(t *layers.TCP) { t.Ack = 0xffffffff - 65535<<7 }), true, outcome.DropRejected},
+		{"an acknowledgement of the server's SYN only in part", with(func(t *layers.TCP) { t.Ack = 999 }), true, outcome.DropRejected},
+		{"an acknowledgement of what the server has not sent", with(func(t *layers.TCP) { t.Ack = 1028 }), true, outcome.DropRejected},
+		{"and of a place that is far away", with(func(t *layers.TCP) { t.Ack = 1027 + 1<<30 }), true, outcome.DropRejected},
 		{"a timestamp that is older than any delay", func(c *client) Segment {
 			return c.stamped(1_000_000-5001).packet(n, evil, nil)
-		}, false, DropRejected},
+		}, false, outcome.DropRejected},
 		{"the pseudo-header's sum among full checksums", func(c *client) Segment {
 			m := c.data(n, evil)
 			binary.BigEndian.PutUint16(m.IP[m.TCP+16:], pseudoSum(m.IP, len(m.IP)-m.TCP))
 			return m
-		}, false, DropBadChecksum},
+		}, false, outcome.DropBadChecksum},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newTimed(t, nil)
@@ -166,7 +168,7 @@ func TestWhatTheServerTakesIsInTheStream(t *testing.T) {
 			s.pass(100 * time.Millisecond)
 			s.Inject([]Segment{c.packet(n, nil, func(t *layers.TCP) { t.Ack = 1027 }), tc.odd(c)})
 			s.pass(200 * time.Millisecond)
-			s.is(c, text(get1+get2, EndShutdown))
+			s.is(c, text(get1+get2, outcome.EndShutdown))
 		})
 	}
 }
@@ -231,12 +233,12 @@ func TestTheServersWindow(t *testing.T) {
 		ahead  int
 		want   error
 	}{
-		{"just inside, without a scale", 1000, 0, 999, EndGap},
-		{"just outside, without a scale", 1000, 0, 1000, EndShutdown},
-		{"just inside, scaled", 1000, 7, 1000<<7 - 1, EndGap},
-		{"just outside, scaled", 1000, 7, 1000 << 7, EndShutdown},
-		{"just inside, by a scale above 14, which is 14", 1000, 20, 1000<<14 - 1, EndGap},
-		{"just outside, by a scale above 14, which is 14", 1000, 20, 1000 << 14, EndShutdown},
+		{"just inside, without a scale", 1000, 0, 999, outcome.EndGap},
+		{"just outside, without a scale", 1000, 0, 1000, outcome.EndShutdown},
+		{"just inside, scaled", 1000, 7, 1000<<7 - 1, outcome.EndGap},
+		{"just outside, scaled", 1000, 7, 1000 << 7, outcome.EndShutdown},
+		{"just inside, by a scale above 14, which is 14", 1000, 20, 1000<<14 - 1, outcome.EndGap},
+		{"just outside, by a scale above 14, which is 14", 1000, 20, 1000 << 14, outcome.EndShutdown},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newTimed(t, nil)

@@ -3,6 +3,8 @@ package stack
 import (
 	"iter"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // flowState says how far the virtual client of a flow has got.
@@ -63,7 +65,7 @@ type flow struct {
 	starts   starts    // of requests that were received and perhaps not read
 
 	ending bool // end with reason once all that is contiguous has been received
-	reason End
+	reason outcome.End
 
 	synSeen      bool  // stubs has a SYN of these addresses
 	older, newer *flow // the same addresses, one connection after the other; the newest is in Stack.flows

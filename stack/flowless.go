@@ -1,12 +1,16 @@
 package stack
 
-import "time"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // unknown takes a segment of a connection that has no flow.
 func (s *Stack) unknown(seg *segment) {
 	known, ok := s.stubs.get(&seg.key, s.now)
 	if ok && known.ev != nil && !known.ev.sums.trusts(seg.sum, len(seg.payload)) {
-		s.drop(seg, DropBadChecksum)
+		s.drop(seg, outcome.DropBadChecksum)
 		return
 	}
 	switch {
@@ -15,7 +19,7 @@ func (s *Stack) unknown(seg *segment) {
 	case !ok:
 		s.park(seg, nil)
 	case known.kind == over && (known.seen().has(seg.seq) || seg.seq == known.end):
-		s.drop(seg, DropFlowOver)
+		s.drop(seg, outcome.DropFlowOver)
 	case known.kind == over:
 		s.park(seg, nil) // another connection on these ports, whose SYN was lost or is late
 	case known.kind == halfOpen:
@@ -28,24 +32,24 @@ func (s *Stack) unknown(seg *segment) {
 // goesOn takes a segment of a connection whose stream was given up.
 func (s *Stack) goesOn(known *stub, seg *segment) {
 	if seg.flags&flagRST == 0 && seg.flags&flagACK == 0 || seg.flags&flagRST == 0 && known.ev != nil && known.ev.judge(seg) == rejected {
-		s.drop(seg, DropRejected)
+		s.drop(seg, outcome.DropRejected)
 		return
 	}
 	if seg.flags&(flagFIN|flagRST) != 0 && len(seg.payload) == 0 {
 		if within(seg.seq, known.end, nearby) {
 			s.stubs.put(&seg.key, known.ended(seg.seq+1), s.now)
-			s.drop(seg, DropMidStream)
+			s.drop(seg, outcome.DropMidStream)
 		} else {
-			s.drop(seg, DropOutOfWindow)
+			s.drop(seg, outcome.DropOutOfWindow)
 		}
 		return
 	}
 	switch {
 	case known.kind == opaque:
-		s.drop(seg, DropMidStream)
+		s.drop(seg, outcome.DropMidStream)
 		s.stubs.put(&seg.key, *known, s.now)
 	case s.past(known).has(seg.seq):
-		s.drop(seg, DropDuplicate)
+		s.drop(seg, outcome.DropDuplicate)
 	case seg.seq-known.end < maxWindow || known.end-seg.seq < maxWindow:
 		s.park(seg, known)
 	default:
@@ -61,10 +65,10 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 		s.used(seg)
 		return
 	case !proves(seg, known.base):
-		s.drop(seg, DropOutOfWindow)
+		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	case seg.flags&flagRST == 0 && known.ev != nil && known.ev.judge(seg) == rejected:
-		s.drop(seg, DropRejected)
+		s.drop(seg, outcome.DropRejected)
 		return
 	}
 	far := seg.seq != known.base && !within(seg.seq, known.base, nearby)
@@ -102,11 +106,11 @@ func (s *Stack) remember(key *flowKey, half stub) {
 func (s *Stack) syn(seg *segment) {
 	base := seg.seq + 1
 	if seg.flags&(flagACK|flagRST|flagFIN) != 0 {
-		s.drop(seg, DropOutOfWindow)
+		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}
 	if known, ok := s.stubs.get(&seg.key, s.now); ok && known.began(base, s.now, s.captured) {
-		s.drop(seg, DropDuplicate)
+		s.drop(seg, outcome.DropDuplicate)
 		return
 	}
 	ev := new(evidence)
@@ -146,11 +150,11 @@ func (s *Stack) unproven(f *flow, seg *segment) {
 	switch {
 	case seg.flags&flagRST != 0 && seg.seq == f.base && (f.early || f.q.len() == 0):
 		s.used(seg)
-		s.discard(f, DropOutOfWindow, over)
+		s.discard(f, outcome.DropOutOfWindow, over)
 	case !within:
-		s.drop(seg, DropOutOfWindow)
+		s.drop(seg, outcome.DropOutOfWindow)
 	case seg.flags&flagRST == 0 && f.ev.judge(seg) == rejected:
-		s.drop(seg, DropRejected)
+		s.drop(seg, outcome.DropRejected)
 	case f.ev.server.nxt.known && seg.flags&flagRST == 0 && f.ev.judge(seg) == accepted, f.ev.server.nxt.known && seg.flags&flagRST != 0, !f.ev.server.nxt.known && !s.twoWay():
 		if seg.seq == f.base && f.q.len() == 0 {
 			f.q.acked, f.q.ack = true, seg.ack // what is sent next is no answer to an answer
@@ -175,7 +179,7 @@ func (s *Stack) proved(f *flow) {
 	case accepted:
 		s.start(f, f.base)
 	case rejected:
-		s.turnedAway(f, DropRejected)
+		s.turnedAway(f, outcome.DropRejected)
 	}
 }
 
@@ -183,7 +187,7 @@ func (s *Stack) proved(f *flow) {
 func (s *Stack) unanswered(f *flow) {
 	if f.ev.judgeACK(f.lastACK) != accepted {
 		if f.ev.server.heard > f.opened.Sub(s.epoch) {
-			s.turnedAway(f, DropRejected)
+			s.turnedAway(f, outcome.DropRejected)
 			return
 		}
 		f.ev.silent()
@@ -192,7 +196,7 @@ func (s *Stack) unanswered(f *flow) {
 }
 
 // turnedAway drops what the server has refused: it was never part of a connection.
-func (s *Stack) turnedAway(f *flow, why Drop) {
+func (s *Stack) turnedAway(f *flow, why outcome.Drop) {
 	key, half := f.key, stub{kind: halfOpen, base: f.base}
 	if f.hasBase {
 		ev := f.ev

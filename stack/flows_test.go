@@ -71,7 +71,7 @@ func TestLatencyIsFromCaptureToTheReadersNextStep(t *testing.T) {
 	// It was in the ring for 4 ms.
 	s.InjectAt(append(c.opening(), c.data(0, []byte("hello"))), clk.now().Add(-4*time.Millisecond))
 	settled(t, s)
-	conn := accept(t, s).(*Conn)
+	conn := accept(t, s)
 	read := func(n int) {
 		t.Helper()
 		if err := conn.WaitReadable(); err != nil {
@@ -129,7 +129,7 @@ func TestLatencyAcrossASpliceIsNotTold(t *testing.T) {
 	clk.pass(t, s, time.Second)
 	s.Inject(append(c.opening(), c.data(100, []byte("behind"))))
 	clk.pass(t, s, 2*time.Second) // the hole is closed
-	conn := accept(t, s).(*Conn)
+	conn := accept(t, s)
 	if n, err := conn.Read(make([]byte, 100)); n != 6 || err != nil {
 		t.Fatal(n, err)
 	}
@@ -164,7 +164,7 @@ func TestLatencyOfWhatIsGivenBackGoesOn(t *testing.T) {
 	clk.elapsed.Add(int64(time.Second))
 	s.Inject(append(c.opening(), c.data(0, []byte("hello"))))
 	settled(t, s)
-	conn := accept(t, s).(*Conn)
+	conn := accept(t, s)
 	p := make([]byte, 5)
 	if _, err := conn.Read(p); err != nil {
 		t.Fatal(err)

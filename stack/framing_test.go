@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"netmirror/outcome"
 )
 
 const (
@@ -126,7 +128,7 @@ func TestTheProxyHeaderIsGivenAgain(t *testing.T) {
 			settled(t, s.Stack)
 			s.Inject([]Segment{c.ask(h+n, put4, 2), c.ask(h+n+len(put4)+4, get3, 3), c.fin(h + n + len(put4) + 4 + n)})
 			s.pass(2 * time.Second)
-			s.is(c, text(header+get1+put4, EndGap), text(header+get3, nil))
+			s.is(c, text(header+get1+put4, outcome.EndGap), text(header+get3, nil))
 			if got := s.Stats().HeaderUnknown; got != 0 {
 				t.Errorf("%d headers not known, want 0", got)
 			}
@@ -145,7 +147,7 @@ func TestTheProxyHeaderThatWasNotSeenIsCounted(t *testing.T) {
 	s.pass(10 * time.Millisecond)
 	s.Inject([]Segment{d.ask(0, get2, 1)})
 	s.pass(200 * time.Millisecond)
-	s.is(d, text(get2, EndShutdown))
+	s.is(d, text(get2, outcome.EndShutdown))
 	if got := s.Stats().HeaderUnknown; got != 1 {
 		t.Errorf("%d headers not known, want that of the connection older than netmirror", got)
 	}

@@ -1,12 +1,16 @@
 package stack
 
-import "time"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // OnGap says what becomes of a stream in which bytes are missing for good.
 type OnGap uint8
 
 const (
-	// GapReset ends the stream with EndGap. Another one may begin behind.
+	// GapReset ends the stream with outcome.EndGap. Another one may begin behind.
 	GapReset OnGap = iota
 	// GapSplice leaves out what is missing and goes on. What the stream holds
 	// then is not what the client sent.
@@ -69,7 +73,7 @@ func (s *Stack) refuted(f *flow) bool {
 // forgetAhead goes on as if nothing had come behind the hole.
 func (s *Stack) forgetAhead(f *flow) {
 	for f.q.len() > 0 {
-		s.lostLast(f, DropOutOfWindow)
+		s.lostLast(f, outcome.DropOutOfWindow)
 	}
 	if f.finSeen && seqLess(f.ack, f.fin) {
 		s.forgetFIN(f)
@@ -108,8 +112,8 @@ func (s *Stack) giveUp(f *flow) {
 		return
 	}
 	rest := f.rest()
-	s.end(f, EndGap, DropGap)
-	s.pickUp(f, rest, DropGap)
+	s.end(f, outcome.EndGap, outcome.DropGap)
+	s.pickUp(f, rest, outcome.DropGap)
 }
 
 // missed counts the holes that nobody waits for any longer. Everything before

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/gopacket/layers"
+
+	"netmirror/outcome"
 )
 
 // open is how many streams have not ended.
@@ -119,7 +121,7 @@ func TestHolesAreGivenUpInTime(t *testing.T) {
 			if s.open() != 0 {
 				t.Errorf("not given up after %v", tc.yet)
 			}
-			s.is(c, text("", EndGap))
+			s.is(c, text("", outcome.EndGap))
 		})
 	}
 }
@@ -137,7 +139,7 @@ func TestNoPacketMayWait(t *testing.T) {
 	if s.open() != 0 {
 		t.Error("not given up after 70 ms")
 	}
-	s.is(c, text("", EndGap))
+	s.is(c, text("", outcome.EndGap))
 }
 
 func TestHolesThatAreFilled(t *testing.T) {
@@ -173,14 +175,14 @@ func TestHolesAreWaitedForAtTheSameTime(t *testing.T) {
 		r := fmt.Sprintf("GET /%d HTTP/1.1\r\n\r\n", i)
 		segs = append(segs, c.ask(off, r, i+1)) // and 7 bytes that are lost
 		off += len(r) + 7
-		want = append(want, text(r, EndGap))
+		want = append(want, text(r, outcome.EndGap))
 	}
 	s.Inject(segs)
 	s.pass(1400 * time.Millisecond)
-	if n := s.Stats().FlowsEnded["gap"]; n != 9 {
+	if n := s.Stats().FlowsEnded[outcome.EndGap]; n != 9 {
 		t.Errorf("after 1.4 s, %d holes of 9 were given up", n)
 	}
-	want[9].err = EndShutdown
+	want[9].err = outcome.EndShutdown
 	s.is(c, want...)
 }
 
@@ -190,8 +192,8 @@ func TestServerReset(t *testing.T) {
 		seq  uint32
 		want stream
 	}{
-		{"at the place that the client acknowledged", 1000, text(get1, EndServerReset)},
-		{"of another connection", 1000 + 1<<31, text(get1, EndShutdown)},
+		{"at the place that the client acknowledged", 1000, text(get1, outcome.EndServerReset)},
+		{"of another connection", 1000 + 1<<31, text(get1, outcome.EndShutdown)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newTimed(t, nil)
@@ -210,7 +212,7 @@ func TestServerResetThatOvertakesTheClient(t *testing.T) {
 	s.pass(20 * time.Millisecond)
 	s.Inject([]Segment{c.ask(len(get1), get2, 2)})
 	s.pass(time.Second)
-	s.is(c, text(get1+get2, EndServerReset))
+	s.is(c, text(get1+get2, outcome.EndServerReset))
 }
 
 // What would fill the hole is in the ring, and the process could not run.
@@ -253,7 +255,7 @@ func TestIdle(t *testing.T) {
 	}
 	s.Inject([]Segment{c.ask(len(get1), get2, 2), c.fin(2 * len(get1)), d.fin(len(get1))})
 	s.pass(time.Second)
-	s.is(c, text(get1, EndIdle), text(get2, nil))
+	s.is(c, text(get1, outcome.EndIdle), text(get2, nil))
 	s.is(d, text(get1, nil))
 }
 

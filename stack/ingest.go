@@ -3,6 +3,8 @@ package stack
 import (
 	"slices"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // segment takes one segment in.
@@ -19,13 +21,13 @@ func (s *Stack) segment(m *Segment) {
 	}
 	switch {
 	case !ok && fromServer:
-		s.counters.dropped[DropBadAddress]++
+		s.counters.dropped[outcome.DropBadAddress]++
 	case !ok:
-		s.drop(&seg, DropBadAddress)
+		s.drop(&seg, outcome.DropBadAddress)
 	case fromServer:
 		s.reverse(m, &seg)
 	case m.Truncated:
-		s.drop(&seg, DropTruncated)
+		s.drop(&seg, outcome.DropTruncated)
 		s.truncated(m, &seg)
 	default:
 		seg.sum = s.cfg.Checksums.sumOf(m)
@@ -36,7 +38,7 @@ func (s *Stack) segment(m *Segment) {
 // fromClient takes a whole segment of a client's.
 func (s *Stack) fromClient(seg *segment) {
 	if !s.cfg.Checksums.passes(seg.sum) {
-		s.drop(seg, DropBadChecksum)
+		s.drop(seg, outcome.DropBadChecksum)
 		return
 	}
 	if s.subflows.concerns(seg) {
@@ -84,7 +86,7 @@ func (s *Stack) follows(key *flowKey) bool {
 	return ok
 }
 
-func (s *Stack) drop(seg *segment, why Drop) {
+func (s *Stack) drop(seg *segment, why outcome.Drop) {
 	s.counters.dropped[why] += uint64(seg.packets())
 	s.counters.droppedBytes[why] += uint64(len(seg.payload))
 }
@@ -93,7 +95,7 @@ func (s *Stack) drop(seg *segment, why Drop) {
 // carries all the same is of no connection.
 func (s *Stack) used(seg *segment) {
 	s.counters.packetsUsed += uint64(seg.packets())
-	s.counters.droppedBytes[DropOutOfWindow] += uint64(len(seg.payload))
+	s.counters.droppedBytes[outcome.DropOutOfWindow] += uint64(len(seg.payload))
 }
 
 // clock is the time of the batch at hand, since the stack began.
@@ -126,7 +128,7 @@ func (s *Stack) known(f *flow, seg *segment) {
 	}
 	f.multipath = f.multipath || seg.multipath
 	if !f.ev.sums.trusts(seg.sum, len(seg.payload)) {
-		s.drop(seg, DropBadChecksum)
+		s.drop(seg, outcome.DropBadChecksum)
 		return
 	}
 	if f.synSeen && s.superseded(f, seg) {
@@ -164,7 +166,7 @@ func (s *Stack) judged(f *flow, seg *segment) {
 	}
 	switch f.ev.judge(seg) {
 	case rejected:
-		s.drop(seg, DropRejected)
+		s.drop(seg, outcome.DropRejected)
 		return
 	case doubtful:
 		s.setAside(f, seg, oddACK)
@@ -243,7 +245,7 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 	switch {
 	case f.hasBase && base == f.base && !f.replayed(s.captured), f.past.has(seg.seq),
 		f.picked && f.base-base < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout:
-		s.drop(seg, DropDuplicate)
+		s.drop(seg, outcome.DropDuplicate)
 	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0:
 		// Late, as was hoped; what is parked proves it.
 		s.counters.halfOpen++
@@ -265,11 +267,11 @@ func (f *flow) replayed(captured time.Time) bool {
 // of what an older connection on the same ports left behind.
 func (s *Stack) unpark(f *flow, base uint32) {
 	for f.q.len() > 0 && f.q.first().seq-base >= maxWindow {
-		s.lost(&f.q, 1, DropOutOfWindow)
+		s.lost(&f.q, 1, outcome.DropOutOfWindow)
 	}
 	f.q.acked = false // what left the front was not of this connection
 	for f.q.len() > 0 && f.q.last().seq-base >= maxWindow {
-		s.lostLast(f, DropOutOfWindow)
+		s.lostLast(f, outcome.DropOutOfWindow)
 	}
 	for e := f.q.first(); e != nil; e = e.next() {
 		e.single = false

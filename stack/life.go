@@ -1,9 +1,11 @@
 package stack
 
+import "netmirror/outcome"
+
 // newFlow makes a flow of a rank for a segment, or counts the segment as turned away.
 func (s *Stack) newFlow(seg *segment, as rank) *flow {
 	if s.stopping {
-		s.drop(seg, DropShutdown)
+		s.drop(seg, outcome.DropShutdown)
 		return nil
 	}
 	if why, ok := s.makeRoom(&seg.key, as); !ok {
@@ -52,7 +54,7 @@ func (s *Stack) replace(f *flow, seg *segment) *flow {
 	older := f
 	if f.state == parked {
 		older = f.older
-		s.discard(f, DropReplaced, over)
+		s.discard(f, outcome.DropReplaced, over)
 	}
 	nf := s.newFlow(seg, opened)
 	if older != nil && older.removed { // it gave way
@@ -68,19 +70,19 @@ func (s *Stack) replace(f *flow, seg *segment) *flow {
 	}
 	if older != nil {
 		nf.older, older.newer = older, nf
-		s.endWhenDelivered(older, EndReplaced)
+		s.endWhenDelivered(older, outcome.EndReplaced)
 	}
 	return nf
 }
 
 // endWhenDelivered ends a flow with e once gVisor has taken what came without
 // a gap; a FIN among it makes the end a complete one.
-func (s *Stack) endWhenDelivered(f *flow, e End) {
+func (s *Stack) endWhenDelivered(f *flow, e outcome.End) {
 	if f.state == parked {
 		s.seek(f, true)
 	}
 	if f.state == parked && !f.removed {
-		s.discard(f, ends[e].drop, over)
+		s.discard(f, e.Drop(), over)
 	}
 	if f.removed {
 		return
@@ -93,12 +95,12 @@ func (s *Stack) endWhenDelivered(f *flow, e End) {
 
 // end ends a flow now. Its reader gets what gVisor has in order, then e. Where
 // gVisor has not handed the stream out yet, the end waits for that.
-func (s *Stack) end(f *flow, e End, why Drop) {
+func (s *Stack) end(f *flow, e outcome.End, why outcome.Drop) {
 	if f.removed {
 		return
 	}
 	as := over
-	if !e.final() {
+	if !e.Final() {
 		as = s.remains(f)
 	}
 	complete := false
@@ -119,7 +121,7 @@ func (s *Stack) end(f *flow, e End, why Drop) {
 		s.touch(f)
 		return
 	}
-	if e != EndGap && f.hasBase { // with EndGap, pickUp knows
+	if e != outcome.EndGap && f.hasBase { // with outcome.EndGap, pickUp knows
 		s.missed(&f.q, nil, f.floor(), f.sent())
 	}
 	s.lost(&f.q, f.q.len(), why)
@@ -155,13 +157,13 @@ func (s *Stack) level(f *flow, end uint32) {
 }
 
 // discard ends a flow whose stream nobody has seen, or has any use for.
-func (s *Stack) discard(f *flow, why Drop, as stubKind) {
+func (s *Stack) discard(f *flow, why outcome.Drop, as stubKind) {
 	s.lost(&f.q, f.q.len(), why)
 	s.remove(f, why, as)
 }
 
 // lost drops the first n entries of q, which will not be delivered.
-func (s *Stack) lost(q *sendQueue, n int, why Drop) {
+func (s *Stack) lost(q *sendQueue, n int, why outcome.Drop) {
 	packets, bytes := q.drop(n)
 	s.counters.dropped[why] += packets
 	s.counters.droppedBytes[why] += bytes
@@ -178,7 +180,7 @@ func (f *flow) stub(kind stubKind) stub {
 }
 
 // remove takes a flow off the tables.
-func (s *Stack) remove(f *flow, why Drop, as stubKind) {
+func (s *Stack) remove(f *flow, why outcome.Drop, as stubKind) {
 	if f.removed {
 		return
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // TestMissingBytes checks what is counted of the bytes that never came, when
@@ -67,7 +69,7 @@ func TestMissingBytesOfStreamsThatEnd(t *testing.T) {
 	for name, end := range map[string]func(s *Stack, clk *clock, c *Conn){
 		"the stack is closed":     func(s *Stack, _ *clock, _ *Conn) { s.Close() },
 		"the reader gives up":     func(_ *Stack, _ *clock, c *Conn) { c.Close() },
-		"the target has closed":   func(_ *Stack, _ *clock, c *Conn) { c.CloseWith("target-closed") },
+		"the target has closed":   func(_ *Stack, _ *clock, c *Conn) { c.CloseWith(outcome.EndTargetClosed) },
 		"the stack is shut down":  func(s *Stack, clk *clock, _ *Conn) { s.Shutdown(); clk.pass(t, s, time.Second) },
 		"the client is silent":    func(s *Stack, clk *clock, _ *Conn) { clk.pass(t, s, time.Hour) },
 		"a budget is spent on it": func(s *Stack, _ *clock, _ *Conn) { shed(s) },
@@ -77,7 +79,7 @@ func TestMissingBytesOfStreamsThatEnd(t *testing.T) {
 			s := newTestStack(t, func(c *Config) { c.Now, c.GapTimeout, c.IdleTimeout = clk.now, 2*time.Hour, time.Minute })
 			c := newClient(t, 3)
 			s.Inject(append(c.opening(), c.ask(0, get1, 1), c.ask(len(get1)+30, "no request", 1)))
-			conn := accept(t, s).(*Conn)
+			conn := accept(t, s)
 			settled(t, s)
 			if n, err := conn.Read(make([]byte, 1000)); n != len(get1) {
 				t.Fatalf("%d bytes, %v", n, err)
@@ -108,12 +110,12 @@ func TestServerBytes(t *testing.T) {
 	broken.IP = append([]byte(nil), answer.IP...)
 	copy(broken.IP[12:], []byte{224, 0, 0, 1})
 	s.Inject(append(c.opening(), c.ask(0, get1, 1), answer, broken))
-	s.is(c, text(get1, EndShutdown))
+	s.is(c, text(get1, outcome.EndShutdown))
 	st := s.Stats()
 	if st.Bytes != uint64(len(get1)) || st.ServerBytes != 2*27 {
 		t.Errorf("%d bytes from the client and %d from the server, want %d and 54", st.Bytes, st.ServerBytes, len(get1))
 	}
-	for d := range NumDrops {
+	for d := range outcome.NumDrops {
 		if st.DroppedBytes[d] > 0 {
 			t.Errorf("%d bytes are dropped as %s, want none", st.DroppedBytes[d], d)
 		}

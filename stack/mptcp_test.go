@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/gopacket/layers"
+
+	"netmirror/outcome"
 )
 
 // multi is a client that speaks MPTCP (RFC 8684). Its data sequence numbers and those
@@ -143,7 +145,7 @@ func TestMultipath(t *testing.T) {
 		{"data without a mapping are missing", 1, both(func(s *timed, m, o *multi) {
 			s.Inject([]Segment{o.segment(0, "abc", ""), m.send(38, 41, "defghi"), m.dataFIN(44, 47)})
 			s.pass(2 * time.Second)
-		}), []stream{text(put, EndGap)}},
+		}), []stream{text(put, outcome.EndGap)}},
 		{"data are sent again over the other subflow", 1, both(func(s *timed, m, o *multi) {
 			s.Inject([]Segment{o.send(0, 38, "abcdefghi"), m.send(38, 38, "abcdefghi"), m.dataFIN(47, 47)})
 		}), []stream{text(put+"abcdefghi", nil)}},
@@ -156,17 +158,17 @@ func TestMultipath(t *testing.T) {
 		}), []stream{text(put+"abcdefghi", nil)}},
 		{"RST of the last subflow", 1, both(func(s *timed, m, o *multi) {
 			s.Inject([]Segment{m.segment(38, "", "R"), o.send(0, 38, "abc"), o.segment(3, "", "R")})
-		}), []stream{text(put+"abc", EndClientReset)}},
+		}), []stream{text(put+"abc", outcome.EndClientReset)}},
 		{"MP_FASTCLOSE", 1, both(func(s *timed, m, o *multi) {
 			s.Inject([]Segment{m.segment(38, "", "R", append([]byte{0x70, 0}, m.serverKey...))})
-		}), []stream{text(put, EndClientReset)}},
+		}), []stream{text(put, outcome.EndClientReset)}},
 		{"MP_FASTCLOSE without the server's key", 1, both(func(s *timed, m, o *multi) {
 			s.Inject([]Segment{m.segment(38, "", "R", []byte("\x70\x00no key!!")), o.send(0, 38, "abcdefghi"), o.dataFIN(9, 47)})
 		}), []stream{text(put+"abcdefghi", nil)}},
 		{"FIN of the last subflow where the DATA_FIN is lost", 1, both(func(s *timed, m, o *multi) {
 			s.Inject([]Segment{m.segment(38, "", "F"), o.send(0, 38, "abcdefghi"), o.segment(9, "", "F")})
 			s.pass(2 * time.Second)
-		}), []stream{text(put+"abcdefghi", EndGap)}},
+		}), []stream{text(put+"abcdefghi", outcome.EndGap)}},
 		{"fallback to TCP", 1, func(s *timed, m, o *multi) {
 			s.Inject([]Segment{m.synCapable(), m.keys(), m.send(0, 0, put), m.segment(38, "abc", "", m.dss(38, 38, 0)), m.segment(41, "defghi", "F")})
 		}, []stream{text(put+"abcdefghi", nil)}},
@@ -204,7 +206,7 @@ func TestForgedJoin(t *testing.T) {
 	s.Inject([]Segment{m.send(10, 10, "no data of it")})
 	s.Inject([]Segment{forged.synJoin(7), m.segment(10, "/1.1\r\n\r\n", ""), m.segment(18, "", "F")})
 	s.is(m.client, text("GET / HTTP/1.1\r\n\r\n", nil))
-	if n := s.Stats().Dropped[DropSubflow]; n != 2 {
+	if n := s.Stats().Dropped[outcome.DropSubflow]; n != 2 {
 		t.Errorf("%d packets dropped as MPTCP, want the forged SYN and data", n)
 	}
 }
@@ -219,8 +221,8 @@ func TestUnknownSubflow(t *testing.T) {
 	}
 	s.pass(100 * time.Millisecond)
 	s.Inject([]Segment{m.send(0, 0, get1)})
-	if st := s.Stats(); st.Held != 0 || st.Dropped[DropSubflow] != 5 || st.Flows != 0 {
-		t.Errorf("%d packets held, %d dropped, %d flows, want 0, all 5, 0", st.Held, st.Dropped[DropSubflow], st.Flows)
+	if st := s.Stats(); st.Held != 0 || st.Dropped[outcome.DropSubflow] != 5 || st.Flows != 0 {
+		t.Errorf("%d packets held, %d dropped, %d flows, want 0, all 5, 0", st.Held, st.Dropped[outcome.DropSubflow], st.Flows)
 	}
 	s.is(m.client)
 }

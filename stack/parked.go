@@ -1,16 +1,20 @@
 package stack
 
-import "time"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // park keeps a segment of a connection whose start was not seen: its SYN may
 // be late, or it may be part of a request to begin with.
 func (s *Stack) park(seg *segment, known *stub) {
 	if len(seg.payload) == 0 && seg.flags&(flagFIN|flagRST) == 0 {
-		s.drop(seg, DropNoPayload)
+		s.drop(seg, outcome.DropNoPayload)
 		return
 	}
 	if seg.flags&(flagACK|flagRST) == 0 {
-		s.drop(seg, DropRejected)
+		s.drop(seg, outcome.DropRejected)
 		return
 	}
 	f := s.newFlow(seg, stray)
@@ -53,13 +57,13 @@ func (s *Stack) parked(f *flow, seg *segment) {
 	case f.hasBase:
 		s.unproven(f, seg)
 	case f.past.has(seg.seq):
-		s.drop(seg, DropDuplicate)
+		s.drop(seg, outcome.DropDuplicate)
 	case seg.flags&(flagACK|flagRST) == 0:
-		s.drop(seg, DropRejected)
+		s.drop(seg, outcome.DropRejected)
 	default:
 		if seqLess(seg.seq, f.base) {
 			if f.q.len() > 0 && f.q.last().end()-seg.seq >= maxWindow {
-				s.drop(seg, DropOutOfWindow) // not all of it can be of one connection
+				s.drop(seg, outcome.DropOutOfWindow) // not all of it can be of one connection
 				return
 			}
 			f.base = seg.seq
@@ -83,7 +87,7 @@ func (s *Stack) seek(f *flow, now bool) {
 			if f.past != (span{}) {
 				s.missed(&f.q, start.e, f.past.to, start.e.seq)
 			}
-			s.pickedUp(f, start, DropMidStream)
+			s.pickedUp(f, start, outcome.DropMidStream)
 		}
 		return
 	}
@@ -92,7 +96,7 @@ func (s *Stack) seek(f *flow, now bool) {
 		hold = s.cfg.Grace
 	}
 	for f.q.first() != start.e && (elapsed-f.q.first().at >= hold || f.q.count > s.cfg.MaxPending) {
-		s.passOver(f, DropMidStream)
+		s.passOver(f, outcome.DropMidStream)
 	}
 	s.charge(f)
 	switch {
@@ -103,7 +107,7 @@ func (s *Stack) seek(f *flow, now bool) {
 	case f.rstSeen && s.now.Sub(f.opened) < hold:
 		f.due = f.opened.Add(hold)
 	default:
-		s.discard(f, DropMidStream, s.remains(f))
+		s.discard(f, outcome.DropMidStream, s.remains(f))
 	}
 }
 
@@ -118,7 +122,7 @@ func (s *Stack) patience(f *flow) time.Duration {
 }
 
 // pickedUp begins a stream at a place in what f holds.
-func (s *Stack) pickedUp(f *flow, start place, why Drop) {
+func (s *Stack) pickedUp(f *flow, start place, why outcome.Drop) {
 	for f.q.first() != start.e {
 		s.lost(&f.q, 1, why)
 	}
@@ -139,7 +143,7 @@ func (s *Stack) pickedUp(f *flow, start place, why Drop) {
 
 // passOver drops the first entry that f holds, in which no stream can begin, and
 // reads its framing.
-func (s *Stack) passOver(f *flow, why Drop) {
+func (s *Stack) passOver(f *flow, why outcome.Drop) {
 	e := f.q.first()
 	if g := &f.framing; g.known && e.n > 0 {
 		if seqLess(g.at, e.seq) {

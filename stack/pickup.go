@@ -1,6 +1,10 @@
 package stack
 
-import "time"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // Midstream says where a stream may begin in a connection whose start was not
 // seen, or that lost bytes, or whose target ended first.
@@ -26,7 +30,7 @@ func earlier(a, b time.Time) time.Time {
 // remains is what a connection is to be remembered as whose stream is given up.
 func (s *Stack) remains(f *flow) stubKind {
 	switch {
-	case f.finSeen || f.rstSeen || f.ending && f.reason.final():
+	case f.finSeen || f.rstSeen || f.ending && f.reason.Final():
 		return over
 	case s.cfg.Midstream == MidstreamOff, s.cfg.Midstream == MidstreamHTTP && f.framing.opaque():
 		return opaque
@@ -54,7 +58,7 @@ func (f *flow) rest() *flow {
 
 // pickUp begins another stream in what f, which has been given up, held; why is the
 // reason under which bytes that join no stream are counted.
-func (s *Stack) pickUp(f, rest *flow, why Drop) {
+func (s *Stack) pickUp(f, rest *flow, why outcome.Drop) {
 	undecided := rest.aside
 	rest.aside = nil
 	s.pickUpQueued(f, rest, why)
@@ -62,7 +66,7 @@ func (s *Stack) pickUp(f, rest *flow, why Drop) {
 }
 
 // pickUpQueued is pickUp for what f had in its place.
-func (s *Stack) pickUpQueued(f, rest *flow, why Drop) {
+func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	start := s.startAt(rest)
 	kind := s.remains(rest)
 	known, next := s.stubs.get(&f.key, s.now)
@@ -104,7 +108,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why Drop) {
 }
 
 // beforeRequest shortens p so that it cannot hold the beginning of the next
-// request of c's stream. The error is EndTarget where there is nothing before.
+// request of c's stream. The error is outcome.EndTargetClosed where there is nothing before.
 func (s *Stack) beforeRequest(c *Conn, p []byte) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,7 +126,7 @@ func (s *Stack) beforeRequest(c *Conn, p []byte) ([]byte, error) {
 		case c.unread() == 0:
 			return nil, errWait
 		default:
-			return nil, EndTarget
+			return nil, outcome.EndTargetClosed
 		}
 	}
 	if !ok {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/gopacket/layers"
+
+	"netmirror/outcome"
 )
 
 // timed is a stack whose time the test lets pass, and its readers.
@@ -133,12 +135,12 @@ func TestPickup(t *testing.T) {
 			s.Inject(append(c.opening(), c.ask(0, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 1), c.ask(100, get1, 2)))
 			s.pass(2 * time.Second)
 			s.Inject([]Segment{c.ask(200, get2, 3)})
-		}, want: []stream{text("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", EndGap)}},
+		}, want: []stream{text("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", outcome.EndGap)}},
 		{name: "an upgrade to HTTP/2 that lost a packet", play: func(s *timed, c *client) {
 			s.Inject(append(c.opening(), c.ask(0, get1, 1), c.ask(n, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 2), c.ask(200, get2, 3)))
 			s.pass(2 * time.Second)
 			s.Inject([]Segment{c.ask(300, get3, 4)})
-		}, want: []stream{text(get1+"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", EndGap)}},
+		}, want: []stream{text(get1+"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", outcome.EndGap)}},
 		{name: "HTTP/2 older than netmirror", play: func(s *timed, c *client) {
 			s.Inject([]Segment{c.ask(0, "\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x01\x00\x00", 1)})
 			s.pass(time.Second)
@@ -147,12 +149,12 @@ func TestPickup(t *testing.T) {
 		{name: "TLS that lost a packet", play: func(s *timed, c *client) {
 			s.Inject(append(c.opening(), c.ask(0, "\x16\x03\x01", 1), c.ask(100, get1, 2)))
 			s.pass(2 * time.Second)
-		}, want: []stream{text("\x16\x03\x01", EndGap)}},
+		}, want: []stream{text("\x16\x03\x01", outcome.EndGap)}},
 		{name: "copies of what a stream had, behind its end, any segment being a start", mode: MidstreamAny, play: func(s *timed, c *client) {
 			s.Inject(append(c.opening(), c.ask(0, "first", 1), c.ask(100, "behind a hole", 1)))
 			s.pass(2 * time.Second)
 			s.Inject([]Segment{c.ask(0, "first", 1), c.ask(100, "behind a hole", 1), c.fin(113)})
-		}, want: []stream{text("first", EndGap), text("behind a hole", nil)}},
+		}, want: []stream{text("first", outcome.EndGap), text("behind a hole", nil)}},
 		{name: "copies of what netmirror has passed over, any segment being a start", mode: MidstreamAny, play: func(s *timed, c *client) {
 			s.Inject(append(c.opening(), c.ask(0, "first", 1), c.ask(5, "more", 1)))
 			s.pass(10 * time.Millisecond)
@@ -161,7 +163,7 @@ func TestPickup(t *testing.T) {
 			s.Inject([]Segment{c.ask(5, "more", 1)})
 			s.pass(200 * time.Millisecond)
 			s.Inject([]Segment{c.ask(100, "next", 1), c.fin(104)})
-		}, want: []stream{text("firstmore", EndGap), text("next", nil)}},
+		}, want: []stream{text("firstmore", outcome.EndGap), text("next", nil)}},
 		{name: "a second copy of a whole connection, late", play: func(s *timed, c *client) {
 			all := append(c.opening(), c.ask(0, get1, 1), c.fin(n))
 			s.Inject(all)
@@ -225,8 +227,8 @@ func TestManyFlowsWaitForAStart(t *testing.T) {
 	}
 	s.pass(2 * time.Second)
 	st := s.Stats()
-	if st.Flows != 0 || st.Held != 0 || st.Dropped[DropMidStream] != 500 || s.held != 0 {
-		t.Errorf("%d flows, %d packets held, %d dropped; want none held, 500 dropped", st.Flows, st.Held, st.Dropped[DropMidStream])
+	if st.Flows != 0 || st.Held != 0 || st.Dropped[outcome.DropMidStream] != 500 || s.held != 0 {
+		t.Errorf("%d flows, %d packets held, %d dropped; want none held, 500 dropped", st.Flows, st.Held, st.Dropped[outcome.DropMidStream])
 	}
 	s.Shutdown()
 }

@@ -1,5 +1,7 @@
 package stack
 
+import "netmirror/outcome"
+
 // A keep-alive or window probe is one byte that the server has, or has no room for: the
 // last one that was sent, or the first one that was not (RFC 9293, sections 3.8.4 and
 // 3.8.6.1). Stacks put any value in the former, so that it must not become a byte of
@@ -12,9 +14,9 @@ func (s *Stack) probed(f *flow, seg *segment) bool {
 	unlike := f.ev.pushes && seg.flags&flagPSH == 0 // the client's writes end with PSH
 	switch tail := f.tail(); {
 	case seqLess(seg.seq, f.floor()) || !missing:
-		s.drop(seg, DropProbe)
+		s.drop(seg, outcome.DropProbe)
 	case seqLess(seg.seq, f.sent()) && (unlike || f.claims > 0 && s.now.Sub(f.ahead) >= s.cfg.Grace):
-		s.drop(seg, DropProbe) // more was sent before: what is missing here is the real byte
+		s.drop(seg, outcome.DropProbe) // more was sent before: what is missing here is the real byte
 	case !seqLess(seg.seq, tail) && unlike:
 		s.setAside(f, seg, oddProbe)
 	default:

@@ -1,6 +1,10 @@
 package stack
 
-import "time"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // proceeds notes a client's packet. A flow is proven when its stream has begun and a
 // second one with data has come, a FIN, or an acknowledgement of more than the first:
@@ -106,7 +110,7 @@ func (s *Stack) mayBegin(f *flow) bool {
 		return true
 	}
 	if s.now.Sub(f.opened) >= s.patience(f)+s.cfg.GapTimeout {
-		s.displaceParked(f, DropUnproven)
+		s.displaceParked(f, outcome.DropUnproven)
 		return false
 	}
 	f.due = s.now.Add(strayRetry)
@@ -120,8 +124,8 @@ func (s *Stack) roomForStrays(f *flow, need int) bool {
 	for f.standing.rank == stray && !f.removed && t.held[stray]+need > s.cfg.TotalBytes/8 {
 		v := t.ranks[stray].ready()
 		if v != nil && v.state == parked { // also one that came with this batch
-			s.displaceParked(v, DropUnproven)
-		} else if !s.displace(v, DropUnproven) {
+			s.displaceParked(v, outcome.DropUnproven)
+		} else if !s.displace(v, outcome.DropUnproven) {
 			break
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"netmirror/http1"
+	"netmirror/outcome"
 )
 
 // stream is what a reader got.
@@ -49,13 +49,13 @@ func readMortally(s *Stack, death int, seed uint64) *readers {
 				return
 			}
 			dice := rand.New(rand.NewPCG(r.seed, uint64(nth)))
-			r.wg.Go(func() { r.read(c, nth, dice) })
+			r.wg.Go(func() { r.read(c.(*Conn), nth, dice) })
 		}
 	})
 	return r
 }
 
-func (r *readers) read(c net.Conn, nth int, dice *rand.Rand) {
+func (r *readers) read(c *Conn, nth int, dice *rand.Rand) {
 	st := stream{nth: nth}
 	buf := make([]byte, 64<<10)
 	for st.err == nil {
@@ -68,17 +68,17 @@ func (r *readers) read(c net.Conn, nth int, dice *rand.Rand) {
 			st.err = errTarget
 			if dice.IntN(2) == 0 {
 				back := min(n, dice.IntN(2*n+1))
-				c.(*Conn).Unread(buf[n-back : n])
+				c.Unread(buf[n-back : n])
 				st.bytes = st.bytes[:len(st.bytes)-back]
 			}
 		}
 	}
 	r.add(c.RemoteAddr().String(), st) // now, for another stream may follow at once
-	outcome := ""
+	how := outcome.EndComplete
 	if st.err == errTarget {
-		outcome = []string{"target-closed", "target-closed", "target-slow"}[dice.IntN(3)]
+		how = []outcome.End{outcome.EndTargetClosed, outcome.EndTargetClosed, outcome.EndTargetSlow}[dice.IntN(3)]
 	}
-	c.(*Conn).CloseWith(outcome)
+	c.CloseWith(how)
 }
 
 func (r *readers) add(client string, st stream) {
@@ -163,7 +163,7 @@ func TestPromise(t *testing.T) {
 func balanced(t *rapid.T, s *Stack) {
 	st := s.Stats()
 	packets, payload := st.Used+st.Held, st.BytesRead+st.BytesHeld
-	for d := range NumDrops {
+	for d := range outcome.NumDrops {
 		packets += st.Dropped[d]
 		payload += st.DroppedBytes[d]
 	}
@@ -229,7 +229,7 @@ func (c *connection) fit(mode Midstream, streams []stream, came []bool) bool {
 
 // mayEnd reports whether a stream may end there so.
 func (c *connection) mayEnd(to int, err error) bool {
-	var end End
+	var end outcome.End
 	return err == nil && c.fin && to == len(c.content) || err == errTarget || errors.As(err, &end)
 }
 

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/buffer"
+
+	"netmirror/outcome"
 )
 
 // touch has the flow pumped before Stack.mu is released.
@@ -143,9 +145,9 @@ func (s *Stack) settle(f *flow) {
 	case f.conn == nil:
 		return // not handed out yet; acceptAll comes back
 	case f.rstSeen:
-		s.end(f, EndClientReset, DropDuplicate)
+		s.end(f, outcome.EndClientReset, outcome.DropDuplicate)
 	case f.ending:
-		s.end(f, f.reason, ends[f.reason].drop)
+		s.end(f, f.reason, f.reason.Drop())
 	}
 }
 

@@ -16,6 +16,16 @@ type sendQueue struct {
 	ack   uint32 // what the client acknowledged with the newest bytes that left the front
 }
 
+// hold adds to what q holds, and to what all queues of its pool hold.
+func (q *sendQueue) hold(packets, bytes int) {
+	q.count += packets
+	q.bytes += bytes
+	if q.pool != nil {
+		q.pool.packets += packets
+		q.pool.bytes += bytes
+	}
+}
+
 // lacks finds the first part [from, to) of [seq, end) that the queue does not
 // hold, and the entry that insert puts it in front of, nil for the end. ok is
 // false where the queue holds all.
@@ -36,9 +46,8 @@ func (q *sendQueue) lacks(seq, end uint32) (before *entry, from, to uint32, ok b
 // insert puts e in front of the entry that lacks gave.
 func (q *sendQueue) insert(before *entry, e entry) *entry {
 	in := q.entryList.insert(before, e)
-	q.bytes += int(in.n)
 	q.mem += in.memory()
-	q.count += int(in.packets)
+	q.hold(int(in.packets), int(in.n))
 	if before == q.unsent {
 		q.unsent = in
 	}
@@ -65,8 +74,7 @@ func (q *sendQueue) extend(seg *segment, n int) bool {
 	q.mem += e.memory()
 	e.n += uint32(n)
 	e.packets += uint32(seg.packets())
-	q.count += seg.packets()
-	q.bytes += n
+	q.hold(seg.packets(), n)
 	return true
 }
 
@@ -92,7 +100,7 @@ func (q *sendQueue) trimFront(seq uint32) (bytes int) {
 	n := seq - e.seq
 	e.view.TrimFront(int(n))
 	e.seq, e.n, e.first = seq, e.n-n, false
-	q.bytes -= int(n)
+	q.hold(0, -int(n))
 	q.acked, q.ack = e.acks, e.ack
 	return int(n)
 }
@@ -120,9 +128,8 @@ func (q *sendQueue) removeLast() { q.forget(q.last()) }
 
 // forget removes an entry and takes it out of the sums.
 func (q *sendQueue) forget(e *entry) {
-	q.bytes -= int(e.n)
 	q.mem -= e.memory()
-	q.count -= int(e.packets)
+	q.hold(-int(e.packets), -int(e.n))
 	if q.unsent == e {
 		q.unsent = e.next()
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/gopacket/layers"
+
+	"netmirror/outcome"
 )
 
 // What production never took is not forwarded, where the mirror shows so.
@@ -34,7 +36,7 @@ func TestWhatTheServerRefused(t *testing.T) {
 		}, nil},
 		{"a request of a connection older than netmirror", func(c *client) []Segment {
 			return []Segment{c.data(0, []byte(get1)), c.answer(1000, n, noContent, nil)}
-		}, []stream{text(get1, EndShutdown)}},
+		}, []stream{text(get1, outcome.EndShutdown)}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newTimed(t, nil)
@@ -86,7 +88,7 @@ func TestProbes(t *testing.T) {
 		}, nil, []stream{text(get1+get2, nil)}},
 		{"where the real byte was lost", func(c *client, b []byte) []Segment {
 			return []Segment{c.packet(0, []byte(get1[:n-1]), push), c.ack(n), c.data(n-1, b)}
-		}, func(c *client) []Segment { return nil }, []stream{text(get1[:n-1], EndGap)}},
+		}, func(c *client) []Segment { return nil }, []stream{text(get1[:n-1], outcome.EndGap)}},
 		{"before anything was seen of the connection", func(c *client, b []byte) []Segment {
 			return []Segment{c.data(n-1, b)}
 		}, nil, []stream{text(get2, nil)}},

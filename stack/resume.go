@@ -1,5 +1,7 @@
 package stack
 
+import "netmirror/outcome"
+
 // finished is called by a stream's reader at the client's FIN.
 func (s *Stack) finished(c *Conn) {
 	f := c.flow
@@ -15,7 +17,7 @@ func (s *Stack) finished(c *Conn) {
 	if f.q.len() > 0 && f.q.first().fin {
 		s.received(f)
 	}
-	s.discard(f, DropDuplicate, over)
+	s.discard(f, outcome.DropDuplicate, over)
 	s.pumpDirty()
 }
 
@@ -37,14 +39,14 @@ func (s *Stack) left(c *Conn, closed bool) {
 		return
 	}
 	s.level(f, end)
-	s.counters.ended[EndTarget]++
+	s.counters.ended[outcome.EndTargetClosed]++
 	if !closed {
 		s.missed(&f.q, nil, f.ack, f.sent())
-		s.discard(f, DropTargetEnded, s.remains(f))
+		s.discard(f, outcome.DropTargetEnded, s.remains(f))
 	} else {
 		rest := f.rest()
-		s.discard(f, DropTargetEnded, s.remains(f))
-		s.pickUp(f, rest, DropTargetEnded)
+		s.discard(f, outcome.DropTargetEnded, s.remains(f))
+		s.pickUp(f, rest, outcome.DropTargetEnded)
 	}
 }
 
@@ -78,7 +80,7 @@ func (s *Stack) resume(f *flow, c *Conn) bool {
 		delete(s.lingering, c)
 		s.lingering[next] = struct{}{}
 	}
-	s.counters.ended[EndTarget]++
+	s.counters.ended[outcome.EndTargetClosed]++
 	s.counters.pickedUp++
 	s.counters.flowsOpened++
 	if f.conn == c {

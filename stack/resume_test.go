@@ -7,10 +7,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // readExactly reads n bytes, within a time limit.
-func readExactly(t *testing.T, c net.Conn, n int) []byte {
+func readExactly(t *testing.T, c *Conn, n int) []byte {
 	t.Helper()
 	timer := time.AfterFunc(10*time.Second, func() { c.Close() })
 	defer timer.Stop()
@@ -26,11 +28,11 @@ func readExactly(t *testing.T, c net.Conn, n int) []byte {
 }
 
 // quitWith has a reader give back the last bytes and end with the outcome.
-func quitWith(c net.Conn, back []byte, outcome string) {
+func quitWith(c *Conn, back []byte, how outcome.End) {
 	if len(back) > 0 {
-		c.(*Conn).Unread(back)
+		c.Unread(back)
 	}
-	c.(*Conn).CloseWith(outcome)
+	c.CloseWith(how)
 }
 
 func TestUnreadComesFirstAgain(t *testing.T) {
@@ -39,9 +41,9 @@ func TestUnreadComesFirstAgain(t *testing.T) {
 	s.Inject(append(c.opening(), c.data(0, []byte("abcdef")), c.fin(6)))
 	conn := accept(t, s)
 	got := string(readExactly(t, conn, 4))
-	conn.(*Conn).Unread([]byte("cd"))
-	conn.(*Conn).Unread([]byte("b"))
-	if err := conn.(*Conn).WaitReadable(); err != nil {
+	conn.Unread([]byte("cd"))
+	conn.Unread([]byte("b"))
+	if err := conn.WaitReadable(); err != nil {
 		t.Error(err)
 	}
 	rest, err := readAll(t, conn)
@@ -57,44 +59,44 @@ func TestTargetEnds(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		mode    Midstream
-		outcome string
+		outcome outcome.End
 		back    int // bytes given back
 		before  func(c *client) []Segment
 		after   func(c *client) []Segment
 		read    string // before the target ends
 		want    string // on the next stream; "": there is none
 	}{
-		{name: "closed between two requests, with the next one in hand", outcome: "target-closed", back: n,
+		{name: "closed between two requests, with the next one in hand", outcome: outcome.EndTargetClosed, back: n,
 			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1), c.ask(n, get2, 2)} }, read: get1 + get2,
 			after: func(c *client) []Segment { return []Segment{c.ask(2*n, get3, 3)} }, want: get2 + get3},
-		{name: "closed with the next request unread", outcome: "target-closed",
+		{name: "closed with the next request unread", outcome: outcome.EndTargetClosed,
 			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1), c.ask(n, get2, 2)} }, read: get1,
 			after: func(c *client) []Segment { return []Segment{c.ask(2*n, get3, 3)} }, want: get2 + get3},
-		{name: "closed before the first request", outcome: "target-closed", back: n,
+		{name: "closed before the first request", outcome: outcome.EndTargetClosed, back: n,
 			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1)} }, read: get1,
 			after: func(c *client) []Segment { return []Segment{c.ask(n, get2, 2)} }, want: get1 + get2},
-		{name: "closed in the middle of a request: from the next on", outcome: "target-closed", back: 3,
+		{name: "closed in the middle of a request: from the next on", outcome: outcome.EndTargetClosed, back: 3,
 			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1), c.ask(n, get2, 2)} }, read: get1,
 			after: func(c *client) []Segment { return []Segment{c.ask(2*n, get3, 3)} }, want: get2 + get3},
-		{name: "closed with all delivered", outcome: "target-closed",
+		{name: "closed with all delivered", outcome: outcome.EndTargetClosed,
 			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1)} }, read: get1,
 			after: func(c *client) []Segment { return []Segment{c.ask(n, get2, 2)} }, want: get2},
-		{name: "closed in the middle of a body that looks like a request", outcome: "target-closed", back: n,
+		{name: "closed in the middle of a body that looks like a request", outcome: outcome.EndTargetClosed, back: n,
 			before: func(c *client) []Segment { return []Segment{c.ask(0, put, 1), c.ask(len(put), get2, 1)} }, read: put + get2,
 			after: func(c *client) []Segment { return []Segment{c.ask(len(put)+n, get3, 2), c.fin(len(put) + 2*n)} }, want: get3},
-		{name: "closed, and any segment will do", mode: MidstreamAny, outcome: "target-closed", back: 3,
+		{name: "closed, and any segment will do", mode: MidstreamAny, outcome: outcome.EndTargetClosed, back: 3,
 			before: func(c *client) []Segment { return []Segment{c.ask(0, "binary", 1)} }, read: "binary",
 			after: func(c *client) []Segment { return []Segment{c.ask(6, "more", 1)} }, want: "arymore"},
-		{name: "closed, and no stream may begin in the middle", mode: MidstreamOff, outcome: "target-closed", back: n,
+		{name: "closed, and no stream may begin in the middle", mode: MidstreamOff, outcome: outcome.EndTargetClosed, back: n,
 			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1), c.ask(n, get2, 2)} }, read: get1 + get2,
 			after: func(c *client) []Segment { return []Segment{c.ask(2*n, get3, 3)} }},
-		{name: "closed an HTTP/2 connection", outcome: "target-closed",
+		{name: "closed an HTTP/2 connection", outcome: outcome.EndTargetClosed,
 			before: func(c *client) []Segment { return []Segment{c.ask(0, "PRI * HTTP/2.0\r\n\r\n", 1)} }, read: "PRI * HTTP/2.0\r\n\r\n",
 			after: func(c *client) []Segment { return []Segment{c.ask(18, get2, 2)} }},
-		{name: "refused: what has come by then is lost", outcome: "target-refused",
+		{name: "refused: what has come by then is lost", outcome: outcome.EndTargetRefused,
 			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1)} },
 			after:  func(c *client) []Segment { return []Segment{c.ask(n, get2, 2)} }, want: get2},
-		{name: "slow: what has come by then is lost", outcome: "target-slow",
+		{name: "slow: what has come by then is lost", outcome: outcome.EndTargetSlow,
 			before: func(c *client) []Segment { return []Segment{c.ask(0, get1, 1), c.ask(n, get2, 2)} }, read: get1,
 			after: func(c *client) []Segment { return []Segment{c.ask(2*n, get3, 3)} }, want: get3},
 	} {
@@ -139,13 +141,13 @@ func TestSplit(t *testing.T) {
 	s.Inject(append(c.opening(), c.ask(0, put, 1)))
 	conn := accept(t, s)
 	readExactly(t, conn, n)
-	conn.(*Conn).Split()
+	conn.Split()
 	s.Inject([]Segment{c.ask(n, "body", 1), c.ask(n+4, get2, 2), c.ask(n+4+len(get2), get3, 3), c.fin(n + 4 + 2*len(get2))})
 	rest, err := io.ReadAll(conn)
-	if string(rest) != "body" || err != EndTarget {
-		t.Errorf("read %q, %v; want the rest of the request, and EndTarget", rest, err)
+	if string(rest) != "body" || err != outcome.EndTargetClosed {
+		t.Errorf("read %q, %v; want the rest of the request, and outcome.EndTargetClosed", rest, err)
 	}
-	quitWith(conn, nil, "target-closed")
+	quitWith(conn, nil, outcome.EndTargetClosed)
 	if got, err := readAll(t, accept(t, s)); string(got) != get2+get3 || err != nil {
 		t.Errorf("the next stream reads %q, %v", got, err)
 	}
@@ -160,14 +162,14 @@ func TestSplitOfARetriedStream(t *testing.T) {
 	s.Inject(append(c.opening(), c.ask(0, get1, 1), c.ask(n, get2, 2), c.ask(2*n, get3, 3), c.fin(3*n)))
 	conn := accept(t, s)
 	settled(t, s)
-	quitWith(conn, nil, "target-closed")
+	quitWith(conn, nil, outcome.EndTargetClosed)
 	next := accept(t, s)
 	settled(t, s)
-	next.(*Conn).Split()
-	if b, err := io.ReadAll(next); string(b) != get1 || err != EndTarget {
-		t.Errorf("read %q, %v; want the first request, and EndTarget", b, err)
+	next.Split()
+	if b, err := io.ReadAll(next); string(b) != get1 || err != outcome.EndTargetClosed {
+		t.Errorf("read %q, %v; want the first request, and outcome.EndTargetClosed", b, err)
 	}
-	quitWith(next, nil, "target-closed")
+	quitWith(next, nil, outcome.EndTargetClosed)
 	if got, err := readAll(t, accept(t, s)); string(got) != get2+get3 || err != nil {
 		t.Errorf("the third stream reads %q, %v", got, err)
 	}
@@ -180,7 +182,7 @@ func TestSplitLimitsARead(t *testing.T) {
 	s := newTestStack(t, nil)
 	c := newClient(t, 1)
 	s.Inject(append(c.opening(), c.ask(0, put, 1)))
-	conn := accept(t, s).(*Conn)
+	conn := accept(t, s)
 	readExactly(t, conn, n)
 	conn.Split()
 	s.Inject([]Segment{c.ask(n, "body", 1)})
@@ -201,7 +203,7 @@ func TestNextConnectionBehindADeadTarget(t *testing.T) {
 		readExactly(t, conn, len(get1))
 		settled(t, s)
 		s.Inject([]Segment{d.syn()})
-		quitWith(conn, nil, "target-closed")
+		quitWith(conn, nil, outcome.EndTargetClosed)
 		s.Inject([]Segment{d.ack(0), d.ask(0, "binary", 1), d.fin(6)})
 		if got, err := readAll(t, accept(t, s)); string(got) != "binary" || err != nil {
 			t.Errorf("mode %d: the next connection reads %q, %v", mode, got, err)
@@ -221,10 +223,10 @@ func TestSplitWakesAReader(t *testing.T) {
 		_, err := conn.Read(make([]byte, 100))
 		read <- err
 	}()
-	conn.(*Conn).Split()
+	conn.Split()
 	s.Inject([]Segment{c.ask(len(get1), get2, 2)})
-	if err := <-read; err != EndTarget {
-		t.Errorf("Read returned %v, want EndTarget", err)
+	if err := <-read; err != outcome.EndTargetClosed {
+		t.Errorf("Read returned %v, want outcome.EndTargetClosed", err)
 	}
 	conn.Close()
 }
@@ -236,7 +238,7 @@ func TestSplitOfOtherProtocols(t *testing.T) {
 		c := newClient(t, 1)
 		s.Inject(append(c.opening(), c.ask(0, "ab", 1)))
 		conn := accept(t, s)
-		conn.(*Conn).Split()
+		conn.Split()
 		s.Inject([]Segment{c.ask(2, "cd", 2), c.fin(4)})
 		if got, err := readAll(t, conn); string(got) != "abcd" || err != nil {
 			t.Errorf("mode %d: read %q, %v", mode, got, err)
@@ -273,7 +275,7 @@ func TestNothingComesTwice(t *testing.T) {
 			conn := accept(t, s)
 			readExactly(t, conn, n)
 			settled(t, s)
-			quitWith(conn, nil, "target-closed")
+			quitWith(conn, nil, outcome.EndTargetClosed)
 			r := readEverything(s)
 			s.Inject(tc.copies(c))
 			clk.pass(t, s, 2*time.Second)
@@ -303,7 +305,7 @@ func TestManyUnreadRequests(t *testing.T) {
 		}
 	}
 	last := readExactly(t, conn, n)
-	quitWith(conn, last, "target-closed")
+	quitWith(conn, last, outcome.EndTargetClosed)
 	next := accept(t, s)
 	if got := readExactly(t, next, (sent-read+1)*n); string(got) != strings.Repeat(get1, sent-read+1) {
 		t.Errorf("the next stream reads %q", got)
@@ -319,7 +321,7 @@ func TestTargetThatTakesNothingIsTriedOnceMore(t *testing.T) {
 	s.Inject([]Segment{c.ask(len(get1), get2, 2), c.ask(2*len(get1), get3, 3), c.fin(3 * len(get1))})
 	for range 2 {
 		conn := accept(t, s)
-		quitWith(conn, readExactly(t, conn, len(get1)), "target-closed")
+		quitWith(conn, readExactly(t, conn, len(get1)), outcome.EndTargetClosed)
 	}
 	if got, err := readAll(t, accept(t, s)); string(got) != get2+get3 || err != nil {
 		t.Errorf("the third stream reads %q, %v; want the next requests", got, err)
@@ -334,9 +336,9 @@ func TestResumeBehindTheEnd(t *testing.T) {
 	conn := accept(t, s)
 	first := readExactly(t, conn, len(get1))
 	waitFor(t, "the end of the flow", func() bool { return s.Stats().Flows == 0 })
-	quitWith(conn, first, "target-closed")
+	quitWith(conn, first, outcome.EndTargetClosed)
 	got, err := readAll(t, accept(t, s))
-	if string(got) != get1+get2 || err != EndClientReset {
+	if string(got) != get1+get2 || err != outcome.EndClientReset {
 		t.Errorf("the next stream reads %q, %v", got, err)
 	}
 }
@@ -358,7 +360,7 @@ func TestBudgetOfAll(t *testing.T) {
 		}
 		s.mu.Unlock()
 	}
-	if got, err := readAll(t, slow); err != EndShed || len(got) > 1<<20 {
+	if got, err := readAll(t, slow); err != outcome.EndShed || len(got) > 1<<20 {
 		t.Errorf("the stream that held most: %d bytes, %v; want it shed", len(got), err)
 	}
 	want := strings.Repeat("0123456789", 4<<20/14600+1)
@@ -366,8 +368,8 @@ func TestBudgetOfAll(t *testing.T) {
 		t.Error("the other stream is altered")
 	}
 	quick.Close()
-	if st := s.Stats(); st.Dropped[DropTotalBudget] == 0 || st.FlowsEnded["shed"] != 1 {
-		t.Errorf("%d packets dropped for the budget, %d streams shed; want some, and 1", st.Dropped[DropTotalBudget], st.FlowsEnded["shed"])
+	if st := s.Stats(); st.Dropped[outcome.DropTotalBudget] == 0 || st.FlowsEnded[outcome.EndShed] != 1 {
+		t.Errorf("%d packets dropped for the budget, %d streams shed; want some, and 1", st.Dropped[outcome.DropTotalBudget], st.FlowsEnded[outcome.EndShed])
 	}
 }
 
@@ -383,7 +385,7 @@ func TestBudgetCountsSmallSegments(t *testing.T) {
 		}
 		settled(t, s)
 	}
-	if st := s.Stats(); st.FlowsEnded["shed"] == 0 {
+	if st := s.Stats(); st.FlowsEnded[outcome.EndShed] == 0 {
 		t.Errorf("4000 segments in gVisor, and none was too many: %+v", st)
 	}
 }

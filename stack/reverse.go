@@ -1,9 +1,11 @@
 package stack
 
+import "netmirror/outcome"
+
 // reverse learns from what the server sent, where the mirror carries that too.
 // It is evidence only: everything works without.
 func (s *Stack) reverse(m *Segment, seg *segment) {
-	s.counters.dropped[DropReverse]++
+	s.counters.dropped[outcome.DropReverse]++
 	s.serverShown = s.now
 	if s.subflows.concerns(seg) {
 		s.reverseSubflow(m, seg)
@@ -170,17 +172,17 @@ func (s *Stack) serverReset(f *flow, seg *segment) {
 	near := cl.ack.known && within(seg.seq, cl.ack.at, cl.maxWindow()-1)
 	switch {
 	case f.state == parked && seg.flags&flagACK == 0 && seg.seq == f.lastACK:
-		s.turnedAway(f, DropRefused)
+		s.turnedAway(f, outcome.DropRefused)
 	case f.newer == nil && !right && near && f.state == open:
 		f.serverRST = s.now // the client asks back, and goes on if it was none
 		s.touch(f)
 	case f.newer != nil || !right:
 	case f.state == parked:
-		f.ending, f.reason = true, EndServerReset
+		f.ending, f.reason = true, outcome.EndServerReset
 	default:
 		if seg.flags&flagACK != 0 {
 			s.serverHas(f, seg) // the client's last bytes may come behind it
 		}
-		s.endWhenDelivered(f, EndServerReset)
+		s.endWhenDelivered(f, outcome.EndServerReset)
 	}
 }

@@ -3,6 +3,8 @@ package stack
 import (
 	"slices"
 	"time"
+
+	"netmirror/outcome"
 )
 
 const (
@@ -93,10 +95,10 @@ func (s *Stack) age(f *flow) {
 	case f.state == parked && !f.due.IsZero() && !s.now.Before(f.due):
 		s.unanswered(f)
 	case f.state == parked && age >= halfOpenTimeout:
-		s.discard(f, DropMidStream, s.remains(f))
+		s.discard(f, outcome.DropMidStream, s.remains(f))
 	case f.state == opening && age >= openTimeout:
-		s.counters.ended[EndNotOpened]++
-		s.discard(f, DropNotOpened, s.remains(f))
+		s.counters.ended[outcome.EndNotOpened]++
+		s.discard(f, outcome.DropNotOpened, s.remains(f))
 	case f.state == opening && f.id != 0 && s.now.Sub(f.progress) >= minReopen:
 		s.reconnect(f)
 	case f.state == open:
@@ -110,7 +112,7 @@ func (s *Stack) ageOpen(f *flow) {
 	}
 	if !f.serverRST.IsZero() && s.now.Sub(f.serverRST) >= s.cfg.GapTimeout {
 		f.serverRST = time.Time{}
-		s.endWhenDelivered(f, EndServerReset)
+		s.endWhenDelivered(f, outcome.EndServerReset)
 	}
 	if !f.hole.IsZero() {
 		s.noteHole(f)
@@ -147,7 +149,7 @@ func (s *Stack) endIdle() {
 	for _, f := range s.flows {
 		s.trim(f)
 		if s.now.Sub(f.seen) >= s.cfg.IdleTimeout && f.state == open {
-			s.end(f, EndIdle, DropIdle)
+			s.end(f, outcome.EndIdle, outcome.DropIdle)
 		}
 	}
 }

@@ -3,12 +3,12 @@ package stack
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // Config says which connections to rebuild and what they may cost. The zero
@@ -101,7 +101,7 @@ func setDefault[T int | time.Duration](v *T, def T) {
 	}
 }
 
-// Stack follows the connections of one service. It is a net.Listener for
+// Stack follows the connections of one service. Accept hands out
 // their streams.
 type Stack struct {
 	cfg Config
@@ -223,7 +223,7 @@ func (s *Stack) InjectAt(batch []Segment, captured time.Time) {
 }
 
 // Shutdown says that no segment will come any more. Every stream is given
-// what its client has sent so far and then ends with EndShutdown, and Accept
+// what its client has sent so far and then ends with outcome.EndShutdown, and Accept
 // fails with net.ErrClosed once all streams have been handed out.
 func (s *Stack) Shutdown() {
 	s.mu.Lock()
@@ -233,7 +233,7 @@ func (s *Stack) Shutdown() {
 	s.dropWaiting()
 	for _, f := range s.flows {
 		for f := range f.chain() {
-			s.endWhenDelivered(f, EndShutdown)
+			s.endWhenDelivered(f, outcome.EndShutdown)
 		}
 	}
 	s.pumpDirty()
@@ -250,7 +250,7 @@ func (s *Stack) Close() error {
 		s.dropWaiting()
 		for _, f := range s.flows {
 			for f := range f.chain() {
-				s.end(f, EndShutdown, DropShutdown)
+				s.end(f, outcome.EndShutdown, outcome.DropShutdown)
 			}
 		}
 		s.mu.Unlock()
@@ -264,14 +264,6 @@ func (s *Stack) Close() error {
 
 // Accept waits for the next stream. The error is net.ErrClosed after Close,
 // or when the last stream has been handed out after Shutdown.
-func (s *Stack) Accept() (net.Conn, error) { return s.accepted.get() }
+func (s *Stack) Accept() (outcome.Stream, error) { return s.accepted.get() }
 
-// Addr is the address that the streams' clients asked for, in as far as it is
-// one: any host, the service's port.
-func (s *Stack) Addr() net.Addr { return &net.TCPAddr{Port: int(s.cfg.Port)} }
-
-var (
-	_ net.Listener = (*Stack)(nil)
-	_ io.Reader    = (*Conn)(nil)
-	_ net.Conn     = (*Conn)(nil)
-)
+var _ outcome.Stream = (*Conn)(nil)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/gopacket/layers"
+
+	"netmirror/outcome"
 )
 
 func TestStreams(t *testing.T) {
@@ -136,7 +138,7 @@ func TestStreams(t *testing.T) {
 		}, want: hello},
 		{name: "a hole that is never filled", segs: func(c *client) []Segment {
 			return append(c.opening(), c.data(0, big[:1000]), c.data(2000, big[2000:3000]), c.fin(3000))
-		}, want: big[:1000], end: EndGap},
+		}, want: big[:1000], end: outcome.EndGap},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newTestStack(t, func(c *Config) { c.GapTimeout, c.FlowBytes = 300*time.Millisecond, 8<<20 })
@@ -229,13 +231,13 @@ func TestPortReuse(t *testing.T) {
 		}, nil},
 		{"with no end seen", func(c *client) []Segment {
 			return append(c.opening(), c.data(0, []byte("first")))
-		}, EndReplaced},
+		}, outcome.EndReplaced},
 		{"behind a hole", func(c *client) []Segment {
 			return append(c.opening(), c.data(0, []byte("first")), c.data(100, []byte("lost")))
-		}, EndGap},
+		}, outcome.EndGap},
 		{"after a RST", func(c *client) []Segment {
 			return append(c.opening(), c.data(0, []byte("first")), c.rst(5))
-		}, EndClientReset},
+		}, outcome.EndClientReset},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newTestStack(t, nil)
@@ -291,8 +293,8 @@ func TestReaderGivesUp(t *testing.T) {
 	}
 	s.Inject([]Segment{c.data(5000, pattern(10)), c.fin(5010)})
 	st := s.Stats()
-	if st.Flows != 0 || st.Dropped[DropMidStream] != 2 {
-		t.Errorf("%d flows, %d packets dropped as of no stream; want 0, 2", st.Flows, st.Dropped[DropMidStream])
+	if st.Flows != 0 || st.Dropped[outcome.DropMidStream] != 2 {
+		t.Errorf("%d flows, %d packets dropped as of no stream; want 0, 2", st.Flows, st.Dropped[outcome.DropMidStream])
 	}
 }
 
@@ -309,7 +311,7 @@ func TestShutdownDelivers(t *testing.T) {
 		conn := accept(t, s)
 		got, err := readAll(t, conn)
 		sizes = append(sizes, len(got))
-		if want := map[int]error{len(b): EndShutdown, 10: nil}[len(got)]; !errors.Is(err, want) {
+		if want := map[int]error{len(b): outcome.EndShutdown, 10: nil}[len(got)]; !errors.Is(err, want) {
 			t.Errorf("stream of %d bytes ended with %v, want %v", len(got), err, want)
 		}
 	}
@@ -334,10 +336,10 @@ func TestBudgets(t *testing.T) {
 			t.Errorf("the other stream: %q, %v", got, err)
 		}
 		got, err := readAll(t, slow)
-		if !errors.Is(err, EndShed) || !bytes.HasPrefix(pattern(4<<20), got) {
+		if !errors.Is(err, outcome.EndShed) || !bytes.HasPrefix(pattern(4<<20), got) {
 			t.Errorf("the stream over its budget: %d bytes, %v", len(got), err)
 		}
-		if s.Stats().Dropped[DropFlowBudget] == 0 {
+		if s.Stats().Dropped[outcome.DropFlowBudget] == 0 {
 			t.Error("nothing counted as dropped for the budget")
 		}
 	})
@@ -346,8 +348,8 @@ func TestBudgets(t *testing.T) {
 		c, d := newClient(t, 1), newClient(t, 1)
 		d.src = netip.AddrPortFrom(d.src.Addr(), 1)
 		s.Inject(append(c.opening(), d.opening()...))
-		if st := s.Stats(); st.Flows != 1 || st.Dropped[DropFlowLimit] != 1 {
-			t.Errorf("%d flows, %d turned away; want 1, 1", st.Flows, st.Dropped[DropFlowLimit])
+		if st := s.Stats(); st.Flows != 1 || st.Dropped[outcome.DropFlowLimit] != 1 {
+			t.Errorf("%d flows, %d turned away; want 1, 1", st.Flows, st.Dropped[outcome.DropFlowLimit])
 		}
 	})
 }

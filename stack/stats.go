@@ -1,13 +1,15 @@
 package stack
 
+import "netmirror/outcome"
+
 // counters are guarded by Stack.mu.
 type counters struct {
 	packets, bytes            uint64
 	serverBytes               uint64
 	packetsUsed, bytesInOrder uint64
-	dropped, droppedBytes     [NumDrops]uint64
+	dropped, droppedBytes     [outcome.NumDrops]uint64
 	flowsOpened               uint64
-	ended                     [numEnds]uint64
+	ended                     [outcome.NumEnds]uint64
 	completed                 uint64
 	pickedUp                  uint64
 	headerUnknown             uint64
@@ -38,17 +40,17 @@ type Stats struct {
 	ServerBytes    uint64 // payload bytes from the server
 	Used           uint64 // segments that became a part of a stream
 	BytesRead      uint64 // taken by the streams' readers
-	Dropped        [NumDrops]uint64
-	DroppedBytes   [NumDrops]uint64 // DropReverse has none
-	Holes          uint64           // in streams, given up
-	MissingBytes   uint64           // in these holes, SplicedBytes included
+	Dropped        [outcome.NumDrops]uint64
+	DroppedBytes   [outcome.NumDrops]uint64 // outcome.DropReverse has none
+	Holes          uint64                   // in streams, given up
+	MissingBytes   uint64                   // in these holes, SplicedBytes included
 
 	Held      uint64 // gauge: segments that gVisor has not taken
 	BytesHeld uint64 // gauge: bytes that were not read yet
 
 	FlowsOpened   uint64 // streams handed out by Accept
 	FlowsComplete uint64 // flows that ended with the client's FIN
-	FlowsEnded    map[string]uint64
+	FlowsEnded    [outcome.NumEnds]uint64
 	Flows         int    // gauge: connections being followed
 	PickedUp      uint64 // streams that did not begin at a SYN
 	HeaderUnknown uint64 // of them, those whose PROXY protocol header was not seen, while others have one
@@ -67,7 +69,7 @@ func (s *Stats) Add(o Stats) {
 	s.ServerBytes += o.ServerBytes
 	s.Used += o.Used
 	s.BytesRead += o.BytesRead
-	for d := range NumDrops {
+	for d := range outcome.NumDrops {
 		s.Dropped[d] += o.Dropped[d]
 		s.DroppedBytes[d] += o.DroppedBytes[d]
 	}
@@ -77,11 +79,8 @@ func (s *Stats) Add(o Stats) {
 	s.BytesHeld += o.BytesHeld
 	s.FlowsOpened += o.FlowsOpened
 	s.FlowsComplete += o.FlowsComplete
-	if s.FlowsEnded == nil {
-		s.FlowsEnded = make(map[string]uint64, numEnds)
-	}
-	for name, n := range o.FlowsEnded {
-		s.FlowsEnded[name] += n
+	for e := range outcome.NumEnds {
+		s.FlowsEnded[e] += o.FlowsEnded[e]
 	}
 	s.Flows += o.Flows
 	s.PickedUp += o.PickedUp
@@ -94,7 +93,7 @@ func (s *Stats) Add(o Stats) {
 	s.SplicedBytes += o.SplicedBytes
 }
 
-// Stats returns a snapshot.
+// Stats returns a snapshot. What it costs does not depend on the traffic.
 func (s *Stack) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,21 +104,14 @@ func (s *Stack) Stats() Stats {
 		Dropped: c.dropped, DroppedBytes: c.droppedBytes,
 		BytesHeld:   uint64(max(s.unread(), 0)),
 		FlowsOpened: c.flowsOpened, FlowsComplete: c.completed,
-		FlowsEnded: make(map[string]uint64, numEnds),
-		Flows:      s.nflows,
-		PickedUp:   c.pickedUp, HeaderUnknown: c.headerUnknown,
+		FlowsEnded: c.ended, Flows: s.nflows,
+		PickedUp: c.pickedUp, HeaderUnknown: c.headerUnknown,
 		HalfOpen: c.halfOpen, HalfOpenLost: s.stubs.halfOpenLost,
 		Holes: c.holes, MissingBytes: c.missingBytes,
 		Multipath: c.multipaths, Subflows: c.subflows,
 		Spliced: c.spliced, SplicedBytes: c.splicedBytes,
 	}
-	for e := range numEnds {
-		st.FlowsEnded[e.Outcome()] = c.ended[e]
-	}
-	st.Held, st.BytesHeld = uint64(s.asidePackets), st.BytesHeld+uint64(s.asideBytes)
-	for _, f := range s.active { // a flow that holds something is busy
-		st.Held += uint64(f.q.count)
-		st.BytesHeld += uint64(f.q.bytes)
-	}
+	st.Held = uint64(s.asidePackets + s.entries.packets)
+	st.BytesHeld += uint64(s.asideBytes + s.entries.bytes)
 	return st
 }

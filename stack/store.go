@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/buffer"
+
+	"netmirror/outcome"
 )
 
 // segmentOf takes data, FIN or RST into the flow.
@@ -22,7 +24,7 @@ func (s *Stack) segmentOf(f *flow, seg *segment) {
 		return
 	}
 	// It brings nothing, but says what was sent before it.
-	s.drop(seg, DropNoPayload)
+	s.drop(seg, outcome.DropNoPayload)
 	if f.state != open {
 		return
 	}
@@ -62,11 +64,11 @@ func (s *Stack) store(f *flow, seg *segment) {
 	floor := f.floor()
 	seq, end := seg.seq, seg.end()
 	if f.ending && !seqLess(seq, f.sent()) || seqLess(floor, seq) && seq-floor >= maxWindow {
-		s.drop(seg, DropOutOfWindow)
+		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}
 	if seqLess(end, floor) {
-		s.drop(seg, DropDuplicate)
+		s.drop(seg, outcome.DropDuplicate)
 		return
 	}
 	if seqLess(seq, floor) {
@@ -74,7 +76,7 @@ func (s *Stack) store(f *flow, seg *segment) {
 	}
 	if f.finSeen && seqLess(f.fin, end) {
 		if end = s.cutAtFIN(f, seq, end); end == seq {
-			s.drop(seg, DropOutOfWindow)
+			s.drop(seg, outcome.DropOutOfWindow)
 			return
 		}
 	}
@@ -95,9 +97,9 @@ func (s *Stack) store(f *flow, seg *segment) {
 		s.timed(f, end)
 	}
 	if packets == 1 {
-		s.counters.dropped[DropDuplicate]++
+		s.counters.dropped[outcome.DropDuplicate]++
 	}
-	s.counters.droppedBytes[DropDuplicate] += uint64(len(seg.payload) - stored)
+	s.counters.droppedBytes[outcome.DropDuplicate] += uint64(len(seg.payload) - stored)
 	s.charge(f)
 	s.touch(f)
 }
@@ -157,7 +159,7 @@ func (s *Stack) carry(seg *segment, from, to, packets uint32) entry {
 }
 
 // lostLast drops the last entry.
-func (s *Stack) lostLast(f *flow, why Drop) {
+func (s *Stack) lostLast(f *flow, why outcome.Drop) {
 	s.counters.dropped[why] += uint64(f.q.last().packets)
 	s.counters.droppedBytes[why] += uint64(f.q.last().n)
 	f.q.removeLast()

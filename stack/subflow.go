@@ -1,5 +1,7 @@
 package stack
 
+import "netmirror/outcome"
+
 // fromSubflow takes a client's segment of a TCP connection that speaks MPTCP, or did.
 // What belongs to the data of a known MPTCP connection goes to that connection's flow,
 // with data sequence numbers. What is no MPTCP goes on as it is.
@@ -22,7 +24,7 @@ func (s *Stack) fromSubflow(seg *segment) {
 		if next == nil && !s.follows(&seg.key) { // else it is none of that connection's
 			s.proven(&seg.key, &subflow{kind: orphan})
 		}
-		s.drop(seg, DropSubflow)
+		s.drop(seg, outcome.DropSubflow)
 	default:
 		s.toFlow(seg)
 	}
@@ -50,7 +52,7 @@ func (s *Stack) subflowSYN(seg *segment, o *mptcpOptions, known, next *subflow) 
 		s.toFlow(seg)
 		return
 	case known != nil && known.isn == seg.seq, again && next.kind == joining:
-		s.drop(seg, DropDuplicate)
+		s.drop(seg, outcome.DropDuplicate)
 		return
 	case o.join:
 		kind = joining
@@ -71,9 +73,9 @@ func (s *Stack) subflowSYN(seg *segment, o *mptcpOptions, known, next *subflow) 
 	}
 	switch {
 	case kind == joining && s.subflows.tokens[o.token] != nil:
-		s.drop(seg, DropNoPayload)
+		s.drop(seg, outcome.DropNoPayload)
 	case kind == joining, kind == orphan:
-		s.drop(seg, DropSubflow)
+		s.drop(seg, outcome.DropSubflow)
 	default:
 		s.toFlow(seg)
 	}
@@ -87,11 +89,11 @@ func (s *Stack) subflowBegins(seg *segment, o *mptcpOptions, f *subflow) {
 	case seg.flags&flagRST != 0:
 		s.subflows.half.Remove(key)
 		if f.kind == joining || f.kind == orphan {
-			s.drop(seg, DropNoPayload)
+			s.drop(seg, outcome.DropNoPayload)
 			return
 		}
 	case f.ev.judge(seg) == rejected, o.keys == 2 && f.hasKey && f.serverKey != o.key[1]:
-		s.drop(seg, DropRejected)
+		s.drop(seg, outcome.DropRejected)
 		return
 	case f.kind == joining, f.kind == orphan:
 		s.proven(&key, f)
@@ -106,10 +108,10 @@ func (s *Stack) subflowBegins(seg *segment, o *mptcpOptions, f *subflow) {
 		s.establish(seg, o, f, o.dsn-o.ssn+1)
 		return
 	case f.kind == candidate && o.present && !o.capable && len(seg.payload) == 0:
-		s.drop(seg, DropNoPayload) // MPTCP, but nothing says where its data begin
+		s.drop(seg, outcome.DropNoPayload) // MPTCP, but nothing says where its data begin
 		return
 	case f.kind == candidate && o.present && !o.capable:
-		s.drop(seg, DropSubflow)
+		s.drop(seg, outcome.DropSubflow)
 		return
 	default:
 		s.subflows.half.Remove(key)
@@ -186,13 +188,13 @@ func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 		s.wait(f, seg)
 		return
 	case f.kind != belongs:
-		s.drop(seg, DropSubflow)
+		s.drop(seg, outcome.DropSubflow)
 		return
 	case !f.ev.sums.trusts(seg.sum, len(seg.payload)):
-		s.drop(seg, DropBadChecksum)
+		s.drop(seg, outcome.DropBadChecksum)
 		return
 	case seg.flags&flagRST == 0 && f.ev.judge(seg) == rejected:
-		s.drop(seg, DropRejected)
+		s.drop(seg, outcome.DropRejected)
 		return
 	}
 	place := seg.seq
@@ -203,7 +205,7 @@ func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 	case seg.flags&flagRST != 0:
 		s.subflowReset(f, seg, place)
 	case !f.next.move(place+uint32(len(seg.payload)), farthest):
-		s.drop(seg, DropOutOfWindow)
+		s.drop(seg, outcome.DropOutOfWindow)
 	case len(seg.payload) > 0:
 		s.mapped(f, seg, o, place)
 	default:

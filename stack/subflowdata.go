@@ -1,5 +1,7 @@
 package stack
 
+import "netmirror/outcome"
+
 // ontoData learns from a client's segment of a subflow and moves it to its
 // connection's key and acknowledgements; its sequence number is left for the caller.
 // Timestamps, options and checksums count within the subflow only.
@@ -65,7 +67,7 @@ func (s *Stack) mapped(f *subflow, seg *segment, o *mptcpOptions, place uint32) 
 		last := len(rest) == 0
 		piece.flags &^= flagFIN
 		if m == nil {
-			s.drop(&piece, DropSubflow) // a hole, so that the stream ends rather than be altered
+			s.drop(&piece, outcome.DropSubflow) // a hole, so that the stream ends rather than be altered
 		} else {
 			s.piece(f, &piece, m, place, last && seg.flags&flagFIN != 0)
 		}
@@ -141,7 +143,7 @@ func (s *Stack) bare(f *subflow, seg *segment, o *mptcpOptions, place uint32) {
 			g.seen, g.last = s.now, s.captured
 			if !known || !seqLess(g.tail(), at) {
 				g.ev.takes(seg, s.clock())
-				s.drop(seg, DropNoPayload) // that this subflow has sent no more says nothing
+				s.drop(seg, outcome.DropNoPayload) // that this subflow has sent no more says nothing
 				return
 			}
 		}
@@ -166,12 +168,12 @@ func (f *subflow) sentBefore(place uint32) (at uint32, known bool) {
 // only where nothing else carries it.
 func (s *Stack) subflowReset(f *subflow, seg *segment, place uint32) {
 	if !within(place, f.next.at, nearby) {
-		s.drop(seg, DropOutOfWindow)
+		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}
 	f.end()
 	if f.of.alive > 0 || f.of.finSeen {
-		s.drop(seg, DropNoPayload)
+		s.drop(seg, outcome.DropNoPayload)
 		return
 	}
 	s.connectionReset(f, seg)

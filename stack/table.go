@@ -1,6 +1,10 @@
 package stack
 
-import "time"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // The table of flows must not be filled by packets that belong to no connection. A
 // flow earns its place: by a handshake, and by what comes behind it. Where there is no
@@ -106,26 +110,26 @@ func (s *Stack) strayShare() int   { return max(s.cfg.MaxFlows/8, 1) }
 
 // makeRoom makes room for one more flow of a rank below proven. Where there is none,
 // it says why and reports false.
-func (s *Stack) makeRoom(key *flowKey, as rank) (why Drop, ok bool) {
+func (s *Stack) makeRoom(key *flowKey, as rank) (why outcome.Drop, ok bool) {
 	t := &s.table
 	h := t.hosts.all[hostOf(key)]
 	for s.nflows >= s.cfg.MaxFlows {
-		v, why := s.leastUnproven(h, as), DropUnproven
+		v, why := s.leastUnproven(h, as), outcome.DropUnproven
 		if v == nil {
-			v, why = s.leastProven(h, as), DropFlowLimit
+			v, why = s.leastProven(h, as), outcome.DropFlowLimit
 		}
 		if !s.displace(v, why) {
-			return DropFlowLimit, false
+			return outcome.DropFlowLimit, false
 		}
 	}
 	for as == stray && t.ranks[stray].n >= s.strayRoom() {
-		if !s.displace(t.oldest(h, stray), DropUnproven) {
-			return DropUnproven, false
+		if !s.displace(t.oldest(h, stray), outcome.DropUnproven) {
+			return outcome.DropUnproven, false
 		}
 	}
 	for t.unproven() >= s.unprovenRoom() {
-		if !s.displace(s.leastUnproven(h, as), DropUnproven) {
-			return DropUnproven, false
+		if !s.displace(s.leastUnproven(h, as), outcome.DropUnproven) {
+			return outcome.DropUnproven, false
 		}
 	}
 	return 0, true
@@ -177,15 +181,15 @@ func (s *Stack) leastProven(h *host, as rank) *flow {
 
 // displace ends a flow to make room. It reports false for none, and for one that came
 // with the batch at hand, which goes before another of the same batch.
-func (s *Stack) displace(f *flow, why Drop) bool {
+func (s *Stack) displace(f *flow, why outcome.Drop) bool {
 	if f == nil || f.standing.since.Equal(s.now) {
 		return false
 	}
 	switch {
 	case f.conn != nil:
-		s.end(f, EndShed, why)
+		s.end(f, outcome.EndShed, why)
 	case f.state != parked:
-		s.counters.ended[EndShed]++
+		s.counters.ended[outcome.EndShed]++
 		s.missed(&f.q, nil, f.floor(), f.sent())
 		s.discard(f, why, s.remains(f))
 	default:
@@ -196,7 +200,7 @@ func (s *Stack) displace(f *flow, why Drop) bool {
 
 // displaceParked ends a flow that has not begun. There is nothing of it in a stream, so
 // that nothing has to be remembered but what was known before.
-func (s *Stack) displaceParked(f *flow, why Drop) {
+func (s *Stack) displaceParked(f *flow, why outcome.Drop) {
 	if f.past != (span{}) {
 		s.discard(f, why, s.remains(f))
 		return

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"netmirror/outcome"
 )
 
 // plainTable is what table does, with nothing but a slice for each rank.
@@ -275,7 +277,7 @@ func BenchmarkNewcomers(b *testing.B) {
 			b.StopTimer()
 			for r := range s.table.ranks {
 				for s.table.ranks[r].first != nil {
-					s.discard(s.table.ranks[r].first, DropUnproven, over)
+					s.discard(s.table.ranks[r].first, outcome.DropUnproven, over)
 				}
 			}
 		})

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/gopacket/layers"
+
+	"netmirror/outcome"
 )
 
 // from is the n-th client of a host.
@@ -83,8 +85,8 @@ func TestWhoGivesWay(t *testing.T) {
 		strays := several(20, s.strayed, hosts(0))
 		s.stays(false, "old stray", strays[:16]...)
 		s.stays(true, "new stray", strays[16:]...)
-		if st := s.Stats(); st.Dropped[DropUnproven] == 0 || st.Dropped[DropFlowLimit] > 0 {
-			t.Errorf("%d dropped as unproven, %d for the limit", st.Dropped[DropUnproven], st.Dropped[DropFlowLimit])
+		if st := s.Stats(); st.Dropped[outcome.DropUnproven] == 0 || st.Dropped[outcome.DropFlowLimit] > 0 {
+			t.Errorf("%d dropped as unproven, %d for the limit", st.Dropped[outcome.DropUnproven], st.Dropped[outcome.DropFlowLimit])
 		}
 	})
 	t.Run("handshakes fill a half, and the oldest goes", func(t *testing.T) {
@@ -151,8 +153,8 @@ func TestWhoGivesWayAmongTheProven(t *testing.T) {
 		s.stays(false, "longest silent", many[1])
 		s.stays(true, "few", few...)
 		s.stays(true, "others and newcomer", append(many[2:], many[0], newcomer)...)
-		if st := s.Stats(); st.FlowsEnded["shed"] != 1 {
-			t.Errorf("%d streams shed, want 1", st.FlowsEnded["shed"])
+		if st := s.Stats(); st.FlowsEnded[outcome.EndShed] != 1 {
+			t.Errorf("%d streams shed, want 1", st.FlowsEnded[outcome.EndShed])
 		}
 	})
 	t.Run("his own, where he has more than his share", func(t *testing.T) {
@@ -167,8 +169,8 @@ func TestWhoGivesWayAmongTheProven(t *testing.T) {
 		s.Inject([]Segment{newcomer.ask(1, "ET", 2)})
 		s.strayed(stray)
 		s.stays(false, "stray of his", stray)
-		if st := s.Stats(); st.Dropped[DropFlowLimit] != 1 {
-			t.Errorf("%d dropped for the limit, want the stray", st.Dropped[DropFlowLimit])
+		if st := s.Stats(); st.Dropped[outcome.DropFlowLimit] != 1 {
+			t.Errorf("%d dropped for the limit, want the stray", st.Dropped[outcome.DropFlowLimit])
 		}
 	})
 	t.Run("the longest silent of all, for one with a SYN", func(t *testing.T) {
@@ -238,7 +240,7 @@ func TestGivingWayEndsTheStream(t *testing.T) {
 	s.stays(false, "client", c)
 	s.Inject([]Segment{c.ask(0, get1, 1), c.ask(len(get1), get2, 2), c.ask(len(get1+get2), get3, 3), c.fin(len(get1 + get2 + get3))})
 	s.pass(time.Second)
-	s.is(c, text(get1, EndShed), text(get2+get3, nil))
+	s.is(c, text(get1, outcome.EndShed), text(get2+get3, nil))
 }
 
 // What gave way before its stream began is taken as it comes when it is seen again.
@@ -340,8 +342,8 @@ func TestStraysBeginByTurns(t *testing.T) {
 	}
 	s.pass(time.Second)
 	st := s.Stats()
-	if st.Dropped[DropUnproven] == 0 || st.PickedUp+st.Dropped[DropUnproven] < 99 {
-		t.Errorf("%d began and %d were dropped, of 99", st.PickedUp, st.Dropped[DropUnproven])
+	if st.Dropped[outcome.DropUnproven] == 0 || st.PickedUp+st.Dropped[outcome.DropUnproven] < 99 {
+		t.Errorf("%d began and %d were dropped, of 99", st.PickedUp, st.Dropped[outcome.DropUnproven])
 	}
 }
 
@@ -353,8 +355,8 @@ func TestStraysHoldLittle(t *testing.T) {
 		c := fresh(t, i)
 		s.Inject([]Segment{c.data(0, pattern(1400))})
 	}
-	if st := s.Stats(); st.BytesHeld > total/8 || st.BytesHeld < total/32 || st.Dropped[DropUnproven] < 300 {
-		t.Errorf("%d bytes held, %d packets dropped as unproven", st.BytesHeld, st.Dropped[DropUnproven])
+	if st := s.Stats(); st.BytesHeld > total/8 || st.BytesHeld < total/32 || st.Dropped[outcome.DropUnproven] < 300 {
+		t.Errorf("%d bytes held, %d packets dropped as unproven", st.BytesHeld, st.Dropped[outcome.DropUnproven])
 	}
 	big := fresh(t, 1000)
 	s.Inject(big.stream(0, pattern(100_000), 1400))

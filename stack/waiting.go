@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // waiting is a segment of a subflow whose connection is not known yet: where rings share
@@ -25,7 +27,7 @@ const (
 func (s *Stack) wait(f *subflow, seg *segment) {
 	t := &s.subflows
 	if s.stopping || s.vain(f.began) || len(t.waiting) == maxWaiting || t.waitingSize+len(seg.payload) > maxWaitingSize {
-		s.drop(seg, DropSubflow)
+		s.drop(seg, outcome.DropSubflow)
 		return
 	}
 	w := waiting{segment: *seg, token: f.token, at: f.began}
@@ -87,5 +89,5 @@ func (s *Stack) tryAgain(token uint32) {
 // dropWaiting drops what has waited in vain.
 func (s *Stack) dropWaiting() {
 	s.release(func(w *waiting) bool { return s.stopping || s.vain(w.at) },
-		func(seg *segment) { s.drop(seg, DropSubflow) })
+		func(seg *segment) { s.drop(seg, outcome.DropSubflow) })
 }

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"netmirror/decap"
-	"netmirror/stack"
+	"netmirror/outcome"
 )
 
 const (
@@ -33,16 +33,6 @@ type Sample struct {
 	Cut  map[string]uint64 `json:"cut"`  // streams that ended before their client did, by outcome; likewise
 }
 
-// harmless are the reasons to drop a packet that cost no client anything.
-var harmless = map[stack.Drop]bool{
-	stack.DropReverse: true, stack.DropNoPayload: true, stack.DropDuplicate: true, stack.DropFlowOver: true, stack.DropShutdown: true,
-	stack.DropRejected: true, stack.DropRefused: true, stack.DropProbe: true,
-}
-
-// whole are the outcomes of streams that ended as the client, or its server,
-// ended them; a shutdown is nobody's loss either.
-var whole = map[string]bool{"complete": true, "client-reset": true, "server-reset": true, "shutdown": true}
-
 // sample is what the history keeps of a snapshot.
 func sample(s *Snapshot, t timeline) Sample {
 	return Sample{
@@ -68,32 +58,37 @@ func (s *Snapshot) Lost() (packets, streams uint64) {
 
 func lostPackets(s *Snapshot) map[string]uint64 {
 	lost := make(map[string]uint64)
-	put := func(reason string, n uint64) {
+	losses(s, func(why outcome.Words, n uint64) {
 		if n > 0 {
-			lost[reason] += n
+			lost[why.Name] += n
 		}
-	}
-	put("ring_full", s.Ring.Drops)
-	put("fragment", s.fragments())
-	put("lost_inner_fragment", s.innerFragments())
+	})
+	return lost
+}
+
+// losses calls put for every reason that a packet can be lost for, with how many
+// were.
+func losses(s *Snapshot, put func(why outcome.Words, n uint64)) {
+	put(outcome.Words{Name: "ring_full", Shown: "found the ring full"}, s.Ring.Drops)
+	put(outcome.Words{Name: "fragment", Shown: "outer fragments that never became whole"}, s.fragments())
+	put(outcome.Words{Name: "lost_inner_fragment", Shown: "fragments of mirrored packets that never became whole"}, s.innerFragments())
 	for r := range decap.NumReasons {
 		if r.Broken() {
-			put(r.String(), s.Decap[r])
+			put(r.Words(), s.Decap[r])
 		}
 	}
-	for d := range stack.NumDrops {
-		if !harmless[d] {
-			put(d.String(), s.Stack.Dropped[d])
+	for d := range outcome.NumDrops {
+		if !d.Harmless() {
+			put(d.Words(), s.Stack.Dropped[d])
 		}
 	}
-	return lost
 }
 
 func cutStreams(s *Snapshot) map[string]uint64 {
 	cut := make(map[string]uint64)
-	for outcome, n := range s.Bridge.Outcomes {
-		if n > 0 && !whole[outcome] {
-			cut[outcome] = n
+	for e, n := range s.Bridge.Outcomes {
+		if e := outcome.End(e); n > 0 && !e.Harmless() {
+			cut[e.String()] = n
 		}
 	}
 	return cut

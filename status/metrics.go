@@ -12,7 +12,7 @@ import (
 
 	"netmirror/decap"
 	"netmirror/defrag"
-	"netmirror/stack"
+	"netmirror/outcome"
 )
 
 // metric is a figure of the snapshot for Prometheus.
@@ -99,7 +99,7 @@ var metrics = []metric{
 		func(s *Snapshot) uint64 { return s.Stack.Used }),
 	each("netmirror_stack_dropped_packets_total", "reason", "Packets that went into no stream.",
 		func(s *Snapshot, put func(string, float64)) {
-			for d := range stack.NumDrops {
+			for d := range outcome.NumDrops {
 				put(d.String(), float64(s.Stack.Dropped[d]))
 			}
 		}),
@@ -111,8 +111,8 @@ var metrics = []metric{
 		func(s *Snapshot) uint64 { return s.Stack.ServerBytes }),
 	each("netmirror_stack_dropped_bytes_total", "reason", "The clients' payload that went into no stream.",
 		func(s *Snapshot, put func(string, float64)) {
-			for d := range stack.NumDrops {
-				if d != stack.DropReverse { // which is the servers'
+			for d := range outcome.NumDrops {
+				if d != outcome.DropReverse { // which is the servers'
 					put(d.String(), float64(s.Stack.DroppedBytes[d]))
 				}
 			}
@@ -132,7 +132,7 @@ var metrics = []metric{
 	count("netmirror_stack_unknown_header_streams_total", "Of them, those whose PROXY protocol header was not seen, where other connections have one.",
 		func(s *Snapshot) uint64 { return s.Stack.HeaderUnknown }),
 	count("netmirror_stack_not_opened_streams_total", "Streams that gVisor did not open within 5 s, in no other figure of streams.",
-		func(s *Snapshot) uint64 { return s.Stack.FlowsEnded[stack.EndNotOpened.Outcome()] }),
+		func(s *Snapshot) uint64 { return s.Stack.FlowsEnded[outcome.EndNotOpened] }),
 	count("netmirror_stack_spliced_holes_total", "With --on-gap splice: how often a stream was altered.",
 		func(s *Snapshot) uint64 { return s.Stack.Spliced }),
 	count("netmirror_stack_spliced_bytes_total", "With --on-gap splice: what is missing in the streams; it is in the missing bytes too.",
@@ -145,8 +145,8 @@ var metrics = []metric{
 		func(s *Snapshot) float64 { return float64(s.Bridge.MaxConns) }),
 	each("netmirror_bridge_streams_ended_total", "outcome", "Streams by how they ended.",
 		func(s *Snapshot, put func(string, float64)) {
-			for _, name := range outcomes(s) {
-				put(name, float64(s.Bridge.Outcomes[name]))
+			for e, n := range s.Bridge.Outcomes {
+				put(outcome.End(e).String(), float64(n))
 			}
 		}),
 	count("netmirror_bridge_turned_away_streams_total", "Streams beyond netmirror_bridge_max_connections, which end as shed.",

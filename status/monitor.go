@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"netmirror/outcome"
 	"netmirror/stack"
 )
 
@@ -103,7 +104,7 @@ func (m *Monitor) readyLocked(now time.Time) (ok bool, why string) {
 		return false, "draining: the capture has ended, what was captured is being delivered"
 	case m.last.LinkDown:
 		return false, "the interface is down"
-	case m.cfg.ReadyDrops && m.watch.recent("ring_full", now, readyDropsFor) > 0:
+	case m.cfg.ReadyDrops && m.watch.recent(outcome.ProblemRingFull, now, readyDropsFor) > 0:
 		return false, "the ring has dropped packets in the last 10 s"
 	}
 	return true, ""

@@ -4,8 +4,11 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"strings"
+
+	"netmirror/outcome"
 )
 
 // The parts of the status page, which is one document when it is served: whoever
@@ -32,7 +35,7 @@ var pageDocument, pagePolicy = assemble()
 func assemble() (document []byte, policy string) {
 	style := plotCSS + "\n" + pageCSS
 	// uPlot's licence wants to be in every copy of it.
-	script := "/*\n" + plotLicense + "*/\n" + plotJS + "\n" + pageJS
+	script := "/*\n" + plotLicense + "*/\n" + plotJS + "\n" + pageWords() + pageJS
 	document = []byte(strings.NewReplacer("{{style}}", style, "{{script}}", script).Replace(pageHTML))
 	return document, strings.Join([]string{
 		"default-src 'none'", "script-src " + hashSource(script), "style-src " + hashSource(style),
@@ -40,6 +43,27 @@ func assemble() (document []byte, policy string) {
 		"frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'",
 		"require-trusted-types-for 'script'", // nothing becomes markup, even by mistake
 	}, "; ")
+}
+
+// pageWords is the constant WORDS of the page's script: what to say of each outcome
+// of a stream, in the order that they are shown in, and of each loss of packets.
+func pageWords() string {
+	type end struct {
+		Name     string `json:"name"`
+		Shown    string `json:"shown"`
+		Harmless bool   `json:"harmless"`
+	}
+	words := struct {
+		Ends   []end             `json:"ends"`
+		Losses map[string]string `json:"losses"`
+	}{Losses: make(map[string]string)}
+	for e := range outcome.NumStreamEnds {
+		w := e.Words()
+		words.Ends = append(words.Ends, end{w.Name, w.Shown, w.Harmless})
+	}
+	losses(new(Snapshot), func(why outcome.Words, _ uint64) { words.Losses[why.Name] = why.Shown })
+	text, _ := json.Marshal(words) // strings do not fail, and no < is left that could end the script
+	return "const WORDS = " + string(text) + ";\n"
 }
 
 // hashSource is the CSP source of an inline block (CSP level 3, section 2.3.1).

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"netmirror/bridge"
+	"netmirror/outcome"
 	"netmirror/stack"
 )
 
@@ -30,9 +31,6 @@ type busyDay struct {
 func newBusyDay(begin time.Time) *busyDay {
 	d := &busyDay{random: rand.New(rand.NewPCG(1, 2))}
 	d.s.Time, d.s.RingBlocks = begin, 512
-	d.s.Bridge.Outcomes = map[string]uint64{
-		"client-reset": 0, "server-reset": 0, "target-refused": 0, "target-slow": 0, "idle": 0, "shed": 0, "replaced": 0, "shutdown": 0, "error": 0,
-	}
 	return d
 }
 
@@ -53,30 +51,30 @@ func (d *busyDay) pass(seconds, left float64) {
 	s.Stack.Bytes += about(9e6 * load)
 	s.Stack.ServerBytes += about(31e6 * load)
 	s.Bridge.BytesWritten += about(8.8e6 * load)
-	s.Stack.Dropped[stack.DropNoPayload] += frames / 2
-	s.Stack.Dropped[stack.DropMidStream] += about(0.8)
+	s.Stack.Dropped[outcome.DropNoPayload] += frames / 2
+	s.Stack.Dropped[outcome.DropMidStream] += about(0.8)
 	s.Stack.Used = s.Frames * 45 / 100
 	begun := about(130 * load)
 	s.Stack.FlowsOpened += begun
 	s.Bridge.Dials += begun
-	s.Bridge.Outcomes["complete"] += begun - begun/15
-	s.Bridge.Outcomes["client-reset"] += begun / 15
+	s.Bridge.Outcomes[outcome.EndComplete] += begun - begun/15
+	s.Bridge.Outcomes[outcome.EndClientReset] += begun / 15
 	s.Stack.Flows, s.Bridge.Open = int(420*load)+r.IntN(20), int64(390*load)+r.Int64N(20)
 	s.Stack.Held, s.Stack.BytesHeld, s.RingWaiting = 40, uint64(60e3*load*(0.7+0.6*r.Float64())), 3+r.IntN(6)
 	if lossy {
-		s.Bridge.Outcomes["gap"] += about(1.5)
-		s.Stack.Dropped[stack.DropGap] += about(22)
+		s.Bridge.Outcomes[outcome.EndGap] += about(1.5)
+		s.Stack.Dropped[outcome.DropGap] += about(22)
 		s.Stack.Holes += about(1.5)
 		s.Stack.MissingBytes += about(2200)
-		s.Bridge.Outcomes["target-closed"] += about(0.4)
-		s.Stack.Dropped[stack.DropTargetEnded] += about(5)
+		s.Bridge.Outcomes[outcome.EndTargetClosed] += about(0.4)
+		s.Stack.Dropped[outcome.DropTargetEnded] += about(5)
 		s.Stack.BytesHeld *= 9
 		s.Stack.PickedUp += about(1.5)
 	}
 	if full {
 		s.Ring.Drops += about(90)
-		s.Bridge.Outcomes["gap"] += about(4)
-		s.Stack.Dropped[stack.DropGap] += about(30)
+		s.Bridge.Outcomes[outcome.EndGap] += about(4)
+		s.Stack.Dropped[outcome.DropGap] += about(30)
 		s.RingWaiting = 470 + r.IntN(40)
 	}
 }

@@ -3,6 +3,7 @@ package status
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -91,5 +92,55 @@ func TestPagePolicy(t *testing.T) {
 func TestPageMakesNoMarkup(t *testing.T) {
 	if m := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function`).FindString(pageJS + plotJS); m != "" {
 		t.Errorf("uses %s", m)
+	}
+}
+
+// Whatever is counted as lost or as an end has its words on the page, and it knows
+// which ends are a loss.
+func TestPageHasWordsForAllThatIsCounted(t *testing.T) {
+	m := regexp.MustCompile(`(?m)^const WORDS = (.*);$`).FindStringSubmatch(servedPage(t).Body.String())
+	if m == nil {
+		t.Fatal("there are no words in the page")
+	}
+	var words struct {
+		Ends []struct {
+			Name, Shown string
+			Harmless    bool
+		}
+		Losses map[string]string
+	}
+	if err := json.Unmarshal([]byte(m[1]), &words); err != nil {
+		t.Fatal(err)
+	}
+	var s Snapshot
+	s.Ring.Drops = 1
+	for r := range s.Decap {
+		s.Decap[r] = 1
+	}
+	for d := range s.Stack.Dropped {
+		s.Stack.Dropped[d] = 1
+	}
+	for d := range s.Ring.FragmentsDropped {
+		s.Ring.FragmentsDropped[d], s.Inner.FragmentsDropped[d] = 1, 1
+	}
+	for e := range s.Bridge.Outcomes {
+		s.Bridge.Outcomes[e] = 1
+	}
+	for name := range lostPackets(&s) {
+		if words.Losses[name] == "" {
+			t.Errorf("no words for the loss %s", name)
+		}
+	}
+	ended, cut := endedStreams(&s), cutStreams(&s)
+	for _, e := range words.Ends {
+		if ended[e.Name] != 1 || e.Shown == "" || e.Harmless == (cut[e.Name] > 0) {
+			t.Errorf("%+v, of which %d ended and %d were cut", e, ended[e.Name], cut[e.Name])
+		}
+	}
+	if len(words.Ends) != len(ended) {
+		t.Errorf("words for %d ends of %d", len(words.Ends), len(ended))
+	}
+	if words.Losses["bad_checksum"] != "wrong TCP checksum" || words.Losses["outer_malformed"] != "could not be read" {
+		t.Errorf("%v", words.Losses)
 	}
 }

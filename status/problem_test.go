@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"netmirror/bridge"
-	"netmirror/stack"
+	"netmirror/outcome"
 )
 
 // figures makes snapshots at given seconds of a run.
@@ -18,7 +18,6 @@ type figures struct {
 func newFigures() *figures {
 	f := &figures{begin: time.Unix(1_700_000_000, 0)}
 	f.s.Frames, f.s.Stack.Packets = 1, 1
-	f.s.Bridge.Outcomes = map[string]uint64{}
 	return f
 }
 
@@ -47,7 +46,7 @@ func TestAProblemIsLoggedOnceAMinute(t *testing.T) {
 	for second := 1; second <= 130; second++ {
 		f.s.Ring.Drops += 10
 		for _, p := range w.look(f.at(float64(second))) {
-			if p.ID != "ring_full" || p.Severity != Loss || !strings.Contains(p.Remedy, "--ring-mib") {
+			if p.ID != "ring_full" || p.Severity != outcome.Loss || !strings.Contains(p.Remedy, "--ring-mib") {
 				t.Errorf("%+v", p)
 			}
 			counts = append(counts, p.Count)
@@ -72,15 +71,15 @@ func TestAProblemIsLoggedOnceAMinute(t *testing.T) {
 func TestWhatComesOfAnotherProblemIsNotLogged(t *testing.T) {
 	f := newFigures()
 	w := newWatch(f.begin)
-	f.s.Stack.Dropped[stack.DropTruncated] = 5
-	f.s.Bridge.Outcomes["gap"] = 5
+	f.s.Stack.Dropped[outcome.DropTruncated] = 5
+	f.s.Bridge.Outcomes[outcome.EndGap] = 5
 	if log := w.look(f.at(1)); ids(log) != "truncated" {
 		t.Errorf("logged %q, want truncated", ids(log))
 	}
 	if log := w.look(f.at(100)); ids(log) != "" {
 		t.Errorf("logged %q later, though nothing grew", ids(log))
 	}
-	f.s.Bridge.Outcomes["gap"] = 8
+	f.s.Bridge.Outcomes[outcome.EndGap] = 8
 	if log := w.look(f.at(101)); ids(log) != "gap" || log[0].Count != 3 {
 		t.Errorf("logged %+v, want a gap of 3", log)
 	}
@@ -93,7 +92,7 @@ func TestWhatComesOfAnotherProblemIsNotLogged(t *testing.T) {
 func TestRefusalsAreShownAndNotLogged(t *testing.T) {
 	f := newFigures()
 	w := newWatch(f.begin)
-	f.s.Bridge.Outcomes["target-refused"] = 3
+	f.s.Bridge.Outcomes[outcome.EndTargetRefused] = 3
 	for _, second := range []float64{1, 2, 70, 200} {
 		if log := w.look(f.at(second)); len(log) != 0 {
 			t.Errorf("logged %v", log)
@@ -119,7 +118,7 @@ func TestSilenceAndOneDirection(t *testing.T) {
 	}
 	// 80 answers, and the SYN of a scanner.
 	f.s.Frames, f.s.Stack.Packets = 81, 81
-	f.s.Stack.Dropped[stack.DropReverse] = 80
+	f.s.Stack.Dropped[outcome.DropReverse] = 80
 	if log := w.look(f.at(33)); ids(log) != "one_direction" {
 		t.Errorf("with answers alone: %+v", log)
 	}
@@ -128,7 +127,7 @@ func TestSilenceAndOneDirection(t *testing.T) {
 		t.Errorf("with a request: %v, %v", log, w.problems(f.at(34).Time))
 	}
 	// An hour later connections are kept alive: a probe of the server's, an answer.
-	f.s.Stack.Packets, f.s.Stack.Dropped[stack.DropReverse] = 182, 130
+	f.s.Stack.Packets, f.s.Stack.Dropped[outcome.DropReverse] = 182, 130
 	if log := w.look(f.at(3600)); len(log) != 0 {
 		t.Errorf("with keep-alive probes: %v", log)
 	}
@@ -144,7 +143,7 @@ func TestWhatIsRecent(t *testing.T) {
 		w.look(&f.s)
 		h.add(&f.s, w.timeline)
 	}
-	if n := w.recent("ring_full", f.s.Time, 5*time.Second); n != 0 {
+	if n := w.recent(outcome.ProblemRingFull, f.s.Time, 5*time.Second); n != 0 {
 		t.Errorf("%d drops in the last 5 s, which were 14 s ago", n)
 	}
 	if n := len(h.since(w.milli(begin.Add(9 * time.Second)))); n != 5 {
@@ -212,10 +211,19 @@ func TestHistoryGoesBackAQuarterOfAnHour(t *testing.T) {
 	}
 }
 
+// What is counted has a count, also where a problem was added.
+func TestEveryProblemIsRecognised(t *testing.T) {
+	for p := range outcome.NumProblems {
+		if counted := p > outcome.ProblemOneDirection; (rules[p].count != nil) != counted {
+			t.Errorf("%s has a count: want %v", p, counted)
+		}
+	}
+}
+
 // What was nobody's loss is not shown as one.
 func TestWhatCountsAsLost(t *testing.T) {
-	s := Snapshot{Bridge: bridge.Stats{Outcomes: map[string]uint64{"complete": 1, "client-reset": 1, "gap": 2, "target-slow": 0}}}
-	for d := range stack.NumDrops {
+	s := Snapshot{Bridge: bridge.Stats{Outcomes: [outcome.NumStreamEnds]uint64{outcome.EndComplete: 1, outcome.EndClientReset: 1, outcome.EndGap: 2}}}
+	for d := range outcome.NumDrops {
 		s.Stack.Dropped[d] = 1
 	}
 	s.Ring.Drops = 4

@@ -18,7 +18,7 @@ import (
 	"netmirror/bridge"
 	"netmirror/decap"
 	"netmirror/defrag"
-	"netmirror/stack"
+	"netmirror/outcome"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md anew")
@@ -79,13 +79,13 @@ func reference(t *testing.T) string {
 		{"Reasons of the decapsulation", "netmirror_decap_dropped_packets_total", "may be ours", decapReasons(t)},
 		{"Fragments", "netmirror_tap_dropped_fragments_total` and `netmirror_defrag_dropped_fragments_total", "loss", fragmentReasons(t)},
 	} {
-		fmt.Fprintf(&w, "\n## %s\n\n`%s`\n\n| value | %s | meaning |\n|---|---|---|\n", s.title, s.metric, s.head)
+		fmt.Fprintf(&w, "\n## %s\n\n`%s`\n\n| value | %s | meaning | what to do |\n|---|---|---|---|\n", s.title, s.metric, s.head)
 		for _, m := range s.meanings {
 			loss := ""
 			if m.loss {
 				loss = "yes"
 			}
-			fmt.Fprintf(&w, "| `%s` | %s | %s |\n", m.name, loss, m.text)
+			fmt.Fprintf(&w, "| `%s` | %s | %s | %s |\n", m.name, loss, m.text, m.remedy)
 		}
 	}
 	return w.String()
@@ -151,31 +151,23 @@ func identities(t *testing.T) (lines []string) {
 type meaning struct {
 	name, text string
 	loss       bool
+	remedy     string
 }
 
 // stackReasons, bridgeOutcomes, decapReasons and fragmentReasons take the meanings
 // out of the comments at the constants.
 func stackReasons(t *testing.T) (all []meaning) {
-	for i, c := range constants(t, "../stack/reason.go", "Drop", "NumDrops") {
-		all = append(all, meaning{stack.Drop(i).String(), c.text, !harmless[stack.Drop(i)]})
+	for i, c := range constants(t, "../outcome/drop.go", "Drop", "NumDrops") {
+		d := outcome.Drop(i)
+		all = append(all, meaning{d.String(), c.text, !d.Harmless(), d.Words().Remedy})
 	}
 	return all
 }
 
 func bridgeOutcomes(t *testing.T) (all []meaning) {
-	names := make(map[string]string) // by constant
-	ast.Inspect(parse(t, "../bridge/stats.go"), func(n ast.Node) bool {
-		if kv, ok := n.(*ast.KeyValueExpr); ok {
-			key, ok := kv.Key.(*ast.Ident)
-			value, ok2 := kv.Value.(*ast.BasicLit)
-			if ok && ok2 {
-				names[key.Name] = strings.Trim(value.Value, `"`)
-			}
-		}
-		return true
-	})
-	for _, c := range constants(t, "../bridge/stats.go", "outcome", "outcomeCount") {
-		all = append(all, meaning{names[c.name], c.text, !whole[names[c.name]]})
+	for i, c := range constants(t, "../outcome/end.go", "End", "EndNotOpened") {
+		e := outcome.End(i)
+		all = append(all, meaning{e.String(), c.text, !e.Harmless(), e.Words().Remedy})
 	}
 	return all
 }
@@ -184,7 +176,7 @@ func decapReasons(t *testing.T) (all []meaning) {
 	list := constants(t, "../decap/reason.go", "Reason", "NumReasons")
 	for i, c := range list[1:] { // without OK
 		r := decap.Reason(i + 1)
-		all = append(all, meaning{r.String(), inNames(c.text, list, func(i int) string { return decap.Reason(i).String() }), r.Broken()})
+		all = append(all, meaning{r.String(), inNames(c.text, list, func(i int) string { return decap.Reason(i).String() }), r.Broken(), r.Words().Remedy})
 	}
 	return all
 }
@@ -192,7 +184,11 @@ func decapReasons(t *testing.T) (all []meaning) {
 func fragmentReasons(t *testing.T) (all []meaning) {
 	for i, c := range constants(t, "../defrag/stats.go", "Drop", "Drops") {
 		d := defrag.Drop(i)
-		all = append(all, meaning{d.String(), c.text, d != defrag.DropDuplicate})
+		remedy := outcome.ProblemFragments.Remedy()
+		if d.Harmless() {
+			remedy = ""
+		}
+		all = append(all, meaning{d.String(), c.text, !d.Harmless(), remedy})
 	}
 	return all
 }
@@ -236,7 +232,7 @@ func plainly(text string) string {
 		"Config.Timeout, nor before maxYounger newer datagrams", "time, nor before too many newer datagrams",
 		"Config.Bytes", "the memory for fragments",
 		"more pieces than maxPieces", "too many pieces",
-		"MaxConns", "`--max-conns`",
+		"--max-conns", "`--max-conns`",
 	).Replace(text)
 }
 

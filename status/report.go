@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/http"
 	"time"
+
+	"netmirror/outcome"
 )
 
 // report is /status.json.
@@ -64,7 +66,7 @@ func (m *Monitor) report() report {
 			Packets: s.Frames, PacketsForwarded: s.Stack.Used,
 			BytesReceived: s.Stack.Bytes, BytesForwarded: s.Bridge.BytesWritten, ServerBytes: s.Stack.ServerBytes,
 			Holes: s.Stack.Holes, MissingBytes: s.Stack.MissingBytes,
-			Streams: s.Stack.FlowsOpened, PickedUp: s.Stack.PickedUp, Ended: s.Bridge.Outcomes, Lost: lostPackets(s),
+			Streams: s.Stack.FlowsOpened, PickedUp: s.Stack.PickedUp, Ended: endedStreams(s), Lost: lostPackets(s),
 			Flows: s.Stack.Flows, PacketsHeld: s.Stack.Held, BytesHeld: s.Stack.BytesHeld,
 			RingWaiting: s.RingWaiting, RingBlocks: s.RingBlocks,
 		},
@@ -77,6 +79,14 @@ func (m *Monitor) report() report {
 		}
 	}
 	return r
+}
+
+func endedStreams(s *Snapshot) map[string]uint64 {
+	ended := make(map[string]uint64, len(s.Bridge.Outcomes))
+	for e, n := range s.Bridge.Outcomes {
+		ended[outcome.End(e).String()] = n
+	}
+	return ended
 }
 
 func (m *Monitor) serveReport(w http.ResponseWriter, _ *http.Request) { writeJSON(w, m.report()) }

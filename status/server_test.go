@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"netmirror/decap"
+	"netmirror/outcome"
 	"netmirror/stack"
 )
 
@@ -38,7 +39,7 @@ type served struct {
 func serve(t *testing.T, address string, profiles bool) *served {
 	t.Helper()
 	f := newFigures()
-	f.s.Time, f.s.Frames, f.s.Ring.Drops, f.s.Bridge.Outcomes["gap"] = time.Now(), 17, 3, 2
+	f.s.Time, f.s.Frames, f.s.Ring.Drops, f.s.Bridge.Outcomes[outcome.EndGap] = time.Now(), 17, 3, 2
 	f.s.Decap[decap.OtherVNI] = 5
 	m := NewMonitor(Config{
 		Version: "v1.2.3 abc", Target: "staging:80", Settings: []Setting{{Flag: "vni", Value: "42"}},

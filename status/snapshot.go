@@ -7,13 +7,12 @@
 package status
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"netmirror/bridge"
 	"netmirror/decap"
 	"netmirror/defrag"
+	"netmirror/outcome"
 	"netmirror/stack"
 	"netmirror/tap"
 )
@@ -44,12 +43,12 @@ func (s *Snapshot) RingUse() float64 {
 
 // truncated is how many packets the mirror has cut.
 func (s *Snapshot) truncated() uint64 {
-	return s.Decap[decap.InnerTruncated] + s.Decap[decap.TCPTruncated] + s.Stack.Dropped[stack.DropTruncated]
+	return s.Decap[decap.InnerTruncated] + s.Decap[decap.TCPTruncated] + s.Stack.Dropped[outcome.DropTruncated]
 }
 
 // crowdedOut is how many packets found no room in the table of flows, or had to leave it.
 func (s *Snapshot) crowdedOut() uint64 {
-	return s.Stack.Dropped[stack.DropFlowLimit] + s.Stack.Dropped[stack.DropUnproven]
+	return s.Stack.Dropped[outcome.DropFlowLimit] + s.Stack.Dropped[outcome.DropUnproven]
 }
 
 // broken is how many packets could not be read for another reason.
@@ -70,7 +69,7 @@ func (s *Snapshot) innerFragments() uint64 { return lostFragments(&s.Inner) }
 
 func lostFragments(s *defrag.Stats) (n uint64) {
 	for d, count := range s.FragmentsDropped {
-		if defrag.Drop(d) != defrag.DropDuplicate {
+		if !defrag.Drop(d).Harmless() {
 			n += count
 		}
 	}
@@ -100,6 +99,3 @@ const (
 	Capturing Phase = "capturing"
 	Draining  Phase = "draining" // the capture has ended; what was captured is being delivered
 )
-
-// outcomes are the names of all ends that a stream can have, in order.
-func outcomes(s *Snapshot) []string { return slices.Sorted(maps.Keys(s.Bridge.Outcomes)) }

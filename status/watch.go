@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"netmirror/stack"
+	"netmirror/outcome"
 )
 
 // nothingAfter is how long to wait for a first packet before saying so.
@@ -14,7 +14,7 @@ const nothingAfter = 30 * time.Second
 // goroutine at a time.
 type watch struct {
 	timeline
-	seen map[string]*sighting
+	seen [outcome.NumProblems]*sighting // nil: not so far
 
 	// Of both directions in the last minute: packets, and payload of clients.
 	clients, servers, payload growth
@@ -29,7 +29,7 @@ type sighting struct {
 }
 
 func newWatch(begin time.Time) *watch {
-	return &watch{timeline: timeline{begin}, seen: make(map[string]*sighting)}
+	return &watch{timeline: timeline{begin}}
 }
 
 // logEvery is the least time between two lines about the same problem.
@@ -38,15 +38,14 @@ const logEvery = time.Minute
 // look compares s with what was seen before and returns what is to be logged
 // now, with the numbers since the line before as Count.
 func (w *watch) look(s *Snapshot) (log []Problem) {
-	for i := range rules {
-		r := &rules[i]
-		if n := r.count(s); n > 0 {
-			log = w.sighted(r, n, s.Time, log)
+	for p := range outcome.NumProblems {
+		if count := rules[p].count; count != nil && count(s) > 0 {
+			log = w.sighted(p, count(s), s.Time, log)
 		}
 	}
-	w.condition(&silence, s.Time, s.Frames == 0 && w.since(s.Time) >= nothingAfter, &log)
-	w.condition(&linkDown, s.Time, s.LinkDown, &log)
-	w.condition(&onesided, s.Time, w.serversAlone(s), &log)
+	w.condition(outcome.ProblemSilence, s.Time, s.Frames == 0 && w.since(s.Time) >= nothingAfter, &log)
+	w.condition(outcome.ProblemLinkDown, s.Time, s.LinkDown, &log)
+	w.condition(outcome.ProblemOneDirection, s.Time, w.serversAlone(s), &log)
 	return log
 }
 
@@ -55,18 +54,18 @@ func (w *watch) look(s *Snapshot) (log []Problem) {
 // the server's packets has an answer.
 func (w *watch) serversAlone(s *Snapshot) bool {
 	now := w.since(s.Time)
-	servers := s.Stack.Dropped[stack.DropReverse]
+	servers := s.Stack.Dropped[outcome.DropReverse]
 	w.servers.see(now, servers)
 	w.clients.see(now, s.Stack.Packets-servers)
 	w.payload.see(now, s.Stack.Bytes)
 	return now >= nothingAfter && w.payload.minute(now) == 0 && w.servers.minute(now) > 10*max(w.clients.minute(now), 1)
 }
 
-func (w *watch) sighted(r *rule, n uint64, now time.Time, log []Problem) []Problem {
-	at := w.seen[r.id]
+func (w *watch) sighted(which outcome.Problem, n uint64, now time.Time, log []Problem) []Problem {
+	at := w.seen[which]
 	if at == nil {
-		at = &sighting{problem: Problem{ID: r.id, Severity: r.severity, Text: r.text, Remedy: r.remedy}}
-		w.seen[r.id] = at
+		at = &sighting{problem: newProblem(which)}
+		w.seen[which] = at
 	}
 	p := &at.problem
 	if n > p.Count {
@@ -74,7 +73,7 @@ func (w *watch) sighted(r *rule, n uint64, now time.Time, log []Problem) []Probl
 		p.Count, p.Last = n, w.milli(now)
 	}
 	p.Recent = at.minute.since(w.since(now), time.Minute)
-	if w.explained(r, now) {
+	if w.explained(which, now) {
 		at.logged = p.Count
 	}
 	if p.Count == at.logged || now.Before(at.logNext) {
@@ -86,23 +85,22 @@ func (w *watch) sighted(r *rule, n uint64, now time.Time, log []Problem) []Probl
 	return append(log, line)
 }
 
-// explained reports whether r comes of something that is told already.
-func (w *watch) explained(r *rule, now time.Time) bool {
-	return slices.ContainsFunc(r.because, func(id string) bool { return w.recent(id, now, time.Minute) > 0 })
+// explained reports whether p comes of something that is told already.
+func (w *watch) explained(p outcome.Problem, now time.Time) bool {
+	return slices.ContainsFunc(rules[p].because, func(other outcome.Problem) bool { return w.recent(other, now, time.Minute) > 0 })
 }
 
 // condition keeps a problem that is there or not.
-func (w *watch) condition(r *rule, now time.Time, there bool, log *[]Problem) {
-	at := w.seen[r.id]
+func (w *watch) condition(p outcome.Problem, now time.Time, there bool, log *[]Problem) {
 	if !there {
-		delete(w.seen, r.id)
+		w.seen[p] = nil
 		return
 	}
-	if at == nil {
-		at = &sighting{}
-		w.seen[r.id] = at
+	if w.seen[p] == nil {
+		w.seen[p] = &sighting{problem: newProblem(p)}
 	}
-	at.problem = Problem{ID: r.id, Severity: r.severity, Text: r.text, Remedy: r.remedy, Last: w.milli(now)}
+	at := w.seen[p]
+	at.problem.Last = w.milli(now)
 	if !now.Before(at.logNext) {
 		at.logNext = now.Add(logEvery)
 		*log = append(*log, at.problem)
@@ -111,9 +109,9 @@ func (w *watch) condition(r *rule, now time.Time, there bool, log *[]Problem) {
 
 // problems are those that were seen, the weightiest first.
 func (w *watch) problems(now time.Time) []Problem {
-	all := make([]Problem, 0, len(w.seen))
-	for _, id := range order {
-		if at := w.seen[id]; at != nil {
+	all := []Problem{} // for JSON, in which nil is null
+	for _, at := range w.seen {
+		if at != nil {
 			p := at.problem
 			p.Recent = at.minute.since(w.since(now), time.Minute)
 			all = append(all, p)
@@ -123,8 +121,8 @@ func (w *watch) problems(now time.Time) []Problem {
 }
 
 // recent is how much of a problem's count came in the last d, a minute at most.
-func (w *watch) recent(id string, now time.Time, d time.Duration) uint64 {
-	if at := w.seen[id]; at != nil {
+func (w *watch) recent(p outcome.Problem, now time.Time, d time.Duration) uint64 {
+	if at := w.seen[p]; at != nil {
 		return at.minute.since(w.since(now), d)
 	}
 	return 0

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"netmirror/outcome"
 	"netmirror/stack"
 )
 
@@ -111,7 +112,7 @@ func (p *pipeline) delivered(target *sink, want int64) {
 // lost counts the packets that were dropped though nobody may miss one here.
 func lost(st *stack.Stats) (n uint64) {
 	for d, dropped := range st.Dropped {
-		if stack.Drop(d) != stack.DropNoPayload {
+		if outcome.Drop(d) != outcome.DropNoPayload {
 			n += dropped
 		}
 	}
@@ -151,7 +152,7 @@ func BenchmarkConnections(b *testing.B) {
 		p.delivered(target, int64(b.N*len(request)))
 		await(func() bool { return busy() == 0 })
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "conns/s")
-		if st := p.bridge.Stats(); st.Outcomes["complete"] != uint64(b.N) {
+		if st := p.bridge.Stats(); st.Outcomes[outcome.EndComplete] != uint64(b.N) {
 			b.Errorf("of %d connections: %v", b.N, st.Outcomes)
 		}
 	})
@@ -199,7 +200,7 @@ func BenchmarkAcks(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			go io.Copy(io.Discard, struct{ io.Reader }{conn})
+			go io.Copy(io.Discard, struct{ io.Reader }{conn.(io.Reader)})
 		}
 		before := c.stack.Stats()
 		b.ReportAllocs()
@@ -211,7 +212,7 @@ func BenchmarkAcks(b *testing.B) {
 		await(func() bool { return c.stack.Stats().BytesHeld == 0 })
 		st := c.stack.Stats()
 		acks := uint64(b.N - b.N/every)
-		if n := st.Dropped[stack.DropNoPayload] - before.Dropped[stack.DropNoPayload]; n != acks || lost(&st) > 0 {
+		if n := st.Dropped[outcome.DropNoPayload] - before.Dropped[outcome.DropNoPayload]; n != acks || lost(&st) > 0 {
 			b.Errorf("%d of %d acknowledgements were not injected: %+v", n, acks, st)
 		}
 	})

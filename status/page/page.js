@@ -12,45 +12,9 @@
 		backlog: "more waits for the target than it takes at once",
 	};
 	const STATE_LEVELS = { open: "ok", gap: "bad", backlog: "warn" };
-	const OUTCOMES = {
-		"complete": "all that the client sent has arrived",
-		"client-reset": "the client reset its connection, after all before it had arrived",
-		"server-reset": "the real server reset the connection",
-		"shutdown": "open when netmirror ended",
-		"gap": "reset: the mirror lost a packet",
-		"target-refused": "given up: the target took no connection",
-		"no-descriptor": "given up: no file descriptor was left for a connection",
-		"no-port": "given up: no local port was left for a connection",
-		"target-closed": "the target ended the connection before the client did",
-		"target-slow": "reset: the target took nothing for too long",
-		"shed": "reset: a budget or --max-conns was spent",
-		"idle": "reset: the client was silent for --idle-timeout",
-		"replaced": "reset: its client began a new connection on the same ports",
-		"error": "it broke for another reason; see the log",
-	};
-	const WHOLE = new Set(["complete", "client-reset", "server-reset", "shutdown"]);
-	const LOSSES = {
-		ring_full: "found the ring full",
-		fragment: "outer fragments that never became whole",
-		lost_inner_fragment: "fragments of mirrored packets that never became whole",
-		gap: "behind one that the mirror lost",
-		truncated: "cut by the mirror",
-		inner_truncated: "cut by the mirror, in the headers",
-		tcp_truncated: "cut by the mirror, in the TCP header",
-		bad_checksum: "wrong TCP checksum",
-		mid_stream: "of connections in which no stream could begin",
-		flow_budget: "beyond --flow-kib",
-		total_budget: "beyond --total-mib",
-		flow_limit: "of connections beyond --max-flows",
-		unproven: "of what may be no connection, and had to make room",
-		target_ended: "of streams that the target ended",
-		replaced: "of connections that their client replaced",
-		idle: "of streams that were silent for too long",
-		mptcp: "of MPTCP connections of which too little was seen",
-		not_opened: "of connections that netmirror was too busy to open",
-		out_of_window: "of no connection that there can be",
-		bad_address: "of no connection that there can be",
-	};
+	// What netmirror says of its outcomes and losses is in WORDS, which it puts in
+	// front of this script.
+	const HARMLESS = new Set(WORDS.ends.filter((end) => end.harmless).map((end) => end.name));
 
 	// --- Text ---
 
@@ -265,7 +229,7 @@
 		const losses = r.problems.filter((p) => p.severity === "loss");
 		const now = losses.some(isNow);
 		const sum = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
-		const cut = Object.fromEntries(Object.entries(r.totals.ended ?? {}).filter(([name]) => !WHOLE.has(name)));
+		const cut = Object.fromEntries(Object.entries(r.totals.ended).filter(([name]) => !HARMLESS.has(name)));
 		const of = (packets, streams) => (packets || streams ? `${plural(packets, "packet")}, ${plural(streams, "stream")}` : "nothing");
 		const word = now ? "Losing" : losses.length ? "None in the last minute" : "None";
 		showCard("card-loss", now ? "bad" : losses.length ? "note" : "ok", word,
@@ -590,12 +554,12 @@
 	function showTotals(r) {
 		put($("totals-since"), `since ${clock(r.started)}`);
 		showSums(r);
-		const ended = r.totals.ended ?? {}; // null in netmirror's first second
-		const named = Object.keys(OUTCOMES).filter((name) => name in ended);
-		const further = Object.keys(ended).filter((name) => !(name in OUTCOMES));
-		showCounts("outcomes", [...named, ...further].map((name) => [name, OUTCOMES[name] ?? "", whole(ended[name])]));
+		const { ended } = r.totals; // maybe of a newer netmirror than the page
+		const named = WORDS.ends.filter(({ name }) => name in ended);
+		const further = Object.keys(ended).filter((name) => !WORDS.ends.some((end) => end.name === name)).map((name) => ({ name, shown: "" }));
+		showCounts("outcomes", [...named, ...further].map(({ name, shown }) => [name, shown, whole(ended[name])]));
 		const lost = Object.entries(r.totals.lost).sort((a, b) => b[1] - a[1]);
-		showCounts("lost", lost.map(([name, n]) => [name, LOSSES[name] ?? "could not be read", whole(n)]));
+		showCounts("lost", lost.map(([name, n]) => [name, WORDS.losses[name] ?? "", whole(n)]));
 		$("lost-none").hidden = lost.length > 0;
 		$("lost").parentNode.hidden = lost.length === 0;
 	}
