@@ -50,5 +50,6 @@ func (s *stream) acknowledged() {
 		s.settleProbe(true)
 		s.proven = true
 	}
+	s.stall = stall{}
 	s.resume()
 }

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -71,16 +70,10 @@ func (s *stream) connect() bool {
 	return true
 }
 
-// fairShare is the least time that an address gets, as long as there is some, where
-// others wait behind it.
-const fairShare = 2 * time.Second
-
 // addressLimit is when an address is given up: those that are left share the time.
 func (s *stream) addressLimit() int64 {
-	end := s.dial.begun + int64(s.b.cfg.DialTimeout)
-	left := end - s.l.now
-	share := max(left/int64(len(s.dial.addrs)+1), int64(fairShare))
-	return s.l.now + min(share, left)
+	left := s.dial.begun + int64(s.b.cfg.DialTimeout) - s.l.now
+	return s.l.now + left/int64(len(s.dial.addrs)+1)
 }
 
 // event is called when the socket that connects has news.

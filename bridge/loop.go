@@ -97,6 +97,8 @@ const (
 	// often is how many times the loop has to be woken in that time not to be woken for
 	// the targets as well.
 	often = 5
+	// floodFor is how long after a large answer the loop is woken for others.
+	floodFor = time.Second
 )
 
 // rhythm tells whether a loop is woken often.

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// namesFor is how long the addresses of a name are good for. What a lookup gives
-	// has no time to live.
+	// namesFor is how long the addresses of a name are good for. net's resolver does not
+	// tell their time to live.
 	namesFor = time.Second
 	// badFor is how long an address that took no connection is tried behind others.
 	badFor = 10 * time.Second
@@ -56,17 +56,13 @@ func (n *names) get(l *loop, s *stream) (addrs []*address, ok bool) {
 	if !n.asking {
 		n.asking = true
 		l.goPost(func() func() {
-			found, err := n.lookUp(l.ctx, l.b.cfg.DialTimeout)
+			ctx, cancel := context.WithTimeout(l.ctx, l.b.cfg.DialTimeout)
+			defer cancel()
+			found, err := l.b.cfg.LookUp(ctx, n.host)
 			return func() { n.told(l, found, err) }
 		})
 	}
 	return nil, false
-}
-
-func (n *names) lookUp(ctx context.Context, limit time.Duration) ([]netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", n.host)
 }
 
 // told passes a lookup's result on to those that wait for it.

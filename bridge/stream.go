@@ -23,7 +23,7 @@ const (
 	ended                  // nothing
 )
 
-// stream is one accepted conn and its connection to the target. All of it belongs
+// stream is one accepted Stream and its connection to the target. All of it belongs
 // to the loop's goroutine, but for notified.
 type stream struct {
 	l  *loop
@@ -138,7 +138,7 @@ func (s *stream) discard(all bool) bool {
 		s.answered += int64(n)
 		s.b.n.discarded.Add(uint64(n))
 		if n >= answerBatch {
-			s.l.flood = s.l.now + int64(latest)
+			s.l.flood = s.l.now + int64(floodFor)
 		}
 		switch {
 		case err != nil:
@@ -174,8 +174,8 @@ func (s *stream) attach(out targetConn) {
 }
 
 // finish ends the stream with e, unless it has ended: the target's connection is
-// closed in order if e is complete and reset otherwise, and the accepted conn
-// is told.
+// closed in order if e is complete and reset otherwise, and the accepted Stream is
+// told.
 func (s *stream) finish(e outcome.End) {
 	if s.phase == ended {
 		return
@@ -210,7 +210,7 @@ func (s *stream) turnAway(e outcome.End) {
 }
 
 // settle accounts for p, a piece that was read: the target took the first taken
-// bytes of it; the others go back to the accepted conn.
+// bytes of it; the others go back to the accepted Stream.
 func (s *stream) settle(p []byte, taken int) {
 	if taken < len(p) {
 		s.in.Unread(p[taken:])
@@ -228,7 +228,7 @@ func (s *stream) count(taken, lost int) {
 	s.b.n.unsent.Add(uint64(lost))
 }
 
-// account counts a stream that has ended, before its conn is told: what goes on of
+// account counts a stream that has ended, before that is told: what goes on of
 // it may be the next that is accepted.
 func (s *stream) account() {
 	s.b.n.outcomes[s.how].Add(1)
