@@ -106,7 +106,6 @@ func (s *stream) dialed(c *net.TCPConn, err error) {
 		}
 		return
 	}
-	s.l.now = s.l.poll.now()
 	if err != nil {
 		s.failed(err)
 		return

@@ -57,9 +57,8 @@ func newLoop(ctx context.Context, b *Bridge) (*loop, error) {
 // run returns when no stream is left and none can come.
 func (l *loop) run() {
 	for {
+		l.now, l.again = l.poll.now(), false
 		l.take()
-		l.again = false
-		l.now = l.poll.now()
 		if !l.poll.fetch() {
 			l.again = true
 		}

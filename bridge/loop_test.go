@@ -107,3 +107,19 @@ func TestNoDescriptorLeft(t *testing.T) {
 	want(t, "BytesRead", h.Stats().BytesRead, uint64(1))
 	h.once(t, g)
 }
+
+// The time that a loop has slept is not the next stream's.
+func TestStreamBehindAPauseHasAllItsTime(t *testing.T) {
+	const pause = 300 * time.Millisecond
+	g := newTarget(t)
+	took := make(chan time.Duration, 2)
+	h := serve(t, Config{Target: g.addr(), Retries: -1, DialTimeout: pause / 2,
+		DialTime: func(d time.Duration, _ error) { took <- d }})
+	h.once(t, g)
+	<-took
+	time.Sleep(pause) // which is what this is about
+	h.once(t, g)
+	if d := <-took; d >= pause/2 {
+		t.Errorf("connecting took %v", d)
+	}
+}

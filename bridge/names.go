@@ -67,7 +67,6 @@ func (n *names) get(l *loop, s *stream) (addrs []*address, ok bool) {
 
 // told passes a lookup's result on to those that wait for it.
 func (n *names) told(l *loop, found []netip.Addr, err error) {
-	l.now = l.poll.now()
 	n.asking = false
 	waiting := n.waiting
 	n.waiting = nil

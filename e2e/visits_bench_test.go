@@ -101,9 +101,9 @@ func (v *visits) once(s *scene, answer []byte) error {
 	return err
 }
 
-// BenchmarkConnections measures what netmirror uses of the processor for each of
+// BenchmarkVisits measures what netmirror uses of the processor for each of
 // 2000 new connections a second, with one request of 400 bytes.
-func BenchmarkConnections(b *testing.B) {
+func BenchmarkVisits(b *testing.B) {
 	for range b.N {
 		v := newVisits(2000, 10_000, 400)
 		s := stage(b, lab.Options{}, v.answer)
