@@ -52,19 +52,20 @@ func (s *stream) connect() bool {
 		s.note(os.NewSyscallError("socket", err))
 		return false
 	}
+	s.tcp = tcpConn{fd: fd}
 	setUp(fd)
 	err = rawConnect(fd, &d.at.sock)
 	if err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
-		rawClose(fd)
+		s.tcp.close()
 		s.refusedBy(os.NewSyscallError("connect", err))
 		return false
 	}
-	if err := s.l.poll.add(s, fd); err != nil {
-		rawClose(fd)
+	if err := s.tcp.watch(s.l.poll, s); err != nil {
+		s.tcp.close()
 		s.note(err)
 		return false
 	}
-	d.fd, d.step = fd, connecting
+	d.step = connecting
 	s.l.again = true
 	s.l.timers.set(s, s.addressLimit())
 	return true
@@ -81,19 +82,18 @@ func (d *dial) event(s *stream, ev events) {
 	if d.step != connecting || ev&(evRoom|evOver) == 0 {
 		return
 	}
-	out := tcpConn{fd: d.fd}
 	if ev&evOver != 0 {
-		if err := out.pending(); err != nil {
+		if err := s.tcp.pending(); err != nil {
 			s.connectFailed(os.NewSyscallError("connect", err))
 			return
 		}
 	}
-	if d.at.toItself(d.fd) {
+	if d.at.toItself(s.tcp.fd) {
 		s.connectFailed(os.NewSyscallError("connect", unix.ECONNREFUSED))
 		return
 	}
 	d.at.bad = 0
-	s.connected(out)
+	s.connected()
 	s.event(ev &^ evRoom)
 }
 

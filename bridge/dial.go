@@ -1,50 +1,10 @@
 package bridge
 
 import (
-	"context"
-	"fmt"
 	"net"
 	"os"
 	"time"
 )
-
-// Check dials the target once and hangs up: nil where it answers. It is not
-// counted in Stats, but Health tells what it found. The error is ErrNoDescriptor
-// or ErrNoPort where it is this host that failed.
-func (b *Bridge) Check(ctx context.Context) error {
-	dial := b.cfg.Dial
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
-	c, err := b.dialWith(ctx, dial)
-	if local := localFailure(err); local != nil {
-		return fmt.Errorf("%w: %w", local, err)
-	}
-	if err != nil {
-		if ctx.Err() == nil {
-			b.outage.health.note(time.Now(), err)
-		}
-		return fmt.Errorf("bridge: target %s does not answer: %w", b.cfg.Target, err)
-	}
-	b.outage.answered()
-	return c.Close()
-}
-
-// dialWith is one attempt to connect by Config.Dial or what takes its place.
-func (b *Bridge) dialWith(ctx context.Context, dial func(ctx context.Context, network, addr string) (net.Conn, error)) (*net.TCPConn, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.DialTimeout)
-	defer cancel()
-	c, err := dial(ctx, "tcp", b.cfg.Target)
-	if err != nil {
-		return nil, err
-	}
-	tc, ok := c.(*net.TCPConn)
-	if !ok {
-		c.Close()
-		return nil, fmt.Errorf("dial gave a %T, want a *net.TCPConn", c)
-	}
-	return tc, nil
-}
 
 // dial is how far a stream has come with connecting.
 type dial struct {
@@ -54,7 +14,6 @@ type dial struct {
 	delay time.Duration // before the next one
 	addrs []*address    // that are left to try
 	at    *address      // that is being tried
-	fd    int           // the socket that connects
 	err   error         // what the first address failed with
 }
 
@@ -62,7 +21,7 @@ type dialStep uint8
 
 const (
 	resolving  dialStep = iota // waits for the name's addresses
-	connecting                 // waits for fd
+	connecting                 // waits for the socket
 	elsewhere                  // Config.Dial runs
 	pausing                    // before the next attempt
 )
@@ -110,16 +69,16 @@ func (s *stream) dialed(c *net.TCPConn, err error) {
 		s.failed(err)
 		return
 	}
-	out, err := tcpOf(c)
-	if err == nil {
-		err = s.l.poll.add(s, out.fd)
+	if err = s.tcp.adopt(c); err == nil {
+		err = s.tcp.watch(s.l.poll, s)
 	}
 	if err != nil {
+		s.tcp = tcpConn{}
 		c.Close()
 		s.failed(err)
 		return
 	}
-	s.connected(out)
+	s.connected()
 }
 
 // resolved begins with the first address of the name.
@@ -133,12 +92,12 @@ func (s *stream) resolved(addrs []*address, err error) {
 }
 
 // connected ends dialing: the target has taken the connection.
-func (s *stream) connected(out targetConn) {
+func (s *stream) connected() {
 	s.b.cfg.DialTime(time.Duration(s.l.now-s.dial.begun), nil)
 	s.b.outage.answered()
-	s.l.timers.stop(s)
 	s.dial = dial{}
-	s.attach(out)
+	s.out = &s.tcp
+	s.resume()
 }
 
 // failed ends an attempt, and dialing too where it was the last.
@@ -175,8 +134,8 @@ func (d *dial) expired(s *stream) {
 // it comes.
 func (d *dial) cancel(s *stream) {
 	if d.step == connecting {
-		s.l.poll.remove(s)
-		rawClose(d.fd)
+		s.tcp.close()
+		s.tcp = tcpConn{}
 	}
 }
 

@@ -20,7 +20,7 @@ type loop struct {
 	wg   sync.WaitGroup // one for each goroutine that was started
 
 	// Of the loop's goroutine.
-	now     int64 // nanoseconds since poll.start
+	now     int64 // nanoseconds since poll.begun
 	live    map[*stream]struct{}
 	turns   []*stream // have something to do
 	spare   []*stream
@@ -57,7 +57,7 @@ func newLoop(ctx context.Context, b *Bridge) (*loop, error) {
 // run returns when no stream is left and none can come.
 func (l *loop) run() {
 	for {
-		l.now, l.again = l.poll.now(), false
+		l.again = false
 		l.take()
 		if !l.poll.fetch() {
 			l.again = true
@@ -74,52 +74,11 @@ func (l *loop) run() {
 	}
 }
 
-// sleep waits until something has come.
-func (l *loop) sleep() {
-	calm := l.rhythm.calm(l.now)
-	// What targets do is fetched with the next bytes of clients, if these come soon.
-	if l.poll.wake(calm || l.urgent > 0 || l.now < l.flood) {
-		return
-	}
-	if !l.poll.open && len(l.live) > 0 {
-		l.poll.wakeAt(l.now+int64(latest), l.now)
-	}
-	if len(l.timers) > 0 {
-		l.poll.wakeAt(l.timers[0].due, l.now)
-	}
-	l.in.await()
-}
-
-const (
-	// latest is how long what targets do may go unnoticed while bytes of clients come.
-	latest = 20 * time.Millisecond
-	// often is how many times the loop has to be woken in that time not to be woken for
-	// the targets as well.
-	often = 5
-	// floodFor is how long after a large answer the loop is woken for others.
-	floodFor = time.Second
-)
-
-// rhythm tells whether a loop is woken often.
-type rhythm struct {
-	since int64 // the time at hand, in the loop's time
-	wakes int   // in it
-	busy  bool  // in the one before
-}
-
-// calm notes that the loop goes to sleep, and reports whether it is not woken often.
-func (r *rhythm) calm(now int64) bool {
-	r.wakes++
-	if now-r.since >= int64(latest) {
-		r.busy = r.wakes > often && now-r.since < 2*int64(latest)
-		r.since, r.wakes = now, 0
-	}
-	return !r.busy
-}
-
 // take lets in what came from elsewhere.
 func (l *loop) take() {
 	posts, ready := l.in.take()
+	// Not before: an alarm whose signal was taken has to be past.
+	l.now = l.poll.now()
 	for _, f := range posts {
 		f()
 	}
@@ -194,77 +153,4 @@ func (l *loop) goPost(f func() func()) {
 			then()
 		})
 	})
-}
-
-// inbox is what comes to a loop from other goroutines.
-type inbox struct {
-	wake chan struct{} // holds a token when the loop is to wake up
-
-	mu     sync.Mutex // guards the fields below
-	posts  []func()
-	ready  []*stream // may have bytes
-	news   bool      // of the poller
-	asleep bool      // the loop waits for wake
-	// The slices of the take before.
-	sparePosts []func()
-	spareReady []*stream
-}
-
-// post has f run in the loop's goroutine.
-func (b *inbox) post(f func()) {
-	b.mu.Lock()
-	b.posts = append(b.posts, f)
-	b.rouse()
-}
-
-// readable gives s a turn. It may be called with any locks held.
-func (b *inbox) readable(s *stream) {
-	if s.notified.Swap(true) {
-		return
-	}
-	b.mu.Lock()
-	b.ready = append(b.ready, s)
-	b.rouse()
-}
-
-// event says that the poller has something to fetch.
-func (b *inbox) event() {
-	b.mu.Lock()
-	b.news = true
-	b.rouse()
-}
-
-// rouse wakes the loop where it sleeps. It unlocks b.mu, which is held.
-func (b *inbox) rouse() {
-	asleep := b.asleep
-	b.asleep = false
-	b.mu.Unlock()
-	if asleep {
-		b.wake <- struct{}{}
-	}
-}
-
-// take returns what has come. It is valid until the next take.
-func (b *inbox) take() (posts []func(), ready []*stream) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	posts, ready = b.posts, b.ready
-	clear(b.sparePosts)
-	clear(b.spareReady)
-	b.posts, b.ready = b.sparePosts[:0], b.spareReady[:0]
-	b.sparePosts, b.spareReady = posts, ready
-	b.news = false
-	return posts, ready
-}
-
-// await returns when there is something to take or to fetch.
-func (b *inbox) await() {
-	b.mu.Lock()
-	if b.news || len(b.posts) > 0 || len(b.ready) > 0 {
-		b.mu.Unlock()
-		return
-	}
-	b.asleep = true
-	b.mu.Unlock()
-	<-b.wake
 }

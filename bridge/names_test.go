@@ -185,8 +185,8 @@ func TestConnectionToItselfIsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	out, err := tcpOf(c.(*net.TCPConn))
-	if err != nil {
+	var out tcpConn
+	if err := out.adopt(c.(*net.TCPConn)); err != nil {
 		t.Fatal(err)
 	}
 	to := netip.MustParseAddrPort(g.addr())

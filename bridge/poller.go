@@ -128,28 +128,27 @@ func (p *poller) wake(open bool) (fetch bool) {
 // edge is EPOLLET, which x/sys has as a negative number.
 const edge = 1 << 31
 
-// add hears of fd's events for s, until fd is closed; s has to be removed then.
-func (p *poller) add(s *stream, fd int) error {
-	i := int32(len(p.slots))
+// add has s hear of fd's events. It returns the place to remove when fd is closed.
+func (p *poller) add(s *stream, fd int) (place int32, err error) {
+	place = int32(len(p.slots))
 	if n := len(p.free); n > 0 {
-		i, p.free = p.free[n-1], p.free[:n-1]
+		place, p.free = p.free[n-1], p.free[:n-1]
 	} else {
 		p.slots = append(p.slots, slot{})
 	}
-	p.slots[i].s = s
-	s.slot = i
-	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | edge, Fd: i, Pad: p.slots[i].turn}
+	p.slots[place].s = s
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | edge, Fd: place, Pad: p.slots[place].turn}
 	if err := rawControl(p.epoll, unix.EPOLL_CTL_ADD, fd, &e); err != nil {
-		p.remove(s)
-		return os.NewSyscallError("epoll_ctl", err)
+		p.remove(place)
+		return 0, os.NewSyscallError("epoll_ctl", err)
 	}
-	return nil
+	return place, nil
 }
 
-func (p *poller) remove(s *stream) {
-	p.slots[s.slot].s = nil
-	p.slots[s.slot].turn++
-	p.free = append(p.free, s.slot)
+func (p *poller) remove(place int32) {
+	p.slots[place].s = nil
+	p.slots[place].turn++
+	p.free = append(p.free, place)
 }
 
 // fetch tells the streams what has happened on their sockets. It returns false where

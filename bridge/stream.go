@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"context"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -36,10 +34,10 @@ type stream struct {
 
 	due   int64 // what it waits for, where it is among the loop's timers
 	timer int   // its place there
-	slot  int32 // its place in the poller
 
 	dial dial
-	out  targetConn // nil before there is one
+	tcp  tcpConn
+	out  targetConn // tcp, where there is no other kind
 
 	keptAlive bool          // the target's host is asked for signs of life
 	answers   bool          // more of them are left to discard
@@ -167,12 +165,6 @@ func (s *stream) heardFIN() {
 	s.in.Split()
 }
 
-// attach makes out the stream's and begins to copy.
-func (s *stream) attach(out targetConn) {
-	s.out = out
-	s.resume()
-}
-
 // finish ends the stream with e, unless it has ended: the target's connection is
 // closed in order if e is complete and reset otherwise, and the accepted Stream is
 // told.
@@ -192,10 +184,8 @@ func (s *stream) finish(e outcome.End) {
 	case dialed:
 		s.dial.cancel(s)
 	case e == outcome.EndComplete:
-		s.l.poll.remove(s)
 		s.out.close()
 	default:
-		s.l.poll.remove(s)
 		s.out.reset()
 	}
 	s.account()
@@ -207,34 +197,4 @@ func (s *stream) turnAway(e outcome.End) {
 	s.phase, s.how = ended, e
 	s.account()
 	s.in.CloseWith(e)
-}
-
-// settle accounts for p, a piece that was read: the target took the first taken
-// bytes of it; the others go back to the accepted Stream.
-func (s *stream) settle(p []byte, taken int) {
-	if taken < len(p) {
-		s.in.Unread(p[taken:])
-	}
-	s.count(taken, 0)
-}
-
-// count counts bytes read for good: those that the target took and those that
-// are lost.
-func (s *stream) count(taken, lost int) {
-	s.got += int64(taken + lost)
-	s.sent += int64(taken)
-	s.b.n.read.Add(uint64(taken + lost))
-	s.b.n.written.Add(uint64(taken))
-	s.b.n.unsent.Add(uint64(lost))
-}
-
-// account counts a stream that has ended, before that is told: what goes on of
-// it may be the next that is accepted.
-func (s *stream) account() {
-	s.b.n.outcomes[s.how].Add(1)
-	s.b.n.open.Add(-1)
-	if log := s.b.cfg.Logger; log.Enabled(context.Background(), slog.LevelDebug) {
-		log.Debug("stream ended", "src", s.in.RemoteAddr(), "dst", s.b.cfg.Target,
-			"outcome", s.how.String(), "bytes_read", s.got, "bytes_written", s.sent)
-	}
 }

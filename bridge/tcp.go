@@ -16,8 +16,11 @@ const answerBatch = 8 << 10
 // of life, and the time between two questions: what net's dialer does.
 const keepAlive = 15 * time.Second
 
-// tcpConn is a targetConn on a TCP socket.
+// tcpConn is a targetConn on a TCP socket, of whose events the poller tells. It is
+// part of its stream.
 type tcpConn struct {
+	poll *poller // nil before watch
+	slot int32   // its place there
 	fd   int
 	conn *net.TCPConn // owns fd; nil: this does
 }
@@ -30,28 +33,35 @@ func setUp(fd int) {
 	_ = rawSet(fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, answerBatch)
 }
 
-func (t tcpConn) keepAlive() {
+// adopt takes c over.
+func (t *tcpConn) adopt(c *net.TCPConn) error {
+	raw, err := c.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { t.fd = int(fd) })
+	}
+	if err == nil {
+		t.conn = c
+		setUp(t.fd)
+	}
+	return err
+}
+
+// watch has p tell s what happens, until the connection is closed.
+func (t *tcpConn) watch(p *poller, s *stream) (err error) {
+	if t.slot, err = p.add(s, t.fd); err == nil {
+		t.poll = p
+	}
+	return err
+}
+
+func (t *tcpConn) keepAlive() {
 	const seconds = int32(keepAlive / time.Second)
 	_ = rawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds)
 	_ = rawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds)
 	_ = rawSet(t.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 }
 
-// tcpOf is c as a target.
-func tcpOf(c *net.TCPConn) (tcpConn, error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return tcpConn{}, err
-	}
-	t := tcpConn{conn: c}
-	if err := raw.Control(func(fd uintptr) { t.fd = int(fd) }); err != nil {
-		return tcpConn{}, err
-	}
-	setUp(t.fd)
-	return t, nil
-}
-
-func (t tcpConn) write(p []byte) (n int, err error) {
+func (t *tcpConn) write(p []byte) (n int, err error) {
 	for {
 		n, err = rawWrite(t.fd, p)
 		switch err {
@@ -67,7 +77,7 @@ func (t tcpConn) write(p []byte) (n int, err error) {
 }
 
 // unacked asks SIOCOUTQ, tcp(7).
-func (t tcpConn) unacked() (int, error) { return rawQueue(t.fd) }
+func (t *tcpConn) unacked() (int, error) { return rawQueue(t.fd) }
 
 // scratch gives discarding receives their length. The kernel never writes to it,
 // so its pages are never backed by memory and all streams can share it.
@@ -75,7 +85,7 @@ var scratch [1 << 20]byte
 
 // discard takes up to len(scratch) bytes off the receive queue and throws them away
 // uncopied: MSG_TRUNC on a TCP socket, tcp(7).
-func (t tcpConn) discard() (n int, more bool, err error) {
+func (t *tcpConn) discard() (n int, more bool, err error) {
 	for {
 		n, err = rawReceive(t.fd, scratch[:], unix.MSG_TRUNC|unix.MSG_DONTWAIT)
 		switch err {
@@ -96,7 +106,7 @@ const tcpClose = 7
 // over asks TCP_INFO, whose first byte is the state. The cause is the socket's
 // pending error (SO_ERROR, which this clears). A socket at the peer's FIN keeps on
 // reading as EOF when a RST follows; only this tells.
-func (t tcpConn) over() (over bool, cause error) {
+func (t *tcpConn) over() (over bool, cause error) {
 	state, err := rawGet(t.fd, unix.IPPROTO_TCP, unix.TCP_INFO, 1)
 	if err != nil {
 		return true, err
@@ -108,7 +118,7 @@ func (t tcpConn) over() (over bool, cause error) {
 }
 
 // pending takes the error off the socket.
-func (t tcpConn) pending() error {
+func (t *tcpConn) pending() error {
 	errno, err := rawGet(t.fd, unix.SOL_SOCKET, unix.SO_ERROR, 4)
 	if err == nil && errno != 0 {
 		err = unix.Errno(errno)
@@ -116,9 +126,12 @@ func (t tcpConn) pending() error {
 	return err
 }
 
-func (t tcpConn) closeWrite() error { return rawShutdown(t.fd) }
+func (t *tcpConn) closeWrite() error { return rawShutdown(t.fd) }
 
-func (t tcpConn) close() {
+func (t *tcpConn) close() {
+	if t.poll != nil {
+		t.poll.remove(t.slot)
+	}
 	if t.conn != nil {
 		t.conn.Close()
 		return
@@ -126,7 +139,7 @@ func (t tcpConn) close() {
 	rawClose(t.fd)
 }
 
-func (t tcpConn) reset() {
+func (t *tcpConn) reset() {
 	// Without the option a close is still a close; there is nothing better to do.
 	_ = rawSetLinger(t.fd)
 	t.close()
