@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type loop struct {
 	// Of the loop's goroutine.
 	now     int64 // nanoseconds since poll.begun
 	live    map[*stream]struct{}
+	fresh   []*stream // have not begun
 	turns   []*stream // have something to do
 	spare   []*stream
 	timers  timers
@@ -40,7 +42,8 @@ type loop struct {
 const bufferSize = 64 << 10
 
 // turnsPerFetch is how many streams may write before their targets' ends are heard
-// again. What is written to a target that has closed is lost.
+// again, and how many may begin before others go on. What is written to a target that
+// has closed is lost; beginning takes longest.
 const turnsPerFetch = 16
 
 func newLoop(ctx context.Context, b *Bridge) (*loop, error) {
@@ -64,13 +67,13 @@ func (l *loop) run() {
 		}
 		l.expire()
 		l.step()
+		l.begin()
 		if l.closing && len(l.live) == 0 && l.abroad == 0 {
 			return
 		}
-		if l.again || len(l.turns) > 0 {
-			continue
+		if !l.again && len(l.turns) == 0 && len(l.fresh) == 0 {
+			l.sleep()
 		}
-		l.sleep()
 	}
 }
 
@@ -123,7 +126,7 @@ func (l *loop) expire() {
 // after has s wait for d.
 func (l *loop) after(s *stream, d time.Duration) { l.timers.set(s, l.now+int64(d)) }
 
-// accept begins a stream.
+// accept takes a stream that has come.
 func (l *loop) accept(s *stream) {
 	if l.aborted {
 		s.turnAway(outcome.EndShutdown)
@@ -132,7 +135,18 @@ func (l *loop) accept(s *stream) {
 	l.live[s] = struct{}{}
 	l.urgent += urgency(s.phase)
 	s.in.OnReadable(func() { l.in.readable(s) })
-	s.begin()
+	l.fresh = append(l.fresh, s)
+}
+
+// begin connects some of the streams that have come.
+func (l *loop) begin() {
+	n := min(len(l.fresh), turnsPerFetch)
+	for _, s := range l.fresh[:n] {
+		if s.phase != ended {
+			s.begin()
+		}
+	}
+	l.fresh = slices.Delete(l.fresh, 0, n)
 }
 
 // abort resets every stream, now and for good.
