@@ -35,10 +35,11 @@ type Conn struct {
 	ep     tcpip.Endpoint
 	wq     *waiter.Queue
 	entry  waiter.Entry
-	live   bool         // ep still receives; else what is left is in rest
-	head   []byte       // given back: comes before all else
-	rest   bytes.Buffer // bytes taken out of ep when it was ended
-	end    error        // what follows the last byte
+	into   tcpip.SliceWriter // of a read
+	live   bool              // ep still receives; else what is left is in rest
+	head   []byte            // given back: comes before all else
+	rest   bytes.Buffer      // bytes taken out of ep when it was ended
+	end    error             // what follows the last byte
 	closed bool
 }
 
@@ -155,8 +156,9 @@ func (c *Conn) readLocked(p []byte) (int, error) {
 	case !c.live:
 		return 0, c.end
 	}
-	w := tcpip.SliceWriter(p)
-	res, err := c.ep.Read(&w, tcpip.ReadOptions{})
+	c.into = p
+	res, err := c.ep.Read(&c.into, tcpip.ReadOptions{})
+	c.into = nil
 	switch err.(type) {
 	case nil:
 		return res.Count, nil
