@@ -62,9 +62,7 @@ func (l *loop) run() {
 	for {
 		l.again = false
 		l.take()
-		if !l.poll.fetch() {
-			l.again = true
-		}
+		l.poll.fetch()
 		l.expire()
 		l.step()
 		l.begin()

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -151,20 +150,24 @@ func (p *poller) remove(place int32) {
 	p.free = append(p.free, place)
 }
 
-// fetch tells the streams what has happened on their sockets. It returns false where
-// more may be left.
-func (p *poller) fetch() (all bool) {
-	n, err := rawEvents(p.epoll, p.heard[:])
-	if err != nil {
-		return errors.Is(err, unix.EINTR)
-	}
-	for i := range p.heard[:n] {
-		e := &p.heard[i]
-		if at := p.slots[e.Fd]; at.s != nil && at.turn == e.Pad {
-			at.s.event(eventsOf(e.Events))
+// fetch tells the streams what has happened on their sockets by now. What goes on
+// happening is left for the next time.
+func (p *poller) fetch() {
+	for range len(p.slots)/len(p.heard) + 1 {
+		n, err := rawEvents(p.epoll, p.heard[:])
+		if err != nil {
+			return // of a signal: the next time is soon
+		}
+		for i := range p.heard[:n] {
+			e := &p.heard[i]
+			if at := p.slots[e.Fd]; at.s != nil && at.turn == e.Pad {
+				at.s.event(eventsOf(e.Events))
+			}
+		}
+		if n < len(p.heard) {
+			return
 		}
 	}
-	return n < len(p.heard)
 }
 
 func eventsOf(e uint32) (ev events) {
