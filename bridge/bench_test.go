@@ -42,6 +42,7 @@ func (z *zeros) OnReadable(func())       {}
 func (z *zeros) Unread(p []byte)         { z.left += len(p) }
 func (z *zeros) Split()                  {}
 func (z *zeros) CloseWith(e outcome.End) { z.done <- e }
+func (z *zeros) LocalAddr() net.Addr     { return &net.TCPAddr{} }
 func (z *zeros) RemoteAddr() net.Addr    { return &net.TCPAddr{} }
 
 // sink serves a listener that reads everything and holds no buffer while idle.

@@ -1,11 +1,11 @@
-// Package bridge plays client byte streams on TCP connections to a shadow target.
+// Package bridge plays client byte streams on connections to a shadow target.
 //
 // Every accepted stream gets a new connection of its own, and on it exactly the
 // bytes of the stream: its FIN becomes a half-close, any other end a RST once
 // all bytes before it were acknowledged. What a target that closed first did not
 // take goes back to the stream. What the target answers is thrown away
-// uncopied. bridge never sends a byte that a stream did not hold, never writes to
-// a stream, and never lets one target connection wait for another.
+// uncopied. bridge never sends a byte that a stream did not hold, but for TLS and a
+// PROXY protocol header that it is told to send, never writes to a stream, and never lets one target connection wait for another.
 package bridge
 
 import (
@@ -13,25 +13,36 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 
 	"netmirror/outcome"
+	"netmirror/target"
 )
 
 // Bridge serves any number of listeners towards one target.
 type Bridge struct {
 	cfg    Config // defaults resolved
+	to     *target.Target
+	source sockaddr // to connect from, where to says so
 	n      counters
 	outage outage
 }
 
-// New checks c and resolves its defaults. It opens nothing. The error says which
+// New checks c, resolves its defaults and reads the files of TLS. The error says which
 // field is wrong and what to write instead.
 func New(c Config) (*Bridge, error) {
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	return &Bridge{cfg: c, outage: outage{log: c.Logger, target: c.Target}}, nil
+	b := &Bridge{cfg: c, outage: outage{log: c.Logger, target: c.Target}}
+	if b.to, err = target.New(c.Target, c.Options); err != nil {
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	if from := b.to.Source; from.IsValid() {
+		b.source = sockaddrOf(netip.AddrPortFrom(from, 0), zoneOf(from))
+	}
+	return b, nil
 }
 
 // Listener is where streams come from.

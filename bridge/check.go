@@ -11,11 +11,7 @@ import (
 // counted in Stats, but Health tells what it found. The error is ErrNoDescriptor
 // or ErrNoPort where it is this host that failed.
 func (b *Bridge) Check(ctx context.Context) error {
-	dial := b.cfg.Dial
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
-	c, err := b.dialWith(ctx, dial)
+	err := b.try(ctx)
 	if local := localFailure(err); local != nil {
 		return fmt.Errorf("%w: %w", local, err)
 	}
@@ -26,10 +22,24 @@ func (b *Bridge) Check(ctx context.Context) error {
 		return fmt.Errorf("bridge: target %s does not answer: %w", b.cfg.Target, err)
 	}
 	b.outage.answered()
-	return c.Close()
+	return nil
 }
 
-// dialWith is one attempt to connect by Config.Dial or what takes its place.
+func (b *Bridge) try(ctx context.Context) error {
+	if b.cfg.Dial != nil {
+		c, err := b.dialWith(ctx, b.cfg.Dial)
+		if err == nil {
+			err = c.Close()
+		}
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.DialTimeout)
+	defer cancel()
+	_, err := b.to.Try(ctx)
+	return err
+}
+
+// dialWith is one attempt to connect by Config.Dial.
 func (b *Bridge) dialWith(ctx context.Context, dial func(ctx context.Context, network, addr string) (net.Conn, error)) (*net.TCPConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.DialTimeout)
 	defer cancel()

@@ -8,11 +8,13 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/target"
 )
 
 // sockaddr is a socket address as the kernel has it.
 type sockaddr struct {
-	raw  unix.RawSockaddrInet6 // the larger of the two
+	raw  unix.RawSockaddrAny
 	size uint32
 }
 
@@ -26,9 +28,27 @@ func sockaddrOf(to netip.AddrPort, zone uint32) (a sockaddr) {
 		a.size = unix.SizeofSockaddrInet4
 		return a
 	}
-	a.raw.Family, a.raw.Addr, a.raw.Scope_id = unix.AF_INET6, to.Addr().As16(), zone
-	*(*[2]byte)(unsafe.Pointer(&a.raw.Port)) = port
+	in := (*unix.RawSockaddrInet6)(unsafe.Pointer(&a.raw))
+	in.Family, in.Addr, in.Scope_id = unix.AF_INET6, to.Addr().As16(), zone
+	*(*[2]byte)(unsafe.Pointer(&in.Port)) = port
 	a.size = unix.SizeofSockaddrInet6
+	return a
+}
+
+// sockaddrOfPath is a unix socket's, whose path fits (unix(7)). An abstract name has a
+// zero byte in place of its @, and none behind it.
+func sockaddrOfPath(path string) (a sockaddr) {
+	un := (*unix.RawSockaddrUnix)(unsafe.Pointer(&a.raw))
+	un.Family = unix.AF_UNIX
+	for i := range len(path) {
+		un.Path[i] = int8(path[i])
+	}
+	n := len(path) + 1
+	if path[0] == '@' {
+		un.Path[0] = 0
+		n--
+	}
+	a.size = uint32(unsafe.Offsetof(un.Path)) + uint32(n)
 	return a
 }
 
@@ -47,20 +67,27 @@ func (s *stream) connectNext() {
 // connect begins to connect to d.at; false: it failed.
 func (s *stream) connect() bool {
 	d := &s.dial
-	fd, err := rawSocket(int(d.at.sock.raw.Family))
+	fd, err := rawSocket(int(d.at.sock.raw.Addr.Family))
 	if err != nil {
 		s.note(os.NewSyscallError("socket", err))
 		return false
 	}
 	s.tcp = tcpConn{fd: fd}
-	setUp(fd)
+	if s.b.to.Network == target.TCP {
+		setUp(fd)
+	}
+	if err := s.b.bind(fd); err != nil {
+		s.tcp.close()
+		s.note(err)
+		return false
+	}
 	err = rawConnect(fd, &d.at.sock)
 	if err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
 		s.tcp.close()
 		s.refusedBy(os.NewSyscallError("connect", err))
 		return false
 	}
-	if err := s.tcp.watch(s.l.poll, s); err != nil {
+	if err := s.tcp.watch(s.l.poll, s, allEvents); err != nil {
 		s.tcp.close()
 		s.note(err)
 		return false
@@ -93,7 +120,15 @@ func (d *dial) event(s *stream, ev events) {
 		return
 	}
 	d.at.bad = 0
-	s.connected()
+	switch s.b.to.Network {
+	case target.TLS:
+		s.secure()
+		return
+	case target.Unix:
+		s.connected(&unixConn{tcpConn: &s.tcp, s: s})
+	default:
+		s.connected(&s.tcp)
+	}
 	s.event(ev &^ evRoom)
 }
 
@@ -114,8 +149,17 @@ func (s *stream) refusedBy(err error) {
 // note keeps the first error of an attempt.
 func (s *stream) note(err error) {
 	if s.dial.err == nil {
-		s.dial.err = &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(s.dial.at.to), Err: err}
+		at := s.dial.at.name()
+		s.dial.err = &net.OpError{Op: "dial", Net: at.Network(), Addr: at, Err: err}
 	}
+}
+
+// name is the address in an error.
+func (a *address) name() net.Addr {
+	if a.path != "" {
+		return &net.UnixAddr{Name: a.path, Net: "unix"}
+	}
+	return net.TCPAddrFromAddrPort(a.to)
 }
 
 // toItself reports whether a socket is connected to itself, as happens now and then

@@ -4,6 +4,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"netmirror/target"
 )
 
 // dial is how far a stream has come with connecting.
@@ -22,7 +24,7 @@ type dialStep uint8
 const (
 	resolving  dialStep = iota // waits for the name's addresses
 	connecting                 // waits for the socket
-	elsewhere                  // Config.Dial runs
+	elsewhere                  // Config.Dial or the TLS handshake runs
 	pausing                    // before the next attempt
 )
 
@@ -69,16 +71,24 @@ func (s *stream) dialed(c *net.TCPConn, err error) {
 		s.failed(err)
 		return
 	}
-	if err = s.tcp.adopt(c); err == nil {
-		err = s.tcp.watch(s.l.poll, s)
+	if s.adopt(c, allEvents) {
+		setUp(s.tcp.fd)
+		s.connected(&s.tcp)
+	}
+}
+
+// adopt takes over a connection from elsewhere, or fails the attempt.
+func (s *stream) adopt(c *net.TCPConn, events uint32) bool {
+	err := s.tcp.adopt(c)
+	if err == nil {
+		err = s.tcp.watch(s.l.poll, s, events)
 	}
 	if err != nil {
 		s.tcp = tcpConn{}
 		c.Close()
 		s.failed(err)
-		return
 	}
-	s.connected()
+	return err == nil
 }
 
 // resolved begins with the first address of the name.
@@ -92,11 +102,14 @@ func (s *stream) resolved(addrs []*address, err error) {
 }
 
 // connected ends dialing: the target has taken the connection.
-func (s *stream) connected() {
+func (s *stream) connected(out targetConn) {
 	s.b.cfg.DialTime(time.Duration(s.l.now-s.dial.begun), nil)
 	s.b.outage.answered()
 	s.dial = dial{}
-	s.out = &s.tcp
+	s.out = out
+	if s.b.to.HasHeader() && s.b.to.Network != target.TLS {
+		s.intro = new(introduction)
+	}
 	s.resume()
 }
 

@@ -100,6 +100,7 @@ func (s *script) CloseWith(e outcome.End) {
 }
 
 func (s *script) Split()               { s.split <- struct{}{} }
+func (s *script) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 80} }
 func (s *script) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4321} }
 
 func (s *script) outcome(t *testing.T) string {
@@ -229,22 +230,22 @@ func (h *harness) open(t *testing.T, chunks ...[]byte) *script {
 }
 
 // target is a shadow service on loopback.
-type target struct{ *net.TCPListener }
+type shadow struct{ *net.TCPListener }
 
-func newTarget(t *testing.T) target {
+func newTarget(t *testing.T) shadow {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	return target{ln.(*net.TCPListener)}
+	return shadow{ln.(*net.TCPListener)}
 }
 
-func (g target) addr() string { return g.Addr().String() }
+func (g shadow) addr() string { return g.Addr().String() }
 
 // narrow gives the connections to come the smallest receive buffer there is.
-func (g target) narrow(t *testing.T) {
+func (g shadow) narrow(t *testing.T) {
 	t.Helper()
 	raw, err := g.SyscallConn()
 	if err != nil {
@@ -259,7 +260,7 @@ func (g target) narrow(t *testing.T) {
 }
 
 // accept takes the next connection; it is closed when the test ends.
-func (g target) accept(t *testing.T) *net.TCPConn {
+func (g shadow) accept(t *testing.T) *net.TCPConn {
 	t.Helper()
 	g.SetDeadline(time.Now().Add(patience))
 	c, err := g.AcceptTCP()

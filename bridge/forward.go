@@ -9,6 +9,9 @@ import (
 // copy passes on what the client has sent, a buffer's length at the most: others
 // wait for their turn.
 func (s *stream) copy() {
+	if s.intro != nil && !s.introduce() {
+		return
+	}
 	for moved := 0; moved < bufferSize; {
 		if s.onProbation() {
 			s.sendProbe()

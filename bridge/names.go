@@ -2,12 +2,15 @@ package bridge
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"time"
+
+	"netmirror/target"
 )
 
 const (
@@ -21,6 +24,7 @@ const (
 // address is one of the target's.
 type address struct {
 	to   netip.AddrPort
+	path string // of a unix socket, which has no to
 	sock sockaddr
 	bad  int64 // others come first until then, in the loop's time
 }
@@ -29,11 +33,9 @@ type address struct {
 // them, by a goroutine, once for all that need them then.
 type names struct {
 	b       *Bridge
-	host    string
-	port    uint16
 	addrs   []*address // in the order to try them in
 	until   int64      // when they have to be looked up again, in the loop's time
-	forever bool       // the host is an address
+	forever bool       // it has no name to look up
 	used    int64      // when a stream last asked, in the loop's time
 	asking  bool
 	waiting []*stream
@@ -55,11 +57,11 @@ func (l *loop) namesOf(b *Bridge) *names {
 func (n *names) forgotten(now int64) bool { return !n.asking && now-n.used > int64(badFor) }
 
 func newNames(b *Bridge) *names {
-	// New has looked at it.
-	host, port, _ := net.SplitHostPort(b.cfg.Target)
-	number, _ := strconv.ParseUint(port, 10, 16)
-	n := &names{b: b, host: host, port: uint16(number)}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.Zone() == "" {
+	n := &names{b: b}
+	if b.to.Network == target.Unix {
+		n.forever = true
+		n.addrs = []*address{{path: b.to.Path, sock: sockaddrOfPath(b.to.Path)}}
+	} else if ip, err := netip.ParseAddr(b.to.Host); err == nil && ip.Zone() == "" {
 		n.forever = true
 		n.set([]netip.Addr{ip})
 	}
@@ -78,7 +80,7 @@ func (n *names) get(l *loop, s *stream) (addrs []*address, ok bool) {
 		l.goPost(func() func() {
 			ctx, cancel := context.WithTimeout(l.ctx, n.b.cfg.DialTimeout)
 			defer cancel()
-			found, err := n.b.cfg.LookUp(ctx, n.host)
+			found, err := n.b.cfg.LookUp(ctx, n.b.to.Host)
 			return func() { n.told(l, found, err) }
 		})
 	}
@@ -91,6 +93,9 @@ func (n *names) told(l *loop, found []netip.Addr, err error) {
 	waiting := n.waiting
 	n.waiting = nil
 	if err == nil {
+		found, err = n.reached(found)
+	}
+	if err == nil {
 		n.set(found)
 		n.until = l.now + int64(namesFor)
 	}
@@ -101,11 +106,20 @@ func (n *names) told(l *loop, found []netip.Addr, err error) {
 	}
 }
 
+// reached is those of the addresses that can be reached from the source address.
+func (n *names) reached(found []netip.Addr) ([]netip.Addr, error) {
+	good := slices.DeleteFunc(found, func(ip netip.Addr) bool { return !n.b.to.Reaches(ip) })
+	if len(good) == 0 && len(found) > 0 {
+		return nil, fmt.Errorf("%s has no address that can be reached from %v", n.b.to.Host, n.b.to.Source)
+	}
+	return good, nil
+}
+
 // set takes new addresses. What is known of those that stay is kept.
 func (n *names) set(found []netip.Addr) {
 	addrs := make([]*address, len(found))
 	for i, ip := range found {
-		to := netip.AddrPortFrom(ip.Unmap(), n.port)
+		to := netip.AddrPortFrom(ip.Unmap(), n.b.to.Port)
 		addrs[i] = &address{to: to, sock: sockaddrOf(to, zoneOf(to.Addr()))}
 		if old := slices.IndexFunc(n.addrs, func(a *address) bool { return a.to == to }); old >= 0 {
 			addrs[i].bad = n.addrs[old].bad

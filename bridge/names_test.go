@@ -36,14 +36,14 @@ func (k *book) lookUp(_ context.Context, host string) ([]netip.Addr, error) {
 }
 
 // serveName serves streams to shadow.test at g's port.
-func serveName(t *testing.T, k *book, g target, c Config) *harness {
+func serveName(t *testing.T, k *book, g shadow, c Config) *harness {
 	_, port, _ := net.SplitHostPort(g.addr())
 	c.Target, c.LookUp, c.Retries = "shadow.test:"+port, k.lookUp, -1
 	return serve(t, c)
 }
 
 // once plays a stream that is expected at g.
-func (h *harness) once(t *testing.T, g target) {
+func (h *harness) once(t *testing.T, g shadow) {
 	t.Helper()
 	s := h.open(t, []byte("x"))
 	s.end(io.EOF)
@@ -104,7 +104,7 @@ func TestAnAddressThatDoesNotAnswerLeavesTimeForOthers(t *testing.T) {
 
 // blackHole is an address that answers no SYN to g's port: of a listener whose queue
 // is full (listen(2), tcp(7)).
-func blackHole(t *testing.T, g target) string {
+func blackHole(t *testing.T, g shadow) string {
 	t.Helper()
 	const addr = "127.0.0.3"
 	_, port, _ := net.SplitHostPort(g.addr())
@@ -155,7 +155,7 @@ func TestTargetWithAnIPv6Address(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	g := target{ln.(*net.TCPListener)}
+	g := shadow{ln.(*net.TCPListener)}
 	serve(t, Config{Target: g.addr()}).once(t, g)
 }
 

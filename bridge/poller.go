@@ -101,7 +101,7 @@ func (p *poller) now() int64 { return int64(time.Since(p.begun)) }
 // runtime's poller tells of edges: of each event, fetched by now or not.
 func (p *poller) watch(signal func()) {
 	_ = p.conn.Read(func(uintptr) bool { // fails at close
-		if rawReadable(p.gate) {
+		if rawReady(p.gate, unix.POLLIN) {
 			signal()
 		}
 		return false
@@ -127,8 +127,9 @@ func (p *poller) wake(open bool) (fetch bool) {
 // edge is EPOLLET, which x/sys has as a negative number.
 const edge = 1 << 31
 
-// add has s hear of fd's events. It returns the place to remove when fd is closed.
-func (p *poller) add(s *stream, fd int) (place int32, err error) {
+// add has s hear of those events of fd, and of errors and both sides' end in any case.
+// It returns the place to remove when fd is closed.
+func (p *poller) add(s *stream, fd int, events uint32) (place int32, err error) {
 	place = int32(len(p.slots))
 	if n := len(p.free); n > 0 {
 		place, p.free = p.free[n-1], p.free[:n-1]
@@ -136,12 +137,18 @@ func (p *poller) add(s *stream, fd int) (place int32, err error) {
 		p.slots = append(p.slots, slot{})
 	}
 	p.slots[place].s = s
-	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | edge, Fd: place, Pad: p.slots[place].turn}
+	e := unix.EpollEvent{Events: events | edge, Fd: place, Pad: p.slots[place].turn}
 	if err := rawControl(p.epoll, unix.EPOLL_CTL_ADD, fd, &e); err != nil {
 		p.remove(place)
 		return 0, os.NewSyscallError("epoll_ctl", err)
 	}
 	return place, nil
+}
+
+// forget takes back an add: fd stays open.
+func (p *poller) forget(place int32, fd int) {
+	p.remove(place)
+	_ = rawControl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil) // it is there
 }
 
 func (p *poller) remove(place int32) {

@@ -19,7 +19,7 @@ func (h *harness) closedFirst(t *testing.T, n uint64) {
 }
 
 // served opens a stream whose first request was answered by c.
-func (h *harness) served(t *testing.T, g target) (s *script, c *net.TCPConn) {
+func (h *harness) served(t *testing.T, g shadow) (s *script, c *net.TCPConn) {
 	t.Helper()
 	s = h.open(t, []byte("first"))
 	c = g.accept(t)

@@ -11,14 +11,21 @@ import (
 // the runtime watch over a process that is idle between two batches of packets, by
 // a thread that sleeps in steps of 20 µs.
 
-// rawSocket is socket(2) for TCP; it neither blocks nor is inherited.
+// rawSocket is socket(2) for streams: TCP, or unix sockets. It neither blocks nor is
+// inherited.
 func rawSocket(family int) (fd int, err error) {
-	return result(syscall.RawSyscall(unix.SYS_SOCKET, uintptr(family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP))
+	return result(syscall.RawSyscall(unix.SYS_SOCKET, uintptr(family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0))
 }
 
 // rawConnect is connect(2).
 func rawConnect(fd int, a *sockaddr) error {
 	_, _, errno := syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&a.raw)), uintptr(a.size))
+	return errorOf(errno)
+}
+
+// rawBind is bind(2).
+func rawBind(fd int, a *sockaddr) error {
+	_, _, errno := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&a.raw)), uintptr(a.size))
 	return errorOf(errno)
 }
 
@@ -61,10 +68,10 @@ func rawReceive(fd int, p []byte, flags int) (int, error) {
 	return result(syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), uintptr(flags), 0, 0))
 }
 
-// rawQueue is ioctl(2) SIOCOUTQ.
-func rawQueue(fd int) (int, error) {
+// rawQueue is ioctl(2) of a queue's length: SIOCOUTQ or SIOCINQ.
+func rawQueue(fd, queue int) (int, error) {
 	var n int32
-	_, _, errno := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n)))
+	_, _, errno := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), uintptr(queue), uintptr(unsafe.Pointer(&n)))
 	return int(n), errorOf(errno)
 }
 
@@ -95,12 +102,12 @@ func rawAlarm(fd int, at int64) error {
 	return errorOf(errno)
 }
 
-// rawReadable asks poll(2) whether fd has something to read.
-func rawReadable(fd int) bool {
-	p := unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+// rawReady asks poll(2) whether one of the events is there. It is where poll fails.
+func rawReady(fd int, events int16) bool {
+	p := unix.PollFd{Fd: int32(fd), Events: events}
 	var now unix.Timespec
-	n, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
-	return n > 0 || errno != 0
+	_, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return p.Revents&events != 0 || errno != 0
 }
 
 func result(n, _ uintptr, errno syscall.Errno) (int, error) {

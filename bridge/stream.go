@@ -35,9 +35,10 @@ type stream struct {
 	due   int64 // what it waits for, where it is among the loop's timers
 	timer int   // its place there
 
-	dial dial
-	tcp  tcpConn
-	out  targetConn // tcp, where there is no other kind
+	dial  dial
+	tcp   tcpConn
+	out   targetConn    // tcp, or what is made of it
+	intro *introduction // what goes before the client's bytes; nil: nothing, or nothing more
 
 	keptAlive bool          // the target's host is asked for signs of life
 	answers   bool          // more of them are left to discard
@@ -127,6 +128,15 @@ func (s *stream) event(ev events) {
 	}
 }
 
+// tell has the loop call event soon. It may be called by any goroutine.
+func (s *stream) tell(ev events) {
+	s.l.in.post(func() {
+		if s.phase != ended {
+			s.event(ev)
+		}
+	})
+}
+
 // discard throws away what the target has answered: all of it, which has an end where
 // the target has sent its FIN, or a part, before others have their turn. It is false
 // where that ended the stream.
@@ -176,6 +186,7 @@ func (s *stream) finish(e outcome.End) {
 		s.settleProbe(false)
 	}
 	dialed := s.phase == dialing
+	s.dropIntroduction()
 	s.enter(ended)
 	s.how = e
 	s.l.timers.stop(s)

@@ -25,7 +25,7 @@ type tcpConn struct {
 	conn *net.TCPConn // owns fd; nil: this does
 }
 
-// setUp sets the options of a new socket. They matter less than the connection:
+// setUp sets the options of a new socket of TCP, of which the loop hears everything. They matter less than the connection:
 // where one cannot be set there is nothing better to do.
 func setUp(fd int) {
 	_ = rawSet(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
@@ -41,14 +41,17 @@ func (t *tcpConn) adopt(c *net.TCPConn) error {
 	}
 	if err == nil {
 		t.conn = c
-		setUp(t.fd)
 	}
 	return err
 }
 
-// watch has p tell s what happens, until the connection is closed.
-func (t *tcpConn) watch(p *poller, s *stream) (err error) {
-	if t.slot, err = p.add(s, t.fd); err == nil {
+// allEvents are those that a stream hears of on a socket of its own.
+const allEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP
+
+// watch has p tell s what happens, until the connection is closed: events, and those
+// that poller.add tells of in any case.
+func (t *tcpConn) watch(p *poller, s *stream, events uint32) (err error) {
+	if t.slot, err = p.add(s, t.fd, events); err == nil {
 		t.poll = p
 	}
 	return err
@@ -77,7 +80,7 @@ func (t *tcpConn) write(p []byte) (n int, err error) {
 }
 
 // unacked asks SIOCOUTQ, tcp(7).
-func (t *tcpConn) unacked() (int, error) { return rawQueue(t.fd) }
+func (t *tcpConn) unacked() (int, error) { return rawQueue(t.fd, unix.SIOCOUTQ) }
 
 // scratch gives discarding receives their length. The kernel never writes to it,
 // so its pages are never backed by memory and all streams can share it.

@@ -31,6 +31,8 @@ type Stream interface {
 	// was never read may be played as another stream.
 	CloseWith(e End)
 
-	// RemoteAddr is the client's address.
+	// RemoteAddr is the client's address, and LocalAddr that of the server that it
+	// connected to.
 	RemoteAddr() net.Addr
+	LocalAddr() net.Addr
 }
