@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"io"
+	"net"
 	"testing"
 
 	"github.com/pires/go-proxyproto"
@@ -68,14 +69,17 @@ func TestHalfAHeaderIsHeldBack(t *testing.T) {
 	c := proxied(target.HeaderV1)
 	c.Target = g.addr()
 	h := serve(t, c)
-	s := h.open(t, []byte("PROX"))
-	out := g.accept(t)
+	open := func() (*script, *net.TCPConn) {
+		s := h.open(t, []byte("PROX"))
+		out := g.accept(t)
+		eventually(t, "the bytes", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.read == 4 })
+		return s, out
+	}
+	s, out := open()
 	rst(out)
 	want(t, "outcome", s.outcome(t), "target-closed")
 	want(t, "BytesUnsent", h.Stats().BytesUnsent, uint64(4))
-	s = h.open(t, []byte("PROX"))
-	out = g.accept(t)
-	eventually(t, "the bytes", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.read == 4 })
+	s, out = open()
 	s.send([]byte("IMATE"))
 	s.end(io.EOF)
 	expect(t, out, []byte(header+"PROXIMATE"), nil)
