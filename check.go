@@ -15,7 +15,7 @@ import (
 func checkConfig(o *settings.Options, program string) check.Config {
 	return check.Config{
 		Interface: strings.Join(o.Capture.Iface, ","), Mirror: o.Mirror(), VNIs: o.VNIs(), Port: onePort(o),
-		Target: strings.Join(o.Target.To, ""), DialTimeout: o.Target.DialTimeout, Midstream: o.Fidelity.Midstream, Time: o.Check.Time, Program: program,
+		Target: strings.Join(o.Target.To, ""), TargetOptions: o.TargetOptions(), TargetArgs: o.TargetArgs(), DialTimeout: o.Target.DialTimeout, Midstream: o.Fidelity.Midstream, Time: o.Check.Time, Program: program,
 	}
 }
 

@@ -24,7 +24,7 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		says   string
 	}{
 		{"nothing", Config{}, "port is missing"},
-		{"port missing", Config{Target: "shadow"}, "port is missing; write host:port"},
+		{"port missing", Config{Target: "shadow"}, "port is missing; write HOST:PORT"},
 		{"host missing", Config{Target: ":80"}, "host is missing"},
 		{"port empty", Config{Target: "shadow:"}, "number from 1 to 65535"},
 		{"port zero", Config{Target: "shadow:0"}, "number from 1 to 65535"},

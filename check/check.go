@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"netmirror/source"
+	"netmirror/target"
 	"netmirror/wire"
 )
 
@@ -26,8 +27,11 @@ type Config struct {
 	Mirror    wire.Mirror // how its packets come
 	VNIs      []uint32    // those that netmirror is to be called with; none: not known yet
 	Port      uint16      // the service's TCP port; 0: not known yet
-	Target    string      // host:port of the shadow service; "": not known yet
+	Target    string      // address of the shadow service; "": not known yet
 	Midstream string      // where a stream may begin but at a SYN: "http", "any" or "off"; "" means "http"
+
+	TargetOptions target.Options // how the target is reached
+	TargetArgs    []string       // the same as flags, for the command to run
 
 	DialTimeout time.Duration // for the target; 0 means 3 s
 	Time        time.Duration // how long to look at the mirror's packets; 0 means 10 s

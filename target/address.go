@@ -117,7 +117,7 @@ func parseHostPort(network Network, text string) (Address, error) {
 		return Address{}, noHostPort(text, err)
 	}
 	if host == "" {
-		return Address{}, errors.New("the host is missing; write host:port, as in 127.0.0.1" + text)
+		return Address{}, errors.New("the host is missing; write HOST:PORT, as in 127.0.0.1" + text)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
@@ -135,9 +135,9 @@ func noHostPort(text string, err error) error {
 	case strings.HasPrefix(text, "/"):
 		return errors.New("write unix://" + text + " for a unix socket")
 	case errors.As(err, &addr) && addr.Err == "missing port in address":
-		return errors.New("the port is missing; write host:port")
+		return errors.New("the port is missing; write HOST:PORT")
 	}
-	return errors.New("write host:port, an IPv6 address in brackets as in [2001:db8::1]:80")
+	return errors.New("write HOST:PORT, an IPv6 address in brackets as in [2001:db8::1]:80")
 }
 
 // maxPath is the longest path of a unix socket, in bytes (unix(7)).

@@ -31,16 +31,16 @@ func TestParse(t *testing.T) {
 
 func TestParseSaysWhatToWrite(t *testing.T) {
 	for _, tt := range []struct{ text, says string }{
-		{"", "the port is missing; write host:port"},
-		{"shadow", "the port is missing; write host:port"},
-		{":80", "the host is missing; write host:port, as in 127.0.0.1:80"},
+		{"", "the port is missing; write HOST:PORT"},
+		{"shadow", "the port is missing; write HOST:PORT"},
+		{":80", "the host is missing; write HOST:PORT, as in 127.0.0.1:80"},
 		{"tls://:443", "the host is missing"},
 		{"shadow:0", "the port must be a number from 1 to 65535"},
 		{"shadow:http", "the port must be a number from 1 to 65535"},
 		{"shadow:65536", "the port must be a number from 1 to 65535"},
 		{"2001:db8::1", "as in [2001:db8::1]:80"},
 		{"tls://2001:db8::1", "as in [2001:db8::1]:80"},
-		{"a:b:80", "write host:port"},
+		{"a:b:80", "write HOST:PORT"},
 		{"https://shop.example", "HTTP is forwarded as bytes, so a target is not a URL of HTTP; write tls://shop.example:443"},
 		{"https://shop.example:8443/cart?x=1", "write tls://shop.example:8443, or"},
 		{"http://shop.example/", "write shop.example:80"},

@@ -92,7 +92,7 @@ func CheckMark(mark uint32) error {
 	defer unix.Close(fd)
 	err = setMark(fd, mark)
 	if errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("mark %d: the kernel does not allow it; add the capability CAP_NET_ADMIN", mark)
+		return fmt.Errorf("mark %d: this process lacks CAP_NET_ADMIN, which the kernel asks for; add it, or leave the mark out", mark)
 	}
 	return err
 }
