@@ -103,7 +103,7 @@ func mayMark(o *settings.Options) error {
 			machine.UseCapability(unix.CAP_NET_ADMIN)
 		}
 		if err := target.CheckMark(mark); err != nil {
-			return fmt.Errorf("--%w", err)
+			return fmt.Errorf("--mark %d: %w", mark, err)
 		}
 	}
 	return nil

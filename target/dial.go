@@ -91,7 +91,7 @@ func (t *Target) dial(ctx context.Context) (net.Conn, error) {
 func (t *Target) prepare(fd int) error {
 	if t.Mark != 0 {
 		if err := setMark(fd, t.Mark); err != nil {
-			return err
+			return fmt.Errorf("mark %d: %w", t.Mark, err)
 		}
 	}
 	if t.Source.IsValid() {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -87,19 +88,16 @@ func CheckMark(mark uint32) error {
 	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("mark: socket: %w", err)
+		return os.NewSyscallError("socket", err)
 	}
 	defer unix.Close(fd)
 	err = setMark(fd, mark)
 	if errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("mark %d: this process lacks CAP_NET_ADMIN, which the kernel asks for; add it, or leave the mark out", mark)
+		return errors.New("this process lacks CAP_NET_ADMIN, which the kernel asks for; add it, or leave the mark out")
 	}
 	return err
 }
 
 func setMark(fd int, mark uint32) error {
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(mark)); err != nil {
-		return fmt.Errorf("mark %d: %w", mark, err)
-	}
-	return nil
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(mark)))
 }
