@@ -91,7 +91,7 @@ func sectionName(header string) (string, error) {
 	if name = strings.TrimSpace(name); name == "" {
 		return "", fmt.Errorf("%s has no name; write [Service NAME]", header)
 	}
-	return name, nil
+	return name, service.CheckName(name)
 }
 
 // readSection reads the lines of a section. The error begins with the number of the
@@ -132,10 +132,16 @@ func (s *section) services(common ServiceOptions) ([]Service, error) {
 	var own target.TLSOptions
 	s.overTLS(&own)
 	if err := cmp.Or(f.Settings.check(), checkTLS(own, s.To)); err != nil {
-		return nil, wrong("%w", err)
+		return nil, wrong("%v", err) // which is of no flag
+	}
+	if _, err := f.Settings.ParseSample(); s.Sample != nil && err != nil {
+		return nil, wrong("--sample: %w", err)
 	}
 	var all []Service
 	for _, to := range s.To {
+		if err := checkTarget(to); err != nil {
+			return nil, wrong("%w", err)
+		}
 		f.Target = to
 		all = append(all, f)
 	}

@@ -72,6 +72,12 @@ func (o *Options) TargetArgs() (args []string) {
 	return args
 }
 
+// checkTarget says what is wrong with the address of a target.
+func checkTarget(to string) error {
+	_, err := target.Parse(to)
+	return err
+}
+
 // checkTarget says what is wrong with a target and how it is to be reached. It reads
 // the files of TLS.
 func (s *ServiceOptions) checkTarget(to string) error {

@@ -80,7 +80,7 @@ func (f *forwards) UnmarshalFlag(s string) error {
 	if s == "" {
 		return nil
 	}
-	if _, err := service.ParseForward(s); err != nil {
+	if _, _, err := service.ParseNamed(s); err != nil {
 		return err
 	}
 	*f = append(*f, s)

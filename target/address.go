@@ -121,7 +121,7 @@ func parseHostPort(network Network, text string) (Address, error) {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
-		return Address{}, errors.New("the port must be a number from 1 to 65535")
+		return Address{}, fmt.Errorf("port %q is not a number from 1 to 65535", port)
 	}
 	return Address{Network: network, Host: host, Port: uint16(n)}, nil
 }
