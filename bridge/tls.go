@@ -76,21 +76,17 @@ func (t *tlsConn) encrypt() {
 			t.fail(err)
 			return
 		}
-		t.done()
+		t.queued.Store(0)
+		if t.wanted.Swap(false) {
+			t.tell(evRoom)
+		}
 	}
 	if err := t.finish(); err != nil {
 		t.fail(err)
 		return
 	}
-	t.done()
-}
-
-// done says that there is room.
-func (t *tlsConn) done() {
 	t.queued.Store(0)
-	if t.wanted.Swap(false) {
-		t.tell(evRoom)
-	}
+	t.tell(evOver) // the target's end may have been heard before
 }
 
 // finish sends close_notify and FIN.
@@ -160,13 +156,14 @@ func (t *tlsConn) discard() (n int, more bool, err error) {
 }
 
 // over believes that the connection below has ended in order when both goroutines have
-// seen no error on it: they may have taken it off the socket, and then are about to tell.
+// come to their end without an error: they may have taken it off the socket. Where one of
+// them is still about to tell of its end, that is waited for.
 func (t *tlsConn) over() (over bool, cause error) {
 	if err := t.failed(); err != nil {
 		return true, err
 	}
 	over, cause = t.tcpConn.over()
-	if cause == nil && (!t.heardEnd.Load() || t.queued.Load() > 0) {
+	if cause == nil && (!t.heardEnd.Load() || t.answered.Load() > 0 || t.queued.Load() > 0) {
 		return false, nil
 	}
 	return over, cause
