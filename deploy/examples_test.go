@@ -189,11 +189,14 @@ func expressions(t *testing.T) map[string]string {
 type dashboard struct {
 	UID           string
 	SchemaVersion int
-	Templating    struct{ List []struct{ Name, Type string } }
-	Panels        []struct {
+	Templating    struct {
+		List []struct{ Name, Type, Definition string }
+	}
+	Panels []struct {
 		ID         int
 		Type       string
 		Title      string
+		Repeat     string
 		Datasource struct{ UID string }
 		GridPos    struct{ X, Y, W, H int }
 		Targets    []struct{ Expr, RefID string }
@@ -242,6 +245,39 @@ func TestDashboard(t *testing.T) {
 		if p.Datasource.UID != "${datasource}" || len(p.Targets) == 0 {
 			t.Errorf("%s: data source %q, %d targets", p.Title, p.Datasource.UID, len(p.Targets))
 		}
+	}
+}
+
+// TestDashboardHasARowForEachService: the row is repeated for each that is chosen, its
+// panels are of that one, and no other panel is.
+func TestDashboardHasARowForEachService(t *testing.T) {
+	d := readDashboard(t)
+	offered := ""
+	for _, v := range d.Templating.List {
+		if v.Name == "service" {
+			offered = v.Definition
+		}
+	}
+	if want := `label_values(netmirror_service_streams_total{job=~"$job", instance=~"$instance"}, service)`; offered != want {
+		t.Errorf("the services are %q, want %q", offered, want)
+	}
+	in, of := "", 0
+	for _, p := range d.Panels {
+		if p.Type == "row" {
+			in = p.Repeat
+		}
+		for _, target := range p.Targets {
+			chosen := strings.Contains(target.Expr, `service=~"$service"`)
+			if chosen != (in == "service") || chosen != strings.Contains(target.Expr, "netmirror_service_") {
+				t.Errorf("%s: in a row of %q: %s", p.Title, in, target.Expr)
+			}
+			if chosen {
+				of++
+			}
+		}
+	}
+	if of < 6 {
+		t.Errorf("only %d expressions are of a service", of)
 	}
 }
 
@@ -357,7 +393,7 @@ func TestPromtool(t *testing.T) {
 	}
 }
 
-// flags are the long names and the environment variables of options.go, and the
+// flags are the long names and the environment variables of settings/options.go, and the
 // sections of the configuration file with the keys that they have.
 type flagNames struct {
 	long, env map[string]bool
@@ -366,7 +402,7 @@ type flagNames struct {
 
 func readFlags(t *testing.T) flagNames {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "../options.go", nil, 0)
+	f, err := parser.ParseFile(token.NewFileSet(), "../settings/options.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -410,7 +446,7 @@ func readFlags(t *testing.T) flagNames {
 		}
 	}
 	if len(names.env) < 30 || len(names.long) <= len(names.env) || len(names.sections) < 7 {
-		t.Fatalf("found only %d flags, %d variables, %d sections in options.go", len(names.long), len(names.env), len(names.sections))
+		t.Fatalf("found only %d flags, %d variables, %d sections in settings/options.go", len(names.long), len(names.env), len(names.sections))
 	}
 	return names
 }
@@ -677,7 +713,7 @@ func contained(said []string, text string) bool {
 // spoken are the strings of netmirror's code, with … for what is put in.
 func spoken(t *testing.T) (all []string) {
 	verb := regexp.MustCompile(`%[-+# 0-9.]*[a-z]`)
-	for _, dir := range []string{"..", "../bridge", "../tap", "../udp", "../link", "../status", "../outcome", "../pipeline", "../replay"} {
+	for _, dir := range []string{"..", "../settings", "../bridge", "../tap", "../udp", "../link", "../status", "../outcome", "../pipeline", "../replay"} {
 		files, err := filepath.Glob(dir + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatal(dir, err)

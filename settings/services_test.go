@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 )
 
 // told is the services of a call, one on each line.
-func told(o *options) string {
+func told(o *Options) string {
 	var lines []string
-	for _, s := range o.services {
+	for _, s := range o.Services {
 		lines = append(lines, fmt.Sprintf("%s: %s=%s", s.Name, s.Selection, s.Target))
 	}
 	return strings.Join(lines, "\n")
@@ -30,6 +30,10 @@ func TestServicesOfACall(t *testing.T) {
 		{"any network", []string{"--vni=any", "--port=8080", "--to=a:80"}, []string{"any:8080: any:8080=a:80"}},
 		{"several targets", []string{"--vni=42", "--port=8080", "--to=a:80", "--to=b:80"}, []string{"42:8080=a:80: 42:8080=a:80", "42:8080=b:80: 42:8080=b:80"}},
 		{"several services", []string{"--forward=42:8080=a:80", "-f", "any:80,90-99=[2001:db8::1]:80"}, []string{"42:8080: 42:8080=a:80", "any:80,90-99: any:80,90-99=[2001:db8::1]:80"}},
+		{"named", []string{"--forward=shop=42:8080=a:80", "--forward=my shop, 2=any:80,90-99=[2001:db8::1]:80", "--forward=43:8080=a:80"},
+			[]string{"shop: 42:8080=a:80", "my shop, 2: any:80,90-99=[2001:db8::1]:80", "43:8080: 43:8080=a:80"}},
+		{"a name that is a number", []string{"--forward=42=42:8080=a:80"}, []string{"42: 42:8080=a:80"}},
+		{"a name with two targets", []string{"--forward=shop=42:8080=a:80", "--forward=shop=42:8080=b:80"}, []string{"shop=a:80: 42:8080=a:80", "shop=b:80: 42:8080=b:80"}},
 		{"one of two targets", []string{"--forward=42:8080=a:80", "--forward=42:8080=b:80", "--forward=43:8080=b:80"},
 			[]string{"42:8080=a:80: 42:8080=a:80", "42:8080=b:80: 42:8080=b:80", "43:8080: 43:8080=b:80"}},
 	} {
@@ -40,6 +44,29 @@ func TestServicesOfACall(t *testing.T) {
 		}
 		if got := told(o); got != strings.Join(tc.want, "\n") {
 			t.Errorf("%s:\n%s\nwant:\n%s", tc.name, got, strings.Join(tc.want, "\n"))
+		}
+	}
+}
+
+// A check of several services has each; one of a single service finds out the rest.
+func TestCheckedServices(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--vni=42", "--port=80,81", "--to=a:80"}, ""},
+		{[]string{"--forward=shop=42:80=a:80"}, "shop: 42:80=a:80"},
+		{[]string{"--forward=42:80=a:80", "--forward=any:81=b:80"}, "42:80: 42:80=a:80\nany:81: any:81=b:80"},
+		{[]string{"--port=80", "--to=a:80", "--to=b:80"}, "port 80=a:80: any:80=a:80\nport 80=b:80: any:80=b:80"},
+		{[]string{"--config", config(t, "[Service shop]\nvni=42\nport=80\nto=a:80\n[Service mail]\nvni=any\nport=25\nto=m:25\n")}, "shop: 42:80=a:80\nmail: any:25=m:25"},
+	} {
+		o, err := parse(t, nil, append([]string{"check", "--iface=lo"}, tc.args...)...)
+		if err != nil {
+			t.Errorf("%q: %v", tc.args, err)
+			continue
+		}
+		if got := told(o); got != tc.want {
+			t.Errorf("%q:\n%s\nwant:\n%s", tc.args, got, tc.want)
 		}
 	}
 }
@@ -55,6 +82,13 @@ func TestWrongServices(t *testing.T) {
 		want string
 	}{
 		{"no target", []string{"--forward=42:8080"}, "is not VNIS:PORTS=TARGET"},
+		{"no target behind a name", []string{"--forward=shop=42:8080"}, "is not VNIS:PORTS=TARGET"},
+		{"a name alone", []string{"--forward=shop=a:80"}, "is not VNIS:PORTS=TARGET"},
+		{"an empty name", []string{"--forward==42:80=a:80"}, "the name of the service is missing before ="},
+		{"a name that breaks lines", []string{"--forward=a\nb=42:80=a:80"}, `the service's name "a\nb" has what cannot be printed`},
+		{"a name that is no text", []string{"--forward=\xff=42:80=a:80"}, "has what cannot be printed"},
+		{"a name without end", []string{"--forward=" + strings.Repeat("x", 101) + "=42:80=a:80"}, "has 101 bytes; at most 100 can be"},
+		{"a name twice", []string{"--forward=shop=42:80=a:80", "--forward=shop=43:80=a:80"}, "two services are called"},
 		{"a port that is none", []string{"--forward=42:http=a:80"}, `port "http"`},
 		{"a VNI that is none", []string{"--forward=x:80=a:80"}, `VNI "x"`},
 		{"any and others", []string{"--vni=any", "--vni=42", "--port=80", "--to=a:80"}, `VNI "any"`},
@@ -69,8 +103,8 @@ func TestWrongServices(t *testing.T) {
 		{"a share that is none", []string{"--vni=42", "--port=80", "--to=a:80", "--sample=10"}, `share "10"`},
 		{"a client that is none", []string{"--vni=42", "--port=80", "--to=a:80", "--clients=10.0.0.0/8,x"}, `"x" is neither an address nor a network`},
 		{"a VNI where there is none", []string{"--encap=none", "--forward=any:80=a:80", "--forward=42:80=a:80"}, "the packets have no VNI"},
-		{"check of several", []string{"check", "--forward=42:80=a:80"}, "check looks at one service"},
-		{"check of several ports", []string{"check", "--port=80,81"}, "check looks at one service"},
+		{"check of several targets of what is not given", []string{"check", "--to=a:80", "--to=b:80"}, "no port"},
+		{"check of one twice", []string{"check", "--forward=42:80=a:80", "--forward=42:80=a:80"}, "42:80=a:80 is there twice"},
 	} {
 		args := append([]string{"--iface=lo"}, tc.args...)
 		if tc.args[0] == "check" {
@@ -128,7 +162,7 @@ the other one: any:443=a:443`
 	if got := told(o); got != want {
 		t.Errorf("services:\n%s\nwant:\n%s", got, want)
 	}
-	first, shop, other := &o.services[0].Settings, &o.services[2].Settings, &o.services[3].Settings
+	first, shop, other := &o.Services[0].Settings, &o.Services[2].Settings, &o.Services[3].Settings
 	if first.MaxRetries != 5 || first.Sample != "all" || first.OnGap != "reset" || first.WriteTimeout != 4*time.Second {
 		t.Errorf("the service of a line: %+v", first)
 	}
@@ -149,6 +183,7 @@ func TestWrongSections(t *testing.T) {
 		"[Service shop]\nport = 80\nto = a:80\n":                       "[Service shop]: no VNI",
 		"[Service shop]\nvni = 42\nto = a:80\n":                        "[Service shop]: no port",
 		"[Service shop]\nvni = 42\nport = 80\n":                        "[Service shop]: no target",
+		"[Service shop]\nport = 80\n":                                  "[Service shop]: no VNI: give vni, or any; no target",
 		"[Service shop]\n" + right + "port = 81\n":                     ":5: port is in line 3 too",
 		"[Service shop]\n" + right + "max-retries = 31\n":              "[Service shop]: --max-retries 31: need 0 to 30",
 		"[Service shop]\n" + right + "dial-timeout = 0s\n":             "[Service shop]: --dial-timeout 0s: must be more than 0",
@@ -171,10 +206,10 @@ func TestCapturedIsAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(o.capturedVNIs(), " ", o.capturedPorts()); got != "7,42,43 80-90,100" {
+	if got := fmt.Sprint(o.CapturedVNIs(), " ", o.CapturedPorts()); got != "7,42,43 80-90,100" {
 		t.Errorf("captured: %s", got)
 	}
-	if o, err = parse(t, nil, "--iface=lo", "--forward=42:80=a:80", "--forward=any:81=a:80"); err != nil || o.capturedVNIs() != nil {
-		t.Errorf("with any network: %v, %v", o.capturedVNIs(), err)
+	if o, err = parse(t, nil, "--iface=lo", "--forward=42:80=a:80", "--forward=any:81=a:80"); err != nil || o.CapturedVNIs() != nil {
+		t.Errorf("with any network: %v, %v", o.CapturedVNIs(), err)
 	}
 }

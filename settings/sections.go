@@ -1,7 +1,8 @@
-package main
+package settings
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -80,7 +81,7 @@ func sectionName(header string) (string, error) {
 	if name = strings.TrimSpace(name); name == "" {
 		return "", fmt.Errorf("%s has no name; write [Service NAME]", header)
 	}
-	return name, nil
+	return name, service.CheckName(name)
 }
 
 // readSection reads the lines of a section. The error begins with the number of the
@@ -98,32 +99,37 @@ func readSection(name string, text []byte) (section, error) {
 		return s, err
 	}
 	if err := flags.NewIniParser(p).Parse(bytes.NewReader(text)); err != nil {
-		return s, fmt.Errorf("%s", strings.TrimPrefix(plain(err), ":"))
+		return s, errors.New(keyError(err, text, name, p))
 	}
 	return s, nil
 }
 
 // services are one for each target of the section.
-func (s *section) services(common serviceSettings) ([]forwarded, error) {
+func (s *section) services(common ServiceOptions) ([]Service, error) {
 	wrong := func(format string, args ...any) error {
 		return fmt.Errorf("[Service %s]: %w", s.Name, fmt.Errorf(format, args...))
 	}
-	switch {
-	case len(s.VNI) == 0:
-		return nil, wrong("no VNI: give vni, or any")
-	case s.Port == "":
-		return nil, wrong("no port: give the service's original TCP port")
-	case len(s.To) == 0:
-		return nil, wrong("no target: give to as HOST:PORT")
+	if err := missing([]lack{
+		{len(s.VNI) == 0, "no VNI: give vni, or any"},
+		{s.Port == "", "no port: give the service's original TCP port"},
+		{len(s.To) == 0, "no target: give to as HOST:PORT"},
+	}); err != nil {
+		return nil, wrong("%w", err)
 	}
-	f := forwarded{Name: s.Name, Settings: s.over(common)}
+	f := Service{Name: s.Name, Settings: s.over(common)}
 	f.VNIs, _ = service.ParseVNIs(strings.Join(s.VNI, ",")) // the parser has seen to both
 	f.Ports, _ = service.ParsePorts(string(s.Port))
 	if err := f.Settings.check(); err != nil {
-		return nil, wrong("%w", err)
+		return nil, wrong("%v", err) // which is of no flag
 	}
-	var all []forwarded
+	if _, err := f.Settings.ParseSample(); s.Sample != nil && err != nil {
+		return nil, wrong("--sample: %w", err)
+	}
+	var all []Service
 	for _, to := range s.To {
+		if err := checkTarget(to); err != nil {
+			return nil, wrong("%w", err)
+		}
 		f.Target = to
 		all = append(all, f)
 	}
@@ -131,7 +137,7 @@ func (s *section) services(common serviceSettings) ([]forwarded, error) {
 }
 
 // over is the settings with those of the section in their place.
-func (s *section) over(c serviceSettings) serviceSettings {
+func (s *section) over(c ServiceOptions) ServiceOptions {
 	take(&c.OnGap, s.OnGap)
 	take(&c.Midstream, s.Midstream)
 	take(&c.DialTimeout, s.DialTimeout)
@@ -156,7 +162,7 @@ func take[T any](to *T, from *T) {
 }
 
 // check says what is wrong with the numbers and times of a section.
-func (s *serviceSettings) check() error {
+func (s *ServiceOptions) check() error {
 	for _, c := range s.times() {
 		if c.value < c.least || c.value > c.most {
 			return c.wrong()
@@ -169,11 +175,11 @@ func (s *serviceSettings) check() error {
 }
 
 // retries and times are the settings that are bounded.
-func (s *serviceSettings) retries() number {
+func (s *ServiceOptions) retries() number {
 	return number{"max-retries", s.MaxRetries, 0, 30} // the pause before each doubles
 }
 
-func (s *serviceSettings) times() []interval {
+func (s *ServiceOptions) times() []interval {
 	return []interval{
 		{"dial-timeout", s.DialTimeout, 1, always},
 		{"write-timeout", s.WriteTimeout, 1, always},

@@ -1,28 +1,24 @@
-package main
+package settings
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"reflect"
-	"slices"
+	"regexp"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jessevdk/go-flags"
-
-	"netmirror/status"
 )
 
 // readConfig reads a configuration file: the values in it by flag, and its services. A
 // key may be there more than once where its flag may.
 func readConfig(path string) (values map[string][]string, sections []section, err error) {
-	var o options
-	p := flags.NewNamedParser("", flags.None)
-	if _, err := p.AddGroup("netmirror", "", &o); err != nil {
+	p, err := fileParser()
+	if err != nil {
 		return nil, nil, err
 	}
 	text, err := readSmall(path)
@@ -36,23 +32,73 @@ func readConfig(path string) (values map[string][]string, sections []section, er
 		return nil, nil, fmt.Errorf("--config: %s:%w", path, err)
 	}
 	if err := flags.NewIniParser(p).Parse(bytes.NewReader(text)); err != nil {
-		text := strings.Replace(plain(err), "could not find option group", "no such section:", 1)
-		if !strings.HasPrefix(text, ":") { // a line number
-			text = ": " + text
-		}
-		return nil, nil, fmt.Errorf("--config: %s%s", path, text)
+		return nil, nil, fmt.Errorf("--config: %s:%s", path, keyError(err, text, "", p))
 	}
 	values = make(map[string][]string)
-	for _, g := range p.Groups() {
-		for _, section := range g.Groups() {
-			for _, opt := range section.Options() {
-				if opt.IsSet() {
-					values[opt.LongName] = texts(opt.Value())
-				}
+	for _, section := range sectionsOf(p) {
+		for _, opt := range section.Options() {
+			if opt.IsSet() {
+				values[opt.LongName] = texts(opt.Value())
 			}
 		}
 	}
 	return values, sections, nil
+}
+
+// fileParser has the sections and keys of a file, those of services aside.
+func fileParser() (*flags.Parser, error) {
+	p := flags.NewNamedParser("", flags.None)
+	_, err := p.AddGroup("netmirror", "", new(Options))
+	return p, err
+}
+
+// lineError and sectionError are what the parser of files says.
+var (
+	lineError    = regexp.MustCompile(`^:(\d+): (unknown option: )?(.*)`)
+	sectionError = regexp.MustCompile("could not find option group `(.*)'")
+)
+
+// keyError is what the parser says of a file's text, from the number of the line on,
+// with the key and the section that it says it of. service is the section's name where
+// the text is that of a [Service NAME].
+func keyError(err error, text []byte, service string, p *flags.Parser) string {
+	says := plain(err)
+	if m := sectionError.FindStringSubmatch(says); m != nil {
+		return " no such section: `" + m[1] + "'" + suggestSection(m[1], p)
+	}
+	m := lineError.FindStringSubmatch(says)
+	if m == nil {
+		return " " + says
+	}
+	n, _ := strconv.Atoi(m[1])
+	key, section := keyAt(text, n)
+	if m[2] != "" {
+		return strings.TrimPrefix(says, ":") + suggestKey(m[3], p)
+	}
+	if service != "" {
+		section += " " + service
+	}
+	if key == "" {
+		return strings.TrimPrefix(says, ":")
+	}
+	return fmt.Sprintf("%s (%s in [%s])", strings.TrimPrefix(says, ":"), key, section)
+}
+
+// keyAt is the key in a line of a file, "" for none, and the section that it is in.
+func keyAt(text []byte, n int) (key, section string) {
+	for line := range bytes.Lines(text) {
+		name, _, ok := strings.Cut(strings.TrimSpace(string(line)), "=")
+		if strings.HasPrefix(name, "[") {
+			section = strings.Trim(name, "[]")
+		}
+		if n--; n == 0 {
+			if ok {
+				key = strings.TrimSpace(name)
+			}
+			return key, section
+		}
+	}
+	return "", section
 }
 
 // maxConfig is more than a file of settings needs, in bytes.
@@ -109,69 +155,12 @@ func checkLines(text []byte, p *flags.Parser) error {
 // optionOf is the flag that a key in a file stands for, as the parser takes it,
 // or nil.
 func optionOf(name string, p *flags.Parser) *flags.Option {
-	for _, g := range p.Groups() {
-		for _, section := range g.Groups() {
-			for _, opt := range section.Options() {
-				if strings.EqualFold(name, opt.LongName) || strings.EqualFold(name, opt.Field().Name) || name != "" && name == string(opt.ShortName) {
-					return opt
-				}
+	for _, section := range sectionsOf(p) {
+		for _, opt := range section.Options() {
+			if strings.EqualFold(name, opt.LongName) || strings.EqualFold(name, opt.Field().Name) || name != "" && name == string(opt.ShortName) {
+				return opt
 			}
 		}
 	}
 	return nil
-}
-
-// texts is a flag's value as it is written, one text for each that was given.
-func texts(value any) []string {
-	v := reflect.ValueOf(value)
-	if v.Kind() != reflect.Slice {
-		return []string{fmt.Sprint(value)}
-	}
-	list := make([]string, v.Len())
-	for i := range list {
-		list[i] = fmt.Sprint(v.Index(i))
-	}
-	return list
-}
-
-// settings are the flags with the values in force, in the order of the help.
-func (o *options) settings() []status.Setting {
-	var all []status.Setting
-	groups := reflect.ValueOf(o).Elem()
-	for i := range groups.NumField() {
-		if groups.Type().Field(i).Tag.Get("group") == "" {
-			continue
-		}
-		group := groups.Field(i)
-		for j := range group.NumField() {
-			tag := group.Type().Field(j).Tag
-			if group.Field(j).Kind() == reflect.Bool && tag.Get("no-ini") != "" {
-				continue // asks for something to be printed
-			}
-			values := texts(group.Field(j).Interface())
-			value := strings.Join(values, ",")
-			all = append(all, status.Setting{Flag: tag.Get("long"), Value: value, Default: slices.Equal(values, defaults(tag, group.Field(j)))})
-		}
-	}
-	return all
-}
-
-// defaults are the texts of a field's value where nobody sets it.
-func defaults(tag reflect.StructTag, field reflect.Value) []string {
-	if text, ok := tag.Lookup("default"); ok {
-		if d, err := time.ParseDuration(text); err == nil && field.Type() == reflect.TypeFor[time.Duration]() {
-			text = d.String()
-		}
-		return []string{text}
-	}
-	return texts(reflect.Zero(field.Type()).Interface())
-}
-
-// logSettings tells what is in force.
-func logSettings(log *slog.Logger, all []status.Setting) {
-	args := []any{"version", version()}
-	for _, s := range all {
-		args = append(args, strings.ReplaceAll(s.Flag, "-", "_"), s.Value)
-	}
-	log.Info("settings", args...)
 }
