@@ -104,6 +104,9 @@ func mirror(ctx context.Context, o *settings.Options, stderr io.Writer) error {
 	inForce := inForce(o)
 	warn := fit(o, machine.Memory())
 	defer ignoreHangups(logger)()
+	if err := mayMark(o); err != nil {
+		return err
+	}
 	metrics := status.NewMetrics()
 	p, err := pipeline.New(pipelineConfig(o, logger, metrics))
 	if err != nil {

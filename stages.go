@@ -1,15 +1,20 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 
+	"golang.org/x/sys/unix"
+
 	"netmirror/bridge"
+	"netmirror/machine"
 	"netmirror/pipeline"
 	"netmirror/settings"
 	"netmirror/source"
 	"netmirror/stack"
 	"netmirror/status"
 	"netmirror/tap"
+	"netmirror/target"
 	"netmirror/udp"
 )
 
@@ -81,12 +86,27 @@ func pipelineServices(o *settings.Options, logger *slog.Logger) []pipeline.Servi
 			Name: f.Name, Selection: f.Selection, Sample: sample, Clients: clients,
 			Stack: stack.Service{OnGap: onGaps[s.OnGap], Midstream: midstreams[s.Midstream]},
 			Target: bridge.Config{
-				Target: f.Target, DialTimeout: s.DialTimeout, Retries: orNone(s.MaxRetries),
+				Target: f.Target, Options: s.TargetOptions(), DialTimeout: s.DialTimeout, Retries: orNone(s.MaxRetries),
 				WriteTimeout: s.WriteTimeout, LingerTimeout: s.LingerTimeout, Logger: log,
 			},
 		}
 	}
 	return all
+}
+
+// mayMark says where the kernel does not let this process mark connections as it is
+// asked to: else the first to be told would be each stream.
+func mayMark(o *settings.Options) error {
+	for i := range o.Services {
+		mark := o.Services[i].Settings.Mark
+		if mark != 0 {
+			machine.UseCapability(unix.CAP_NET_ADMIN)
+		}
+		if err := target.CheckMark(mark); err != nil {
+			return fmt.Errorf("--mark %d: %w", mark, err)
+		}
+	}
+	return nil
 }
 
 // openSources starts the capture. What is open is returned with an error as well.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"netmirror/service"
+	"netmirror/target"
 )
 
 // Service is a service that is asked for: a selection, its target, and how the two
@@ -24,6 +25,10 @@ type ServiceOptions struct {
 	OnGap, Midstream                         string
 	DialTimeout, WriteTimeout, LingerTimeout time.Duration
 	MaxRetries                               int
+	ProxyProtocol                            string
+	SourceAddress                            ipAddress
+	Mark                                     uint32
+	TLS                                      target.TLSOptions
 	Sample, SampleBy                         string
 	Clients, ExcludeClients                  []string
 }
@@ -37,6 +42,7 @@ func (o *Options) common() ServiceOptions {
 	return ServiceOptions{
 		OnGap: o.Fidelity.OnGap, Midstream: o.Fidelity.Midstream,
 		DialTimeout: t.DialTimeout, WriteTimeout: t.WriteTimeout, LingerTimeout: t.LingerTimeout, MaxRetries: t.MaxRetries,
+		ProxyProtocol: t.ProxyProtocol, SourceAddress: t.SourceAddress, Mark: t.Mark, TLS: t.tls(),
 		Sample: s.Sample, SampleBy: s.SampleBy, Clients: s.Clients, ExcludeClients: s.ExcludeClients,
 	}
 }
@@ -49,11 +55,11 @@ func (o *Options) Simple() bool { return len(o.Selection.Forward) == 0 && len(o.
 func (o *Options) resolve() error {
 	bare := o.Mirror().Bare()
 	if o.Check != nil && o.Simple() && len(o.Target.To) < 2 { // which finds out what is not given
-		err := checkBare(bare, o.VNIs())
+		err, common := checkBare(bare, o.VNIs()), o.common()
 		for _, to := range o.Target.To {
-			err = cmp.Or(err, ofFlag("to", checkTarget(to)))
+			err = cmp.Or(err, ofFlag("to", checkTarget(to)), common.checkTarget(to))
 		}
-		return err
+		return cmp.Or(err, checkTLS(common.TLS, o.Target.To))
 	}
 	if err := o.listServices(); err != nil {
 		return err
@@ -75,7 +81,7 @@ func (o *Options) resolve() error {
 			return err
 		}
 	}
-	return nil
+	return checkTLS(o.common().TLS, o.allTargets())
 }
 
 // listServices fills in the services, in whichever way they are given.
@@ -151,7 +157,7 @@ func checkBare(bare bool, asked service.VNIs) error {
 
 // check says what is wrong with a service.
 func (f *Service) check(bare bool) error {
-	if err := checkBare(bare, f.VNIs); err != nil {
+	if err := cmp.Or(checkBare(bare, f.VNIs), f.Settings.checkTarget(f.Target)); err != nil {
 		return err
 	}
 	if _, err := service.NewSelector([]service.Selection{f.Selection}); err != nil {
