@@ -67,7 +67,7 @@ type selectionOptions struct {
 }
 
 type targetOptions struct {
-	To            targets       `long:"to" short:"t" env:"NETMIRROR_TO" env-delim:"," value-name:"HOST:PORT" description:"the shadow service; a name is looked up at every connection; given more than once, each gets every stream (required)"`
+	To            targets       `long:"to" short:"t" env:"NETMIRROR_TO" env-delim:"," value-name:"HOST:PORT" description:"the shadow service; a name is looked up again after a second; given more than once, each gets every stream (required)"`
 	DialTimeout   time.Duration `long:"dial-timeout" env:"NETMIRROR_DIAL_TIMEOUT" value-name:"TIME" default:"3s" description:"limit for one attempt to connect to the target"`
 	MaxRetries    int           `long:"max-retries" env:"NETMIRROR_MAX_RETRIES" value-name:"N" default:"2" description:"further attempts to connect before a stream is given up"`
 	WriteTimeout  time.Duration `long:"write-timeout" env:"NETMIRROR_WRITE_TIMEOUT" value-name:"TIME" default:"10s" description:"how long the target may take nothing before the stream is given up"`

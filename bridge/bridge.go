@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 
 	"netmirror/outcome"
 )
@@ -53,11 +52,10 @@ type Listener interface {
 // ends, every stream is reset at once (outcome shutdown) and Serve returns nil.
 // Any other failure of Accept resets every stream too and is returned.
 //
-// CloseWith of a stream is called exactly once, possibly during a Read or
-// WaitReadable. At outcome.EndTargetClosed, the target took what it acknowledged:
-// where its FIN was heard before the bytes came, all before them and none of them;
-// where it just reset the connection, an unknown end of what it was sent is lost
-// with what it did not take.
+// One goroutine plays all streams of ln, whatever their targets. CloseWith of a stream is called exactly once.
+// At outcome.EndTargetClosed, the target took what it acknowledged: where its FIN was
+// heard before the bytes came, all before them and none of them; where it just reset
+// the connection, an unknown end of what it was sent is lost with what it did not take.
 func (b *Bridge) Serve(ctx context.Context, ln Listener) error {
 	return Serve(ctx, ln, func(outcome.Stream) *Bridge { return b })
 }
@@ -67,18 +65,27 @@ func (b *Bridge) Serve(ctx context.Context, ln Listener) error {
 func Serve(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	live := &streams{all: make(map[*stream]struct{})}
+	l, err := newLoop(ctx)
+	if err != nil {
+		ln.Close()
+		return err
+	}
 	aborted := make(chan struct{}) // closed by the AfterFunc
 	stop := context.AfterFunc(ctx, func() {
 		defer close(aborted)
 		ln.Close()
-		live.abort()
+		l.in.post(l.abort)
 	})
-	err := accept(ctx, ln, of, live)
-	if err != nil {
-		cancel()
-	}
-	live.wg.Wait()
+	l.wg.Go(func() { l.poll.watch(l.in.event) })
+	l.wg.Go(func() {
+		if err = accept(ctx, ln, of, l); err != nil {
+			cancel()
+		}
+		l.in.post(func() { l.closing = true })
+	})
+	l.run()
+	l.poll.close()
+	l.wg.Wait()
 	if stop() {
 		ln.Close()
 	} else {
@@ -87,8 +94,8 @@ func Serve(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge) er
 	return err
 }
 
-// accept starts a stream for each of ln's; it waits for nothing but ln.
-func accept(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge, live *streams) error {
+// accept hands each of ln's streams to the loop; it waits for nothing but ln.
+func accept(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge, l *loop) error {
 	for {
 		in, err := ln.Accept()
 		if err != nil {
@@ -99,62 +106,12 @@ func accept(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge, l
 		}
 		b := of(in)
 		b.n.streams.Add(1)
-		s := &stream{b: b, in: in}
+		s := newStream(l, b, in)
 		if !b.enter() {
 			b.n.turnedAway.Add(1)
-			s.finish(outcome.EndShed)
-			s.account()
+			s.turnAway(outcome.EndShed)
 			continue
 		}
-		if !live.add(s) {
-			s.finish(outcome.EndShutdown)
-			s.account()
-			continue
-		}
-		live.wg.Go(func() {
-			s.run(ctx)
-			live.remove(s)
-			s.account()
-		})
-	}
-}
-
-// streams is what one Serve has open.
-type streams struct {
-	wg sync.WaitGroup // one for each running stream
-
-	mu      sync.Mutex // guards the fields below
-	all     map[*stream]struct{}
-	aborted bool // nothing may be added any more
-}
-
-// add reports false where abort came first.
-func (l *streams) add(s *stream) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.aborted {
-		return false
-	}
-	l.all[s] = struct{}{}
-	return true
-}
-
-func (l *streams) remove(s *stream) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.all, s)
-}
-
-// abort resets every stream, now and for good.
-func (l *streams) abort() {
-	l.mu.Lock()
-	l.aborted = true
-	all := make([]*stream, 0, len(l.all))
-	for s := range l.all {
-		all = append(all, s)
-	}
-	l.mu.Unlock()
-	for _, s := range all {
-		s.finish(outcome.EndShutdown)
+		l.in.post(func() { l.accept(s) })
 	}
 }

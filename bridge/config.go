@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -60,9 +61,13 @@ type Config struct {
 	// wants to know.
 	DialTime func(time.Duration, error)
 
-	// Dial replaces the dialer, for tests. What it returns has to be a
-	// *net.TCPConn. nil means a net.Dialer, which looks the name up at every
-	// dial and tries all of its addresses.
+	// LookUp replaces the look-up of Target's host, for tests. nil means net's resolver.
+	// What it returns is good for a second. Its addresses are tried one after another,
+	// those that have just failed last; DialTimeout is shared out among them.
+	LookUp func(ctx context.Context, host string) ([]netip.Addr, error)
+
+	// Dial replaces look-up and connecting, for tests; it may wait. What it returns has
+	// to be a *net.TCPConn. nil means the loop's own.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
@@ -105,8 +110,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.DialTime == nil {
 		c.DialTime = func(time.Duration, error) {}
 	}
-	if c.Dial == nil {
-		c.Dial = new(net.Dialer).DialContext
+	if c.LookUp == nil {
+		c.LookUp = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
 	}
 	return c, nil
 }

@@ -31,44 +31,46 @@ type script struct {
 	split chan struct{} // has what Split was told
 
 	mu     sync.Mutex // guards the fields below
-	cond   *sync.Cond
 	chunks [][]byte
 	err    error // follows the last chunk
 	closed int
-	last   []byte // what the last Read returned, until Unread
-	read   int    // bytes that Read returned, less those of Unread
-	busy   bool   // a Read is running
+	last   []byte // what the last TryRead returned, until Unread
+	read   int    // bytes that TryRead returned, less those of Unread
 	wrong  string // how Unread was misused
+	news   func() // OnReadable's
 }
 
 func newScript() *script {
-	s := &script{ended: make(chan string, 10), split: make(chan struct{}, 10)}
-	s.cond = sync.NewCond(&s.mu)
-	return s
+	return &script{ended: make(chan string, 10), split: make(chan struct{}, 10)}
 }
 
-// send appends chunks, each of which one Read returns at most.
+// send appends chunks, each of which one TryRead returns at most.
 func (s *script) send(chunks ...[]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.chunks = append(s.chunks, chunks...)
-	s.cond.Broadcast()
+	s.changed()
 }
 
-// end makes err what Read returns after the last chunk.
+// changed tells the reader that there may be something new. s.mu is held.
+func (s *script) changed() {
+	if s.news != nil {
+		s.news()
+	}
+}
+
+// end makes err what TryRead returns after the last chunk.
 func (s *script) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
-	s.cond.Broadcast()
+	s.changed()
 }
 
-func (s *script) Read(p []byte) (int, error) {
+func (s *script) TryRead(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.busy, s.last = true, nil
-	s.await()
-	s.busy = false
+	s.last = nil
 	switch {
 	case s.closed > 0:
 		return 0, net.ErrClosed
@@ -84,24 +86,16 @@ func (s *script) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (s *script) await() {
-	for len(s.chunks) == 0 && s.err == nil && s.closed == 0 {
-		s.cond.Wait()
-	}
-}
-
-func (s *script) WaitReadable() error {
+func (s *script) OnReadable(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.await()
-	return nil
+	s.news = f
 }
 
 func (s *script) CloseWith(e outcome.End) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed++
-	s.cond.Broadcast()
 	s.ended <- e.String()
 }
 
@@ -119,12 +113,10 @@ func (s *script) Unread(p []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.busy:
-		s.wrong = "during a Read"
 	case s.closed > 0:
 		s.wrong = "after CloseWith"
 	case len(p) == 0 || !bytes.HasSuffix(s.last, p):
-		s.wrong = "with something other than the end of the last Read"
+		s.wrong = "with something other than the end of the last TryRead"
 	default:
 		s.chunks = slices.Insert(s.chunks, 0, s.last[len(s.last)-len(p):])
 		s.read -= len(p)

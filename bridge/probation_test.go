@@ -54,7 +54,7 @@ func TestRequestBehindAClosedTargetIsGivenBackWhole(t *testing.T) {
 			h.closedFirst(t, 1)
 			s.mu.Lock() // what follows comes at once
 			s.chunks, s.err = split(row.request, row.piece), row.end
-			s.cond.Broadcast()
+			s.changed()
 			s.mu.Unlock()
 			want(t, "outcome", s.outcome(t), "target-closed")
 			if !bytes.Equal(s.rest(), row.request) {
@@ -230,7 +230,8 @@ func (d *keepDial) queued() int {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	n, err := unacked(raw)
+	n := 0
+	raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
 	if err != nil {
 		return 0
 	}

@@ -13,7 +13,8 @@ type answers struct {
 	known   bool   // everything from the server's from on was seen
 	from    uint32 // in the server's sequence space, like nxt and interim
 	nxt     uint32
-	interim span // the last interim answers
+	interim span   // the last interim answers
+	part    []byte // the last of these, where its head goes on in the next segment
 	last    [4]answer1
 	count   int
 }
@@ -37,11 +38,11 @@ func (a *answers) add(seg *segment) {
 		if a.known && !seqLess(a.nxt, seg.seq) {
 			return // again
 		}
-		*a = answers{interim: a.interim}
+		*a = answers{interim: a.interim} // what was not whole is lost
 		a.begin(seg.seq)
 	}
 	a.nxt = seg.end()
-	if bytes.HasPrefix(seg.payload, []byte("HTTP/1.")) && http1.Interim(seg.payload) == len(seg.payload) {
+	if a.readsInterim(seg) {
 		if a.interim.to != seg.seq {
 			a.interim.from = seg.seq
 		}
@@ -53,6 +54,29 @@ func (a *answers) add(seg *segment) {
 	}
 	a.last[a.count%len(a.last)] = answer1{from: seg.seq, ack: seg.ack}
 	a.count++
+}
+
+// maxInterim bounds what is kept of an interim answer that is not whole, in bytes: early
+// hints (RFC 8297) can be longer than a segment.
+const maxInterim = 16 << 10
+
+// readsInterim reports whether a segment holds nothing but interim answers, or goes on
+// with the one that was not whole.
+func (a *answers) readsInterim(seg *segment) bool {
+	b := seg.payload
+	if len(a.part) > 0 && a.interim.to == seg.seq {
+		b = append(a.part[:len(a.part):len(a.part)], b...)
+	} else if !bytes.HasPrefix(b, []byte("HTTP/1.")) {
+		return false
+	}
+	a.part = nil
+	if len(b) > maxInterim || http1.Interim(b) != len(b) {
+		return false
+	}
+	if !bytes.HasSuffix(b, []byte("\r\n\r\n")) && !bytes.HasSuffix(b, []byte("\n\n")) {
+		a.part = bytes.Clone(b)
+	}
+	return true
 }
 
 // beyond is ack, or the end of the interim answers that are at it.

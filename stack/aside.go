@@ -36,8 +36,10 @@ func (d doubt) drops() outcome.Drop {
 // aside is a segment that is kept beside the stream.
 type aside struct {
 	segment
-	why doubt
-	at  time.Time
+	why    doubt
+	at     time.Time
+	heard  uint32 // how many packets of the server's had come by then
+	agreed bool   // oddACK: another packet of the client's goes on from it
 }
 
 const (
@@ -58,6 +60,7 @@ func (d doubt) limit() int {
 // setAside keeps a segment beside the stream.
 func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
 	if seg.next() == seg.seq || f.ending {
+		f.agrees(seg)
 		s.drop(seg, outcome.DropOutOfWindow) // brings nothing, and says nothing that is believed
 		return
 	}
@@ -73,7 +76,7 @@ func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
 	if n, first := f.doubted(why); n == why.limit() {
 		s.dropAside(f, first, why.drops())
 	}
-	kept := aside{segment: *seg, why: why, at: s.now}
+	kept := aside{segment: *seg, why: why, at: s.now, heard: f.ev.server.packets}
 	kept.options, kept.payload = nil, bytes.Clone(seg.payload)
 	f.aside = append(f.aside, kept)
 	s.asidePackets += seg.packets()
@@ -144,7 +147,17 @@ func (s *Stack) agreeing(f *flow) (n int) {
 // segment beside the stream came: then the server's word decides, and not how many
 // of the client's segments agree.
 func (s *Stack) serverSpeaks(f *flow) bool {
-	return len(f.aside) > 0 && f.ev.server.nxt.known && f.ev.server.heard > f.aside[0].at.Sub(s.epoch)
+	return len(f.aside) > 0 && f.ev.server.nxt.known && f.ev.server.packets != f.aside[0].heard
+}
+
+// agrees notes that a packet without data goes on where segments beside the stream end,
+// and acknowledges no less: as a client does that has had its answer.
+func (f *flow) agrees(seg *segment) {
+	for i := range f.aside {
+		if a := &f.aside[i]; a.why == oddACK && a.next() == seg.seq && within(seg.ack, a.ack, f.ev.client.usualWindow()) {
+			a.agreed = true
+		}
+	}
 }
 
 // reconsider looks through what is beside the stream when the server has been heard
@@ -153,7 +166,7 @@ func (s *Stack) reconsider(f *flow) {
 	for i := 0; i < len(f.aside) && !f.removed; {
 		a := &f.aside[i]
 		switch {
-		case !seqLess(f.floor(), a.next()) && !s.misplaced(f, &a.segment):
+		case !seqLess(f.floor(), a.next()) && !s.misplaced(f, &a.segment), a.why == oddACK && seqLess(a.seq, f.floor()) && seqLess(f.floor(), a.next()):
 			s.dropAside(f, i, a.why.drops()) // others came in its place
 		case a.why == newByte && seqLess(a.seq, f.serverAck):
 			s.readmit(f, i) // the server has taken it
@@ -163,6 +176,9 @@ func (s *Stack) reconsider(f *flow) {
 			s.dropAside(f, i, outcome.DropRejected)
 		case f.ev.judge(&a.segment) == accepted && !s.misplaced(f, &a.segment):
 			a := s.takeAside(f, i)
+			if f.state == parked && f.hasBase {
+				s.start(f, f.base) // the server has shown that it took the SYN
+			}
 			s.admit(f, &a.segment)
 			i = 0
 		default:
@@ -184,8 +200,9 @@ func (s *Stack) ageAside(f *flow) {
 	}
 	a := &f.aside[0]
 	patience := s.cfg.GapTimeout
-	if a.why == oddACK && !s.serverSpeaks(f) {
-		patience = s.cfg.Grace // a server answers at once what it does not take
+	supported := a.agreed || s.agreeing(f) > 1
+	if a.why == oddACK && supported && !s.serverSpeaks(f) {
+		patience = s.cfg.Grace // the client goes on, and the server is not heard
 	}
 	if s.now.Sub(a.at) < patience {
 		return
@@ -193,7 +210,7 @@ func (s *Stack) ageAside(f *flow) {
 	goesOn := f.beside.Sub(a.at) >= s.cfg.Grace // sooner, it may be what came late
 	switch {
 	case a.why >= oddProbe, s.serverSpeaks(f), goesOn:
-	case a.why == oddACK && !seqLess(a.seq, f.floor()) && seqLess(a.seq, f.beyond+s.near(f)):
+	case a.why == oddACK && (supported || f.ev.plausible(a.ack)) && !seqLess(a.seq, f.floor()) && seqLess(a.seq, f.beyond+s.near(f)):
 		// The mirror does not show the server any more. What is far away is still odd.
 		f.ev.silent()
 		f.ev.client.ack.set(a.ack)
@@ -231,8 +248,8 @@ func (s *Stack) believe(f *flow) {
 }
 
 // takeIn takes segments that were kept beside a stream that has ended as if they came
-// only now, but for those that nothing supports.
-func (s *Stack) takeIn(all []aside) {
+// only now, but for those that nothing supports. What the stream held ended before reached.
+func (s *Stack) takeIn(all []aside, reached uint32) {
 	for i := range all {
 		seg := &all[i].segment
 		s.asidePackets -= seg.packets()
@@ -243,7 +260,7 @@ func (s *Stack) takeIn(all []aside) {
 			s.drop(seg, outcome.DropProbe)
 		case f != nil:
 			s.known(f, seg)
-		case s.alone(all, seg):
+		case !near(seg.seq, reached) && s.alone(all, seg):
 			s.drop(seg, all[i].why.drops())
 		default:
 			s.unknown(seg)
@@ -262,9 +279,9 @@ func (s *Stack) alone(all []aside, seg *segment) bool {
 // resync begins anew where the connection turned out to be: the flow had begun at
 // what was none of it.
 func (s *Stack) resync(f *flow) {
-	key, all := f.key, f.aside
+	key, all, reached := f.key, f.aside, f.sent()
 	f.aside = nil
 	s.end(f, outcome.EndGap, outcome.DropGap)
 	s.stubs.remove(&key)
-	s.takeIn(all)
+	s.takeIn(all, reached)
 }

@@ -29,7 +29,7 @@ func benchmarkBulk(b *testing.B, flows int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		go io.Copy(io.Discard, onlyReader{conn})
+		go io.Copy(io.Discard, onlyReader{conn.(*Conn)})
 		segs[i] = c.data(0, payload)
 		// As checksum offload leaves it: right for every sequence number, and
 		// summed up all the same.

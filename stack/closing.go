@@ -15,8 +15,9 @@ func (s *Stack) reset(f *flow, seg *segment) {
 		return
 	}
 	f.rstSeen, f.rst, f.rstAt = true, seg.seq, s.now
+	f.rstEarly = f.state == open && seqLess(f.tail(), seg.seq)
 	s.used(seg)
-	if f.state == open && seqLess(f.tail(), seg.seq) {
+	if f.rstEarly {
 		s.sentUpTo(f, seg.seq)
 		s.claim(f)
 	} else if f.state != open && seqLess(f.beyond, seg.seq) {

@@ -19,13 +19,14 @@ type evidence struct {
 // party is one end of a connection, as the mirror showed its packets. nxt
 // is in its own sequence space, ack and edge are in the other's.
 type party struct {
-	heard  time.Duration // when its last packet came, since Stack.epoch
-	nxt    mark          // it has sent everything before
-	ack    mark          // it has acknowledged everything before
-	edge   uint32        // the other end may send what is before; 0 with ack where not known
-	scale  uint8         // of its window
-	scaled bool          // scale is known
-	first  mark          // its SYN's sequence number, where that was seen
+	heard   time.Duration // when its last packet came, since Stack.epoch
+	packets uint32        // that came
+	nxt     mark          // it has sent everything before
+	ack     mark          // it has acknowledged everything before
+	edge    uint32        // the other end may send what is before; 0 with ack where not known
+	scale   uint8         // of its window
+	scaled  bool          // scale is known
+	first   mark          // its SYN's sequence number, where that was seen
 }
 
 // stamps is the clock of the client's timestamps.
@@ -85,6 +86,14 @@ func (p *party) maxWindow() uint32 {
 	return maxWindow
 }
 
+// usualWindow is maxWindow, or where the scale is not known, more than hosts use: 128 MiB.
+func (p *party) usualWindow() uint32 {
+	if p.scaled {
+		return p.maxWindow()
+	}
+	return 1 << 27
+}
+
 // judge judges a segment of the client's by its ACK and its timestamp; where in the
 // stream it is, is another question.
 func (ev *evidence) judge(seg *segment) verdict {
@@ -103,7 +112,8 @@ func (ev *evidence) judge(seg *segment) verdict {
 // judgeACK judges an acknowledgement by RFC 5961, section 5.2: the server takes
 // nothing with one of what it has not sent, or of what is older than any window.
 func (ev *evidence) judgeACK(ack uint32) verdict {
-	if c := &ev.client; c.ack.known && seqLess(ack, c.ack.at) && c.ack.at-ack > c.maxWindow() {
+	window := ev.client.usualWindow()
+	if c := &ev.client; c.ack.known && seqLess(ack, c.ack.at) && c.ack.at-ack > window {
 		return rejected
 	}
 	if first := ev.server.first; first.known && !seqLess(first.at, ack) && ev.server.nxt.at-first.at < maxWindow {
@@ -114,13 +124,23 @@ func (ev *evidence) judgeACK(ack uint32) verdict {
 		if seqLess(ev.server.nxt.at, ack) {
 			return doubtful // the mirror may show the server's bytes later
 		}
-		if ev.server.nxt.at-ack > 2*max(ev.client.maxWindow(), nearby) {
+		if ev.server.nxt.at-ack > 2*max(window, nearby) {
 			return rejected
 		}
-	case ev.client.ack.known && ack-ev.client.ack.at > ev.client.maxWindow() && seqLess(ev.client.ack.at, ack):
+	case ev.client.ack.known && ack-ev.client.ack.at > window && seqLess(ev.client.ack.at, ack):
 		return doubtful
 	}
 	return accepted
+}
+
+// plausible reports whether an acknowledgement of more than the mirror has shown of the
+// server may be right: no more is missing than what the client can have been sent at once.
+func (ev *evidence) plausible(ack uint32) bool {
+	shown := ev.client.ack.at
+	if ev.server.nxt.known {
+		shown = ev.server.nxt.at
+	}
+	return within(ack, shown, ev.client.usualWindow())
 }
 
 const (
@@ -203,13 +223,17 @@ func (ev *evidence) takes(seg *segment, now time.Duration) {
 
 // opens learns from the client's SYN.
 func (ev *evidence) opens(seg *segment, now time.Duration) {
-	ev.client.scale, _ = windowScale(seg.options)
-	ev.client.scaled = true
-	_, offered := windowScale(seg.options)
-	if !offered {
+	first := synOf(seg)
+	ev.began(&first, now)
+}
+
+// began learns from what is remembered of the client's SYN.
+func (ev *evidence) began(s *syn, now time.Duration) {
+	ev.client.scale, ev.client.scaled = s.scale, true
+	if !s.offered {
 		ev.server.scaled = true // the server must not scale either (RFC 7323, section 2.2)
 	}
-	ev.takes(seg, now)
+	ev.takes(&segment{flags: s.flags, stamp: s.stamp, stamped: s.stamped}, now)
 }
 
 // answered learns from the server's SYN-ACK.
@@ -223,7 +247,7 @@ func (ev *evidence) answered(seg *segment, now time.Duration) {
 	case !s.scaled: // or the client did not offer it
 		s.scale, s.scaled = scale, true
 	}
-	s.heard = now
+	s.heard, s.packets = now, s.packets+1
 	s.nxt.set(seg.seq + 1)
 	s.first.set(seg.seq)
 	s.ack.set(seg.ack)
@@ -235,7 +259,7 @@ func (ev *evidence) answered(seg *segment, now time.Duration) {
 // much it can receive. What it acknowledges is for the flow to judge.
 func (ev *evidence) hears(seg *segment, now time.Duration) {
 	s := &ev.server
-	s.heard = now
+	s.heard, s.packets = now, s.packets+1
 	if seg.flags&flagRST != 0 {
 		return
 	}

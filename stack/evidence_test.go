@@ -2,6 +2,7 @@ package stack
 
 import (
 	"encoding/binary"
+	"fmt"
 	"testing"
 	"time"
 
@@ -209,6 +210,18 @@ func TestTheServerIsNotShownAnyMore(t *testing.T) {
 	s.is(c, text(get1+get2+get2+get2, nil))
 }
 
+// Most of a short connection was lost, with all that the server sent but its SYN-ACK and its
+// last ACK. That one shows that the request before it was right; not the FIN, which
+// acknowledges more.
+func TestTheServersLastACKProvesTheConnection(t *testing.T) {
+	const n = len(get1)
+	s := newTimed(t, nil)
+	c := newClient(t, 7)
+	s.Inject([]Segment{c.accepts(65535, 7), c.packet(2*n, []byte(get2), func(t *layers.TCP) { t.Ack = 1002 }), c.packet(4*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1004 }), c.answer(1003, 4*n, "", nil)})
+	s.pass(3 * time.Second)
+	s.is(c, text("", outcome.EndGap), text(get2, outcome.EndShutdown))
+}
+
 // What then waits beside the stream is believed where it goes on, and nowhere else.
 func TestAStrayBesideAServerThatIsNotShownAnyMore(t *testing.T) {
 	const n = len(get1)
@@ -252,4 +265,64 @@ func TestTheServersWindow(t *testing.T) {
 			s.is(c, text(get1, tc.want))
 		})
 	}
+}
+
+// A forged segment acknowledges what nobody has sent, on a connection that is silent
+// then. Nothing goes on from it, so that it must not be there when the client's next
+// request comes, however its length differs.
+func TestAForgedAcknowledgementOnASilentConnection(t *testing.T) {
+	const n = len(get1)
+	for _, tc := range []struct {
+		name       string
+		twoWay     bool
+		challenged bool // the server answers the forged segment at once (RFC 5961, section 5.2)
+		ack        uint32
+		silence    time.Duration
+	}{
+		{"answered at once", true, true, 1027 + 5000, 3 * time.Second},
+		{"not answered", true, false, 1027 + 5000, 400 * time.Millisecond},
+		{"not answered, and far away", true, false, 1027 + 1<<29, 3 * time.Second},
+		{"with the client only shown", false, false, 1027 + 1<<29, 3 * time.Second},
+	} {
+		for _, forged := range []string{"G", "GET /evil", "GET /evil HTTP/1.1\r\nHost: longer\r\n\r\n"} {
+			t.Run(fmt.Sprint(tc.name, " ", len(forged)), func(t *testing.T) {
+				s := newTimed(t, nil)
+				c := newClient(t, 7)
+				play := func(m Segment) {
+					if tc.twoWay || !m.FromServer {
+						s.Inject([]Segment{m})
+					}
+				}
+				for _, m := range []Segment{c.syn(), c.accepts(65535, 7), c.ack(0), c.data(0, []byte(get1)), c.answer(1000, n, noContent, nil)} {
+					play(m)
+				}
+				s.pass(100 * time.Millisecond)
+				play(c.packet(n, []byte(forged), func(t *layers.TCP) { t.Ack, t.PSH = tc.ack, true }))
+				if tc.challenged {
+					play(c.answer(1027, n, "", nil))
+				}
+				s.pass(tc.silence)
+				play(c.packet(n, []byte(get2), func(t *layers.TCP) { t.Ack, t.PSH = 1027, true }))
+				play(c.answer(1027, 2*n, noContent, nil))
+				s.pass(3 * time.Second)
+				play(c.packet(2*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1054 }))
+				s.pass(2 * time.Second)
+				s.is(c, text(get1+get2, nil))
+			})
+		}
+	}
+}
+
+// Where the mirror shows no server any more, a client's packet behind a segment tells that
+// it was right, also where it acknowledges more than was seen to be sent.
+func TestTheClientGoesOnFromAnAcknowledgement(t *testing.T) {
+	const n = len(get1)
+	s := newTimed(t, nil)
+	c := newClient(t, 7)
+	s.Inject(append(c.opening(), c.data(0, []byte(get1))))
+	s.pass(100 * time.Millisecond)
+	s.Inject([]Segment{c.packet(n, []byte(get2), func(t *layers.TCP) { t.Ack = 1<<29 + 1000 }),
+		c.packet(2*n, nil, func(t *layers.TCP) { t.Ack = 1<<29 + 1027 })})
+	s.pass(100 * time.Millisecond)
+	s.is(c, text(get1+get2, outcome.EndShutdown))
 }

@@ -33,6 +33,7 @@ type flow struct {
 	long    bool   // it has sent more than maxWindow
 	lostSYN bool   // parked: no SYN will come any more
 	past    span   // what came of the connection before the flow, in one piece
+	pastACK front  // what its last bytes acknowledged
 	counted uint32 // with past: the holes before it were counted
 	picked  bool   // it did not begin at a SYN
 	early   bool   // parked: it holds what came with the SYN
@@ -66,6 +67,7 @@ type flow struct {
 	rstSeen  bool
 	rst      uint32    // sequence number of the RST
 	rstAt    time.Time // when it came
+	rstEarly bool      // it came before what is in front of it, and the client may go on
 	got      int       // bytes that gVisor has received in order
 	unread   []uint32  // ends of the entries that gVisor has and that may not have been read
 	starts   starts    // of requests that were received and perhaps not read

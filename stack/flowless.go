@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"time"
 
 	"netmirror/outcome"
@@ -146,18 +147,21 @@ func (s *Stack) syn(seg *segment) {
 		s.drop(seg, outcome.DropDuplicate)
 		return
 	}
-	ev := new(evidence)
-	ev.sums.trusts(seg.sum, 0)
-	ev.opens(seg, s.clock())
+	first := synOf(seg)
 	if len(seg.payload) == 0 || s.flows[seg.key] != nil {
-		s.remember(&seg.key, stub{kind: halfOpen, base: base, ev: ev})
+		half := stub{kind: halfOpen, base: base, syn: first}
+		if len(seg.payload) > 0 {
+			data := bytes.Clone(seg.payload)
+			half.data = &data
+		}
+		s.remember(&seg.key, half)
 		s.used(seg)
 		return
 	}
 	s.counters.halfOpen++
 	if f := s.newFlow(seg, stray); f != nil {
 		s.stubs.remove(&seg.key)
-		f.ev = *ev
+		f.ev = *first.evidence(s.clock())
 		f.hasBase, f.base, f.beyond, f.early = true, base, base, true
 		data := *seg
 		data.seq, data.flags = base, 0
@@ -174,6 +178,18 @@ func proves(seg *segment, base uint32) bool {
 	}
 	behind := len(seg.payload) > 0 && seg.flags&flagACK != 0 || seg.flags&(flagFIN|flagRST) != 0
 	return behind && seg.seq-base < maxWindow
+}
+
+// tookData reports whether a segment shows that the server took the data that came with
+// the SYN: the client goes on behind them.
+func (s *stub) tookData(seg *segment) bool {
+	return len(s.synData()) > 0 && seg.seq == s.base+uint32(len(s.synData())) && seg.flags&(flagACK|flagRST) == flagACK
+}
+
+// storeSYNData gives a flow that begins the data of its SYN, which used has counted.
+func (s *Stack) storeSYNData(f *flow, known *stub, seg *segment) {
+	s.counters.droppedBytes[outcome.DropOutOfWindow] -= uint64(len(known.synData()))
+	s.store(f, &segment{key: f.key, seq: known.base, ack: seg.ack, flags: flagACK, part: true, payload: known.synData()})
 }
 
 // unproven takes a segment of a flow whose SYN was seen, and of which it is not known

@@ -108,8 +108,13 @@ func (s *Stack) giveUp(f *flow) {
 		return
 	}
 	if s.serviceOf(f).OnGap == GapSplice {
-		s.splice(f)
-		return
+		switch {
+		case f.q.len() > 0 || f.ending || f.finSeen && f.fin-f.ack <= bigStep:
+			s.splice(f)
+			return
+		case !f.finSeen && !f.rstSeen:
+			return // nothing is there to move up
+		}
 	}
 	rest := f.rest()
 	s.end(f, outcome.EndGap, outcome.DropGap)

@@ -1,8 +1,10 @@
 package stack
 
 import (
+	"bytes"
 	"time"
 
+	"netmirror/http1"
 	"netmirror/outcome"
 )
 
@@ -60,14 +62,43 @@ func (s *Stack) toFlow(seg *segment) {
 
 // turned looks at who of two ends with a port of the service is the client, and turns
 // the segment's key around where it comes from the server. The SYN told; where none
-// was seen, the one whose segment came first is taken for it.
+// was seen, the first request or status line does, and till then the one whose segment
+// came first is taken for the client.
 func (s *Stack) turned(seg *segment) bool {
 	back := seg.key.back()
+	switch {
+	case seg.flags&flagSYN != 0:
+	case bytes.HasPrefix(seg.payload, []byte("HTTP/1.")) && !s.certain(&seg.key):
+		s.mistaken(&seg.key)
+		seg.key = back
+		return true
+	case http1.Unmistakable(seg.payload) == http1.Request && !s.certain(&back):
+		s.mistaken(&back)
+		return false
+	}
 	if seg.flags&(flagSYN|flagACK) != flagSYN|flagACK && (seg.flags&flagSYN != 0 || s.follows(&seg.key) || !s.follows(&back)) {
 		return false
 	}
 	seg.key = back
 	return true
+}
+
+// certain reports whether the client of a connection between two such ports is known by
+// more than who came first.
+func (s *Stack) certain(key *flowKey) bool {
+	if f := s.flows[*key]; f != nil {
+		return f.state != parked || f.hasBase
+	}
+	known, ok := s.stubs.get(key, s.now)
+	return ok && (known.kind == halfOpen || known.whole) || s.subflows.has(key)
+}
+
+// mistaken forgets a connection whose server was taken for its client.
+func (s *Stack) mistaken(key *flowKey) {
+	if f := s.flows[*key]; f != nil {
+		s.discard(f, outcome.DropMidStream, over)
+	}
+	s.stubs.remove(key)
 }
 
 // follows reports whether anything is known of a connection.
@@ -212,7 +243,9 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 		f.synSeen = false
 		return false
 	}
-	if seg.flags&flagRST != 0 || !proves(seg, next.base) || seg.seq != next.base && !f.delivered() {
+	goesOn := f.state == open && seg.seq == f.tail() && seg.seq != f.base // the SYN was a stray one
+	fast := next.tookData(seg)
+	if seg.flags&flagRST != 0 || !proves(seg, next.base) && !fast || (seg.seq != next.base && !fast || goesOn) && !f.delivered() {
 		return false
 	}
 	if next.ev != nil && next.ev.judge(seg) != accepted {
@@ -222,6 +255,9 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 	if nf := s.replace(f, seg); nf != nil {
 		nf.learn(&next)
 		s.start(nf, next.base)
+		if fast {
+			s.storeSYNData(nf, &next, seg)
+		}
 		s.judged(nf, seg)
 	}
 	return true
@@ -239,7 +275,7 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 	case f.hasBase && base == f.base && !f.replayed(s.captured), f.past.has(seg.seq),
 		f.picked && f.base-base < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout:
 		s.drop(seg, outcome.DropDuplicate)
-	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0:
+	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0 && f.beganAt(base):
 		// Late, as was hoped; what is parked proves it.
 		s.counters.halfOpen++
 		s.used(seg)
@@ -249,6 +285,20 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 	default:
 		s.syn(seg)
 	}
+}
+
+// beganAt reports whether what is parked can be what a client sends that begins at base:
+// some of it is right behind, and nothing right before.
+func (f *flow) beganAt(base uint32) bool {
+	if f.q.len() == 0 {
+		return true
+	}
+	for e := f.q.first(); e != nil; e = e.next() {
+		if near(e.seq, base) {
+			return !seqLess(e.seq, base)
+		}
+	}
+	return f.q.first().seq-base < lateSYN
 }
 
 // replayed reports whether a SYN like the flow's own begins another connection: the

@@ -39,7 +39,7 @@ func (s *Stack) start(f *flow, base uint32) {
 	if f.beyond-base >= maxWindow {
 		f.beyond = base
 	}
-	f.serverAck, f.claims, f.ahead, f.shown = base, f.q.count, s.now, s.captured
+	f.serverAck, f.ahead, f.shown = base, s.now, s.captured
 	s.began(f)
 	if !f.picked {
 		f.framing.begin(base, true)
@@ -176,10 +176,11 @@ func (s *Stack) lost(q *sendQueue, n int, why outcome.Drop) {
 
 // stub is what is worth remembering of a flow.
 func (f *flow) stub(kind stubKind) stub {
-	known := stub{kind: kind, base: f.origin(), end: f.came(kind), counted: f.accounted(), acked: f.q.acked, ack: f.q.ack, last: momentOf(f.last), twoWay: f.ev.server.nxt.known}
+	known := stub{kind: kind, base: f.origin(), end: f.came(kind), whole: f.framing.whole, last: momentOf(f.last), twoWay: f.ev.server.nxt.known}
 	if kind == midStream || kind == opaque {
-		ev, framing := f.ev, f.framing.apart()
-		known.ev, known.framing = &ev, &framing
+		ev := f.ev
+		known.ev = &ev
+		known.left = &leftOff{counted: f.accounted(), ack: f.q.ack, acked: f.q.acked, pastACK: f.pastACK, framing: f.framing.apart()}
 	}
 	return known
 }

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"time"
 
 	"netmirror/outcome"
@@ -24,8 +25,7 @@ func (s *Stack) park(seg *segment, known *stub) {
 	}
 	if known != nil {
 		s.stubs.remove(&seg.key)
-		f.lostSYN, f.past, f.counted = true, s.past(known, seg.key.service), known.counted
-		f.q.acked, f.q.ack = known.acked, known.ack
+		f.lostSYN, f.past = true, s.past(known, seg.key.service)
 		f.learn(known)
 	}
 	s.parked(f, seg)
@@ -36,8 +36,9 @@ func (f *flow) learn(known *stub) {
 	if known.ev != nil {
 		f.ev = *known.ev
 	}
-	if known.framing != nil {
-		f.framing = *known.framing
+	if at := known.left; at != nil {
+		f.framing, f.counted, f.pastACK = at.framing, at.counted, at.pastACK
+		f.q.acked, f.q.ack = at.acked, at.ack
 	}
 }
 
@@ -59,7 +60,7 @@ func (s *Stack) parked(f *flow, seg *segment) {
 		s.unproven(f, seg)
 	case f.past.has(seg.seq):
 		s.drop(seg, outcome.DropDuplicate)
-	case seg.flags&(flagACK|flagRST) == 0:
+	case seg.flags&(flagACK|flagRST) == 0, f.refuses(seg):
 		s.drop(seg, outcome.DropRejected)
 	default:
 		if seqLess(seg.seq, f.base) {
@@ -76,6 +77,34 @@ func (s *Stack) parked(f *flow, seg *segment) {
 			s.seek(f, true)
 		}
 	}
+}
+
+// refuses reports whether the real server drops a segment of a flow without a start, by
+// what its other segments have shown.
+func (f *flow) refuses(seg *segment) bool {
+	if seg.flags&flagRST != 0 || f.q.len() == 0 {
+		return false
+	}
+	v := f.ev.judge(seg)
+	return (v == rejected || v == doubtful && !f.ev.plausible(seg.ack)) && !f.ev.refuse(seg)
+}
+
+// setStrayAside keeps the last segment that a flow holds beside its stream, which is about
+// to begin, where it lies further ahead than a single one is believed.
+func (s *Stack) setStrayAside(f *flow) {
+	e := f.q.last()
+	if e == nil || e.n == 0 || e.packets > 1 || e.prev() == nil || e.seq-e.prev().end() <= nearby || f.multipath {
+		return
+	}
+	seg := segment{key: f.key, seq: e.seq, ack: e.ack, flags: flagPSH, part: e.packets == 0, noACK: !e.acks, payload: bytes.Clone(e.payload())}
+	if e.acks {
+		seg.flags |= flagACK
+	}
+	f.q.removeLast()
+	if f.beyond == seg.end() {
+		f.beyond = f.q.last().end()
+	}
+	s.setAside(f, &seg, farAway)
 }
 
 // seek lets a parked flow begin where it may, once what the mirror has delayed
@@ -140,6 +169,7 @@ func (s *Stack) pickedUp(f *flow, start place, why outcome.Drop) {
 		f.framing.known = false
 	}
 	s.start(f, start.at)
+	s.setStrayAside(f)
 }
 
 // passOver drops the first entry that f holds, in which no stream can begin, and
@@ -161,6 +191,7 @@ func (s *Stack) passOver(f *flow, why outcome.Drop) {
 	}
 	if !probe && f.past.has(e.seq-1) && seqLess(f.past.to, e.end()) {
 		f.past.to = e.end()
+		f.pastACK = front{f.past.to, e.ack, e.acks}
 	}
 	s.lost(&f.q, 1, why)
 }

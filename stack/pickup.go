@@ -51,6 +51,7 @@ func (f *flow) rest() *flow {
 		ending: f.ending, reason: f.reason,
 	}
 	r.standing.rank = f.standing.rank
+	r.pastACK = front{r.past.to, f.q.ack, f.q.acked}
 	r.aside, f.aside = f.aside, nil
 	return r
 }
@@ -58,10 +59,10 @@ func (f *flow) rest() *flow {
 // pickUp begins another stream in what f, which has been given up, held; why is the
 // reason under which bytes that join no stream are counted.
 func (s *Stack) pickUp(f, rest *flow, why outcome.Drop) {
-	undecided := rest.aside
+	undecided, reached := rest.aside, rest.sent()
 	rest.aside = nil
 	s.pickUpQueued(f, rest, why)
-	s.takeIn(undecided)
+	s.takeIn(undecided, reached)
 }
 
 // pickUpQueued is pickUp for what f had in its place.

@@ -110,6 +110,9 @@ type front struct {
 
 // before is what was seen in front of e. seen is false where nothing was.
 func (f *flow) before(e *entry) (at front, seen bool) {
+	if f.past != (span{}) && f.past.to == e.seq && f.pastACK.end == e.seq {
+		return f.pastACK, true // whatever came behind a hole since
+	}
 	for prev := e.prev(); prev != nil; prev = prev.prev() {
 		if !prev.single || e.at-prev.at < probePause {
 			return front{prev.end(), prev.ack, prev.acks}, true

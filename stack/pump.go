@@ -157,6 +157,8 @@ func (s *Stack) settle(f *flow) {
 		return
 	case f.conn == nil:
 		return // not handed out yet; acceptAll comes back
+	case f.rstEarly && f.rstSeen:
+		// The server has ignored it, if the client goes on.
 	case f.rstSeen:
 		s.end(f, outcome.EndClientReset, outcome.DropDuplicate)
 	case f.ending:
@@ -197,6 +199,7 @@ func (s *Stack) answer(a *answer) {
 		f.ack, f.peerSeq, f.scale = f.base, a.seq+1, a.scale
 		f.windowEnd = f.ack + uint32(a.window) // never scaled in a SYN (RFC 7323, section 2.2)
 		f.progress = s.now
+		s.claimed(f)
 		s.deliver(f, f.ack, flagACK, nil, nil)
 		s.touch(f)
 	case f.state == open && a.flags&(flagSYN|flagACK|flagRST) == flagACK && a.seq == f.peerSeq:

@@ -138,6 +138,10 @@ func (s *Stack) serverAccepted(f *flow, seg *segment) {
 		s.proved(f)
 	case f.state == parked && !f.past.has(seg.ack-1):
 		f.anew()
+		if syn, ok := s.stubs.get(&seg.key, s.now); ok && syn.kind == halfOpen && syn.base == seg.ack {
+			s.stubs.remove(&seg.key)
+			f.learn(&syn)
+		}
 		f.ev.answered(seg, s.clock())
 		s.unpark(f, seg.ack)
 	case seg.ack == f.base && !f.picked && !f.ev.server.nxt.known:

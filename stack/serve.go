@@ -116,6 +116,10 @@ func (s *Stack) ageOpen(f *flow) {
 	if s.ageAside(f); f.removed {
 		return
 	}
+	if f.rstEarly && s.now.Sub(f.rstAt) >= s.cfg.Grace && s.clock()-f.ev.client.heard >= s.cfg.Grace {
+		f.rstEarly = false
+		s.touch(f)
+	}
 	if !f.serverRST.IsZero() && s.now.Sub(f.serverRST) >= s.cfg.GapTimeout {
 		f.serverRST = time.Time{}
 		s.endWhenDelivered(f, outcome.EndServerReset)

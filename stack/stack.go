@@ -178,7 +178,7 @@ func New(cfg Config) (*Stack, error) {
 		answered: make(chan struct{}, 1),
 		done:     make(chan struct{}),
 	}
-	s.cfg.Now = s.time
+	s.cfg.Now, stubs.epoch = s.time, &s.epoch
 	s.table.init()
 	s.accepted.init()
 	if cfg.Budget == nil {

@@ -56,6 +56,14 @@ func (s *Stack) claim(f *flow) {
 	f.claims++
 }
 
+// claimed notes the claims of what came before the flow was open.
+func (s *Stack) claimed(f *flow) {
+	tail := f.tail()
+	for e := f.q.last(); f.claims < maxTail && e != nil && seqLess(tail, e.seq); e = e.prev() {
+		s.claim(f)
+	}
+}
+
 // goesOn notes that the client is seen where it was before the last claim.
 func (f *flow) goesOn(now time.Time) {
 	f.beside = now

@@ -3,6 +3,7 @@ package stack
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -328,4 +329,123 @@ func TestAForeignServersPacketIsNoStandard(t *testing.T) {
 	s.Inject(append(rest, c.fin(n)))
 	s.pass(3 * time.Second)
 	s.is(c, stream{bytes: body})
+}
+
+// A client asks on after a stray packet that ended its stream: the request directly behind
+// what came in one piece is one, whatever the stray packet acknowledged.
+func TestTheRequestBehindAStrayPacketThatEndedTheStream(t *testing.T) {
+	const n = len(get1)
+	for _, off := range []int{100, 40000} {
+		s := newTimed(t, nil)
+		c := newClient(t, 100)
+		at := func(off int, text string, ack uint32) Segment {
+			return c.packet(off, []byte(text), func(t *layers.TCP) { t.Ack = ack })
+		}
+		s.Inject(append(c.opening(), at(0, get1, 1000)))
+		s.pass(10 * time.Millisecond)
+		s.Inject([]Segment{at(n, "", 1027), at(n+off, "stray", 1027)})
+		s.pass(3 * time.Second)
+		s.Inject([]Segment{at(n, get2, 1027)})
+		s.pass(100 * time.Millisecond)
+		s.Inject([]Segment{at(2*n, get3, 1054), c.packet(3*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1081 })})
+		s.pass(2 * time.Second)
+		s.is(c, text(get1, outcome.EndGap), text(get2+get3, nil))
+	}
+}
+
+// A reset that is not where the client's bytes end is ignored by the server, also where
+// they have come to that place a moment later (RFC 5961, section 3.2). One that the mirror
+// shows too early counts.
+func TestAResetJustAhead(t *testing.T) {
+	const n = len(get1)
+	for _, goesOn := range []bool{true, false} {
+		s := newTimed(t, nil)
+		c := newClient(t, 100)
+		s.Inject(append(c.opening(), c.data(0, []byte(get1))))
+		s.pass(time.Second)
+		s.Inject([]Segment{c.rst(2 * n), c.ask(n, get2, 2)})
+		s.pass(20 * time.Millisecond)
+		want := []stream{text(get1+get2, outcome.EndClientReset)}
+		if goesOn {
+			s.Inject([]Segment{c.ask(2*n, get3, 3), c.packet(3*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 4000 })})
+			want = []stream{text(get1+get2+get3, nil)}
+		}
+		s.pass(time.Second)
+		s.is(c, want...)
+	}
+}
+
+// A SYN where the client has come to is answered with an acknowledgement, and nothing
+// else (RFC 5961, section 4.2), also where the client goes on byte by byte.
+func TestASYNInTheMiddle(t *testing.T) {
+	s := newTimed(t, nil)
+	c := newClient(t, 100)
+	s.Inject(append(c.opening(), c.data(0, []byte(get1[:4]))))
+	s.pass(10 * time.Millisecond)
+	s.Inject([]Segment{c.packet(4, nil, func(t *layers.TCP) { t.SYN, t.ACK = true, false })})
+	for i := 4; i < len(get1); i++ {
+		s.pass(10 * time.Millisecond)
+		s.Inject([]Segment{c.write(i, get1[i:i+1], true)})
+	}
+	s.Inject([]Segment{c.fin(len(get1))})
+	s.pass(2 * time.Second)
+	s.is(c, text(get1, nil))
+}
+
+// A stray packet comes right behind the handshake, before the stream has begun.
+func TestAStrayPacketBeforeTheFirstByte(t *testing.T) {
+	h2 := []string{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "frame 1", "frame 2", "frame 3", "frame 4", "frame 5", "frame 6", "frame 7"}
+	for _, batch := range []bool{true, false} {
+		s := newTimed(t, nil)
+		c := newClient(t, 100)
+		s.Inject(c.opening())
+		if !batch {
+			s.pass(10 * time.Millisecond)
+		}
+		s.Inject([]Segment{c.data(2000, []byte("stray"))})
+		off := 0
+		for _, frame := range h2 {
+			s.Inject([]Segment{c.write(off, frame, true)})
+			s.pass(200 * time.Millisecond)
+			off += len(frame)
+		}
+		s.Inject([]Segment{c.fin(off)})
+		s.pass(2 * time.Second)
+		s.is(c, text(strings.Join(h2, ""), nil))
+	}
+}
+
+// With splice, too, a single packet that says that there is more takes nothing from what
+// comes next, while nothing is there to be moved up.
+func TestAStrayPacketBesideASplicedStream(t *testing.T) {
+	const n = len(get1)
+	for name, tc := range map[string]struct {
+		stray func(c *client, off int) Segment
+		off   int
+		ends  bool // the stream ends, and another begins
+	}{
+		"bare ACK":           {(*client).ack, n + 5, false},
+		"bare ACK far ahead": {(*client).ack, n + 40000, false},
+		"the server's ACK":   {func(c *client, off int) Segment { return c.answer(1000, off, "", nil) }, n + 5, false},
+		"RST":                {(*client).rst, n + 5, true},
+		"FIN far ahead":      {(*client).fin, n + 40000, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTimed(t, func(c *Config) { c.Services = []Service{{OnGap: GapSplice}} })
+			c := newClient(t, 100)
+			s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+			s.pass(time.Second)
+			s.Inject([]Segment{tc.stray(c, tc.off)})
+			s.pass(3 * time.Second)
+			s.Inject([]Segment{c.ask(n, get2, 2)})
+			s.pass(time.Second)
+			s.Inject([]Segment{c.ask(2*n, get3, 3), c.packet(3*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 4000 })})
+			s.pass(2 * time.Second)
+			if tc.ends {
+				s.is(c, text(get1, outcome.EndGap), text(get2+get3, nil))
+			} else {
+				s.is(c, text(get1+get2+get3, nil))
+			}
+		})
+	}
 }

@@ -38,18 +38,35 @@ const (
 // stub is the least that has to be known of a connection without a flow, so
 // that a flood of SYNs costs a few bytes each.
 type stub struct {
-	kind    stubKind
-	acked   bool   // midStream: ack is set
-	twoWay  bool   // the mirror showed the server
-	base    uint32 // sequence number of the first byte
-	end     uint32 // behind the last one that came in one piece; over: all that was seen, with the FIN; not of halfOpen
-	counted uint32 // midStream: the holes before it were counted
-	ack     uint32 // midStream: what the client's last data acknowledged
-	put     moment
-	last    moment    // when its last packet was captured
-	ev      *evidence // what is known besides; nil: nothing
-	prev    *stub     // halfOpen: what was known before the SYN, which may be a stray one
-	framing *framing  // midStream: where the next request begins; nil: not known
+	kind   stubKind
+	twoWay bool   // the mirror showed the server
+	whole  bool   // base is behind a SYN that was seen
+	base   uint32 // sequence number of the first byte
+	end    uint32 // behind the last one that came in one piece; over: all that was seen, with the FIN; not of halfOpen
+	syn    syn    // halfOpen: what is known besides, as long as ev is nil
+	put    moment
+	last   moment    // when its last packet was captured
+	ev     *evidence // what is known besides; nil: nothing
+	prev   *stub     // halfOpen: what was known before the SYN, which may be a stray one
+	left   *leftOff  // midStream and opaque: how the stream was left
+	data   *[]byte   // halfOpen: what came with a SYN beside a flow on these ports (RFC 7413); nil: nothing
+}
+
+// leftOff is where a stream was given up, and what is in front of it. It does not change.
+type leftOff struct {
+	counted uint32  // the holes before it were counted
+	ack     uint32  // what the client's last data acknowledged
+	acked   bool    // ack is set
+	pastACK front   // the last of what came in one piece
+	framing framing // where the next request begins
+}
+
+// synData is what came with the SYN.
+func (s *stub) synData() []byte {
+	if s.data == nil {
+		return nil
+	}
+	return *s.data
 }
 
 // moment is a point in time in eight bytes, where a time.Time takes 24: nanoseconds
@@ -112,7 +129,7 @@ func (s *stub) began(base uint32, now, captured time.Time) bool {
 	case base == s.base: // its end may have been lost
 		return s.last.age(captured) < time.Second
 	}
-	return s.base-base < lateSYN && s.put.age(now) < time.Second
+	return !s.whole && s.base-base < lateSYN && s.put.age(now) < time.Second
 }
 
 // ended is what is left of a connection that has no flow when it ends before
@@ -121,20 +138,27 @@ func (s *stub) ended(end uint32) stub {
 	if !within(end, s.end, nearby) {
 		end = s.end // older, or of another time
 	}
-	return stub{kind: over, base: s.base, end: end}
+	return stub{kind: over, base: s.base, end: end, whole: s.whole}
 }
 
 // stubTable holds a limited number of stubs and lets the oldest go for a new
 // one.
 type stubTable struct {
-	lru *simplelru.LRU[flowKey, stub]
+	lru   *simplelru.LRU[flowKey, stub]
+	epoch *time.Time // Stack.epoch
 
 	halfOpenLost uint64 // half-open entries pushed out by newer ones
+	dataBytes    int    // held with SYNs
 }
 
+// maxSYNData bounds what is held with SYNs, in bytes.
+const maxSYNData = 1 << 20
+
 func newStubTable(limit int) (*stubTable, error) {
-	lru, err := simplelru.NewLRU[flowKey, stub](limit, nil)
-	return &stubTable{lru: lru}, err
+	t := new(stubTable)
+	var err error
+	t.lru, err = simplelru.NewLRU(limit, func(_ flowKey, s stub) { t.dataBytes -= len(s.synData()) })
+	return t, err
 }
 
 // get returns what is remembered, unless that is too long ago.
@@ -144,12 +168,31 @@ func (t *stubTable) get(k *flowKey, now time.Time) (stub, bool) {
 		t.lru.Remove(*k)
 		return stub{}, false
 	}
+	if s.syn.seen {
+		s.ev, s.syn = t.learned(&s), syn{}
+		t.lru.Add(*k, s)
+	}
 	return s, ok
+}
+
+// learned is what is known of a connection that another packet is now there of.
+func (t *stubTable) learned(s *stub) *evidence {
+	if s.syn.seen {
+		return s.syn.evidence(s.put.time().Sub(*t.epoch))
+	}
+	return new(evidence)
 }
 
 // put remembers s in place of what was known.
 func (t *stubTable) put(k *flowKey, s stub, now time.Time) {
 	s.put = momentOf(now)
+	if old, ok := t.lru.Peek(*k); ok {
+		t.dataBytes -= len(old.synData())
+	}
+	if t.dataBytes+len(s.synData()) > maxSYNData {
+		s.data = nil
+	}
+	t.dataBytes += len(s.synData())
 	_, oldest, _ := t.lru.GetOldest()
 	if t.lru.Add(*k, s) && oldest.kind == halfOpen {
 		t.halfOpenLost++
@@ -168,7 +211,7 @@ func (t *stubTable) peek(k *flowKey) (*stub, bool) {
 func (t *stubTable) evidence(k *flowKey) *evidence {
 	s, _ := t.lru.Peek(*k)
 	if s.ev == nil {
-		s.ev = new(evidence)
+		s.ev, s.syn = t.learned(&s), syn{}
 		t.lru.Add(*k, s)
 	}
 	return s.ev

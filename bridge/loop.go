@@ -1,0 +1,166 @@
+package bridge
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"netmirror/outcome"
+)
+
+// loop plays the streams of one listener, all in one goroutine and whatever their
+// targets: none of them waits for anything there. What they wait for comes to it from elsewhere: sockets and
+// times by the poller, bytes of clients, new streams and looked-up names by the
+// inbox. docs/bridge.md has the states of a stream.
+type loop struct {
+	ctx  context.Context // of dials and lookups; ends with the streams
+	poll *poller
+	in   inbox
+	wg   sync.WaitGroup // one for each goroutine that was started
+
+	// Of the loop's goroutine.
+	now     int64 // nanoseconds since poll.begun
+	live    map[*stream]struct{}
+	fresh   []*stream // have not begun
+	turns   []*stream // have something to do
+	spare   []*stream
+	timers  timers
+	names   map[*Bridge]*names
+	rhythm  rhythm
+	urgent  int   // streams that connect or wait for room
+	flood   int64 // until when large answers may come
+	again   bool  // something may have happened since the last fetch
+	closing bool  // no stream will come any more
+	aborted bool  // nor may one go on
+	abroad  int   // goroutines that will post what they found
+	buf     [bufferSize]byte
+}
+
+// bufferSize is how much of a stream is read at a time.
+const bufferSize = 64 << 10
+
+// turnsPerFetch is how many streams may write before their targets' ends are heard
+// again, and how many may begin before others go on. What is written to a target that
+// has closed is lost; beginning takes longest.
+const turnsPerFetch = 16
+
+func newLoop(ctx context.Context) (*loop, error) {
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	l := &loop{ctx: ctx, poll: p, live: make(map[*stream]struct{}), names: make(map[*Bridge]*names)}
+	l.in.wake = make(chan struct{}, 1)
+	return l, nil
+}
+
+// run returns when no stream is left and none can come.
+func (l *loop) run() {
+	for {
+		l.again = false
+		l.take()
+		l.poll.fetch()
+		l.expire()
+		l.step()
+		l.begin()
+		if l.closing && len(l.live) == 0 && l.abroad == 0 {
+			return
+		}
+		if !l.again && len(l.turns) == 0 && len(l.fresh) == 0 {
+			l.sleep()
+		}
+	}
+}
+
+// take lets in what came from elsewhere.
+func (l *loop) take() {
+	posts, ready := l.in.take()
+	// Not before: an alarm whose signal was taken has to be past.
+	l.now = l.poll.now()
+	for _, f := range posts {
+		f()
+	}
+	for _, s := range ready {
+		s.notified.Store(false)
+		l.schedule(s)
+	}
+}
+
+// schedule gives s a turn.
+func (l *loop) schedule(s *stream) {
+	if !s.scheduled && s.phase != ended {
+		s.scheduled = true
+		l.turns = append(l.turns, s)
+	}
+}
+
+// step gives each of those that have something to do a turn.
+func (l *loop) step() {
+	turns := l.turns
+	l.turns = l.spare[:0]
+	for i, s := range turns {
+		if i%turnsPerFetch == turnsPerFetch-1 {
+			l.poll.fetch()
+		}
+		s.scheduled = false
+		s.turn()
+	}
+	clear(turns)
+	l.spare = turns
+}
+
+// expire tells the streams whose time has come.
+func (l *loop) expire() {
+	for len(l.timers) > 0 && l.timers[0].due <= l.now {
+		s := l.timers[0]
+		l.timers.stop(s)
+		s.expired()
+	}
+}
+
+// after has s wait for d.
+func (l *loop) after(s *stream, d time.Duration) { l.timers.set(s, l.now+int64(d)) }
+
+// accept takes a stream that has come.
+func (l *loop) accept(s *stream) {
+	if l.aborted {
+		s.turnAway(outcome.EndShutdown)
+		return
+	}
+	l.live[s] = struct{}{}
+	l.urgent += urgency(s.phase)
+	s.in.OnReadable(func() { l.in.readable(s) })
+	l.fresh = append(l.fresh, s)
+}
+
+// begin connects some of the streams that have come.
+func (l *loop) begin() {
+	n := min(len(l.fresh), turnsPerFetch)
+	for _, s := range l.fresh[:n] {
+		if s.phase != ended {
+			s.begin()
+		}
+	}
+	l.fresh = slices.Delete(l.fresh, 0, n)
+}
+
+// abort resets every stream, now and for good.
+func (l *loop) abort() {
+	l.aborted = true
+	for s := range l.live {
+		s.finish(outcome.EndShutdown)
+	}
+}
+
+// goPost runs f in a goroutine and what it returns in the loop's.
+func (l *loop) goPost(f func() func()) {
+	l.abroad++
+	l.wg.Go(func() {
+		then := f()
+		l.in.post(func() {
+			l.abroad--
+			then()
+		})
+	})
+}
