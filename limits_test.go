@@ -34,15 +34,12 @@ func TestConnectionsFitTheLimitOfOpenFiles(t *testing.T) {
 		{"none", []string{"--max-conns=1000"}, 1, 1, "max_conns=1000"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			o, err := parse(t, nil, append([]string{"--iface=lo", "--vni=1", "--port=1", "--to=127.0.0.1:1", "--workers=2"}, tc.args...)...)
-			if err != nil {
-				t.Fatal(err)
-			}
+			o := parse(t, append([]string{"--iface=lo", "--vni=1", "--port=1", "--to=127.0.0.1:1", "--workers=2"}, tc.args...)...)
 			asked := *o
-			o.fitConns(tc.files)
+			fitConns(o, tc.files)
 			said := ""
 			if o.Budgets.MaxConns < asked.Budgets.MaxConns {
-				said = withLog(func(log *slog.Logger) { asked.warnOfConns(log, o.Budgets.MaxConns, tc.files) })
+				said = withLog(func(log *slog.Logger) { warnOfConns(&asked, log, o.Budgets.MaxConns, tc.files) })
 			}
 			if o.Budgets.MaxConns != tc.conns {
 				t.Errorf("%d connections, want %d", o.Budgets.MaxConns, tc.conns)
@@ -53,11 +50,8 @@ func TestConnectionsFitTheLimitOfOpenFiles(t *testing.T) {
 		})
 	}
 	// A lookup takes descriptors too.
-	o, err := parse(t, nil, "--iface=lo", "--vni=1", "--port=1", "--to=shadow.example:1", "--workers=2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if o.fitConns(4096); o.Budgets.MaxConns != 4096-48-256 {
+	o := parse(t, "--iface=lo", "--vni=1", "--port=1", "--to=shadow.example:1", "--workers=2")
+	if fitConns(o, 4096); o.Budgets.MaxConns != 4096-48-256 {
 		t.Errorf("%d connections to a target with a name, want %d", o.Budgets.MaxConns, 4096-48-256)
 	}
 }
@@ -75,11 +69,8 @@ func TestBudgetsAreHeldAgainstMemory(t *testing.T) {
 		{"less than the ring", machine.Limit{Bytes: 50 << 20, Name: "memory.max"}, []string{"lower --total-mib and --ring-mib, or raise the limit"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			o, err := parse(t, nil, fourFlags...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			said := withLog(func(log *slog.Logger) { o.warnOfMemory(log, tc.memory) })
+			o := parse(t, fourFlags...)
+			said := withLog(func(log *slog.Logger) { warnOfMemory(o, log, tc.memory) })
 			if tc.says == nil && said != "" {
 				t.Errorf("said %q", said)
 			}

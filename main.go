@@ -24,6 +24,7 @@ import (
 	"netmirror/machine"
 	"netmirror/output"
 	"netmirror/pipeline"
+	"netmirror/settings"
 	"netmirror/source"
 	"netmirror/status"
 )
@@ -47,17 +48,17 @@ func main() {
 // run is netmirror from its command line to its exit status. It ends when ctx
 // does, after what was captured has been delivered.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	o, err := parseOptions(args[0], args[1:], getenv, stdout)
-	if errors.Is(err, errShown) {
+	o, err := settings.Parse(settings.Call{Program: args[0], Args: args[1:], Getenv: getenv, Stdout: stdout, Version: version()})
+	if errors.Is(err, settings.ErrShown) {
 		return 0
 	}
 	ok, exit := true, 0
 	switch {
 	case err != nil:
-	case o.replaying != nil:
+	case o.Replay != nil:
 		exit, err = play(ctx, o, os.Stdin, stdout, stderr)
-	case o.checking != nil:
-		ok, err = o.runCheck(ctx, args[0], stdout)
+	case o.Check != nil:
+		ok, err = runCheck(ctx, o, args[0], stdout)
 	default:
 		err = mirror(ctx, o, stderr)
 	}
@@ -93,41 +94,41 @@ func version() string {
 }
 
 // mirror opens every stage, the capture last, and runs them until ctx ends.
-func mirror(ctx context.Context, o *options, stderr io.Writer) error {
+func mirror(ctx context.Context, o *settings.Options, stderr io.Writer) error {
 	out := output.New(stderr, o.Reporting.Live != "off" && o.Reporting.LogFormat == "text")
 	defer out.Close()
-	logger := o.logger(out)
+	logger := newLogger(o, out)
 	if o.Run.Threads > 0 {
 		runtime.GOMAXPROCS(o.Run.Threads)
 	}
-	settings := o.settings()
-	warn := o.fit(machine.Memory())
+	inForce := inForce(o)
+	warn := fit(o, machine.Memory())
 	defer ignoreHangups(logger)()
 	metrics := status.NewMetrics()
-	p, err := pipeline.New(o.pipelineConfig(logger, metrics))
+	p, err := pipeline.New(pipelineConfig(o, logger, metrics))
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	sources, err := o.openSources()
+	sources, err := openSources(o)
 	defer closeAll(sources)
 	if err != nil {
 		return err
 	}
 	monitor := status.NewMonitor(status.Config{
 		Source: status.Source{Snapshot: p.Snapshot, Flows: p.Flows}, Log: logger, Version: version(),
-		Target: o.targets(), Settings: settings, ReadyDrops: o.Reporting.ReadyDrops,
+		Target: o.Targets(), Settings: inForce, ReadyDrops: o.Reporting.ReadyDrops,
 	})
-	serve, err := o.listen(logger, monitor, metrics)
+	serve, err := listen(o, logger, monitor, metrics)
 	if err != nil {
 		return err
 	}
-	logSettings(logger, settings)
+	logSettings(logger, inForce)
 	warn(logger)
-	o.warnOfBuffer(logger, sources)
+	warnOfBuffer(o, logger, sources)
 	defer serve()()
-	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), anyInterface), "vni", o.capturedVNIs(), "port", o.capturedPorts(), "to", o.targets())
-	o.logServices(logger)
+	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), settings.AnyInterface), "vni", o.CapturedVNIs(), "port", o.CapturedPorts(), "to", o.Targets())
+	logServices(o, logger)
 	defer monitor.LogFigures()
 	defer start(func(ctx context.Context) { monitor.Report(ctx, o.Reporting.StatsInterval, out) })()
 	return p.Run(ctx, monitor.Enter, sources...)
@@ -135,7 +136,7 @@ func mirror(ctx context.Context, o *options, stderr io.Writer) error {
 
 // listen opens --http. serve answers there until stop; where nobody asked for it, it
 // does nothing.
-func (o *options) listen(logger *slog.Logger, monitor *status.Monitor, metrics *status.Metrics) (serve func() (stop func()), err error) {
+func listen(o *settings.Options, logger *slog.Logger, monitor *status.Monitor, metrics *status.Metrics) (serve func() (stop func()), err error) {
 	if o.Reporting.HTTP == "" {
 		return func() func() { return func() {} }, nil
 	}
@@ -170,33 +171,5 @@ func start(f func(context.Context)) (stop func()) {
 func closeAll(sources []source.Source) {
 	for _, src := range sources {
 		src.Close() // the program is at its end
-	}
-}
-
-func (o *options) logger(stderr io.Writer) *slog.Logger {
-	h := &slog.HandlerOptions{Level: logLevels[o.Reporting.LogLevel]}
-	if o.Reporting.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(stderr, h))
-	}
-	return slog.New(slog.NewTextHandler(stderr, h))
-}
-
-// ignoreHangups keeps SIGHUP from ending the program: with other daemons it asks for
-// the settings to be read again. Each is answered in the log, at most one that
-// comes while the line is being written. stop ends that.
-func ignoreHangups(log *slog.Logger) (stop func()) {
-	hangups := make(chan os.Signal, 1)
-	done := make(chan struct{})
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		defer close(done)
-		for range hangups {
-			log.Info("SIGHUP is ignored: settings are read at the start only; restart netmirror to change them")
-		}
-	}()
-	return func() {
-		signal.Stop(hangups)
-		close(hangups)
-		<-done
 	}
 }

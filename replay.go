@@ -2,86 +2,52 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
-	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
 	"netmirror/capfile"
-	"netmirror/check"
 	"netmirror/machine"
 	"netmirror/output"
 	"netmirror/pipeline"
 	"netmirror/replay"
 	"netmirror/service"
+	"netmirror/settings"
 	"netmirror/stack"
 	"netmirror/status"
 )
 
-// speed is a factor; 0 is as fast as possible.
-type speed float64
-
-// UnmarshalFlag implements flags.Unmarshaler.
-func (s *speed) UnmarshalFlag(text string) error {
-	if text == "max" {
-		*s = 0
-		return nil
-	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(f > 0) || math.IsInf(f, 0) {
-		return fmt.Errorf("speed %q is neither a number above 0 nor max", text)
-	}
-	*s = speed(f)
-	return nil
-}
-
-// check says what is wrong with the files and flags.
-func (o *replayOptions) check(files []string) error {
-	switch {
-	case len(files) == 0:
-		return errors.New("no file: give capture files as replay FILE..., or - for standard input")
-	case o.Loop < 1:
-		return fmt.Errorf("--loop %d: must be 1 or more", o.Loop)
-	case o.Loop > 1 && slices.Contains(files, capfile.Stdin):
-		return errors.New("--loop: standard input cannot be played again; write it to a file first")
-	}
-	return nil
-}
-
 // play plays the files as often as is asked, and gives the exit status.
-func play(ctx context.Context, o *options, stdin io.Reader, stdout, stderr io.Writer) (exit int, err error) {
+func play(ctx context.Context, o *settings.Options, stdin io.Reader, stdout, stderr io.Writer) (exit int, err error) {
 	out := output.New(stderr, o.Reporting.Live != "off" && o.Reporting.LogFormat == "text")
 	defer out.Close()
-	logger := o.logger(out)
+	logger := newLogger(o, out)
 	if o.Run.Threads > 0 {
 		runtime.GOMAXPROCS(o.Run.Threads)
 	}
-	settings := o.settings()
-	warn := o.fit(machine.Memory())
+	inForce := inForce(o)
+	warn := fit(o, machine.Memory())
 	defer ignoreHangups(logger)()
 	begin := sync.OnceFunc(func() {
-		logSettings(logger, settings)
+		logSettings(logger, inForce)
 		warn(logger)
 	})
-	if slices.Contains(o.files, capfile.Stdin) {
+	if slices.Contains(o.Files, capfile.Stdin) {
 		begin() // what it brings may take its time
 	}
-	for n := 1; n <= o.replaying.Loop && ctx.Err() == nil; n++ {
-		r := playing{options: o, log: logger, out: out, settings: settings, begin: begin, began: time.Now()}
+	for n := 1; n <= o.Replay.Loop && ctx.Err() == nil; n++ {
+		r := playing{Options: o, log: logger, out: out, inForce: inForce, begin: begin, began: time.Now()}
 		figures, err := r.pass(ctx, stdin)
 		if err != nil {
 			return replay.StatusFailed, err
 		}
 		out.Flush() // both may go to one terminal
-		if o.replaying.Loop > 1 {
-			fmt.Fprintf(stdout, "pass %d of %d: ", n, o.replaying.Loop)
+		if o.Replay.Loop > 1 {
+			fmt.Fprintf(stdout, "pass %d of %d: ", n, o.Replay.Loop)
 		}
 		if err := figures.Write(stdout); err != nil {
 			return replay.StatusFailed, err
@@ -101,20 +67,20 @@ func worse(a, b int) int {
 
 // playing is one pass through the files.
 type playing struct {
-	*options
-	log      *slog.Logger
-	out      *output.Output
-	settings []status.Setting
-	begin    func() // logs what is in force, the first time
-	began    time.Time
+	*settings.Options
+	log     *slog.Logger
+	out     *output.Output
+	inForce []status.Setting
+	begin   func() // logs what is in force, the first time
+	began   time.Time
 }
 
 // pass plays the files once, with stages of its own: what is open at the end of the
 // files has nothing to do with the same connections in the next pass.
 func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Figures, err error) {
 	src, err := replay.Open(ctx, replay.Config{
-		Paths: r.files, Stdin: stdin, Speed: float64(r.replaying.Speed),
-		Ports: r.capturedPorts(), Mirror: r.mirror(), VNIs: r.namedVNIs(), EveryVNI: !r.open(),
+		Paths: r.Files, Stdin: stdin, Speed: float64(r.Replay.Speed),
+		Ports: r.CapturedPorts(), Mirror: r.Mirror(), VNIs: r.namedVNIs(), EveryVNI: !r.open(),
 	})
 	if err != nil {
 		return figures, err
@@ -130,9 +96,9 @@ func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Fig
 	src.Throttle(r.backlog(p))
 	monitor := status.NewMonitor(status.Config{
 		Source: status.Source{Snapshot: p.Snapshot, Flows: p.Flows}, Log: r.log, Version: version(),
-		Target: r.targets(), Settings: r.settings,
+		Target: r.Targets(), Settings: r.inForce,
 	})
-	serve, err := r.listen(r.log, monitor, metrics)
+	serve, err := listen(r.Options, r.log, monitor, metrics)
 	if err != nil {
 		return figures, err
 	}
@@ -150,46 +116,23 @@ func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Fig
 	return src.Figures(&snapshot, r.began), err
 }
 
-// runCheck looks at an interface or, with --read, at capture files.
-func (o *options) runCheck(ctx context.Context, program string, stdout io.Writer) (ok bool, err error) {
-	c := o.checkConfig(program)
-	if len(o.checking.Read) == 0 {
-		return check.Run(ctx, c, stdout)
-	}
-	src, err := replay.Open(ctx, replay.Config{Paths: o.checking.Read, Stdin: os.Stdin, Ports: o.ports(), Mirror: c.Mirror, VNIs: c.VNIs})
-	if err != nil {
-		return false, err
-	}
-	defer src.Close()
-	kind := src.Kind()
-	c.Capture, c.Mirror = &check.Capture{Source: src, Files: o.checking.Read, Asked: c.Mirror}, kind.Mirror
-	if kind.Mirror.Bare() {
-		c.VNIs = kind.VNIs
-	}
-	ok, err = check.Run(ctx, c, stdout)
-	if fault := src.Fault(); fault != nil {
-		fmt.Fprintln(stdout, "note ", fault)
-	}
-	return ok, err
-}
-
 // open reports whether the networks of the service are those that the files show.
-func (r *playing) open() bool { return r.services[0].Open }
+func (r *playing) open() bool { return r.Services[0].Open }
 
 // namedVNIs are those of --vni, by which the files are known to hold a mirror's packets.
 func (r *playing) namedVNIs() []uint32 {
-	if r.simple() {
-		return r.vnis()
+	if r.Simple() {
+		return r.VNIs()
 	}
 	return nil
 }
 
 // config is the pipeline's for files of a kind.
 func (r *playing) config(kind replay.Kind, metrics *status.Metrics) pipeline.Config {
-	c := r.pipelineConfig(r.log, metrics)
+	c := pipelineConfig(r.Options, r.log, metrics)
 	c.Mirror = kind.Mirror
 	for i := range c.Services {
-		if kind.Mirror.Bare() || r.services[i].Open {
+		if kind.Mirror.Bare() || r.Services[i].Open {
 			c.Services[i].VNIs = service.VNIsOf(kind.VNIs...)
 		}
 	}
@@ -199,7 +142,7 @@ func (r *playing) config(kind replay.Kind, metrics *status.Metrics) pipeline.Con
 
 // announce says what the files hold.
 func (r *playing) announce(kind replay.Kind) {
-	attrs := []any{"files", len(r.files), "port", r.capturedPorts(), "to", r.targets()}
+	attrs := []any{"files", len(r.Files), "port", r.CapturedPorts(), "to", r.Targets()}
 	if !kind.Mirror.Bare() {
 		r.log.Info("replaying", append(attrs, "holds", "packets of a mirror", "vni", kind.VNIs)...)
 		return

@@ -357,7 +357,7 @@ func TestPromtool(t *testing.T) {
 	}
 }
 
-// flags are the long names and the environment variables of options.go, and the
+// flags are the long names and the environment variables of settings/options.go, and the
 // sections of the configuration file with the keys that they have.
 type flagNames struct {
 	long, env map[string]bool
@@ -366,7 +366,7 @@ type flagNames struct {
 
 func readFlags(t *testing.T) flagNames {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "../options.go", nil, 0)
+	f, err := parser.ParseFile(token.NewFileSet(), "../settings/options.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -410,7 +410,7 @@ func readFlags(t *testing.T) flagNames {
 		}
 	}
 	if len(names.env) < 30 || len(names.long) <= len(names.env) || len(names.sections) < 7 {
-		t.Fatalf("found only %d flags, %d variables, %d sections in options.go", len(names.long), len(names.env), len(names.sections))
+		t.Fatalf("found only %d flags, %d variables, %d sections in settings/options.go", len(names.long), len(names.env), len(names.sections))
 	}
 	return names
 }
@@ -677,7 +677,7 @@ func contained(said []string, text string) bool {
 // spoken are the strings of netmirror's code, with … for what is put in.
 func spoken(t *testing.T) (all []string) {
 	verb := regexp.MustCompile(`%[-+# 0-9.]*[a-z]`)
-	for _, dir := range []string{"..", "../bridge", "../tap", "../udp", "../link", "../status", "../outcome", "../pipeline", "../replay"} {
+	for _, dir := range []string{"..", "../settings", "../bridge", "../tap", "../udp", "../link", "../status", "../outcome", "../pipeline", "../replay"} {
 		files, err := filepath.Glob(dir + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatal(dir, err)

@@ -1,26 +1,21 @@
-package main
+package settings
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/jessevdk/go-flags"
-
-	"netmirror/status"
 )
 
 // readConfig reads a configuration file: the values in it by flag, and its services. A
 // key may be there more than once where its flag may.
 func readConfig(path string) (values map[string][]string, sections []section, err error) {
-	var o options
+	var o Options
 	p := flags.NewNamedParser("", flags.None)
 	if _, err := p.AddGroup("netmirror", "", &o); err != nil {
 		return nil, nil, err
@@ -119,59 +114,4 @@ func optionOf(name string, p *flags.Parser) *flags.Option {
 		}
 	}
 	return nil
-}
-
-// texts is a flag's value as it is written, one text for each that was given.
-func texts(value any) []string {
-	v := reflect.ValueOf(value)
-	if v.Kind() != reflect.Slice {
-		return []string{fmt.Sprint(value)}
-	}
-	list := make([]string, v.Len())
-	for i := range list {
-		list[i] = fmt.Sprint(v.Index(i))
-	}
-	return list
-}
-
-// settings are the flags with the values in force, in the order of the help.
-func (o *options) settings() []status.Setting {
-	var all []status.Setting
-	groups := reflect.ValueOf(o).Elem()
-	for i := range groups.NumField() {
-		if groups.Type().Field(i).Tag.Get("group") == "" {
-			continue
-		}
-		group := groups.Field(i)
-		for j := range group.NumField() {
-			tag := group.Type().Field(j).Tag
-			if group.Field(j).Kind() == reflect.Bool && tag.Get("no-ini") != "" {
-				continue // asks for something to be printed
-			}
-			values := texts(group.Field(j).Interface())
-			value := strings.Join(values, ",")
-			all = append(all, status.Setting{Flag: tag.Get("long"), Value: value, Default: slices.Equal(values, defaults(tag, group.Field(j)))})
-		}
-	}
-	return all
-}
-
-// defaults are the texts of a field's value where nobody sets it.
-func defaults(tag reflect.StructTag, field reflect.Value) []string {
-	if text, ok := tag.Lookup("default"); ok {
-		if d, err := time.ParseDuration(text); err == nil && field.Type() == reflect.TypeFor[time.Duration]() {
-			text = d.String()
-		}
-		return []string{text}
-	}
-	return texts(reflect.Zero(field.Type()).Interface())
-}
-
-// logSettings tells what is in force.
-func logSettings(log *slog.Logger, all []status.Setting) {
-	args := []any{"version", version()}
-	for _, s := range all {
-		args = append(args, strings.ReplaceAll(s.Flag, "-", "_"), s.Value)
-	}
-	log.Info("settings", args...)
 }

@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"bytes"
@@ -17,16 +17,16 @@ import (
 
 var fourFlags = []string{"--iface", "eth9", "--vni", "42", "--port", "8080", "--to", "host:80"}
 
-// parse is parseOptions with an environment of its own. The flags' own
+// parse is Parse with an environment of its own. The flags' own
 // variables are read by go-flags, from the process.
-func parse(t *testing.T, env map[string]string, args ...string) (*options, error) {
+func parse(t *testing.T, env map[string]string, args ...string) (*Options, error) {
 	t.Helper()
 	for name, value := range env {
 		if strings.HasPrefix(name, "NETMIRROR_") {
 			t.Setenv(name, value)
 		}
 	}
-	return parseOptions("/usr/bin/netmirror", args, func(name string) string { return env[name] }, io.Discard)
+	return Parse(Call{Program: "/usr/bin/netmirror", Args: args, Getenv: func(name string) string { return env[name] }, Stdout: io.Discard})
 }
 
 func TestCalls(t *testing.T) {
@@ -35,55 +35,55 @@ func TestCalls(t *testing.T) {
 		name string
 		env  env
 		args []string
-		want func(o *options) bool
+		want func(o *Options) bool
 	}{
-		{"four flags", nil, fourFlags, func(o *options) bool {
+		{"four flags", nil, fourFlags, func(o *Options) bool {
 			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, vnis{"42"}) && o.Selection.Port == "8080" && slices.Equal(o.Target.To, targets{"host:80"})
 		}},
-		{"the drop-in call", nil, []string{"eth9", "42", "8080", "host:80"}, func(o *options) bool {
+		{"the drop-in call", nil, []string{"eth9", "42", "8080", "host:80"}, func(o *Options) bool {
 			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, vnis{"42"}) && o.Selection.Port == "8080" && slices.Equal(o.Target.To, targets{"host:80"})
 		}},
-		{"the environment alone", env{"NETMIRROR_IFACE": "eth9", "NETMIRROR_VNI": "42,43", "NETMIRROR_PORT": "8080", "NETMIRROR_TO": "host:80"}, nil, func(o *options) bool {
+		{"the environment alone", env{"NETMIRROR_IFACE": "eth9", "NETMIRROR_VNI": "42,43", "NETMIRROR_PORT": "8080", "NETMIRROR_TO": "host:80"}, nil, func(o *Options) bool {
 			return slices.Equal(o.Capture.Iface, []string{"eth9"}) && slices.Equal(o.Selection.VNI, vnis{"42", "43"}) && o.Selection.Port == "8080" && slices.Equal(o.Target.To, targets{"host:80"})
 		}},
-		{"VNI 0 is legal", nil, []string{"eth9", "0", "8080", "host:80"}, func(o *options) bool { return slices.Equal(o.Selection.VNI, vnis{"0"}) }},
-		{"an IPv6 target", nil, []string{"eth9", "0", "8080", "[2001:db8::1]:80"}, func(o *options) bool { return slices.Equal(o.Target.To, targets{"[2001:db8::1]:80"}) }},
+		{"VNI 0 is legal", nil, []string{"eth9", "0", "8080", "host:80"}, func(o *Options) bool { return slices.Equal(o.Selection.VNI, vnis{"0"}) }},
+		{"an IPv6 target", nil, []string{"eth9", "0", "8080", "[2001:db8::1]:80"}, func(o *Options) bool { return slices.Equal(o.Target.To, targets{"[2001:db8::1]:80"}) }},
 		{"the variables of vxlan-to-http", env{"MAX_PENDING_PACKETS": "7", "MAX_RETRIES": "0", "NUM_THREADS": "3", "RUST_LOG": "debug"},
-			[]string{"eth9", "42", "8080", "host:80"}, func(o *options) bool {
+			[]string{"eth9", "42", "8080", "host:80"}, func(o *Options) bool {
 				return o.Fidelity.MaxPendingPackets == 7 && o.Target.MaxRetries == 0 && o.Run.Threads == 3 && o.Reporting.LogLevel == "debug"
 			}},
 		{"flags win over them", env{"MAX_PENDING_PACKETS": "7", "MAX_RETRIES": "0", "NUM_THREADS": "3", "RUST_LOG": "debug"},
-			append(slices.Clone(fourFlags), "--max-pending-packets=8", "--max-retries=9", "--threads=1", "--log-level=error"), func(o *options) bool {
+			append(slices.Clone(fourFlags), "--max-pending-packets=8", "--max-retries=9", "--threads=1", "--log-level=error"), func(o *Options) bool {
 				return o.Fidelity.MaxPendingPackets == 8 && o.Target.MaxRetries == 9 && o.Run.Threads == 1 && o.Reporting.LogLevel == "error"
 			}},
-		{"RUST_LOG with directives", env{"RUST_LOG": "vxlan_to_http=trace,WARN"}, fourFlags, func(o *options) bool { return o.Reporting.LogLevel == "warn" }},
-		{"RUST_LOG for a module alone", env{"RUST_LOG": "vxlan_to_http=error"}, fourFlags, func(o *options) bool { return o.Reporting.LogLevel == "error" }},
-		{"RUST_LOG that says nothing", env{"RUST_LOG": "vxlan_to_http"}, fourFlags, func(o *options) bool { return o.Reporting.LogLevel == "info" }},
-		{"the VNI more than once, long and short", nil, append([]string{"--vni=1", "-n", "2"}, fourFlags...), func(o *options) bool {
+		{"RUST_LOG with directives", env{"RUST_LOG": "vxlan_to_http=trace,WARN"}, fourFlags, func(o *Options) bool { return o.Reporting.LogLevel == "warn" }},
+		{"RUST_LOG for a module alone", env{"RUST_LOG": "vxlan_to_http=error"}, fourFlags, func(o *Options) bool { return o.Reporting.LogLevel == "error" }},
+		{"RUST_LOG that says nothing", env{"RUST_LOG": "vxlan_to_http"}, fourFlags, func(o *Options) bool { return o.Reporting.LogLevel == "info" }},
+		{"the VNI more than once, long and short", nil, append([]string{"--vni=1", "-n", "2"}, fourFlags...), func(o *Options) bool {
 			return slices.Equal(o.Selection.VNI, vnis{"1", "2", "42"})
 		}},
-		{"no packet may wait", env{"NETMIRROR_MAX_PENDING_PACKETS": "0"}, fourFlags, func(o *options) bool {
-			return o.Fidelity.MaxPendingPackets == 0 && o.stackConfig().MaxPending < 0
+		{"no packet may wait", env{"NETMIRROR_MAX_PENDING_PACKETS": "0"}, fourFlags, func(o *Options) bool {
+			return o.Fidelity.MaxPendingPackets == 0
 		}},
-		{"a mirror of any encapsulation", nil, fourFlags, func(o *options) bool {
-			return cmp.Equal(o.mirror(), wire.Mirror{})
+		{"a mirror of any encapsulation", nil, fourFlags, func(o *Options) bool {
+			return cmp.Equal(o.Mirror(), wire.Mirror{})
 		}},
-		{"--vxlan-port", nil, append([]string{"--vxlan-port=8472"}, fourFlags...), func(o *options) bool {
-			return cmp.Equal(o.mirror(), wire.Mirror{Ports: []uint16{8472}}) && o.mirror().UDP()[0].Encap == wire.EncapVXLAN
+		{"--vxlan-port", nil, append([]string{"--vxlan-port=8472"}, fourFlags...), func(o *Options) bool {
+			return cmp.Equal(o.Mirror(), wire.Mirror{Ports: []uint16{8472}}) && o.Mirror().UDP()[0].Encap == wire.EncapVXLAN
 		}},
-		{"--vxlan-port where GENEVE is usual", nil, append([]string{"--vxlan-port=6081"}, fourFlags...), func(o *options) bool {
-			return slices.Equal(o.mirror().UDP(), []wire.UDPPort{{Port: 6081, Encap: wire.EncapVXLAN}})
+		{"--vxlan-port where GENEVE is usual", nil, append([]string{"--vxlan-port=6081"}, fourFlags...), func(o *Options) bool {
+			return slices.Equal(o.Mirror().UDP(), []wire.UDPPort{{Port: 6081, Encap: wire.EncapVXLAN}})
 		}},
-		{"--mirror-port", env{"NETMIRROR_MIRROR_PORT": "4789,6081,7000"}, fourFlags, func(o *options) bool {
-			return slices.Equal(o.mirror().UDP(), []wire.UDPPort{{Port: 4789, Encap: wire.EncapVXLAN}, {Port: 6081, Encap: wire.EncapGeneve}, {Port: 7000, Encap: wire.EncapVXLAN}})
+		{"--mirror-port", env{"NETMIRROR_MIRROR_PORT": "4789,6081,7000"}, fourFlags, func(o *Options) bool {
+			return slices.Equal(o.Mirror().UDP(), []wire.UDPPort{{Port: 4789, Encap: wire.EncapVXLAN}, {Port: 6081, Encap: wire.EncapGeneve}, {Port: 7000, Encap: wire.EncapVXLAN}})
 		}},
-		{"--encap with a port of its own", nil, append([]string{"--encap=geneve", "--mirror-port=7000,7001", "--mirror-port", "7002"}, fourFlags...), func(o *options) bool {
-			return slices.Equal(o.mirror().UDP(), []wire.UDPPort{{Port: 7000, Encap: wire.EncapGeneve}, {Port: 7001, Encap: wire.EncapGeneve}, {Port: 7002, Encap: wire.EncapGeneve}}) && !o.mirror().GRE()
+		{"--encap with a port of its own", nil, append([]string{"--encap=geneve", "--mirror-port=7000,7001", "--mirror-port", "7002"}, fourFlags...), func(o *Options) bool {
+			return slices.Equal(o.Mirror().UDP(), []wire.UDPPort{{Port: 7000, Encap: wire.EncapGeneve}, {Port: 7001, Encap: wire.EncapGeneve}, {Port: 7002, Encap: wire.EncapGeneve}}) && !o.Mirror().GRE()
 		}},
-		{"--encap none needs no VNI", nil, []string{"--iface=eth9", "--encap=none", "--port=8080", "--to=host:80"}, func(o *options) bool {
-			return o.mirror().Bare() && slices.Equal(o.vnis(), []uint32{0})
+		{"--encap none needs no VNI", nil, []string{"--iface=eth9", "--encap=none", "--port=8080", "--to=host:80"}, func(o *Options) bool {
+			return o.Mirror().Bare() && slices.Equal(o.VNIs(), []uint32{0})
 		}},
-		{"a flag wins over its variable", env{"NETMIRROR_GAP_TIMEOUT": "5s"}, append(slices.Clone(fourFlags), "--gap-timeout=2s"), func(o *options) bool {
+		{"a flag wins over its variable", env{"NETMIRROR_GAP_TIMEOUT": "5s"}, append(slices.Clone(fourFlags), "--gap-timeout=2s"), func(o *Options) bool {
 			return o.Fidelity.GapTimeout == 2*time.Second
 		}},
 	} {
@@ -152,7 +152,7 @@ func TestWrongConfigFiles(t *testing.T) {
 	if _, err := parse(t, nil, "--config", t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no file") {
 		t.Errorf("a directory: %v", err)
 	}
-	if _, err := parse(t, nil, "--config", "/nowhere/netmirror.conf", "--version"); err != errShown {
+	if _, err := parse(t, nil, "--config", "/nowhere/netmirror.conf", "--version"); err != ErrShown {
 		t.Errorf("--version with a file that is missing: %v", err)
 	}
 	if _, err := parse(t, nil, "--config", "/nowhere/netmirror.conf"); err == nil || !strings.Contains(err.Error(), "/nowhere/netmirror.conf") {
@@ -166,8 +166,8 @@ func TestCheckNeedsTheInterfaceAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.checking == nil || o.checking.Time != 3*time.Second {
-		t.Errorf("%+v", o.checking)
+	if o.Check == nil || o.Check.Time != 3*time.Second {
+		t.Errorf("%+v", o.Check)
 	}
 	if _, err := parse(t, nil, "check"); err == nil || !strings.Contains(err.Error(), "--iface") {
 		t.Errorf("without an interface: %v", err)
@@ -231,10 +231,10 @@ func TestWrongCalls(t *testing.T) {
 		{"a flag before and behind check", []string{"--iface=lo", "check", "--iface=lo"}, "--iface is given 2 times"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			status := run(t.Context(), append([]string{"netmirror"}, tc.args...), func(string) string { return "" }, &stdout, &stderr)
-			if status != 1 || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), tc.want) || stdout.Len() > 0 {
-				t.Errorf("status %d, %q and %q; want 1 and one line with %q", status, stdout.String(), stderr.String(), tc.want)
+			var stdout bytes.Buffer
+			_, err := Parse(Call{Program: "netmirror", Args: tc.args, Getenv: func(string) string { return "" }, Stdout: &stdout})
+			if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), tc.want) || stdout.Len() > 0 {
+				t.Errorf("%v, and %q; want one line with %q", err, stdout.String(), tc.want)
 			}
 		})
 	}
@@ -251,9 +251,9 @@ func TestHelpFitsATerminal(t *testing.T) {
 		{[]string{"check", "--help"}, "--time=TIME", "--speed=N"},
 		{[]string{"--vni=1", "--help"}, "[auto|vxlan|vxlan-gpe|geneve|", "help-man"},
 	} {
-		var stdout, stderr bytes.Buffer
-		if status := run(t.Context(), append([]string{"/usr/bin/netmirror"}, c.args...), func(string) string { return "" }, &stdout, &stderr); status != 0 {
-			t.Errorf("%q: status %d, %q", c.args, status, &stderr)
+		var stdout bytes.Buffer
+		if _, err := Parse(Call{Program: "/usr/bin/netmirror", Args: c.args, Getenv: func(string) string { return "" }, Stdout: &stdout}); err != ErrShown {
+			t.Errorf("%q: %v", c.args, err)
 		}
 		help := stdout.String()
 		for line := range strings.Lines(help) {
@@ -268,15 +268,6 @@ func TestHelpFitsATerminal(t *testing.T) {
 			if !strings.Contains(help, "--"+opt.LongName) {
 				t.Errorf("%q: no --%s", c.args, opt.LongName)
 			}
-		}
-	}
-}
-
-func TestHelpAndVersion(t *testing.T) {
-	for _, arg := range []string{"--help", "-h", "--version"} {
-		var stdout, stderr bytes.Buffer
-		if status := run(t.Context(), []string{"netmirror", arg}, func(string) string { return "" }, &stdout, &stderr); status != 0 || stdout.Len() == 0 || stderr.Len() > 0 {
-			t.Errorf("%s: status %d, %q, %q", arg, status, stdout.String(), stderr.String())
 		}
 	}
 }

@@ -1,8 +1,6 @@
-package main
+package settings
 
 import (
-	"bytes"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -13,11 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jessevdk/go-flags"
-
-	"netmirror/status"
 )
 
-const packagedConfig = "deploy/package/netmirror.conf"
+const packagedConfig = "../deploy/package/netmirror.conf"
 
 // fileSettings are the flags that a configuration file may set, by section.name.
 func fileSettings(t *testing.T) map[string]*flags.Option {
@@ -95,7 +91,7 @@ func TestPackagedConfigIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "netmirror.conf")
-	read := func(s string) (*options, error) {
+	read := func(s string) (*Options, error) {
 		if err := os.WriteFile(path, []byte(s), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +125,7 @@ func TestPackagedConfigIsRead(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 			continue
 		}
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" {
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(Options{})); diff != "" {
 			t.Errorf("%s: %s", what, diff)
 		}
 	}
@@ -140,11 +136,11 @@ func TestSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := make(map[string]status.Setting)
-	for _, s := range o.settings() {
+	all := make(map[string]Setting)
+	for _, s := range o.InForce() {
 		all[s.Flag] = s
 	}
-	for _, want := range []status.Setting{
+	for _, want := range []Setting{
 		{Flag: "vni", Value: "43,42"}, {Flag: "iface", Value: "eth9"}, {Flag: "gap-timeout", Value: "2s"},
 		{Flag: "idle-timeout", Value: "10m0s", Default: true}, {Flag: "http", Default: true}, {Flag: "workers", Value: "0", Default: true},
 		{Flag: "ready-drops", Value: "false", Default: true}, {Flag: "stats-interval", Value: "1m0s", Default: true},
@@ -157,23 +153,5 @@ func TestSettings(t *testing.T) {
 		if _, ok := all[flag]; ok {
 			t.Errorf("--%s is no setting", flag)
 		}
-	}
-}
-
-func TestLogFormats(t *testing.T) {
-	for format, want := range map[string]string{"text": "level=INFO msg=hello n=1\n", "json": `"level":"INFO","msg":"hello","n":1}`} {
-		var out bytes.Buffer
-		o := &options{Reporting: reportOptions{LogLevel: "info", LogFormat: format}}
-		log := o.logger(&out)
-		log.Info("hello", "n", 1)
-		log.Debug("not this")
-		if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "not this") {
-			t.Errorf("%s: %q", format, out.String())
-		}
-	}
-	var out bytes.Buffer
-	(&options{Reporting: reportOptions{LogLevel: "off", LogFormat: "text"}}).logger(&out).Log(t.Context(), slog.LevelError, "x")
-	if out.Len() != 0 {
-		t.Errorf("off: %q", out.String())
 	}
 }

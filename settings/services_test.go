@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 )
 
 // told is the services of a call, one on each line.
-func told(o *options) string {
+func told(o *Options) string {
 	var lines []string
-	for _, s := range o.services {
+	for _, s := range o.Services {
 		lines = append(lines, fmt.Sprintf("%s: %s=%s", s.Name, s.Selection, s.Target))
 	}
 	return strings.Join(lines, "\n")
@@ -128,7 +128,7 @@ the other one: any:443=a:443`
 	if got := told(o); got != want {
 		t.Errorf("services:\n%s\nwant:\n%s", got, want)
 	}
-	first, shop, other := &o.services[0].Settings, &o.services[2].Settings, &o.services[3].Settings
+	first, shop, other := &o.Services[0].Settings, &o.Services[2].Settings, &o.Services[3].Settings
 	if first.MaxRetries != 5 || first.Sample != "all" || first.OnGap != "reset" || first.WriteTimeout != 4*time.Second {
 		t.Errorf("the service of a line: %+v", first)
 	}
@@ -171,10 +171,10 @@ func TestCapturedIsAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(o.capturedVNIs(), " ", o.capturedPorts()); got != "7,42,43 80-90,100" {
+	if got := fmt.Sprint(o.CapturedVNIs(), " ", o.CapturedPorts()); got != "7,42,43 80-90,100" {
 		t.Errorf("captured: %s", got)
 	}
-	if o, err = parse(t, nil, "--iface=lo", "--forward=42:80=a:80", "--forward=any:81=a:80"); err != nil || o.capturedVNIs() != nil {
-		t.Errorf("with any network: %v, %v", o.capturedVNIs(), err)
+	if o, err = parse(t, nil, "--iface=lo", "--forward=42:80=a:80", "--forward=any:81=a:80"); err != nil || o.CapturedVNIs() != nil {
+		t.Errorf("with any network: %v, %v", o.CapturedVNIs(), err)
 	}
 }

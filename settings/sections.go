@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"bytes"
@@ -104,7 +104,7 @@ func readSection(name string, text []byte) (section, error) {
 }
 
 // services are one for each target of the section.
-func (s *section) services(common serviceSettings) ([]forwarded, error) {
+func (s *section) services(common ServiceOptions) ([]Service, error) {
 	wrong := func(format string, args ...any) error {
 		return fmt.Errorf("[Service %s]: %w", s.Name, fmt.Errorf(format, args...))
 	}
@@ -116,13 +116,13 @@ func (s *section) services(common serviceSettings) ([]forwarded, error) {
 	case len(s.To) == 0:
 		return nil, wrong("no target: give to as HOST:PORT")
 	}
-	f := forwarded{Name: s.Name, Settings: s.over(common)}
+	f := Service{Name: s.Name, Settings: s.over(common)}
 	f.VNIs, _ = service.ParseVNIs(strings.Join(s.VNI, ",")) // the parser has seen to both
 	f.Ports, _ = service.ParsePorts(string(s.Port))
 	if err := f.Settings.check(); err != nil {
 		return nil, wrong("%w", err)
 	}
-	var all []forwarded
+	var all []Service
 	for _, to := range s.To {
 		f.Target = to
 		all = append(all, f)
@@ -131,7 +131,7 @@ func (s *section) services(common serviceSettings) ([]forwarded, error) {
 }
 
 // over is the settings with those of the section in their place.
-func (s *section) over(c serviceSettings) serviceSettings {
+func (s *section) over(c ServiceOptions) ServiceOptions {
 	take(&c.OnGap, s.OnGap)
 	take(&c.Midstream, s.Midstream)
 	take(&c.DialTimeout, s.DialTimeout)
@@ -156,7 +156,7 @@ func take[T any](to *T, from *T) {
 }
 
 // check says what is wrong with the numbers and times of a section.
-func (s *serviceSettings) check() error {
+func (s *ServiceOptions) check() error {
 	for _, c := range s.times() {
 		if c.value < c.least || c.value > c.most {
 			return c.wrong()
@@ -169,11 +169,11 @@ func (s *serviceSettings) check() error {
 }
 
 // retries and times are the settings that are bounded.
-func (s *serviceSettings) retries() number {
+func (s *ServiceOptions) retries() number {
 	return number{"max-retries", s.MaxRetries, 0, 30} // the pause before each doubles
 }
 
-func (s *serviceSettings) times() []interval {
+func (s *ServiceOptions) times() []interval {
 	return []interval{
 		{"dial-timeout", s.DialTimeout, 1, always},
 		{"write-timeout", s.WriteTimeout, 1, always},

@@ -1,51 +1,45 @@
-package main
+// Package settings is what a user asks netmirror for: the flags, the environment and
+// the settings file, read, held against each other, and told of in the help and in the
+// manual page. It starts nothing and knows no stage.
+package settings
 
 import (
-	"fmt"
-	"log/slog"
 	"runtime"
-	"strconv"
-	"strings"
 	"time"
-
-	"netmirror/check"
-	"netmirror/pipeline"
-	"netmirror/service"
-	"netmirror/stack"
-	"netmirror/status"
 )
 
-// options are the flags. A flag wins over its environment variable, and that
+// Options are the flags. A flag wins over its environment variable, and that
 // over the file of --config, in which the groups are the sections.
-type options struct {
-	Capture   captureOptions   `group:"Capture"`
-	Selection selectionOptions `group:"Selection"`
-	Target    targetOptions    `group:"Target"`
-	Fidelity  fidelityOptions  `group:"Fidelity"`
-	Budgets   budgetOptions    `group:"Budgets"`
-	Reporting reportOptions    `group:"Reporting"`
-	Run       runOptions       `group:"Running"`
+type Options struct {
+	Capture   Capture   `group:"Capture"`
+	Selection Selection `group:"Selection"`
+	Target    Target    `group:"Target"`
+	Fidelity  Fidelity  `group:"Fidelity"`
+	Budgets   Budgets   `group:"Budgets"`
+	Reporting Reporting `group:"Reporting"`
+	Run       Running   `group:"Running"`
 
-	checking  *checkOptions  // the check command's, where that was called
-	replaying *replayOptions // the replay command's, where that was called
-	files     []string       // that it is to play
-	sections  []section      // [Service NAME] of the file
-	services  []forwarded    // those that are asked for; there once check has been called
+	Check    *Check    `no-flag:"true"` // the check command's, where that was called
+	Replay   *Replay   `no-flag:"true"` // the replay command's, where that was called
+	Files    []string  // that it is to play
+	sections []section // [Service NAME] of the file
+	Services []Service // those that are asked for
 }
 
-// checkOptions are the flags that the check command has of its own.
-type checkOptions struct {
+// Check are the flags that the check command has of its own.
+type Check struct {
 	Time time.Duration `long:"time" value-name:"TIME" default:"10s" description:"how long to look at the mirror's packets"`
 	Read []string      `long:"read" value-name:"FILE" description:"look at a capture file to its end, - for standard input, in place of an interface; may be given more than once"`
 }
 
-// replayOptions are the flags that the replay command has of its own.
-type replayOptions struct {
+// Replay are the flags that the replay command has of its own.
+type Replay struct {
 	Speed speed `long:"speed" value-name:"N" default:"1" description:"how many times as fast as it was captured the file is played; max: as fast as the target takes it"`
 	Loop  int   `long:"loop" value-name:"N" default:"1" description:"how many times to play the files"`
 }
 
-type captureOptions struct {
+// Capture is how the mirror's packets are received.
+type Capture struct {
 	Capture    string        `long:"capture" env:"NETMIRROR_CAPTURE" value-name:"HOW" default:"ring" choice:"ring" choice:"udp" description:"how packets are received: from a ring that the kernel copies all of an interface's to, which needs CAP_NET_RAW, or by ordinary UDP sockets, which need no privilege"`
 	Iface      []string      `long:"iface" short:"i" env:"NETMIRROR_IFACE" env-delim:"," value-name:"NAME" description:"network interface that the mirror packets arrive on, or any; may be given more than once (required with --capture ring)"`
 	Encap      string        `long:"encap" env:"NETMIRROR_ENCAP" value-name:"WHAT" default:"auto" choice:"auto" choice:"vxlan" choice:"vxlan-gpe" choice:"geneve" choice:"gre" choice:"erspan" choice:"tzsp" choice:"none" description:"what the mirror wraps packets in: auto takes all of them, none has them bare, as from a SPAN port"`
@@ -56,7 +50,8 @@ type captureOptions struct {
 	BusyPoll   time.Duration `long:"busy-poll" env:"NETMIRROR_BUSY_POLL" value-name:"TIME" default:"0s" description:"how long to look for packets before waiting for the kernel's wake-up; takes a core while they come"`
 }
 
-type selectionOptions struct {
+// Selection is which connections are forwarded.
+type Selection struct {
 	VNI            vnis     `long:"vni" short:"n" env:"NETMIRROR_VNI" env-delim:"," value-name:"N" description:"network identifier of the mirror session, 0 to 16777215: VXLAN's or GENEVE's VNI, ERSPAN's session, GRE's key; a list with commas, or any; may be given more than once (required)"`
 	Port           portList `long:"port" short:"p" env:"NETMIRROR_PORT" value-name:"PORT" description:"TCP port of the mirrored service, as its clients know it; a list with commas, with ranges like 9000-9010 (required)"`
 	Forward        forwards `long:"forward" short:"f" env:"NETMIRROR_FORWARD" env-delim:" " value-name:"VNI:PORT=HOST:PORT" description:"a service and its target, like 42:8080=staging:80 or any:8080,9000-9010=staging:80, in place of --vni, --port and --to; may be given more than once, for several services and for several targets of one"`
@@ -66,7 +61,8 @@ type selectionOptions struct {
 	ExcludeClients networks `long:"exclude-clients" env:"NETMIRROR_EXCLUDE_CLIENTS" env-delim:"," value-name:"CIDR" description:"clients to leave out, such as health checkers; as --clients"`
 }
 
-type targetOptions struct {
+// Target is where they go, and how long is waited for it.
+type Target struct {
 	To            targets       `long:"to" short:"t" env:"NETMIRROR_TO" env-delim:"," value-name:"HOST:PORT" description:"the shadow service; a name is looked up again after a second; given more than once, each gets every stream (required)"`
 	DialTimeout   time.Duration `long:"dial-timeout" env:"NETMIRROR_DIAL_TIMEOUT" value-name:"TIME" default:"3s" description:"limit for one attempt to connect to the target"`
 	MaxRetries    int           `long:"max-retries" env:"NETMIRROR_MAX_RETRIES" value-name:"N" default:"2" description:"further attempts to connect before a stream is given up"`
@@ -74,7 +70,8 @@ type targetOptions struct {
 	LingerTimeout time.Duration `long:"linger-timeout" env:"NETMIRROR_LINGER_TIMEOUT" value-name:"TIME" default:"30s" description:"how long the target may be silent after the client has finished before the connection is closed"`
 }
 
-type fidelityOptions struct {
+// Fidelity is what becomes of what the mirror lost.
+type Fidelity struct {
 	GapTimeout        time.Duration `long:"gap-timeout" env:"NETMIRROR_GAP_TIMEOUT" value-name:"TIME" default:"1s" description:"how long to wait for a missing packet before the stream is reset"`
 	OnGap             string        `long:"on-gap" env:"NETMIRROR_ON_GAP" value-name:"WHAT" default:"reset" choice:"reset" choice:"splice" description:"what becomes of a stream whose packet is missing for good: reset it, or leave the bytes out, which alters the stream"`
 	Midstream         string        `long:"midstream" env:"NETMIRROR_MIDSTREAM" value-name:"WHERE" default:"http" choice:"http" choice:"any" choice:"off" description:"where a stream may begin in a connection whose start was not seen, that lost a packet or whose target closed: at an HTTP/1 request, at any packet, or nowhere"`
@@ -82,7 +79,8 @@ type fidelityOptions struct {
 	MaxPendingPackets int           `long:"max-pending-packets" env:"NETMIRROR_MAX_PENDING_PACKETS" value-name:"N" default:"128" description:"how many packets may wait behind a missing one; with more, it is waited for 50 ms at most; 0: none"`
 }
 
-type budgetOptions struct {
+// Budgets are what may be used.
+type Budgets struct {
 	MaxFlows    int           `long:"max-flows" env:"NETMIRROR_MAX_FLOWS" value-name:"N" default:"20000" description:"connections followed at a time; beyond that, those that have shown least make room"`
 	MaxHalfOpen int           `long:"max-half-open" env:"NETMIRROR_MAX_HALF_OPEN" value-name:"N" default:"65536" description:"connection attempts and ended connections remembered; the oldest are forgotten"`
 	FlowKiB     int           `long:"flow-kib" env:"NETMIRROR_FLOW_KIB" value-name:"KIB" default:"16384" description:"memory for one connection's packets that cannot be delivered yet"`
@@ -91,7 +89,8 @@ type budgetOptions struct {
 	IdleTimeout time.Duration `long:"idle-timeout" env:"NETMIRROR_IDLE_TIMEOUT" value-name:"TIME" default:"10m" description:"how long a connection may be silent before it is given up"`
 }
 
-type reportOptions struct {
+// Reporting is what is told, and where.
+type Reporting struct {
 	HTTP          string        `long:"http" env:"NETMIRROR_HTTP" value-name:"ADDRESS" description:"serve metrics, health, live flows and a status page on [HOST]:PORT, without HOST on 127.0.0.1 alone, or on the unix socket /PATH"`
 	Pprof         bool          `long:"http-pprof" env:"NETMIRROR_HTTP_PPROF" description:"serve Go's profiles under /debug/pprof too"`
 	ReadyDrops    bool          `long:"ready-drops" env:"NETMIRROR_READY_DROPS" description:"have /readyz answer 503 while the ring drops packets"`
@@ -101,7 +100,8 @@ type reportOptions struct {
 	Live          string        `long:"live" env:"NETMIRROR_LIVE" value-name:"WHEN" default:"auto" choice:"auto" choice:"off" description:"a line of rates at the bottom of the terminal: where stderr is one and the log is text, or never"`
 }
 
-type runOptions struct {
+// Running is how the program runs as a whole.
+type Running struct {
 	Config          string        `long:"config" env:"NETMIRROR_CONFIG" value-name:"FILE" no-ini:"true" description:"read settings from a file: key=value lines under the [Sections] of this help"`
 	ShutdownTimeout time.Duration `long:"shutdown-timeout" env:"NETMIRROR_SHUTDOWN_TIMEOUT" value-name:"TIME" default:"10s" description:"how long to go on delivering what was captured after SIGTERM or SIGINT"`
 	Threads         int           `long:"threads" env:"NETMIRROR_THREADS" value-name:"N" default:"0" description:"processor cores to use at most; 0: all"`
@@ -109,13 +109,6 @@ type runOptions struct {
 	Version         bool          `long:"version" no-ini:"true" description:"print the version and exit"`
 	ManPage         bool          `long:"help-man" no-ini:"true" hidden:"true" description:"print the manual page and exit"`
 }
-
-// What the choices of the flags are called in stack.
-var (
-	onGaps     = map[string]stack.OnGap{"reset": stack.GapReset, "splice": stack.GapSplice}
-	midstreams = map[string]stack.Midstream{"http": stack.MidstreamHTTP, "any": stack.MidstreamAny, "off": stack.MidstreamOff}
-	checksums  = map[string]stack.Checksums{"auto": stack.ChecksumsAuto, "always": stack.ChecksumsAlways, "never": stack.ChecksumsNever}
-)
 
 // maxWorkers is how many sockets the kernel shares packets among.
 const maxWorkers = 256
@@ -125,130 +118,11 @@ const maxWorkers = 256
 // loses packets.
 const defaultWorkers = 8
 
-// workers resolves --workers; --threads is in force by then. A worker's gVisor
+// Workers resolves --workers; --threads is in force by then. A worker's gVisor
 // and the bridge take as much again as its capture.
-func (o *options) workers() int {
+func (o *Options) Workers() int {
 	if o.Run.Workers > 0 {
 		return o.Run.Workers
 	}
 	return min(max(runtime.GOMAXPROCS(0)/2, 1), defaultWorkers)
-}
-
-// levelOff is above every level that is logged at.
-const levelOff = slog.Level(100)
-
-var logLevels = map[string]slog.Level{
-	"off": levelOff, "error": slog.LevelError, "warn": slog.LevelWarn,
-	"info": slog.LevelInfo, "debug": slog.LevelDebug, "trace": slog.LevelDebug,
-}
-
-// port is a TCP or UDP port.
-type port uint16
-
-// UnmarshalFlag implements flags.Unmarshaler.
-func (p *port) UnmarshalFlag(s string) error {
-	n, err := strconv.ParseUint(s, 10, 16)
-	if err != nil || n == 0 {
-		return fmt.Errorf("port %q is not a number from 1 to 65535", s)
-	}
-	*p = port(n)
-	return nil
-}
-
-// ports is a list of UDP ports.
-type ports []port
-
-// UnmarshalFlag implements flags.Unmarshaler. It adds those of a list with commas,
-// which may be empty.
-func (p *ports) UnmarshalFlag(s string) error {
-	for text := range strings.SplitSeq(s, ",") {
-		if text == "" {
-			continue
-		}
-		var one port
-		if err := one.UnmarshalFlag(text); err != nil {
-			return err
-		}
-		*p = append(*p, one)
-	}
-	return nil
-}
-
-// vnis are those of --vni; none for any, and where there is no --vni.
-func (o *options) vnis() service.VNIs {
-	words := o.Selection.VNI
-	switch {
-	case len(words) > 0:
-		all, _ := service.ParseVNIs(strings.Join(words, ",")) // the parser has seen to it
-		return all
-	case o.mirror().Bare():
-		return service.VNIs{0} // what nothing is around has none
-	}
-	return nil
-}
-
-// ports are those of --port; none where it is not given.
-func (o *options) ports() service.Ports {
-	ports, _ := service.ParsePorts(string(o.Selection.Port)) // the parser has seen to it
-	return ports
-}
-
-// onePort is --port for check, which has seen that it is one; 0 for none.
-func (o *options) onePort() uint16 {
-	if ports := o.ports(); len(ports) > 0 {
-		return ports[0].First
-	}
-	return 0
-}
-
-func (o *options) checkConfig(program string) check.Config {
-	return check.Config{
-		Interface: strings.Join(o.Capture.Iface, ","), Mirror: o.mirror(), VNIs: o.vnis(), Port: o.onePort(),
-		Target: strings.Join(o.Target.To, ""), DialTimeout: o.Target.DialTimeout, Midstream: o.Fidelity.Midstream, Time: o.checking.Time, Program: program,
-	}
-}
-
-// ringBlock is the unit of the ring. A block is handed over, however little is
-// in it, when --ring-wait has passed, so that many small ones bridge a longer
-// absence of the reader than few big ones.
-const ringBlock = 128 << 10
-
-// pipelineConfig has latencies measured where somebody can ask for them.
-func (o *options) pipelineConfig(logger *slog.Logger, metrics *status.Metrics) pipeline.Config {
-	c := pipeline.Config{
-		Services:   o.pipelineServices(logger),
-		Mirror:     o.mirror(),
-		Workers:    o.workers(),
-		Stack:      o.stackConfig(),
-		MaxConns:   o.Budgets.MaxConns,
-		TotalBytes: int64(o.Budgets.TotalMiB) << 20,
-		SourceWait: o.Capture.RingWait,
-		AllCores:   o.Capture.BusyPoll > 0, // which needs one for itself
-		Patience:   o.Run.ShutdownTimeout,
-		Log:        logger,
-	}
-	if o.Reporting.HTTP != "" {
-		c.Stack.Latency = metrics.Latency
-		for i := range c.Services {
-			c.Services[i].Target.DialTime = metrics.DialTime
-		}
-	}
-	return c
-}
-
-// orNone is n as the stages take it, to whom 0 is the default and less is none.
-func orNone(n int) int {
-	if n == 0 {
-		return -1
-	}
-	return n
-}
-
-func (o *options) stackConfig() stack.Config {
-	return stack.Config{
-		MaxFlows: o.Budgets.MaxFlows, MaxStubs: o.Budgets.MaxHalfOpen, FlowBytes: o.Budgets.FlowKiB << 10,
-		Checksums:  checksums[o.Fidelity.VerifyChecksums],
-		MaxPending: orNone(o.Fidelity.MaxPendingPackets), GapTimeout: o.Fidelity.GapTimeout,
-		IdleTimeout: o.Budgets.IdleTimeout,
-	}
 }

@@ -1,12 +1,46 @@
-package main
+package settings
 
 import (
 	"fmt"
+	"math"
 	"net"
+	"strconv"
 	"strings"
 
 	"netmirror/service"
 )
+
+// port is a TCP or UDP port.
+type port uint16
+
+// UnmarshalFlag implements flags.Unmarshaler.
+func (p *port) UnmarshalFlag(s string) error {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return fmt.Errorf("port %q is not a number from 1 to 65535", s)
+	}
+	*p = port(n)
+	return nil
+}
+
+// ports is a list of UDP ports.
+type ports []port
+
+// UnmarshalFlag implements flags.Unmarshaler. It adds those of a list with commas,
+// which may be empty.
+func (p *ports) UnmarshalFlag(s string) error {
+	for text := range strings.SplitSeq(s, ",") {
+		if text == "" {
+			continue
+		}
+		var one port
+		if err := one.UnmarshalFlag(text); err != nil {
+			return err
+		}
+		*p = append(*p, one)
+	}
+	return nil
+}
 
 // vnis is the words of --vni: identifiers, or "any".
 type vnis []string
@@ -89,5 +123,22 @@ func (n *networks) UnmarshalFlag(s string) error {
 		return err
 	}
 	*n = append(*n, s)
+	return nil
+}
+
+// speed is a factor; 0 is as fast as possible.
+type speed float64
+
+// UnmarshalFlag implements flags.Unmarshaler.
+func (s *speed) UnmarshalFlag(text string) error {
+	if text == "max" {
+		*s = 0
+		return nil
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(f > 0) || math.IsInf(f, 0) {
+		return fmt.Errorf("speed %q is neither a number above 0 nor max", text)
+	}
+	*s = speed(f)
 	return nil
 }

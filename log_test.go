@@ -1,0 +1,27 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"netmirror/settings"
+)
+
+func TestLogFormats(t *testing.T) {
+	for format, want := range map[string]string{"text": "level=INFO msg=hello n=1\n", "json": `"level":"INFO","msg":"hello","n":1}`} {
+		var out bytes.Buffer
+		log := newLogger(&settings.Options{Reporting: settings.Reporting{LogLevel: "info", LogFormat: format}}, &out)
+		log.Info("hello", "n", 1)
+		log.Debug("not this")
+		if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "not this") {
+			t.Errorf("%s: %q", format, out.String())
+		}
+	}
+	var out bytes.Buffer
+	newLogger(&settings.Options{Reporting: settings.Reporting{LogLevel: "off", LogFormat: "text"}}, &out).Log(t.Context(), slog.LevelError, "x")
+	if out.Len() != 0 {
+		t.Errorf("off: %q", out.String())
+	}
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+
+	"netmirror/settings"
+)
+
+var fourFlags = []string{"--iface", "eth9", "--vni", "42", "--port", "8080", "--to", "host:80"}
+
+// parse is what a command line asks for.
+func parse(t *testing.T, args ...string) *settings.Options {
+	t.Helper()
+	o, err := settings.Parse(settings.Call{Program: "/usr/bin/netmirror", Args: args, Getenv: func(string) string { return "" }, Stdout: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// A wrong call is told of on one line, and nothing is captured.
+func TestWrongCallEnds(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "netmirror: no interface: "},
+		{append([]string{"--foo"}, fourFlags...), "netmirror: unknown flag `foo'; see netmirror --help\n"},
+		{[]string{"lo", "1", "80"}, "netmirror: 3 words, need four"},
+		{[]string{"check"}, "netmirror: no interface: "},
+		{[]string{"replay", "--port=80", "--to=a:1"}, "netmirror: no file: "},
+	} {
+		var stdout, stderr bytes.Buffer
+		status := run(t.Context(), append([]string{"netmirror"}, tc.args...), func(string) string { return "" }, &stdout, &stderr)
+		if status != 1 || strings.Count(stderr.String(), "\n") != 1 || !strings.HasPrefix(stderr.String(), tc.want) || stdout.Len() > 0 {
+			t.Errorf("%q: status %d, %q and %q; want 1 and one line that begins with %q", tc.args, status, stdout.String(), stderr.String(), tc.want)
+		}
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	for _, arg := range []string{"--help", "-h", "--version"} {
+		var stdout, stderr bytes.Buffer
+		if status := run(t.Context(), []string{"netmirror", arg}, func(string) string { return "" }, &stdout, &stderr); status != 0 || stdout.Len() == 0 || stderr.Len() > 0 {
+			t.Errorf("%s: status %d, %q, %q", arg, status, stdout.String(), stderr.String())
+		}
+	}
+}
+
+// No packet may wait: to the stack, 0 is the default.
+func TestNoPacketMayWait(t *testing.T) {
+	o := parse(t, append([]string{"--max-pending-packets=0"}, fourFlags...)...)
+	if got := stackConfig(o).MaxPending; got >= 0 {
+		t.Errorf("%d packets may wait", got)
+	}
+}

@@ -1,0 +1,152 @@
+package settings
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"netmirror/capfile"
+)
+
+// check says what is wrong with the flags, one thing at a time, and what to write
+// instead.
+func (o *Options) check() error {
+	if err := o.checkRequired(); err != nil {
+		return err
+	}
+	if err := cmp.Or(o.checkMirror(), o.checkSockets()); err != nil {
+		return err
+	}
+	for _, c := range o.numbers() {
+		if c.value < c.least || c.value > c.most {
+			return c.wrong()
+		}
+	}
+	for _, c := range o.times() {
+		if c.value < c.least || c.value > c.most {
+			return c.wrong()
+		}
+	}
+	if every := o.Reporting.StatsInterval; every > 0 && every < minStatsInterval {
+		return fmt.Errorf("--stats-interval %v: need 0 or at least %v", every, minStatsInterval)
+	}
+	if _, ok := logLevels[o.Reporting.LogLevel]; !ok {
+		return fmt.Errorf("log level %q: need off, error, warn, info, debug or trace", o.Reporting.LogLevel)
+	}
+	return o.resolve()
+}
+
+// minStatsInterval keeps the log from being nothing but figures.
+const minStatsInterval = time.Millisecond
+
+func (o *Options) checkRequired() error {
+	need := o.Check == nil // to check, all but the interface can be left to be found out
+	mirror := o.Replay == nil && (o.Check == nil || len(o.Check.Read) == 0)
+	switch {
+	case mirror && len(o.Capture.Iface) == 0 && (o.Capture.Capture == CaptureRing || o.Check != nil):
+		return errors.New("no interface: give the one that the mirror packets arrive on with --iface")
+	case o.Check != nil && len(o.Capture.Iface) > 1:
+		return fmt.Errorf("--iface is given %d times, and check looks at one interface at a time; leave all but one out", len(o.Capture.Iface))
+	case o.Check != nil && o.OnAnyInterface():
+		return errors.New("--iface any: check looks at one interface at a time; give the one that the mirror packets arrive on")
+	case len(o.Capture.Iface) > 1 && o.OnAnyInterface():
+		return fmt.Errorf("--iface %s: any is all of them; leave the others out", strings.Join(o.Capture.Iface, ", "))
+	case o.Check != nil && !o.oneService():
+		return errors.New("check looks at one service at a time; give its one --port and --to, and no --forward")
+	case o.Simple() && mirror && need && len(o.Selection.VNI) == 0 && !o.Mirror().Bare():
+		return errors.New("no VNI: give the mirror session's VXLAN network identifier with --vni")
+	case o.Simple() && need && o.Selection.Port == "":
+		return errors.New("no port: give the service's original TCP port, 1 to 65535, with --port")
+	case o.Simple() && need && len(o.Target.To) == 0:
+		return errors.New("no target: give the shadow service as --to HOST:PORT")
+	case o.Replay != nil:
+		return o.Replay.check(o.Files)
+	}
+	return nil
+}
+
+// oneService reports whether what is given is of one service with one port.
+func (o *Options) oneService() bool {
+	ports := o.Ports()
+	one := len(ports) == 0 || len(ports) == 1 && ports[0].First == ports[0].Last
+	return o.Simple() && one && len(o.Target.To) < 2
+}
+
+// number is a flag's value and what it may be.
+type number struct {
+	flag               string
+	value, least, most int
+}
+
+func (c *number) wrong() error {
+	return fmt.Errorf("--%s %d: need %d to %d", c.flag, c.value, c.least, c.most)
+}
+
+// numbers are the flags that have a number. No product of theirs is more than an
+// int can hold; the least of a budget is what the smallest use takes.
+func (o *Options) numbers() []number {
+	b, common := &o.Budgets, o.common()
+	return []number{
+		{"ring-mib", o.Capture.RingMiB, 1, 2048},
+		common.retries(),
+		{"max-pending-packets", o.Fidelity.MaxPendingPackets, 0, 1 << 20},
+		{"max-flows", b.MaxFlows, 1, 1 << 24},
+		{"max-half-open", b.MaxHalfOpen, 1, 1 << 24},
+		{"flow-kib", b.FlowKiB, 64, 1 << 20}, // a packet; TCP's largest window
+		{"total-mib", b.TotalMiB, 16, 1 << 20},
+		{"max-conns", b.MaxConns, 1, 1 << 20},
+		{"threads", o.Run.Threads, 0, 1024},
+		{"workers", o.Run.Workers, 0, maxWorkers},
+	}
+}
+
+// interval is the value of a flag that is a time, and what it may be.
+type interval struct {
+	flag               string
+	value, least, most time.Duration
+}
+
+// always is more than any time can be.
+const always = time.Duration(1<<63 - 1)
+
+func (c *interval) wrong() error {
+	switch {
+	case c.most < always:
+		return fmt.Errorf("--%s %v: need %v to %v", c.flag, c.value, c.least, c.most)
+	case c.least == 0:
+		return fmt.Errorf("--%s %v: must not be negative", c.flag, c.value)
+	}
+	return fmt.Errorf("--%s %v: must be more than 0", c.flag, c.value)
+}
+
+func (o *Options) times() []interval {
+	common := o.common()
+	all := append(common.times(), []interval{
+		{"busy-poll", o.Capture.BusyPoll, 0, time.Second},
+		{"ring-wait", o.Capture.RingWait, 1, time.Second},
+		{"gap-timeout", o.Fidelity.GapTimeout, 1, always},
+		{"idle-timeout", o.Budgets.IdleTimeout, 1, always},
+		{"stats-interval", o.Reporting.StatsInterval, 0, always},
+		{"shutdown-timeout", o.Run.ShutdownTimeout, 0, always},
+	}...)
+	if o.Check != nil {
+		all = append(all, interval{"time", o.Check.Time, 1, always})
+	}
+	return all
+}
+
+// check says what is wrong with the files and flags.
+func (o *Replay) check(files []string) error {
+	switch {
+	case len(files) == 0:
+		return errors.New("no file: give capture files as replay FILE..., or - for standard input")
+	case o.Loop < 1:
+		return fmt.Errorf("--loop %d: must be 1 or more", o.Loop)
+	case o.Loop > 1 && slices.Contains(files, capfile.Stdin):
+		return errors.New("--loop: standard input cannot be played again; write it to a file first")
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"netmirror/wire"
+)
+
+// What --capture says.
+const (
+	CaptureRing = "ring"
+	CaptureUDP  = "udp"
+)
+
+// AnyInterface is what --iface says for all of them.
+const AnyInterface = "any"
+
+// Mirror is how the mirror's packets come, by the flags.
+func (o *Options) Mirror() wire.Mirror {
+	encap, _ := wire.ParseEncap(o.Capture.Encap) // the parser has seen to the choice
+	m := wire.Mirror{Encap: encap}
+	for _, p := range o.Capture.MirrorPort {
+		m.Ports = append(m.Ports, uint16(p))
+	}
+	if p := uint16(o.Capture.VXLANPort); len(m.Ports) == 0 && p != wire.PortVXLAN {
+		m.Ports = []uint16{p}
+		if encap == wire.EncapAuto && m.UDP()[0].Encap != wire.EncapVXLAN {
+			m.Encap = wire.EncapVXLAN // as the flag says, whatever the port is usual for
+		}
+	}
+	return m
+}
+
+// checkMirror says what is wrong with the flags of the mirror.
+func (o *Options) checkMirror() error {
+	m := o.Mirror()
+	switch {
+	case len(o.Capture.MirrorPort) > 0 && o.Capture.VXLANPort != wire.PortVXLAN:
+		return errors.New("--vxlan-port and --mirror-port: give all UDP ports with --mirror-port")
+	case len(m.Ports) > 0 && len(m.UDP()) == 0:
+		return fmt.Errorf("--encap %v has no UDP port; leave --mirror-port and --vxlan-port out", m.Encap)
+	case len(m.Ports) > wire.MaxPorts:
+		return fmt.Errorf("--mirror-port has %d ports; at most %d can be", len(m.Ports), wire.MaxPorts)
+	}
+	return nil
+}
+
+// OnAnyInterface says whether --iface stands for all of them.
+func (o *Options) OnAnyInterface() bool { return slices.Contains(o.Capture.Iface, AnyInterface) }
+
+// VXLANPorts are the mirror's UDP ports that VXLAN comes to.
+func (o *Options) VXLANPorts() (all []uint16) {
+	for _, u := range o.Mirror().UDP() {
+		if u.Encap == wire.EncapVXLAN {
+			all = append(all, u.Port)
+		}
+	}
+	return all
+}
+
+// checkSockets says where UDP sockets cannot receive the mirror. With --encap auto they
+// take the VXLAN of it.
+func (o *Options) checkSockets() error {
+	encap := o.Mirror().Encap
+	switch ports := len(o.VXLANPorts()); {
+	case o.Capture.Capture != CaptureUDP:
+	case ports == 0:
+		return fmt.Errorf("--capture udp receives VXLAN; use --capture ring for --encap %v", encap)
+	case len(o.Capture.MirrorPort) > ports:
+		return fmt.Errorf("--capture udp receives VXLAN, and not all of --mirror-port have that; use --capture ring, or --encap vxlan")
+	}
+	return nil
+}

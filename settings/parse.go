@@ -1,0 +1,143 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/jessevdk/go-flags"
+)
+
+// ErrShown is returned where all that there was to do has been done: the help
+// or the version was printed.
+var ErrShown = errors.New("shown")
+
+// Call is how the program was called.
+type Call struct {
+	Program string              // as it was called, with or without its directory
+	Args    []string            // behind it
+	Getenv  func(string) string // for the variables that are not those of flags
+	Stdout  io.Writer           // where the help, the version and the manual page go
+	Version string              // what --version says
+}
+
+// Parse reads the flags, or the four words of the call that netmirror takes over from
+// vxlan-to-http, the environment, and the file that one of them names. It returns what
+// is right and complete, ErrShown, or an error of one line for the user, which says
+// what to write.
+func Parse(call Call) (*Options, error) {
+	program, args, getenv, stdout := call.Program, call.Args, call.Getenv, call.Stdout
+	c, err := parseCall(program, args, nil)
+	var sections []section
+	if err == nil && c.options.Run.Config != "" && !c.options.Run.Version && !c.options.Run.ManPage {
+		var file map[string][]string
+		if file, sections, err = readConfig(c.options.Run.Config); err != nil {
+			return nil, err
+		}
+		c, err = parseCall(program, args, file)
+	}
+	if err == nil {
+		err = repeated(args)
+	}
+	var ferr *flags.Error
+	switch {
+	case errors.As(err, &ferr) && ferr.Type == flags.ErrHelp:
+		if err := writeHelp(stdout, c.parser); err != nil {
+			return nil, err
+		}
+		return nil, ErrShown
+	case err != nil:
+		return nil, fmt.Errorf("%s; see %s --help", plain(err), filepath.Base(program))
+	case c.options.Run.Version:
+		fmt.Fprintln(stdout, "netmirror", call.Version)
+		return nil, ErrShown
+	case c.options.Run.ManPage:
+		if err := manPage(stdout, c.parser, getenv("SOURCE_DATE_EPOCH")); err != nil {
+			return nil, err
+		}
+		return nil, ErrShown
+	}
+	o := &c.options
+	o.sections = sections
+	if err := o.legacyEnvironment(c.parser, getenv); err != nil {
+		return nil, err
+	}
+	if len(c.words) > 0 && o.Check != nil {
+		return nil, fmt.Errorf("check takes no words; give the interface as --iface %s", append(o.Capture.Iface, c.words[0])[0])
+	}
+	if o.Replay != nil {
+		o.Files = c.words
+	} else if len(c.words) > 0 {
+		if err := o.legacyCall(c.words, len(args)); err != nil {
+			return nil, err
+		}
+	}
+	return o, o.check()
+}
+
+// parsed is a command line that was read.
+type parsed struct {
+	options Options
+	parser  *flags.Parser
+	words   []string // that are neither flags nor the command
+}
+
+// parseCall reads a command line and the environment; file has what the
+// configuration file has in place of the defaults, by flag.
+func parseCall(program string, args []string, file map[string][]string) (*parsed, error) {
+	c := new(parsed)
+	p := flags.NewNamedParser(filepath.Base(program), flags.HelpFlag|flags.PassDoubleDash)
+	c.parser = p
+	p.SubcommandsOptional = true
+	p.Usage = "--iface NAME --vni N --port PORT --to HOST:PORT [flags]\n  " +
+		p.Name + " --iface NAME --forward VNI:PORT=HOST:PORT [flags]  (repeatable)\n  " +
+		p.Name + " check --iface NAME [flags]  (looks at a mirror, forwards nothing)\n  " +
+		p.Name + " replay --port PORT --to HOST:PORT [flags] FILE...  (plays files)\n  " +
+		p.Name + " INTERFACE VNI PORT HOST:PORT  (as vxlan-to-http is called)"
+	p.ShortDescription = "replays mirrored TCP connections against a shadow service"
+	p.LongDescription = "Receives packets that a cloud mirrors inside VXLAN, rebuilds one service's TCP connections from them, " +
+		"and plays each client's bytes, exactly, on a new connection to the shadow service."
+	if _, err := p.AddGroup("netmirror", "", &c.options); err != nil {
+		return nil, err
+	}
+	check := new(Check)
+	if _, err := p.AddCommand("check", "test the set-up without forwarding anything",
+		"Looks at what the mirror brings for a while, tries the target, and says what is wrong and what to run. Only --iface is needed.", check); err != nil {
+		return nil, err
+	}
+	replay := new(Replay)
+	if _, err := p.AddCommand("replay", "play capture files in place of an interface",
+		"Plays the connections in pcap and pcapng files, - for standard input. Only --port and --to are needed.", replay); err != nil {
+		return nil, err
+	}
+	for flag, values := range file {
+		p.FindOptionByLongName(flag).Default = values
+	}
+	var err error
+	c.words, err = p.ParseArgs(args)
+	switch {
+	case p.Active == nil:
+	case p.Active.Name == "check":
+		c.options.Check = check
+	default:
+		c.options.Replay = replay
+	}
+	return c, err
+}
+
+// numberError is what strconv says of a number.
+var numberError = regexp.MustCompile(`strconv\.\w+: parsing ("[^"]*"): (.*)`)
+
+// plain is a parser's error on one line, without the names of Go types.
+func plain(err error) string {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if head, rest, ok := strings.Cut(text, " (expected "); ok {
+		if _, tail, ok := strings.Cut(rest, "): "); ok {
+			text = head + ": " + tail
+		}
+	}
+	return numberError.ReplaceAllString(text, "$1: $2")
+}

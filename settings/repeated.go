@@ -1,0 +1,70 @@
+package settings
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/jessevdk/go-flags"
+)
+
+// repeated refuses a command line that gives a flag more than once that has one
+// value: which one was meant cannot be known. The command line was read before
+// without an error.
+func repeated(args []string) error {
+	p := flags.NewNamedParser("", flags.PassDoubleDash)
+	p.SubcommandsOptional = true
+	var lists []reflect.Value
+	groups := reflect.TypeFor[Options]()
+	for i := range groups.NumField() {
+		if groups.Field(i).Tag.Get("group") == "" {
+			continue
+		}
+		list := reflect.New(listed(groups.Field(i).Type))
+		lists = append(lists, list.Elem())
+		if _, err := p.AddGroup(groups.Field(i).Name, "", list.Interface()); err != nil {
+			return err
+		}
+	}
+	for name, of := range map[string]reflect.Type{"check": reflect.TypeFor[Check](), "replay": reflect.TypeFor[Replay]()} {
+		list := reflect.New(listed(of))
+		lists = append(lists, list.Elem())
+		if _, err := p.AddCommand(name, "", "", list.Interface()); err != nil {
+			return err
+		}
+	}
+	if _, err := p.ParseArgs(args); err != nil {
+		return err
+	}
+	for _, list := range lists {
+		for i := range list.NumField() {
+			if values := list.Field(i); values.Kind() == reflect.Slice && values.Len() > 1 {
+				flag := list.Type().Field(i).Tag.Get("long")
+				return fmt.Errorf("--%s is given %d times (%s); leave all but one out", flag, values.Len(), strings.Join(texts(values.Interface()), ", "))
+			}
+		}
+	}
+	return nil
+}
+
+// listed is the type of a struct of flags in which each flag that has one value is
+// a list of all that are given.
+func listed(of reflect.Type) reflect.Type {
+	var fields []reflect.StructField
+	for i := range of.NumField() {
+		f := of.Field(i)
+		tag := fmt.Sprintf("long:%q", f.Tag.Get("long"))
+		if short := f.Tag.Get("short"); short != "" {
+			tag += fmt.Sprintf(" short:%q", short)
+		}
+		list := reflect.TypeFor[[]string]()
+		switch f.Type.Kind() {
+		case reflect.Bool:
+			list = reflect.TypeFor[[]bool]()
+		case reflect.Slice: // may be given more than once; of a text, the last is kept
+			list = reflect.TypeFor[string]()
+		}
+		fields = append(fields, reflect.StructField{Name: f.Name, Type: list, Tag: reflect.StructTag(tag)})
+	}
+	return reflect.StructOf(fields)
+}

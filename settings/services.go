@@ -1,0 +1,166 @@
+package settings
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"netmirror/service"
+)
+
+// Service is a service that is asked for: a selection, its target, and how the two
+// are treated.
+type Service struct {
+	Name string
+	service.Forward
+	Settings ServiceOptions
+	Open     bool // no VNI was asked for, which only a replay does without
+}
+
+// ServiceOptions are the settings that each service may have of its own.
+type ServiceOptions struct {
+	OnGap, Midstream                         string
+	DialTimeout, WriteTimeout, LingerTimeout time.Duration
+	MaxRetries                               int
+	Sample, SampleBy                         string
+	Clients, ExcludeClients                  []string
+}
+
+// sampleBys are what --sample-by says.
+var sampleBys = map[string]service.SampleBy{"connection": service.ByConnection, "client": service.ByClient}
+
+// common are the settings of services that have none of their own.
+func (o *Options) common() ServiceOptions {
+	t, s := &o.Target, &o.Selection
+	return ServiceOptions{
+		OnGap: o.Fidelity.OnGap, Midstream: o.Fidelity.Midstream,
+		DialTimeout: t.DialTimeout, WriteTimeout: t.WriteTimeout, LingerTimeout: t.LingerTimeout, MaxRetries: t.MaxRetries,
+		Sample: s.Sample, SampleBy: s.SampleBy, Clients: s.Clients, ExcludeClients: s.ExcludeClients,
+	}
+}
+
+// Simple says whether the call is that for one selection: --vni, --port, --to.
+func (o *Options) Simple() bool { return len(o.Selection.Forward) == 0 && len(o.sections) == 0 }
+
+// resolve finds the services that are asked for. The flags are there, and each is right
+// by itself.
+func (o *Options) resolve() error {
+	bare := o.Mirror().Bare()
+	if o.Check != nil { // which finds out what is not given
+		err := checkBare(bare, o.VNIs())
+		for _, to := range o.Target.To {
+			err = cmp.Or(err, checkTarget(to))
+		}
+		return err
+	}
+	if o.Simple() {
+		o.Services = o.simpleServices()
+	} else if err := o.listedServices(); err != nil {
+		return err
+	}
+	if len(o.Services) > service.Max {
+		return fmt.Errorf("%d services, counting each target; at most %d can be", len(o.Services), service.Max)
+	}
+	o.nameServices()
+	for i, s := range o.Services {
+		for _, other := range o.Services[:i] {
+			if s.Selection.String() == other.Selection.String() && s.Target == other.Target {
+				return fmt.Errorf("%s=%s is there twice; leave one of them out", s.Selection, s.Target)
+			}
+			if s.Name == other.Name {
+				return fmt.Errorf("two services are called %q; give one of them another name", s.Name)
+			}
+		}
+		if err := s.check(bare); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// simpleServices are one for each --to.
+func (o *Options) simpleServices() (all []Service) {
+	for _, to := range o.Target.To {
+		f := service.Forward{Selection: service.Selection{VNIs: o.VNIs(), Ports: o.Ports()}, Target: to}
+		all = append(all, Service{Forward: f, Settings: o.common(), Open: len(o.Selection.VNI) == 0})
+	}
+	return all
+}
+
+// listedServices are those of --forward and of the file's sections.
+func (o *Options) listedServices() error {
+	if len(o.Selection.VNI) > 0 || o.Selection.Port != "" || len(o.Target.To) > 0 {
+		return errors.New("--vni, --port and --to are one service, and --forward and [Service NAME] list services; use one or the other")
+	}
+	for _, text := range o.Selection.Forward {
+		f, err := service.ParseForward(text)
+		if err != nil {
+			return err
+		}
+		o.Services = append(o.Services, Service{Forward: f, Settings: o.common()})
+	}
+	for _, s := range o.sections {
+		all, err := s.services(o.common())
+		if err != nil {
+			return err
+		}
+		o.Services = append(o.Services, all...)
+	}
+	return nil
+}
+
+// nameServices names those that have no name by their selection, and those of which
+// there are several by their target as well.
+func (o *Options) nameServices() {
+	names := make([]string, len(o.Services))
+	times := make(map[string]int)
+	for i, s := range o.Services {
+		names[i] = cmp.Or(s.Name, s.Selection.String())
+		if s.Open {
+			names[i] = "port " + s.Ports.String()
+		}
+		times[names[i]]++
+	}
+	for i := range o.Services {
+		s := &o.Services[i]
+		if s.Name = names[i]; times[s.Name] > 1 {
+			s.Name += "=" + s.Target
+		}
+	}
+}
+
+// checkBare says where packets that nothing is around are asked for by a VNI.
+func checkBare(bare bool, asked service.VNIs) error {
+	if bare && !asked.Any() && !slices.Equal(asked, service.VNIs{0}) {
+		return errors.New("--encap none: the packets have no VNI; leave --vni out, or give 0")
+	}
+	return nil
+}
+
+// check says what is wrong with a service.
+func (f *Service) check(bare bool) error {
+	if err := cmp.Or(checkTarget(f.Target), checkBare(bare, f.VNIs)); err != nil {
+		return err
+	}
+	if _, err := service.NewSelector([]service.Selection{f.Selection}); err != nil {
+		return err
+	}
+	if _, err := f.Settings.ParseSample(); err != nil {
+		return fmt.Errorf("--sample: %w", err)
+	}
+	_, err := f.Settings.ParseClients()
+	return err
+}
+
+// ParseSample reads --sample. It draws differently for no two services: which connections are taken does not
+// depend on what a service is called.
+func (s *ServiceOptions) ParseSample() (service.Sample, error) {
+	return service.NewSample(s.Sample, sampleBys[s.SampleBy], "")
+}
+
+// ParseClients reads --clients and --exclude-clients.
+func (s *ServiceOptions) ParseClients() (service.Clients, error) {
+	return service.NewClients(s.Clients, s.ExcludeClients)
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"log/slog"
+
+	"netmirror/bridge"
+	"netmirror/pipeline"
+	"netmirror/settings"
+	"netmirror/source"
+	"netmirror/stack"
+	"netmirror/status"
+	"netmirror/tap"
+	"netmirror/udp"
+)
+
+// What the choices of the flags are called in stack.
+var (
+	onGaps     = map[string]stack.OnGap{"reset": stack.GapReset, "splice": stack.GapSplice}
+	midstreams = map[string]stack.Midstream{"http": stack.MidstreamHTTP, "any": stack.MidstreamAny, "off": stack.MidstreamOff}
+	checksums  = map[string]stack.Checksums{"auto": stack.ChecksumsAuto, "always": stack.ChecksumsAlways, "never": stack.ChecksumsNever}
+)
+
+// ringBlock is the unit of the ring. A block is handed over, however little is
+// in it, when --ring-wait has passed, so that many small ones bridge a longer
+// absence of the reader than few big ones.
+const ringBlock = 128 << 10
+
+// pipelineConfig has latencies measured where somebody can ask for them.
+func pipelineConfig(o *settings.Options, logger *slog.Logger, metrics *status.Metrics) pipeline.Config {
+	c := pipeline.Config{
+		Services:   pipelineServices(o, logger),
+		Mirror:     o.Mirror(),
+		Workers:    o.Workers(),
+		Stack:      stackConfig(o),
+		MaxConns:   o.Budgets.MaxConns,
+		TotalBytes: int64(o.Budgets.TotalMiB) << 20,
+		SourceWait: o.Capture.RingWait,
+		AllCores:   o.Capture.BusyPoll > 0, // which needs one for itself
+		Patience:   o.Run.ShutdownTimeout,
+		Log:        logger,
+	}
+	if o.Reporting.HTTP != "" {
+		c.Stack.Latency = metrics.Latency
+		for i := range c.Services {
+			c.Services[i].Target.DialTime = metrics.DialTime
+		}
+	}
+	return c
+}
+
+// orNone is n as the stages take it, to whom 0 is the default and less is none.
+func orNone(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+func stackConfig(o *settings.Options) stack.Config {
+	return stack.Config{
+		MaxFlows: o.Budgets.MaxFlows, MaxStubs: o.Budgets.MaxHalfOpen, FlowBytes: o.Budgets.FlowKiB << 10,
+		Checksums:  checksums[o.Fidelity.VerifyChecksums],
+		MaxPending: orNone(o.Fidelity.MaxPendingPackets), GapTimeout: o.Fidelity.GapTimeout,
+		IdleTimeout: o.Budgets.IdleTimeout,
+	}
+}
+
+// pipelineServices are the services for the pipeline.
+func pipelineServices(o *settings.Options, logger *slog.Logger) []pipeline.Service {
+	all := make([]pipeline.Service, len(o.Services))
+	for i := range o.Services {
+		f := &o.Services[i]
+		s := &f.Settings
+		log := logger
+		if len(o.Services) > 1 {
+			log = logger.With("service", f.Name)
+		}
+		sample, _ := s.ParseSample() // check has seen to both
+		clients, _ := s.ParseClients()
+		all[i] = pipeline.Service{
+			Name: f.Name, Selection: f.Selection, Sample: sample, Clients: clients,
+			Stack: stack.Service{OnGap: onGaps[s.OnGap], Midstream: midstreams[s.Midstream]},
+			Target: bridge.Config{
+				Target: f.Target, DialTimeout: s.DialTimeout, Retries: orNone(s.MaxRetries),
+				WriteTimeout: s.WriteTimeout, LingerTimeout: s.LingerTimeout, Logger: log,
+			},
+		}
+	}
+	return all
+}
+
+// openSources starts the capture. What is open is returned with an error as well.
+func openSources(o *settings.Options) (all []source.Source, err error) {
+	if o.Capture.Capture == settings.CaptureUDP {
+		return sourcesOf(udp.OpenGroup(udpConfig(o), o.Workers()))
+	}
+	for _, name := range o.Capture.Iface {
+		c := tap.Config{
+			Interface: name, Mirror: o.Mirror(), VNIs: o.CapturedVNIs(), InnerPorts: o.CapturedPorts(),
+			RingBytes: o.Capture.RingMiB << 20 / len(o.Capture.Iface), BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
+			BusyPoll: o.Capture.BusyPoll,
+		}
+		if o.OnAnyInterface() {
+			c.Interface = tap.AnyInterface
+		}
+		rings, err := sourcesOf(tap.OpenGroup(c, o.Workers()))
+		if all = append(all, rings...); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+func udpConfig(o *settings.Options) udp.Config {
+	c := udp.Config{
+		Interfaces: o.Capture.Iface, Ports: o.VXLANPorts(), VNIs: o.CapturedVNIs(), InnerPorts: o.CapturedPorts(),
+		Bytes: o.Capture.RingMiB << 20, Wait: o.Capture.RingWait, BusyPoll: o.Capture.BusyPoll,
+	}
+	if o.OnAnyInterface() {
+		c.Interfaces = nil
+	}
+	return c
+}
+
+func sourcesOf[S source.Source](all []S, err error) ([]source.Source, error) {
+	sources := make([]source.Source, len(all))
+	for i, s := range all {
+		sources[i] = s
+	}
+	return sources, err
+}
