@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"netmirror/requests"
 )
 
 // Config says where streams are played and what a bad target may cost. Only
@@ -51,6 +53,9 @@ type Config struct {
 
 	// Room is the limit of several bridges together, in place of MaxConns. nil: none.
 	Room *Room
+
+	// Requests alter what is sent to the target. nil leaves it alone.
+	Requests *requests.Rules
 
 	// Logger takes a line for each stream at Debug, and an outage of the target at
 	// Warn and Info. nil discards.

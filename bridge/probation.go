@@ -32,7 +32,13 @@ func (s *stream) sendProbe() {
 		s.awaitAcks(clearing)
 		return
 	}
-	written, err := s.out.write(p)
+	out := s.alter(p)
+	if len(out) == 0 { // nothing of it is for the target
+		s.settle(p, 0)
+		s.l.schedule(s)
+		return
+	}
+	written, err := s.out.write(out)
 	if err != nil {
 		s.settle(p, 0)
 		s.finish(outcome.EndTargetClosed)
@@ -56,7 +62,8 @@ func (s *stream) settleProbe(back bool) {
 	if back {
 		s.settle(s.probe, taken)
 	} else {
-		s.count(taken, len(s.probe)-taken)
+		used := s.used(s.probe, taken)
+		s.count(taken, used, len(s.probe)-used)
 	}
 	s.probe = nil
 	s.enter(copying)

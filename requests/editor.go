@@ -10,8 +10,11 @@ const (
 	maxHeld = 16 << 20
 	// maxOutput is where Edit stops, in bytes: short requests with long lines added would
 	// make it large.
-	maxOutput = 128 << 10
+	maxOutput = 64 << 10
 )
+
+// MaxOutput is how many bytes Edit gives at the most for 64 KiB of input.
+const MaxOutput = maxOutput + 64<<10 + maxMarks
 
 // Editor alters one stream. It is not safe for concurrent use.
 type Editor struct {
@@ -142,8 +145,13 @@ func (e *Editor) hold(in []byte) {
 	}
 }
 
-// Close ends the stream. What is held back is left out.
+// Close ends the stream. What is held back is left out. It may be called for nil.
 func (e *Editor) Close() {
+	if e == nil {
+		return
+	}
+	// What the target took of a head, or of the lines, that it did not take whole.
+	e.rules.n.bytesAdded.Add(uint64(e.ahead))
 	if e.rules.filters {
 		e.rules.n.bytesLeftOut.Add(uint64(len(e.held)))
 	}

@@ -63,7 +63,7 @@ type Stats struct {
 	Tunnels   uint64 // streams that became something else behind a request (CONNECT, Upgrade)
 	Ambiguous uint64 // streams in which it is not known where the next request begins
 
-	BytesAdded   uint64 // in lines added
+	BytesAdded   uint64 // in lines added, and what was taken of a head that was given back whole
 	BytesLeftOut uint64 // of requests that are left out, and of what is no request
 }
 
