@@ -25,7 +25,7 @@ func parseMarks(lines []string) (joined []byte, err error) {
 		joined = append(append(joined, strings.TrimSpace(line)...), "\r\n"...)
 	}
 	if len(joined) > maxMarks {
-		return nil, fmt.Errorf("requests: the header lines have %d bytes; %d is the most", len(joined), maxMarks)
+		return nil, fmt.Errorf("the header lines have %d bytes; %d is the most", len(joined), maxMarks)
 	}
 	return joined, nil
 }
@@ -34,17 +34,17 @@ func parseMarks(lines []string) (joined []byte, err error) {
 func checkMark(line string) error {
 	for i := range len(line) {
 		if c := line[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return fmt.Errorf("requests: header line %q: it must be one line without control characters", line)
+			return fmt.Errorf("header line %q: it must be one line without control characters", line)
 		}
 	}
 	name, _, ok := strings.Cut(strings.TrimSpace(line), ":")
 	switch {
 	case !ok:
-		return fmt.Errorf("requests: header line %q: write NAME: VALUE, as in X-Shadow: 1", line)
+		return fmt.Errorf("header line %q: write NAME: VALUE, as in X-Shadow: 1", line)
 	case !isToken(name):
-		return fmt.Errorf("requests: header line %q: the name must be letters, digits and hyphens, with the colon right behind it", line)
+		return fmt.Errorf("header line %q: the name must be letters, digits and hyphens, with the colon right behind it", line)
 	case reserved[strings.ToLower(name)]:
-		return fmt.Errorf("requests: header line %q: %s cannot be added, since it is about the framing, the connection or the host", line, name)
+		return fmt.Errorf("header line %q: %s cannot be added, since it is about the framing, the connection or the host", line, name)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 func parsePaths(paths []string) (parsed [][]byte, err error) {
 	for _, p := range paths {
 		if !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "?# \t\r\n") {
-			return nil, fmt.Errorf("requests: path %q: write the beginning of a path, as in /api, without a query", p)
+			return nil, fmt.Errorf("path %q: write the beginning of a path, as in /api, without a query", p)
 		}
 		parsed = append(parsed, []byte(p))
 	}
@@ -29,9 +29,9 @@ func parseHosts(hosts []string) (parsed [][]byte, err error) {
 		case isAddr:
 			h = strings.Trim(h, "[]")
 		case strings.HasPrefix(h, "*."):
-			return nil, fmt.Errorf("requests: host %q: write %s for all names that end so", h, h[1:])
+			return nil, fmt.Errorf("host %q: write %s for all names that end so", h, h[1:])
 		case strings.Trim(h, ".") == "" || strings.ContainsAny(h, "*:/@[] \t\r\n"):
-			return nil, fmt.Errorf("requests: host %q: write a name, as in example.com, or what it ends with, as in .example.com; no port", h)
+			return nil, fmt.Errorf("host %q: write a name, as in example.com, or what it ends with, as in .example.com; no port", h)
 		}
 		parsed = append(parsed, []byte(strings.ToLower(strings.TrimSuffix(h, "."))))
 	}

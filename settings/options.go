@@ -14,6 +14,7 @@ type Options struct {
 	Capture   Capture   `group:"Capture"`
 	Selection Selection `group:"Selection"`
 	Target    Target    `group:"Target"`
+	Requests  Requests  `group:"Requests"`
 	Fidelity  Fidelity  `group:"Fidelity"`
 	Budgets   Budgets   `group:"Budgets"`
 	Reporting Reporting `group:"Reporting"`
@@ -68,6 +69,13 @@ type Target struct {
 	MaxRetries    int           `long:"max-retries" env:"NETMIRROR_MAX_RETRIES" value-name:"N" default:"2" description:"further attempts to connect before a stream is given up"`
 	WriteTimeout  time.Duration `long:"write-timeout" env:"NETMIRROR_WRITE_TIMEOUT" value-name:"TIME" default:"10s" description:"how long the target may take nothing before the stream is given up"`
 	LingerTimeout time.Duration `long:"linger-timeout" env:"NETMIRROR_LINGER_TIMEOUT" value-name:"TIME" default:"30s" description:"how long the target may be silent after the client has finished before the connection is closed"`
+}
+
+// Requests is what becomes of HTTP/1 requests on their way to the target.
+type Requests struct {
+	Mark     headerLines `long:"mark-requests" env:"NETMIRROR_MARK_REQUESTS" env-delim:"\n" value-name:"HEADER" description:"alters the stream: adds a header line, like 'X-Shadow: 1', to every HTTP/1 request; may be given more than once; off by default"`
+	OnlyPath words       `long:"only-path" env:"NETMIRROR_ONLY_PATH" env-delim:"," value-name:"PATH" description:"alters the stream: forwards only HTTP/1 requests whose path begins with one of these, a list with commas like /api,/v2; may be given more than once; off by default"`
+	OnlyHost words       `long:"only-host" env:"NETMIRROR_ONLY_HOST" env-delim:"," value-name:"HOST" description:"alters the stream: forwards only HTTP/1 requests for one of these hosts, a list with commas like example.com, or .example.com for all names that end so; may be given more than once; off by default"`
 }
 
 // Fidelity is what becomes of what the mirror lost.

@@ -28,6 +28,9 @@ type section struct {
 	SampleBy       *string        `long:"sample-by" choice:"connection" choice:"client"`
 	Clients        networks       `long:"clients"`
 	ExcludeClients networks       `long:"exclude-clients"`
+	MarkRequests   headerLines    `long:"mark-requests"`
+	OnlyPath       words          `long:"only-path"`
+	OnlyHost       words          `long:"only-host"`
 }
 
 // splitSections takes the [Service NAME] sections out of a file's text, and leaves as
@@ -145,6 +148,15 @@ func (s *section) over(c ServiceOptions) ServiceOptions {
 	}
 	if s.ExcludeClients != nil {
 		c.ExcludeClients = s.ExcludeClients
+	}
+	if s.MarkRequests != nil {
+		c.Requests.Marks = s.MarkRequests
+	}
+	if s.OnlyPath != nil {
+		c.Requests.Paths = s.OnlyPath
+	}
+	if s.OnlyHost != nil {
+		c.Requests.Hosts = s.OnlyHost
 	}
 	return c
 }

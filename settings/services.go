@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"netmirror/requests"
 	"netmirror/service"
 )
 
@@ -26,6 +27,7 @@ type ServiceOptions struct {
 	MaxRetries                               int
 	Sample, SampleBy                         string
 	Clients, ExcludeClients                  []string
+	Requests                                 requests.Config
 }
 
 // sampleBys are what --sample-by says.
@@ -38,6 +40,7 @@ func (o *Options) common() ServiceOptions {
 		OnGap: o.Fidelity.OnGap, Midstream: o.Fidelity.Midstream,
 		DialTimeout: t.DialTimeout, WriteTimeout: t.WriteTimeout, LingerTimeout: t.LingerTimeout, MaxRetries: t.MaxRetries,
 		Sample: s.Sample, SampleBy: s.SampleBy, Clients: s.Clients, ExcludeClients: s.ExcludeClients,
+		Requests: requests.Config{Marks: o.Requests.Mark, Paths: o.Requests.OnlyPath, Hosts: o.Requests.OnlyHost},
 	}
 }
 
@@ -150,8 +153,13 @@ func (f *Service) check(bare bool) error {
 	if _, err := f.Settings.ParseSample(); err != nil {
 		return fmt.Errorf("--sample: %w", err)
 	}
-	_, err := f.Settings.ParseClients()
-	return err
+	if _, err := f.Settings.ParseClients(); err != nil {
+		return err
+	}
+	if _, err := requests.New(f.Settings.Requests); err != nil {
+		return fmt.Errorf("--mark-requests, --only-path, --only-host: %w", err)
+	}
+	return nil
 }
 
 // ParseSample reads --sample. It draws differently for no two services: which connections are taken does not

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"netmirror/requests"
 	"netmirror/service"
 )
 
@@ -123,6 +124,34 @@ func (n *networks) UnmarshalFlag(s string) error {
 		return err
 	}
 	*n = append(*n, s)
+	return nil
+}
+
+// headerLines is the values of --mark-requests.
+type headerLines []string
+
+// UnmarshalFlag implements flags.Unmarshaler.
+func (h *headerLines) UnmarshalFlag(s string) error {
+	if s == "" {
+		return nil
+	}
+	if _, err := requests.New(requests.Config{Marks: []string{s}}); err != nil {
+		return err
+	}
+	*h = append(*h, s)
+	return nil
+}
+
+// words is lists with commas.
+type words []string
+
+// UnmarshalFlag implements flags.Unmarshaler.
+func (w *words) UnmarshalFlag(s string) error {
+	for word := range strings.SplitSeq(s, ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			*w = append(*w, word)
+		}
+	}
 	return nil
 }
 
