@@ -20,7 +20,8 @@ func checkConfig(o *settings.Options, program string) check.Config {
 }
 
 // runCheck looks at an interface or, with --read, at capture files.
-func runCheck(ctx context.Context, o *settings.Options, program string, stdout io.Writer) (ok bool, err error) {
+func runCheck(ctx context.Context, o *settings.Options, program string, stdout, stderr io.Writer) (ok bool, err error) {
+	warnOfVariables(o, newLogger(o, stderr))
 	c := checkConfig(o, program)
 	if len(o.Check.Read) == 0 {
 		return check.Run(ctx, c, stdout)

@@ -66,3 +66,11 @@ func logServices(o *settings.Options, log *slog.Logger) {
 		log.Info("service", "service", s.Name, "vni", s.VNIs.String(), "port", s.Ports.String(), "to", s.Target)
 	}
 }
+
+// warnOfVariables tells of variables that set nothing because no flag is called so.
+func warnOfVariables(o *settings.Options, log *slog.Logger) {
+	if len(o.UnknownVariables) > 0 {
+		log.Warn("environment variables of no flag are ignored", "variables", strings.Join(o.UnknownVariables, ", "),
+			"do", "mend or remove them; netmirror --help has the flags, of which --gap-timeout is NETMIRROR_GAP_TIMEOUT")
+	}
+}

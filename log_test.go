@@ -25,3 +25,15 @@ func TestLogFormats(t *testing.T) {
 		t.Errorf("off: %q", out.String())
 	}
 }
+
+func TestVariablesOfNoFlagAreWarnedOf(t *testing.T) {
+	said := withLog(func(log *slog.Logger) {
+		warnOfVariables(&settings.Options{UnknownVariables: []string{"NETMIRROR_IFCAE"}}, log)
+	})
+	if !strings.Contains(said, "level=WARN") || !strings.Contains(said, "NETMIRROR_IFCAE") {
+		t.Errorf("said %q", said)
+	}
+	if said := withLog(func(log *slog.Logger) { warnOfVariables(new(settings.Options), log) }); said != "" {
+		t.Errorf("said %q of none", said)
+	}
+}

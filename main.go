@@ -48,7 +48,7 @@ func main() {
 // run is netmirror from its command line to its exit status. It ends when ctx
 // does, after what was captured has been delivered.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	o, err := settings.Parse(settings.Call{Program: args[0], Args: args[1:], Getenv: getenv, Stdout: stdout, Version: version()})
+	o, err := settings.Parse(settings.Call{Program: args[0], Args: args[1:], Environ: os.Environ(), Getenv: getenv, Stdout: stdout, Version: version()})
 	if errors.Is(err, settings.ErrShown) {
 		return 0
 	}
@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case o.Replay != nil:
 		exit, err = play(ctx, o, os.Stdin, stdout, stderr)
 	case o.Check != nil:
-		ok, err = runCheck(ctx, o, args[0], stdout)
+		ok, err = runCheck(ctx, o, args[0], stdout, stderr)
 	default:
 		err = mirror(ctx, o, stderr)
 	}
@@ -125,6 +125,7 @@ func mirror(ctx context.Context, o *settings.Options, stderr io.Writer) error {
 	}
 	logSettings(logger, inForce)
 	warn(logger)
+	warnOfVariables(o, logger)
 	warnOfBuffer(o, logger, sources)
 	defer serve()()
 	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), settings.AnyInterface), "vni", o.CapturedVNIs(), "port", o.CapturedPorts(), "to", o.Targets())

@@ -35,6 +35,7 @@ func play(ctx context.Context, o *settings.Options, stdin io.Reader, stdout, std
 	begin := sync.OnceFunc(func() {
 		logSettings(logger, inForce)
 		warn(logger)
+		warnOfVariables(o, logger)
 	})
 	if slices.Contains(o.Files, capfile.Stdin) {
 		begin() // what it brings may take its time

@@ -1,8 +1,11 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Forward is a selection and the target for it.
@@ -28,4 +31,38 @@ func ParseForward(s string) (Forward, error) {
 		return Forward{}, fmt.Errorf("%q: %w", s, err)
 	}
 	return f, nil
+}
+
+// ParseNamed reads "NAME=VNIS:PORTS=TARGET", like "shop=42:8080=staging:80", or what
+// ParseForward does, with no name. A name has no colon, and there always is one in what
+// stands before the target.
+func ParseNamed(s string) (name string, f Forward, err error) {
+	first, rest, ok := strings.Cut(s, "=")
+	if !ok || strings.Contains(first, ":") || !strings.Contains(rest, "=") {
+		f, err = ParseForward(s)
+		return "", f, err
+	}
+	if err := CheckName(first); err != nil {
+		return "", Forward{}, fmt.Errorf("%q: %w", s, err)
+	}
+	f, err = ParseForward(rest)
+	return first, f, err
+}
+
+// MaxName is how long the name of a service may be, in bytes.
+const MaxName = 100
+
+// CheckName says what is wrong with a service's name, which stands in the log, in
+// metrics and on the status page.
+func CheckName(name string) error {
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	switch {
+	case name == "":
+		return errors.New("the name of the service is missing before =")
+	case len(name) > MaxName:
+		return fmt.Errorf("the service's name has %d bytes; at most %d can be", len(name), MaxName)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unprintable):
+		return fmt.Errorf("the service's name %q has what cannot be printed", name)
+	}
+	return nil
 }

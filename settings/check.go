@@ -14,10 +14,7 @@ import (
 // check says what is wrong with the flags, one thing at a time, and what to write
 // instead.
 func (o *Options) check() error {
-	if err := o.checkRequired(); err != nil {
-		return err
-	}
-	if err := cmp.Or(o.checkMirror(), o.checkSockets()); err != nil {
+	if err := cmp.Or(o.checkRequired(), o.checkTogether(), o.checkMirror(), o.checkSockets()); err != nil {
 		return err
 	}
 	for _, c := range o.numbers() {
@@ -31,10 +28,10 @@ func (o *Options) check() error {
 		}
 	}
 	if every := o.Reporting.StatsInterval; every > 0 && every < minStatsInterval {
-		return fmt.Errorf("--stats-interval %v: need 0 or at least %v", every, minStatsInterval)
+		return ofFlag("stats-interval", fmt.Errorf("--stats-interval %v: need 0 or at least %v", every, minStatsInterval))
 	}
 	if _, ok := logLevels[o.Reporting.LogLevel]; !ok {
-		return fmt.Errorf("log level %q: need off, error, warn, info, debug or trace", o.Reporting.LogLevel)
+		return ofFlag("log-level", fmt.Errorf("log level %q: need off, error, warn, info, debug or trace", o.Reporting.LogLevel))
 	}
 	return o.resolve()
 }
@@ -42,12 +39,43 @@ func (o *Options) check() error {
 // minStatsInterval keeps the log from being nothing but figures.
 const minStatsInterval = time.Millisecond
 
+// checkRequired says all that is missing.
 func (o *Options) checkRequired() error {
 	need := o.Check == nil // to check, all but the interface can be left to be found out
 	mirror := o.Replay == nil && (o.Check == nil || len(o.Check.Read) == 0)
+	one := o.Simple() && need
+	return missing([]lack{
+		{mirror && len(o.Capture.Iface) == 0 && (o.Capture.Capture == CaptureRing || !need), "no interface: give the one that the mirror packets arrive on with --iface"},
+		{one && mirror && len(o.Selection.VNI) == 0 && !o.Mirror().Bare(), "no VNI: give the mirror session's VXLAN network identifier with --vni"},
+		{one && o.Selection.Port == "", "no port: give the service's original TCP port, 1 to 65535, with --port"},
+		{one && len(o.Target.To) == 0, "no target: give the shadow service as --to HOST:PORT"},
+		{o.Replay != nil && len(o.Files) == 0, "no file: give capture files as replay FILE..., or - for standard input"},
+	})
+}
+
+// lack is something that may be missing, and what is said then.
+type lack struct {
+	is   bool
+	says string
+}
+
+// missing is one error for all that is missing, nil where nothing is.
+func missing(all []lack) error {
+	var says []string
+	for _, l := range all {
+		if l.is {
+			says = append(says, l.says)
+		}
+	}
+	if len(says) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(says, "; "))
+}
+
+// checkTogether says which flags do not go with each other.
+func (o *Options) checkTogether() error {
 	switch {
-	case mirror && len(o.Capture.Iface) == 0 && (o.Capture.Capture == CaptureRing || o.Check != nil):
-		return errors.New("no interface: give the one that the mirror packets arrive on with --iface")
 	case o.Check != nil && len(o.Capture.Iface) > 1:
 		return fmt.Errorf("--iface is given %d times, and check looks at one interface at a time; leave all but one out", len(o.Capture.Iface))
 	case o.Check != nil && o.OnAnyInterface():
@@ -56,12 +84,10 @@ func (o *Options) checkRequired() error {
 		return fmt.Errorf("--iface %s: any is all of them; leave the others out", strings.Join(o.Capture.Iface, ", "))
 	case o.Check != nil && !o.oneService():
 		return errors.New("check looks at one service at a time; give its one --port and --to, and no --forward")
-	case o.Simple() && mirror && need && len(o.Selection.VNI) == 0 && !o.Mirror().Bare():
-		return errors.New("no VNI: give the mirror session's VXLAN network identifier with --vni")
-	case o.Simple() && need && o.Selection.Port == "":
-		return errors.New("no port: give the service's original TCP port, 1 to 65535, with --port")
-	case o.Simple() && need && len(o.Target.To) == 0:
-		return errors.New("no target: give the shadow service as --to HOST:PORT")
+	case o.Reporting.HTTP == "" && o.Reporting.Pprof:
+		return errors.New("--http-pprof: nothing is served without --http; give its address, or leave --http-pprof out")
+	case o.Reporting.HTTP == "" && o.Reporting.ReadyDrops:
+		return errors.New("--ready-drops: nothing is served without --http; give its address, or leave --ready-drops out")
 	case o.Replay != nil:
 		return o.Replay.check(o.Files)
 	}
@@ -82,7 +108,7 @@ type number struct {
 }
 
 func (c *number) wrong() error {
-	return fmt.Errorf("--%s %d: need %d to %d", c.flag, c.value, c.least, c.most)
+	return ofFlag(c.flag, fmt.Errorf("--%s %d: need %d to %d", c.flag, c.value, c.least, c.most))
 }
 
 // numbers are the flags that have a number. No product of theirs is more than an
@@ -113,13 +139,14 @@ type interval struct {
 const always = time.Duration(1<<63 - 1)
 
 func (c *interval) wrong() error {
+	says := fmt.Errorf("--%s %v: must be more than 0", c.flag, c.value)
 	switch {
 	case c.most < always:
-		return fmt.Errorf("--%s %v: need %v to %v", c.flag, c.value, c.least, c.most)
+		says = fmt.Errorf("--%s %v: need %v to %v", c.flag, c.value, c.least, c.most)
 	case c.least == 0:
-		return fmt.Errorf("--%s %v: must not be negative", c.flag, c.value)
+		says = fmt.Errorf("--%s %v: must not be negative", c.flag, c.value)
 	}
-	return fmt.Errorf("--%s %v: must be more than 0", c.flag, c.value)
+	return ofFlag(c.flag, says)
 }
 
 func (o *Options) times() []interval {
@@ -141,8 +168,6 @@ func (o *Options) times() []interval {
 // check says what is wrong with the files and flags.
 func (o *Replay) check(files []string) error {
 	switch {
-	case len(files) == 0:
-		return errors.New("no file: give capture files as replay FILE..., or - for standard input")
 	case o.Loop < 1:
 		return fmt.Errorf("--loop %d: must be 1 or more", o.Loop)
 	case o.Loop > 1 && slices.Contains(files, capfile.Stdin):

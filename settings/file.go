@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/jessevdk/go-flags"
@@ -15,9 +17,8 @@ import (
 // readConfig reads a configuration file: the values in it by flag, and its services. A
 // key may be there more than once where its flag may.
 func readConfig(path string) (values map[string][]string, sections []section, err error) {
-	var o Options
-	p := flags.NewNamedParser("", flags.None)
-	if _, err := p.AddGroup("netmirror", "", &o); err != nil {
+	p, err := fileParser()
+	if err != nil {
 		return nil, nil, err
 	}
 	text, err := readSmall(path)
@@ -31,23 +32,73 @@ func readConfig(path string) (values map[string][]string, sections []section, er
 		return nil, nil, fmt.Errorf("--config: %s:%w", path, err)
 	}
 	if err := flags.NewIniParser(p).Parse(bytes.NewReader(text)); err != nil {
-		text := strings.Replace(plain(err), "could not find option group", "no such section:", 1)
-		if !strings.HasPrefix(text, ":") { // a line number
-			text = ": " + text
-		}
-		return nil, nil, fmt.Errorf("--config: %s%s", path, text)
+		return nil, nil, fmt.Errorf("--config: %s:%s", path, keyError(err, text, "", p))
 	}
 	values = make(map[string][]string)
-	for _, g := range p.Groups() {
-		for _, section := range g.Groups() {
-			for _, opt := range section.Options() {
-				if opt.IsSet() {
-					values[opt.LongName] = texts(opt.Value())
-				}
+	for _, section := range sectionsOf(p) {
+		for _, opt := range section.Options() {
+			if opt.IsSet() {
+				values[opt.LongName] = texts(opt.Value())
 			}
 		}
 	}
 	return values, sections, nil
+}
+
+// fileParser has the sections and keys of a file, those of services aside.
+func fileParser() (*flags.Parser, error) {
+	p := flags.NewNamedParser("", flags.None)
+	_, err := p.AddGroup("netmirror", "", new(Options))
+	return p, err
+}
+
+// lineError and sectionError are what the parser of files says.
+var (
+	lineError    = regexp.MustCompile(`^:(\d+): (unknown option: )?(.*)`)
+	sectionError = regexp.MustCompile("could not find option group `(.*)'")
+)
+
+// keyError is what the parser says of a file's text, from the number of the line on,
+// with the key and the section that it says it of. service is the section's name where
+// the text is that of a [Service NAME].
+func keyError(err error, text []byte, service string, p *flags.Parser) string {
+	says := plain(err)
+	if m := sectionError.FindStringSubmatch(says); m != nil {
+		return " no such section: `" + m[1] + "'" + suggestSection(m[1], p)
+	}
+	m := lineError.FindStringSubmatch(says)
+	if m == nil {
+		return " " + says
+	}
+	n, _ := strconv.Atoi(m[1])
+	key, section := keyAt(text, n)
+	if m[2] != "" {
+		return strings.TrimPrefix(says, ":") + suggestKey(m[3], p)
+	}
+	if service != "" {
+		section += " " + service
+	}
+	if key == "" {
+		return strings.TrimPrefix(says, ":")
+	}
+	return fmt.Sprintf("%s (%s in [%s])", strings.TrimPrefix(says, ":"), key, section)
+}
+
+// keyAt is the key in a line of a file, "" for none, and the section that it is in.
+func keyAt(text []byte, n int) (key, section string) {
+	for line := range bytes.Lines(text) {
+		name, _, ok := strings.Cut(strings.TrimSpace(string(line)), "=")
+		if strings.HasPrefix(name, "[") {
+			section = strings.Trim(name, "[]")
+		}
+		if n--; n == 0 {
+			if ok {
+				key = strings.TrimSpace(name)
+			}
+			return key, section
+		}
+	}
+	return "", section
 }
 
 // maxConfig is more than a file of settings needs, in bytes.
@@ -104,12 +155,10 @@ func checkLines(text []byte, p *flags.Parser) error {
 // optionOf is the flag that a key in a file stands for, as the parser takes it,
 // or nil.
 func optionOf(name string, p *flags.Parser) *flags.Option {
-	for _, g := range p.Groups() {
-		for _, section := range g.Groups() {
-			for _, opt := range section.Options() {
-				if strings.EqualFold(name, opt.LongName) || strings.EqualFold(name, opt.Field().Name) || name != "" && name == string(opt.ShortName) {
-					return opt
-				}
+	for _, section := range sectionsOf(p) {
+		for _, opt := range section.Options() {
+			if strings.EqualFold(name, opt.LongName) || strings.EqualFold(name, opt.Field().Name) || name != "" && name == string(opt.ShortName) {
+				return opt
 			}
 		}
 	}

@@ -10,7 +10,13 @@ import (
 )
 
 // legacyCall takes the call "INTERFACE VNI PORT HOST:PORT".
-func (o *Options) legacyCall(words []string, nargs int) error {
+func (o *Options) legacyCall(c *parsed, nargs int) error {
+	words := c.words
+	if nargs != len(words) || len(words) != 4 {
+		if err := notACommand(words[0], c.parser); err != nil {
+			return err
+		}
+	}
 	if nargs != len(words) {
 		return fmt.Errorf("flags and the call with four words do not mix (%q is no flag); use either --iface, --vni, --port and --to, or INTERFACE VNI PORT HOST:PORT", words[0])
 	}
@@ -22,8 +28,10 @@ func (o *Options) legacyCall(words []string, nargs int) error {
 }
 
 // legacyEnvironment reads the variables of vxlan-to-http for the settings that
-// neither a flag nor a variable of our own has set.
-func (o *Options) legacyEnvironment(p *flags.Parser, getenv func(string) string) error {
+// neither a flag nor a variable of our own has set. inForce are those that are used, by
+// flag.
+func (o *Options) legacyEnvironment(p *flags.Parser, getenv func(string) string) (inForce map[string]string, err error) {
+	inForce = make(map[string]string)
 	for _, v := range []struct {
 		name, flag string
 		set        *int
@@ -38,16 +46,17 @@ func (o *Options) legacyEnvironment(p *flags.Parser, getenv func(string) string)
 		}
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			return fmt.Errorf("environment variable %s is %q, need a number from 0", v.name, text)
+			return nil, fmt.Errorf("environment variable %s is %q, need a number from 0", v.name, text)
 		}
 		*v.set = n
+		inForce[v.flag] = v.name
 	}
 	if opt := p.FindOptionByLongName("log-level"); opt.IsSetDefault() {
 		if level, ok := rustLogLevel(getenv("RUST_LOG")); ok {
 			o.Reporting.LogLevel = level
 		}
 	}
-	return nil
+	return inForce, nil
 }
 
 // rustLogLevel reads RUST_LOG: "level", or directives "module=level" divided by

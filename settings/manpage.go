@@ -99,6 +99,7 @@ const manSynopsis = `.SH SYNOPSIS
 \fBnetmirror check\fR \fB\-\-iface\fR \fINAME\fR [\fIflags\fR]
 \fBnetmirror replay\fR \fB\-\-port\fR \fIPORT\fR \fB\-\-to\fR \fIHOST:PORT\fR [\fIflags\fR] \fIFILE\fR...
 \fBnetmirror\fR \fIINTERFACE\fR \fIVNI\fR \fIPORT\fR \fIHOST:PORT\fR
+\fBnetmirror help\fR [\fIcheck\fR|\fIreplay\fR]
 .fi
 `
 
@@ -109,7 +110,7 @@ Where a packet that the mirror lost makes that impossible, the connection is res
 the client's next HTTP/1 request begins a new connection.
 What the target answers is read and thrown away; nothing is ever sent to the production hosts.
 .PP
-The last form, in which vxlan-to-http is called, takes no flags.
+The form with four words, in which vxlan-to-http is called, takes no flags.
 .PP
 netmirror needs the capability
 .BR CAP_NET_RAW ,

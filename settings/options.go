@@ -25,6 +25,8 @@ type Options struct {
 	Files    []string  // that it is to play
 	sections []section // [Service NAME] of the file
 	Services []Service // those that are asked for
+
+	UnknownVariables []string // NETMIRROR_* of the environment that are of no flag
 }
 
 // Check are the flags that the check command has of its own.
@@ -55,7 +57,7 @@ type Capture struct {
 type Selection struct {
 	VNI            vnis     `long:"vni" short:"n" env:"NETMIRROR_VNI" env-delim:"," value-name:"N" description:"network identifier of the mirror session, 0 to 16777215: VXLAN's or GENEVE's VNI, ERSPAN's session, GRE's key; a list with commas, or any; may be given more than once (required)"`
 	Port           portList `long:"port" short:"p" env:"NETMIRROR_PORT" value-name:"PORT" description:"TCP port of the mirrored service, as its clients know it; a list with commas, with ranges like 9000-9010 (required)"`
-	Forward        forwards `long:"forward" short:"f" env:"NETMIRROR_FORWARD" env-delim:" " value-name:"VNI:PORT=HOST:PORT" description:"a service and its target, like 42:8080=staging:80 or any:8080,9000-9010=staging:80, in place of --vni, --port and --to; may be given more than once, for several services and for several targets of one"`
+	Forward        forwards `long:"forward" short:"f" env:"NETMIRROR_FORWARD" env-delim:" " value-name:"[NAME=]VNI:PORT=HOST:PORT" description:"a service and its target, like 42:8080=staging:80 or shop=any:8080,9000-9010=staging:80, in place of --vni, --port and --to; may be given more than once, for several services and for several targets of one"`
 	Sample         string   `long:"sample" env:"NETMIRROR_SAMPLE" value-name:"SHARE" default:"all" description:"share of the connections to forward, like 10% or 1/64, always the same ones; or all"`
 	SampleBy       string   `long:"sample-by" env:"NETMIRROR_SAMPLE_BY" value-name:"WHAT" default:"connection" choice:"connection" choice:"client" description:"what --sample takes a share of: of the connections one by one, or of the clients with all their connections"`
 	Clients        networks `long:"clients" env:"NETMIRROR_CLIENTS" env-delim:"," value-name:"CIDR" description:"forward the connections of these clients only: addresses and networks, a list with commas; may be given more than once"`
@@ -74,8 +76,8 @@ type Target struct {
 // Requests is what becomes of HTTP/1 requests on their way to the target.
 type Requests struct {
 	Mark     headerLines `long:"mark-requests" env:"NETMIRROR_MARK_REQUESTS" env-delim:"\n" value-name:"HEADER" description:"alters the stream: adds a header line, like 'X-Shadow: 1', to every HTTP/1 request; may be given more than once; off by default"`
-	OnlyPath words       `long:"only-path" env:"NETMIRROR_ONLY_PATH" env-delim:"," value-name:"PATH" description:"alters the stream: forwards only HTTP/1 requests whose path begins with one of these, a list with commas like /api,/v2; may be given more than once; off by default"`
-	OnlyHost words       `long:"only-host" env:"NETMIRROR_ONLY_HOST" env-delim:"," value-name:"HOST" description:"alters the stream: forwards only HTTP/1 requests for one of these hosts, a list with commas like example.com, or .example.com for all names that end so; may be given more than once; off by default"`
+	OnlyPath paths       `long:"only-path" env:"NETMIRROR_ONLY_PATH" env-delim:"," value-name:"PATH" description:"alters the stream: forwards only HTTP/1 requests whose path begins with one of these, a list with commas like /api,/v2; may be given more than once; off by default"`
+	OnlyHost hosts       `long:"only-host" env:"NETMIRROR_ONLY_HOST" env-delim:"," value-name:"HOST" description:"alters the stream: forwards only HTTP/1 requests for one of these hosts, a list with commas like example.com, or .example.com for all names that end so; may be given more than once; off by default"`
 }
 
 // Fidelity is what becomes of what the mirror lost.

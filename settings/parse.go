@@ -19,6 +19,7 @@ var ErrShown = errors.New("shown")
 type Call struct {
 	Program string              // as it was called, with or without its directory
 	Args    []string            // behind it
+	Environ []string            // all variables, as os.Environ gives them, to find what is mistyped
 	Getenv  func(string) string // for the variables that are not those of flags
 	Stdout  io.Writer           // where the help, the version and the manual page go
 	Version string              // what --version says
@@ -29,15 +30,16 @@ type Call struct {
 // is right and complete, ErrShown, or an error of one line for the user, which says
 // what to write.
 func Parse(call Call) (*Options, error) {
-	program, args, getenv, stdout := call.Program, call.Args, call.Getenv, call.Stdout
+	program, args, getenv, stdout := call.Program, helpCall(call.Args), call.Getenv, call.Stdout
 	c, err := parseCall(program, args, nil)
 	var sections []section
+	var from origins
 	if err == nil && c.options.Run.Config != "" && !c.options.Run.Version && !c.options.Run.ManPage {
-		var file map[string][]string
-		if file, sections, err = readConfig(c.options.Run.Config); err != nil {
+		from.config = c.options.Run.Config
+		if from.file, sections, err = readConfig(from.config); err != nil {
 			return nil, err
 		}
-		c, err = parseCall(program, args, file)
+		c, err = parseCall(program, args, from.file)
 	}
 	if err == nil {
 		err = repeated(args)
@@ -50,7 +52,7 @@ func Parse(call Call) (*Options, error) {
 		}
 		return nil, ErrShown
 	case err != nil:
-		return nil, fmt.Errorf("%s; see %s --help", plain(err), filepath.Base(program))
+		return nil, fmt.Errorf("%s; see %s --help", suggestFlag(plain(nameVariable(err, program, args)), c.parser), filepath.Base(program))
 	case c.options.Run.Version:
 		fmt.Fprintln(stdout, "netmirror", call.Version)
 		return nil, ErrShown
@@ -62,7 +64,8 @@ func Parse(call Call) (*Options, error) {
 	}
 	o := &c.options
 	o.sections = sections
-	if err := o.legacyEnvironment(c.parser, getenv); err != nil {
+	o.UnknownVariables = unknownVariables(call.Environ, c.parser)
+	if from.legacy, err = o.legacyEnvironment(c.parser, getenv); err != nil {
 		return nil, err
 	}
 	if len(c.words) > 0 && o.Check != nil {
@@ -71,16 +74,19 @@ func Parse(call Call) (*Options, error) {
 	if o.Replay != nil {
 		o.Files = c.words
 	} else if len(c.words) > 0 {
-		if err := o.legacyCall(c.words, len(args)); err != nil {
+		from.words = true
+		if err := o.legacyCall(c, len(args)); err != nil {
 			return nil, err
 		}
 	}
-	return o, o.check()
+	return o, from.name(o.check(), c.parser)
 }
 
 // parsed is a command line that was read.
 type parsed struct {
 	options Options
+	check   Check
+	replay  Replay
 	parser  *flags.Parser
 	words   []string // that are neither flags nor the command
 }
@@ -88,6 +94,26 @@ type parsed struct {
 // parseCall reads a command line and the environment; file has what the
 // configuration file has in place of the defaults, by flag.
 func parseCall(program string, args []string, file map[string][]string) (*parsed, error) {
+	c, err := newParser(program)
+	if err != nil {
+		return nil, err
+	}
+	for flag, values := range file {
+		c.parser.FindOptionByLongName(flag).Default = values
+	}
+	c.words, err = c.parser.ParseArgs(args)
+	switch active := c.parser.Active; {
+	case active == nil:
+	case active.Name == "check":
+		c.options.Check = &c.check
+	default:
+		c.options.Replay = &c.replay
+	}
+	return c, err
+}
+
+// newParser makes a parser that has read nothing so far.
+func newParser(program string) (*parsed, error) {
 	c := new(parsed)
 	p := flags.NewNamedParser(filepath.Base(program), flags.HelpFlag|flags.PassDoubleDash)
 	c.parser = p
@@ -96,36 +122,23 @@ func parseCall(program string, args []string, file map[string][]string) (*parsed
 		p.Name + " --iface NAME --forward VNI:PORT=HOST:PORT [flags]  (repeatable)\n  " +
 		p.Name + " check --iface NAME [flags]  (looks at a mirror, forwards nothing)\n  " +
 		p.Name + " replay --port PORT --to HOST:PORT [flags] FILE...  (plays files)\n  " +
-		p.Name + " INTERFACE VNI PORT HOST:PORT  (as vxlan-to-http is called)"
+		p.Name + " INTERFACE VNI PORT HOST:PORT  (as vxlan-to-http is called)\n  " +
+		p.Name + " help [check|replay]"
 	p.ShortDescription = "replays mirrored TCP connections against a shadow service"
 	p.LongDescription = "Receives packets that a cloud mirrors inside VXLAN, rebuilds one service's TCP connections from them, " +
 		"and plays each client's bytes, exactly, on a new connection to the shadow service."
 	if _, err := p.AddGroup("netmirror", "", &c.options); err != nil {
 		return nil, err
 	}
-	check := new(Check)
 	if _, err := p.AddCommand("check", "test the set-up without forwarding anything",
-		"Looks at what the mirror brings for a while, tries the target, and says what is wrong and what to run. Only --iface is needed.", check); err != nil {
+		"Looks at what the mirror brings for a while, tries the target, and says what is wrong and what to run. Only --iface is needed.", &c.check); err != nil {
 		return nil, err
 	}
-	replay := new(Replay)
 	if _, err := p.AddCommand("replay", "play capture files in place of an interface",
-		"Plays the connections in pcap and pcapng files, - for standard input. Only --port and --to are needed.", replay); err != nil {
+		"Plays the connections in pcap and pcapng files, - for standard input. Only --port and --to are needed.", &c.replay); err != nil {
 		return nil, err
 	}
-	for flag, values := range file {
-		p.FindOptionByLongName(flag).Default = values
-	}
-	var err error
-	c.words, err = p.ParseArgs(args)
-	switch {
-	case p.Active == nil:
-	case p.Active.Name == "check":
-		c.options.Check = check
-	default:
-		c.options.Replay = replay
-	}
-	return c, err
+	return c, nil
 }
 
 // numberError is what strconv says of a number.

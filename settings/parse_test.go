@@ -103,7 +103,7 @@ func TestCalls(t *testing.T) {
 func TestConfigFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "netmirror.conf")
 	text := "\xef\xbb\xbf[Capture]\r\niface = eth9\r\n\n[Selection]\nvni = 42\nvni = 43\nport = 8080\n[Target]\nto = host:80\nmax-retries = 4\n" +
-		"[Fidelity]\ngap-timeout = 2s\non-gap = splice\n[Reporting]\nready-drops = true\n"
+		"[Fidelity]\ngap-timeout = 2s\non-gap = splice\n[Reporting]\nready-drops = true\nhttp = :0\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -184,6 +184,12 @@ func TestWrongCalls(t *testing.T) {
 		want string // in the message
 	}{
 		{"nothing", nil, "--iface"},
+		{"nothing, all of which is needed", nil, "--iface; no VNI: give the mirror session's VXLAN network identifier with --vni; no port: give the service's original TCP port, 1 to 65535, with --port; no target: give the shadow service as --to HOST:PORT"},
+		{"two of them", []string{"--iface=lo", "--port=1"}, "with --vni; no target"},
+		{"a URL", []string{"--iface=lo", "--vni=1", "--port=1", "--to=https://a"}, `target "https://a" is a URL; the clients' bytes go as they are, HTTP without TLS`},
+		{"a URL with a port", []string{"--iface=lo", "--forward=1:1=http://a:80/x"}, "leave http:// and the path out and give HOST:PORT"},
+		{"profiles without --http", append([]string{"--http-pprof"}, fourFlags...), "--http-pprof: nothing is served without --http"},
+		{"readiness without --http", append([]string{"--ready-drops"}, fourFlags...), "--ready-drops: nothing is served without --http"},
 		{"no VNI", []string{"--iface=lo", "--port=1", "--to=a:1"}, "--vni"},
 		{"no port", []string{"--iface=lo", "--vni=1", "--to=a:1"}, "--port"},
 		{"no target", []string{"--iface=lo", "--vni=1", "--port=1"}, "--to"},

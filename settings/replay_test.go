@@ -41,6 +41,7 @@ func TestWrongReplayCalls(t *testing.T) {
 		want string // in the message
 	}{
 		{"no file", replayFlags, "no file"},
+		{"neither port nor target nor file", []string{"replay"}, "with --port; no target: give the shadow service as --to HOST:PORT; no file"},
 		{"no port", []string{"replay", "--to=a:1", "f"}, "--port"},
 		{"no target", []string{"replay", "--port=1", "f"}, "--to"},
 		{"speed 0", append(slices.Clone(replayFlags), "--speed=0", "f"), `speed "0" is neither a number above 0 nor max`},

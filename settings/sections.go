@@ -2,6 +2,7 @@ package settings
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,8 +30,8 @@ type section struct {
 	Clients        networks       `long:"clients"`
 	ExcludeClients networks       `long:"exclude-clients"`
 	MarkRequests   headerLines    `long:"mark-requests"`
-	OnlyPath       words          `long:"only-path"`
-	OnlyHost       words          `long:"only-host"`
+	OnlyPath       paths          `long:"only-path"`
+	OnlyHost       hosts          `long:"only-host"`
 }
 
 // splitSections takes the [Service NAME] sections out of a file's text, and leaves as
@@ -83,7 +84,7 @@ func sectionName(header string) (string, error) {
 	if name = strings.TrimSpace(name); name == "" {
 		return "", fmt.Errorf("%s has no name; write [Service NAME]", header)
 	}
-	return name, nil
+	return name, service.CheckName(name)
 }
 
 // readSection reads the lines of a section. The error begins with the number of the
@@ -101,7 +102,7 @@ func readSection(name string, text []byte) (section, error) {
 		return s, err
 	}
 	if err := flags.NewIniParser(p).Parse(bytes.NewReader(text)); err != nil {
-		return s, fmt.Errorf("%s", strings.TrimPrefix(plain(err), ":"))
+		return s, errors.New(keyError(err, text, name, p))
 	}
 	return s, nil
 }
@@ -111,22 +112,27 @@ func (s *section) services(common ServiceOptions) ([]Service, error) {
 	wrong := func(format string, args ...any) error {
 		return fmt.Errorf("[Service %s]: %w", s.Name, fmt.Errorf(format, args...))
 	}
-	switch {
-	case len(s.VNI) == 0:
-		return nil, wrong("no VNI: give vni, or any")
-	case s.Port == "":
-		return nil, wrong("no port: give the service's original TCP port")
-	case len(s.To) == 0:
-		return nil, wrong("no target: give to as HOST:PORT")
+	if err := missing([]lack{
+		{len(s.VNI) == 0, "no VNI: give vni, or any"},
+		{s.Port == "", "no port: give the service's original TCP port"},
+		{len(s.To) == 0, "no target: give to as HOST:PORT"},
+	}); err != nil {
+		return nil, wrong("%w", err)
 	}
 	f := Service{Name: s.Name, Settings: s.over(common)}
 	f.VNIs, _ = service.ParseVNIs(strings.Join(s.VNI, ",")) // the parser has seen to both
 	f.Ports, _ = service.ParsePorts(string(s.Port))
 	if err := f.Settings.check(); err != nil {
-		return nil, wrong("%w", err)
+		return nil, wrong("%v", err) // which is of no flag
+	}
+	if _, err := f.Settings.ParseSample(); s.Sample != nil && err != nil {
+		return nil, wrong("--sample: %w", err)
 	}
 	var all []Service
 	for _, to := range s.To {
+		if err := checkTarget(to); err != nil {
+			return nil, wrong("%w", err)
+		}
 		f.Target = to
 		all = append(all, f)
 	}

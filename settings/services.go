@@ -54,13 +54,11 @@ func (o *Options) resolve() error {
 	if o.Check != nil { // which finds out what is not given
 		err := checkBare(bare, o.VNIs())
 		for _, to := range o.Target.To {
-			err = cmp.Or(err, checkTarget(to))
+			err = cmp.Or(err, ofFlag("to", checkTarget(to)))
 		}
 		return err
 	}
-	if o.Simple() {
-		o.Services = o.simpleServices()
-	} else if err := o.listedServices(); err != nil {
+	if err := o.listServices(); err != nil {
 		return err
 	}
 	if len(o.Services) > service.Max {
@@ -83,13 +81,25 @@ func (o *Options) resolve() error {
 	return nil
 }
 
+// listServices fills in the services, in whichever way they are given.
+func (o *Options) listServices() (err error) {
+	if o.Simple() {
+		o.Services, err = o.simpleServices()
+		return err
+	}
+	return o.listedServices()
+}
+
 // simpleServices are one for each --to.
-func (o *Options) simpleServices() (all []Service) {
+func (o *Options) simpleServices() (all []Service, err error) {
 	for _, to := range o.Target.To {
+		if err := checkTarget(to); err != nil {
+			return nil, ofFlag("to", err)
+		}
 		f := service.Forward{Selection: service.Selection{VNIs: o.VNIs(), Ports: o.Ports()}, Target: to}
 		all = append(all, Service{Forward: f, Settings: o.common(), Open: len(o.Selection.VNI) == 0})
 	}
-	return all
+	return all, nil
 }
 
 // listedServices are those of --forward and of the file's sections.
@@ -98,11 +108,11 @@ func (o *Options) listedServices() error {
 		return errors.New("--vni, --port and --to are one service, and --forward and [Service NAME] list services; use one or the other")
 	}
 	for _, text := range o.Selection.Forward {
-		f, err := service.ParseForward(text)
-		if err != nil {
-			return err
+		name, f, err := service.ParseNamed(text)
+		if err = cmp.Or(err, checkTarget(f.Target)); err != nil {
+			return ofFlag("forward", err)
 		}
-		o.Services = append(o.Services, Service{Forward: f, Settings: o.common()})
+		o.Services = append(o.Services, Service{Name: name, Forward: f, Settings: o.common()})
 	}
 	for _, s := range o.sections {
 		all, err := s.services(o.common())
@@ -144,20 +154,20 @@ func checkBare(bare bool, asked service.VNIs) error {
 
 // check says what is wrong with a service.
 func (f *Service) check(bare bool) error {
-	if err := cmp.Or(checkTarget(f.Target), checkBare(bare, f.VNIs)); err != nil {
+	if err := checkBare(bare, f.VNIs); err != nil {
 		return err
 	}
 	if _, err := service.NewSelector([]service.Selection{f.Selection}); err != nil {
 		return err
 	}
 	if _, err := f.Settings.ParseSample(); err != nil {
-		return fmt.Errorf("--sample: %w", err)
+		return ofFlag("sample", fmt.Errorf("--sample: %w", err))
 	}
 	if _, err := f.Settings.ParseClients(); err != nil {
 		return err
 	}
 	if _, err := requests.New(f.Settings.Requests); err != nil {
-		return fmt.Errorf("--mark-requests, --only-path, --only-host: %w", err)
+		return ofFlag("mark-requests", err)
 	}
 	return nil
 }

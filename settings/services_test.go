@@ -30,6 +30,10 @@ func TestServicesOfACall(t *testing.T) {
 		{"any network", []string{"--vni=any", "--port=8080", "--to=a:80"}, []string{"any:8080: any:8080=a:80"}},
 		{"several targets", []string{"--vni=42", "--port=8080", "--to=a:80", "--to=b:80"}, []string{"42:8080=a:80: 42:8080=a:80", "42:8080=b:80: 42:8080=b:80"}},
 		{"several services", []string{"--forward=42:8080=a:80", "-f", "any:80,90-99=[2001:db8::1]:80"}, []string{"42:8080: 42:8080=a:80", "any:80,90-99: any:80,90-99=[2001:db8::1]:80"}},
+		{"named", []string{"--forward=shop=42:8080=a:80", "--forward=my shop, 2=any:80,90-99=[2001:db8::1]:80", "--forward=43:8080=a:80"},
+			[]string{"shop: 42:8080=a:80", "my shop, 2: any:80,90-99=[2001:db8::1]:80", "43:8080: 43:8080=a:80"}},
+		{"a name that is a number", []string{"--forward=42=42:8080=a:80"}, []string{"42: 42:8080=a:80"}},
+		{"a name with two targets", []string{"--forward=shop=42:8080=a:80", "--forward=shop=42:8080=b:80"}, []string{"shop=a:80: 42:8080=a:80", "shop=b:80: 42:8080=b:80"}},
 		{"one of two targets", []string{"--forward=42:8080=a:80", "--forward=42:8080=b:80", "--forward=43:8080=b:80"},
 			[]string{"42:8080=a:80: 42:8080=a:80", "42:8080=b:80: 42:8080=b:80", "43:8080: 43:8080=b:80"}},
 	} {
@@ -55,6 +59,13 @@ func TestWrongServices(t *testing.T) {
 		want string
 	}{
 		{"no target", []string{"--forward=42:8080"}, "is not VNIS:PORTS=TARGET"},
+		{"no target behind a name", []string{"--forward=shop=42:8080"}, "is not VNIS:PORTS=TARGET"},
+		{"a name alone", []string{"--forward=shop=a:80"}, "is not VNIS:PORTS=TARGET"},
+		{"an empty name", []string{"--forward==42:80=a:80"}, "the name of the service is missing before ="},
+		{"a name that breaks lines", []string{"--forward=a\nb=42:80=a:80"}, `the service's name "a\nb" has what cannot be printed`},
+		{"a name that is no text", []string{"--forward=\xff=42:80=a:80"}, "has what cannot be printed"},
+		{"a name without end", []string{"--forward=" + strings.Repeat("x", 101) + "=42:80=a:80"}, "has 101 bytes; at most 100 can be"},
+		{"a name twice", []string{"--forward=shop=42:80=a:80", "--forward=shop=43:80=a:80"}, "two services are called"},
 		{"a port that is none", []string{"--forward=42:http=a:80"}, `port "http"`},
 		{"a VNI that is none", []string{"--forward=x:80=a:80"}, `VNI "x"`},
 		{"any and others", []string{"--vni=any", "--vni=42", "--port=80", "--to=a:80"}, `VNI "any"`},
@@ -149,6 +160,7 @@ func TestWrongSections(t *testing.T) {
 		"[Service shop]\nport = 80\nto = a:80\n":                       "[Service shop]: no VNI",
 		"[Service shop]\nvni = 42\nto = a:80\n":                        "[Service shop]: no port",
 		"[Service shop]\nvni = 42\nport = 80\n":                        "[Service shop]: no target",
+		"[Service shop]\nport = 80\n":                                  "[Service shop]: no VNI: give vni, or any; no target",
 		"[Service shop]\n" + right + "port = 81\n":                     ":5: port is in line 3 too",
 		"[Service shop]\n" + right + "max-retries = 31\n":              "[Service shop]: --max-retries 31: need 0 to 30",
 		"[Service shop]\n" + right + "dial-timeout = 0s\n":             "[Service shop]: --dial-timeout 0s: must be more than 0",

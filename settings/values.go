@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"netmirror/requests"
 	"netmirror/service"
 )
 
@@ -87,6 +86,9 @@ func (t *targets) UnmarshalFlag(s string) error {
 
 // checkTarget says what is wrong with a target.
 func checkTarget(to string) error {
+	if scheme, _, ok := strings.Cut(to, "://"); ok {
+		return fmt.Errorf("target %q is a URL; the clients' bytes go as they are, HTTP without TLS, so leave %s:// and the path out and give HOST:PORT of a port that takes that", to, scheme)
+	}
 	host, number, err := net.SplitHostPort(to)
 	if err != nil || host == "" {
 		return fmt.Errorf("target %q: need HOST:PORT, like staging.example:80 or [2001:db8::1]:80", to)
@@ -105,7 +107,7 @@ func (f *forwards) UnmarshalFlag(s string) error {
 	if s == "" {
 		return nil
 	}
-	if _, err := service.ParseForward(s); err != nil {
+	if _, _, err := service.ParseNamed(s); err != nil {
 		return err
 	}
 	*f = append(*f, s)
@@ -124,34 +126,6 @@ func (n *networks) UnmarshalFlag(s string) error {
 		return err
 	}
 	*n = append(*n, s)
-	return nil
-}
-
-// headerLines is the values of --mark-requests.
-type headerLines []string
-
-// UnmarshalFlag implements flags.Unmarshaler.
-func (h *headerLines) UnmarshalFlag(s string) error {
-	if s == "" {
-		return nil
-	}
-	if _, err := requests.New(requests.Config{Marks: []string{s}}); err != nil {
-		return err
-	}
-	*h = append(*h, s)
-	return nil
-}
-
-// words is lists with commas.
-type words []string
-
-// UnmarshalFlag implements flags.Unmarshaler.
-func (w *words) UnmarshalFlag(s string) error {
-	for word := range strings.SplitSeq(s, ",") {
-		if word = strings.TrimSpace(word); word != "" {
-			*w = append(*w, word)
-		}
-	}
 	return nil
 }
 

@@ -50,7 +50,7 @@ func main() {
 
 // namespaceMark is set in the environment of the demo that asNamespaceRoot
 // starts, which does not try again.
-const namespaceMark = "NETMIRROR_DEMO_NAMESPACE"
+const namespaceMark = "DEMO_NAMESPACE" // none of netmirror's, which would warn of it
 
 // asNamespaceRoot runs the demo again as root of a user namespace, where an
 // ordinary user may make networks.

@@ -1,0 +1,170 @@
+package settings
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/jessevdk/go-flags"
+)
+
+// nearest is the word that a mistyped one was probably meant to be, "" where none is
+// like it: one that two letters at most set apart, of a short word one, or the only
+// one that begins with it.
+func nearest(typed string, words []string) string {
+	best, least := "", min(2, len(typed)/3)+1
+	var begun []string
+	for _, word := range words {
+		if d := distance(typed, word); d < least {
+			best, least = word, d
+		}
+		if len(typed) > 2 && strings.HasPrefix(word, typed) {
+			begun = append(begun, word)
+		}
+	}
+	if best == "" && len(begun) == 1 {
+		return begun[0]
+	}
+	return best
+}
+
+// distance is how many letters are to be changed, put in, left out or swapped with
+// their neighbor to make b of a (optimal string alignment).
+func distance(a, b string) int {
+	var before, last []int
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before, last, row = last, row, make([]int, len(b)+1)
+		row[0] = i + 1
+		for j := range len(b) {
+			change := last[j]
+			if a[i] != b[j] {
+				change++
+			}
+			row[j+1] = min(change, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+	}
+	return row[len(b)]
+}
+
+// unknownFlag is what the parser says of a flag that there is not.
+var unknownFlag = regexp.MustCompile("unknown flag `([^']+)'")
+
+// suggestFlag adds the flag that was probably meant to the parser's error.
+func suggestFlag(text string, p *flags.Parser) string {
+	m := unknownFlag.FindStringSubmatch(text)
+	if m == nil {
+		return text
+	}
+	for _, c := range p.Commands() {
+		if opt := c.FindOptionByLongName(m[1]); opt != nil && c != p.Active {
+			return text + "; --" + m[1] + " belongs behind " + p.Name + " " + c.Name
+		}
+	}
+	var names []string
+	for _, section := range sectionsOf(p) {
+		names = append(names, longNames(section.Options())...)
+	}
+	if p.Active != nil {
+		names = append(names, longNames(p.Active.Options())...)
+	}
+	if name := nearest(m[1], append(names, "help")); name != "" {
+		return text + "; did you mean --" + name + "?"
+	}
+	return text
+}
+
+// notACommand says which command was probably meant by the first of words that are not
+// the call with four words; nil for none.
+func notACommand(word string, p *flags.Parser) error {
+	names := []string{"help"}
+	for _, c := range p.Commands() {
+		names = append(names, c.Name)
+	}
+	if name := nearest(word, names); name != "" {
+		return fmt.Errorf("no command is called %q; did you mean %s %s?", word, p.Name, name)
+	}
+	return nil
+}
+
+// helpCall is a call of the help as a command, with the flag in its place.
+func helpCall(args []string) []string {
+	if len(args) == 0 || len(args) > 2 || args[0] != "help" {
+		return args
+	}
+	return append(slices.Clone(args[1:]), "--help")
+}
+
+// sectionsOf are the groups of flags, which are the sections of a file.
+func sectionsOf(p *flags.Parser) (all []*flags.Group) {
+	for _, g := range p.Groups() {
+		all = append(all, g.Groups()...)
+	}
+	return all
+}
+
+// longNames are the names of flags that are no secret.
+func longNames(options []*flags.Option) (names []string) {
+	for _, opt := range options {
+		if !opt.Hidden {
+			names = append(names, opt.LongName)
+		}
+	}
+	return names
+}
+
+// suggestKey is what to write in place of a key that its section has not: the same in
+// the section that has it, or another one. p has the keys that could be meant.
+func suggestKey(key string, p *flags.Parser) string {
+	if all, err := fileParser(); err == nil {
+		for _, section := range sectionsOf(all) {
+			if slices.Contains(keysOf(section), key) {
+				return "; it belongs in [" + section.ShortDescription + "]"
+			}
+		}
+	}
+	var names []string
+	for _, section := range sectionsOf(p) {
+		names = append(names, keysOf(section)...)
+	}
+	return suggested(nearest(key, names))
+}
+
+// keysOf are the keys that a section of a file may have.
+func keysOf(section *flags.Group) (names []string) {
+	for _, opt := range section.Options() {
+		if opt.Field().Tag.Get("no-ini") == "" {
+			names = append(names, opt.LongName)
+		}
+	}
+	return names
+}
+
+// suggestSection is the section that a name which is none was probably meant to be.
+func suggestSection(name string, p *flags.Parser) string {
+	if strings.HasPrefix(strings.ToLower(name), "service") {
+		return suggested("[Service NAME]")
+	}
+	var names []string
+	for _, section := range sectionsOf(p) {
+		names = append(names, section.ShortDescription)
+	}
+	if name = nearest(name, names); name != "" {
+		name = "[" + name + "]"
+	}
+	return suggested(name)
+}
+
+func suggested(word string) string {
+	if word == "" {
+		return ""
+	}
+	return "; did you mean " + word + "?"
+}

@@ -1,0 +1,81 @@
+package settings
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// What is mistyped is told of with what was probably meant, and what is like nothing
+// is not.
+func TestSuggestions(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		args []string
+		want string // "": no suggestion
+	}{
+		{"two letters swapped", []string{"--ifcae=lo"}, "unknown flag `ifcae'; did you mean --iface?; see"},
+		{"a letter too few", []string{"--ifac=lo"}, "did you mean --iface?"},
+		{"a letter too many", []string{"--gap-timeouts=1s"}, "did you mean --gap-timeout?"},
+		{"the beginning of one only", []string{"--verify=auto"}, "did you mean --verify-checksums?"},
+		{"a command's own flag", []string{"check", "--tiem=1s"}, "did you mean --time?"},
+		{"a flag of another command", []string{"replay", "--time=1s"}, "--time belongs behind netmirror check"},
+		{"a flag of a command without it", []string{"--speed=1"}, "--speed belongs behind netmirror replay"},
+		{"what is like nothing", []string{"--frobnicate"}, ""},
+		{"a short one that is like many", []string{"--xy"}, ""},
+		{"a command", []string{"chekc", "--iface=lo"}, `no command is called "chekc"; did you mean netmirror check?`},
+		{"a command alone", []string{"reply"}, "did you mean netmirror replay?"},
+		{"help", []string{"hepl"}, "did you mean netmirror help?"},
+		{"no command", []string{"lo", "42"}, ""},
+	} {
+		_, err := parse(t, nil, tc.args...)
+		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one line with %q", tc.name, err, tc.want)
+		}
+		if tc.want == "" && (strings.Contains(err.Error(), "did you mean") || strings.Contains(err.Error(), "belongs")) {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+	}
+	// An interface may be called what it likes.
+	if o, err := parse(t, nil, "chekc", "42", "80", "a:80"); err != nil || o.Capture.Iface[0] != "chekc" {
+		t.Errorf("%v", err)
+	}
+}
+
+// In a file too, where the message has the key and the section as well.
+func TestSuggestionsInAFile(t *testing.T) {
+	for text, want := range map[string]string{
+		"[Capture]\nifcae = eth0\n":                ":2: unknown option: ifcae; did you mean iface?",
+		"[Capture]\nport = 80\n":                   ":2: unknown option: port; it belongs in [Selection]",
+		"[Service a]\ngap-timeout = 1s\n":          ":2: unknown option: gap-timeout; it belongs in [Fidelity]",
+		"[Service a]\nsampel = 10%\n":              ":2: unknown option: sampel; did you mean sample?",
+		"[Selecton]\nport = 80\n":                  "no such section: `Selecton'; did you mean [Selection]?",
+		"[Services a]\nport = 80\n":                "did you mean [Service NAME]?",
+		"[Capture]\n\n[Selection]\nport = 99999\n": ":4: port \"99999\" is not a number from 1 to 65535 (port in [Selection])",
+		"[Service a]\nvni = x\n":                   "(vni in [Service a])",
+		"[Running]\nconfig = x\n":                  "unknown option: config",
+	} {
+		_, err := parse(t, nil, "--iface=lo", "--config", config(t, text))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want one line with %q", text, err, want)
+		}
+	}
+}
+
+// The help is a command too, of which those who know other programs think first.
+func TestHelpIsACommand(t *testing.T) {
+	for _, words := range [][]string{{"help"}, {"help", "check"}, {"help", "replay"}} {
+		var command, flag bytes.Buffer
+		for out, args := range map[*bytes.Buffer][]string{&command: words, &flag: append(words[1:], "--help")} {
+			if _, err := Parse(Call{Program: "netmirror", Args: args, Getenv: func(string) string { return "" }, Stdout: out}); err != ErrShown {
+				t.Errorf("%q: %v", args, err)
+			}
+		}
+		if command.Len() == 0 || command.String() != flag.String() {
+			t.Errorf("%q: %q, want %q", words, &command, &flag)
+		}
+	}
+	if o, err := parse(t, nil, "help", "42", "80", "a:80"); err != nil || o.Capture.Iface[0] != "help" {
+		t.Errorf("an interface: %v", err)
+	}
+}
