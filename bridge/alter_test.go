@@ -50,9 +50,9 @@ func TestAlteredStream(t *testing.T) {
 			c.Close()
 			want(t, "outcome", s.outcome(t), "complete")
 			n := h.Stats().Requests
-			want(t, "requests forwarded", n.Forwarded, uint64(2000))
+			want(t, "requests matched", n.Matched, uint64(2000))
 			want(t, "requests marked", n.Marked, uint64(2000))
-			want(t, "requests left out", n.LeftOut, uint64(1000))
+			want(t, "requests left out", n.NotMatched, uint64(1000))
 		})
 	}
 }
@@ -80,7 +80,7 @@ func TestNothingForTheTarget(t *testing.T) {
 	expect(t, c, nil, nil)
 	c.Close()
 	want(t, "outcome", s.outcome(t), "complete")
-	want(t, "requests left out", h.Stats().Requests.LeftOut, uint64(500))
+	want(t, "requests left out", h.Stats().Requests.NotMatched, uint64(500))
 	want(t, "bytes written", h.Stats().BytesWritten, uint64(0))
 }
 

@@ -96,40 +96,40 @@ var rows = []struct {
 	{"the beginning of a PROXY header", marking, proxy1[:20], proxy1[:20], Stats{}},
 	{"what begins like a PROXY header", marking, "PROXY /a HTTP/1.1\r\n\r\n" + get, "PROXY /a HTTP/1.1\r\n" + mark + "\r\n" + marked(get), Stats{Marked: 2}},
 
-	{"a request that is wanted", only, get, get, Stats{Forwarded: 1}},
-	{"one that is not", only, out, "", Stats{LeftOut: 1}},
-	{"some of each", only, get + out + post + "abcde" + out + out + get, get + post + "abcde" + get, Stats{Forwarded: 3, LeftOut: 3}},
-	{"chunks that are not wanted", only, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nA: b\r\n\r\n" + get, get, Stats{Forwarded: 1, LeftOut: 1}},
-	{"a path that only begins alike", only, "GET /ap HTTP/1.1\r\n\r\nGET /v2 HTTP/1.1\r\n\r\n", "", Stats{LeftOut: 2}},
-	{"a URL", only, "GET http://a/api?b HTTP/1.1\r\n\r\nGET http://a/?/api HTTP/1.1\r\n\r\n", "GET http://a/api?b HTTP/1.1\r\n\r\n", Stats{Forwarded: 1, LeftOut: 1}},
-	{"an asterisk", only, "OPTIONS * HTTP/1.1\r\n\r\n", "", Stats{LeftOut: 1}},
-	{"half a head", only, get + get[:30], get, Stats{Forwarded: 1}},
+	{"a request that is wanted", only, get, get, Stats{Matched: 1}},
+	{"one that is not", only, out, "", Stats{NotMatched: 1}},
+	{"some of each", only, get + out + post + "abcde" + out + out + get, get + post + "abcde" + get, Stats{Matched: 3, NotMatched: 3}},
+	{"chunks that are not wanted", only, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nA: b\r\n\r\n" + get, get, Stats{Matched: 1, NotMatched: 1}},
+	{"a path that only begins alike", only, "GET /ap HTTP/1.1\r\n\r\nGET /v2 HTTP/1.1\r\n\r\n", "", Stats{NotMatched: 2}},
+	{"a URL", only, "GET http://a/api?b HTTP/1.1\r\n\r\nGET http://a/?/api HTTP/1.1\r\n\r\n", "GET http://a/api?b HTTP/1.1\r\n\r\n", Stats{Matched: 1, NotMatched: 1}},
+	{"an asterisk", only, "OPTIONS * HTTP/1.1\r\n\r\n", "", Stats{NotMatched: 1}},
+	{"half a head", only, get + get[:30], get, Stats{Matched: 1}},
 	{"what is no HTTP/1", only, tls + get, "", Stats{NotHTTP: 1}},
-	{"a length and chunks, and what comes then", only, get + ambiguous + get, get, Stats{Forwarded: 1, Ambiguous: 1}},
-	{"WebSocket that is wanted", only, socket + "\x81\x85" + get, socket + "\x81\x85" + get, Stats{Forwarded: 1, Tunnels: 1}},
-	{"WebSocket that is not", only, "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n\x81\x85" + get, "", Stats{LeftOut: 1, Tunnels: 1}},
-	{"a tunnel, of which there is no path", only, "CONNECT a:80 HTTP/1.1\r\n\r\n" + get, "", Stats{LeftOut: 1, Tunnels: 1}},
-	{"a PROXY header in front of what is wanted", only, proxy1 + get, proxy1 + get, Stats{Forwarded: 1}},
-	{"a PROXY header in front of what is not", only, proxy2 + out + get, proxy2 + get, Stats{Forwarded: 1, LeftOut: 1}},
-	{"empty lines of what is not", only, "\r\n\r\n" + out + "\r\n" + get, "\r\n" + get, Stats{Forwarded: 1, LeftOut: 1}},
-	{"a head that is too large", only, large(maxHead+1) + get, get, Stats{Forwarded: 1, LeftOut: 1, TooLarge: 1}},
-	{"one that is just small enough", only, large(maxHead) + get, large(maxHead) + get, Stats{Forwarded: 2}},
-	{"a tunnel with a head that is too large", onlyHost, "CONNECT" + large(maxHead + 5)[3:] + get, "", Stats{LeftOut: 1, TooLarge: 1, Tunnels: 1}},
+	{"a length and chunks, and what comes then", only, get + ambiguous + get, get, Stats{Matched: 1, Ambiguous: 1}},
+	{"WebSocket that is wanted", only, socket + "\x81\x85" + get, socket + "\x81\x85" + get, Stats{Matched: 1, Tunnels: 1}},
+	{"WebSocket that is not", only, "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n\x81\x85" + get, "", Stats{NotMatched: 1, Tunnels: 1}},
+	{"a tunnel, of which there is no path", only, "CONNECT a:80 HTTP/1.1\r\n\r\n" + get, "", Stats{NotMatched: 1, Tunnels: 1}},
+	{"a PROXY header in front of what is wanted", only, proxy1 + get, proxy1 + get, Stats{Matched: 1}},
+	{"a PROXY header in front of what is not", only, proxy2 + out + get, proxy2 + get, Stats{Matched: 1, NotMatched: 1}},
+	{"empty lines of what is not", only, "\r\n\r\n" + out + "\r\n" + get, "\r\n" + get, Stats{Matched: 1, NotMatched: 1}},
+	{"a head that is too large", only, large(maxHead+1) + get, get, Stats{Matched: 1, TooLarge: 1}},
+	{"one that is just small enough", only, large(maxHead) + get, large(maxHead) + get, Stats{Matched: 2}},
+	{"a tunnel with a head that is too large", onlyHost, "CONNECT" + large(maxHead + 5)[3:] + get, "", Stats{TooLarge: 1, Tunnels: 1}},
 
-	{"a host", onlyHost, get, get, Stats{Forwarded: 1}},
-	{"another host", onlyHost, "GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n" + get, get, Stats{Forwarded: 1, LeftOut: 1}},
-	{"the end of a host", onlyHost, of("A.b.EXAMPLE.org.:1"), of("A.b.EXAMPLE.org.:1"), Stats{Forwarded: 1}},
-	{"the end of a host, alone", onlyHost, of("example.org") + of("badexample.org"), "", Stats{LeftOut: 2}},
-	{"an address", onlyHost, of("[::1]:80") + of("[::2]:80"), of("[::1]:80"), Stats{Forwarded: 1, LeftOut: 1}},
-	{"no host", onlyHost, "GET / HTTP/1.0\r\n\r\n" + of("") + get, get, Stats{Forwarded: 1, LeftOut: 2}},
-	{"two hosts", onlyHost, "GET / HTTP/1.1\r\nHost: example.com\r\nHost: example.com\r\n\r\n", "", Stats{LeftOut: 1}},
+	{"a host", onlyHost, get, get, Stats{Matched: 1}},
+	{"another host", onlyHost, "GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n" + get, get, Stats{Matched: 1, NotMatched: 1}},
+	{"the end of a host", onlyHost, of("A.b.EXAMPLE.org.:1"), of("A.b.EXAMPLE.org.:1"), Stats{Matched: 1}},
+	{"the end of a host, alone", onlyHost, of("example.org") + of("badexample.org"), "", Stats{NotMatched: 2}},
+	{"an address", onlyHost, of("[::1]:80") + of("[::2]:80"), of("[::1]:80"), Stats{Matched: 1, NotMatched: 1}},
+	{"no host", onlyHost, "GET / HTTP/1.0\r\n\r\n" + of("") + get, get, Stats{Matched: 1, NotMatched: 2}},
+	{"two hosts", onlyHost, "GET / HTTP/1.1\r\nHost: example.com\r\nHost: example.com\r\n\r\n", "", Stats{NotMatched: 1}},
 	{"a URL's host, which counts", onlyHost, "GET http://u@example.com:80/ HTTP/1.1\r\nHost: a\r\n\r\nGET http://a HTTP/1.1\r\nHost: example.com\r\n\r\n",
-		"GET http://u@example.com:80/ HTTP/1.1\r\nHost: a\r\n\r\n", Stats{Forwarded: 1, LeftOut: 1}},
-	{"a tunnel to a host", onlyHost, "CONNECT example.com:443 HTTP/1.1\r\n\r\n" + tls, "CONNECT example.com:443 HTTP/1.1\r\n\r\n" + tls, Stats{Forwarded: 1, Tunnels: 1}},
-	{"a host in a body", onlyHost, "POST / HTTP/1.1\r\nContent-Length: 17\r\n\r\nHost: example.com" + get, get, Stats{Forwarded: 1, LeftOut: 1}},
+		"GET http://u@example.com:80/ HTTP/1.1\r\nHost: a\r\n\r\n", Stats{Matched: 1, NotMatched: 1}},
+	{"a tunnel to a host", onlyHost, "CONNECT example.com:443 HTTP/1.1\r\n\r\n" + tls, "CONNECT example.com:443 HTTP/1.1\r\n\r\n" + tls, Stats{Matched: 1, Tunnels: 1}},
+	{"a host in a body", onlyHost, "POST / HTTP/1.1\r\nContent-Length: 17\r\n\r\nHost: example.com" + get, get, Stats{Matched: 1, NotMatched: 1}},
 
-	{"marks on what is wanted", both, out + "\n" + get + post + "abcde", "\n" + marked(get) + marked(post) + "abcde", Stats{Marked: 2, Forwarded: 2, LeftOut: 1}},
-	{"a path and a host, of which both count", Config{Paths: only.Paths, Hosts: onlyHost.Hosts}, get + of("example.com") + "GET /api HTTP/1.1\r\nHost: a\r\n\r\n", get, Stats{Forwarded: 1, LeftOut: 2}},
+	{"marks on what is wanted", both, out + "\n" + get + post + "abcde", "\n" + marked(get) + marked(post) + "abcde", Stats{Marked: 2, Matched: 2, NotMatched: 1}},
+	{"a path and a host, of which both count", Config{Paths: only.Paths, Hosts: onlyHost.Hosts}, get + of("example.com") + "GET /api HTTP/1.1\r\nHost: a\r\n\r\n", get, Stats{Matched: 1, NotMatched: 2}},
 }
 
 const (
@@ -202,7 +202,7 @@ func TestBrokenChunk(t *testing.T) {
 		if !strings.HasPrefix(got, get+chunked) || !strings.HasPrefix(in, got) || len(got) > len(in)-len("d\r\n") {
 			t.Fatalf("cut at %d, the target gets %q", i, got)
 		}
-		checkCounts(t, r, Stats{Forwarded: 2, Ambiguous: 1}, len(in+get), len(got))
+		checkCounts(t, r, Stats{Matched: 2, Ambiguous: 1}, len(in+get), len(got))
 	}
 }
 

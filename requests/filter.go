@@ -38,8 +38,7 @@ func (e *Editor) filterHead(s *state, b []byte) (n int, p piece) {
 	case part == http1.Unknown:
 		return len(b), e.judgeRest(s, b)
 	case s.holds+n > maxHead || !ended && e.rules.held.Load() > maxHeld:
-		s.done.TooLarge++
-		s.refuse(n, ended)
+		s.refuse(&s.done.TooLarge, n, ended)
 		return n, piece{}
 	case ended:
 		return n, e.judge(s, b[:n])
@@ -52,12 +51,12 @@ func (e *Editor) filterHead(s *state, b []byte) (n int, p piece) {
 func (e *Editor) judge(s *state, b []byte) piece {
 	head := e.pending(s, b)
 	if !e.rules.wants(head, s.framer.Tunnel()) {
-		s.refuse(len(b), true)
+		s.refuse(&s.done.NotMatched, len(b), true)
 		return piece{}
 	}
 	s.wanted, s.judged = true, !s.framer.AtStart()
 	s.headRead(passing)
-	s.done.Forwarded++
+	s.done.Matched++
 	p := s.release(head)
 	if len(e.rules.marks) > 0 {
 		p.marks, p.verbatim = e.rules.marks, false
@@ -67,11 +66,11 @@ func (e *Editor) judge(s *state, b []byte) piece {
 	return p
 }
 
-// refuse leaves a request out, of whose head n bytes more were read, all of it where it
-// has ended.
-func (s *state) refuse(n int, ended bool) {
+// refuse leaves a request out and counts it. Of its head n bytes more were read, all of
+// it where it has ended.
+func (s *state) refuse(why *uint64, n int, ended bool) {
 	s.wanted, s.judged = false, !s.framer.AtStart()
-	s.done.LeftOut++
+	*why++
 	s.leaveOut(n)
 	if ended {
 		s.headRead(ignoring)

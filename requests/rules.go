@@ -54,10 +54,10 @@ func New(c Config) (*Rules, error) {
 
 // Stats are totals since New, of what targets took and of what was left out.
 type Stats struct {
-	Marked    uint64 // requests with lines added
-	Forwarded uint64 // requests that --only-path and --only-host let pass
-	LeftOut   uint64 // requests that they do not
-	TooLarge  uint64 // of LeftOut, those whose head is too large to be held back
+	Marked     uint64 // requests with lines added
+	Matched    uint64 // requests that Paths and Hosts let pass
+	NotMatched uint64 // requests that they do not
+	TooLarge   uint64 // requests that are left out because their head is too large to be held back
 
 	NotHTTP   uint64 // streams that do not begin with a request
 	Tunnels   uint64 // streams that became something else behind a request (CONNECT, Upgrade)
@@ -70,8 +70,8 @@ type Stats struct {
 // Add adds the figures of other rules.
 func (s *Stats) Add(o Stats) {
 	s.Marked += o.Marked
-	s.Forwarded += o.Forwarded
-	s.LeftOut += o.LeftOut
+	s.Matched += o.Matched
+	s.NotMatched += o.NotMatched
 	s.TooLarge += o.TooLarge
 	s.NotHTTP += o.NotHTTP
 	s.Tunnels += o.Tunnels
@@ -82,9 +82,9 @@ func (s *Stats) Add(o Stats) {
 
 // counters is Stats while it changes.
 type counters struct {
-	marked, forwarded, leftOut, tooLarge atomic.Uint64
-	notHTTP, tunnels, ambiguous          atomic.Uint64
-	bytesAdded, bytesLeftOut             atomic.Uint64
+	marked, matched, notMatched, tooLarge atomic.Uint64
+	notHTTP, tunnels, ambiguous           atomic.Uint64
+	bytesAdded, bytesLeftOut              atomic.Uint64
 }
 
 // add counts what one editor has done. Most of it is nothing.
@@ -93,7 +93,7 @@ func (n *counters) add(s *Stats) {
 		total *atomic.Uint64
 		more  uint64
 	}{
-		{&n.marked, s.Marked}, {&n.forwarded, s.Forwarded}, {&n.leftOut, s.LeftOut}, {&n.tooLarge, s.TooLarge},
+		{&n.marked, s.Marked}, {&n.matched, s.Matched}, {&n.notMatched, s.NotMatched}, {&n.tooLarge, s.TooLarge},
 		{&n.notHTTP, s.NotHTTP}, {&n.tunnels, s.Tunnels}, {&n.ambiguous, s.Ambiguous},
 		{&n.bytesAdded, s.BytesAdded}, {&n.bytesLeftOut, s.BytesLeftOut},
 	} {
@@ -111,8 +111,8 @@ func (r *Rules) Stats() Stats {
 	n := &r.n
 	return Stats{
 		Marked:       n.marked.Load(),
-		Forwarded:    n.forwarded.Load(),
-		LeftOut:      n.leftOut.Load(),
+		Matched:      n.matched.Load(),
+		NotMatched:   n.notMatched.Load(),
 		TooLarge:     n.tooLarge.Load(),
 		NotHTTP:      n.notHTTP.Load(),
 		Tunnels:      n.tunnels.Load(),
