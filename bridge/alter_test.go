@@ -136,3 +136,24 @@ func TestAlteredStreamOfAHalfClosedTarget(t *testing.T) {
 	expect(t, c, wanted, nil)
 	want(t, "outcome", s.outcome(t), "complete")
 }
+
+// A target that has half-closed, and still has to take what came before, costs nothing
+// of what is meant for it.
+func TestAlteredStreamOfAHalfClosedTargetThatIsSlow(t *testing.T) {
+	const head, mark = "POST /api HTTP/1.1\r\n", "X-Shadow: 1\r\n"
+	const other = "GET /other HTTP/1.1\r\n\r\n"
+	before := fmt.Sprintf("Content-Length: 150000\r\n\r\n%s", strings.Repeat("a", 150_000))
+	after, wanted := mixed(300)
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr(), Requests: altering(t)})
+	g.narrow(t)
+	s := h.open(t, append(split([]byte(head+before), 50_000), []byte(other))...)
+	c := g.accept(t)
+	eventually(t, "every byte in the queue", func() bool { return h.Stats().Requests.NotMatched == 1 })
+	c.CloseWrite()
+	h.closedFirst(t, 1)
+	s.send(append(split(after[:100], 7), split(after[100:], 5000)...)...)
+	s.end(io.EOF)
+	expect(t, slow{c, 2000, time.Millisecond}, append([]byte(head+mark+before), wanted...), nil)
+	want(t, "outcome", s.outcome(t), "complete")
+}

@@ -28,7 +28,7 @@ func (s *stream) sendProbe() {
 	p = p[:n]
 	// Only with nothing else under way is an acknowledgement one of this piece.
 	if queued, err := s.out.unacked(); err != nil || queued > 0 {
-		s.settle(p, 0)
+		s.in.Unread(p)
 		s.awaitAcks(clearing)
 		return
 	}
