@@ -9,14 +9,22 @@ import (
 
 	"netmirror/check"
 	"netmirror/replay"
+	"netmirror/service"
 	"netmirror/settings"
 )
 
 func checkConfig(o *settings.Options, program string) check.Config {
-	return check.Config{
-		Interface: strings.Join(o.Capture.Iface, ","), Mirror: o.Mirror(), VNIs: o.VNIs(), Port: onePort(o),
-		Target: strings.Join(o.Target.To, ""), DialTimeout: o.Target.DialTimeout, Midstream: o.Fidelity.Midstream, Time: o.Check.Time, Program: program,
+	c := check.Config{Interface: strings.Join(o.Capture.Iface, ","), Mirror: o.Mirror(), Time: o.Check.Time, Program: program}
+	if len(o.Services) == 0 { // check is to find out what is not given
+		c.VNIs, c.Ports, c.Target = o.VNIs(), o.Ports(), strings.Join(o.Target.To, "")
+		c.DialTimeout, c.Midstream = o.Target.DialTimeout, o.Fidelity.Midstream
 	}
+	for _, s := range o.Services {
+		c.Services = append(c.Services, check.Service{
+			Name: s.Name, Selection: s.Selection, Target: s.Target, DialTimeout: s.Settings.DialTimeout, Midstream: s.Settings.Midstream,
+		})
+	}
+	return c
 }
 
 // runCheck looks at an interface or, with --read, at capture files.
@@ -26,7 +34,9 @@ func runCheck(ctx context.Context, o *settings.Options, program string, stdout, 
 	if len(o.Check.Read) == 0 {
 		return check.Run(ctx, c, stdout)
 	}
-	src, err := replay.Open(ctx, replay.Config{Paths: o.Check.Read, Stdin: os.Stdin, Ports: o.Ports(), Mirror: c.Mirror, VNIs: c.VNIs})
+	src, err := replay.Open(ctx, replay.Config{
+		Paths: o.Check.Read, Stdin: os.Stdin, Ports: checkedPorts(o), Mirror: c.Mirror, VNIs: o.VNIs(), EveryVNI: !o.Simple(),
+	})
 	if err != nil {
 		return false, err
 	}
@@ -35,6 +45,9 @@ func runCheck(ctx context.Context, o *settings.Options, program string, stdout, 
 	c.Capture, c.Mirror = &check.Capture{Source: src, Files: o.Check.Read, Asked: c.Mirror}, kind.Mirror
 	if kind.Mirror.Bare() {
 		c.VNIs = kind.VNIs
+		for i := range c.Services {
+			c.Services[i].VNIs = kind.VNIs
+		}
 	}
 	ok, err = check.Run(ctx, c, stdout)
 	if fault := src.Fault(); fault != nil {
@@ -43,10 +56,10 @@ func runCheck(ctx context.Context, o *settings.Options, program string, stdout, 
 	return ok, err
 }
 
-// onePort is --port for check, which has seen that it is one; 0 for none.
-func onePort(o *settings.Options) uint16 {
-	if ports := o.Ports(); len(ports) > 0 {
-		return ports[0].First
+// checkedPorts are those of all services; none where they are to be found out.
+func checkedPorts(o *settings.Options) service.Ports {
+	if len(o.Services) > 0 {
+		return o.CapturedPorts()
 	}
-	return 0
+	return o.Ports()
 }

@@ -11,10 +11,10 @@ import (
 	"cmp"
 	"context"
 	"io"
-	"net"
 	"strings"
 	"time"
 
+	asked "netmirror/service"
 	"netmirror/source"
 	"netmirror/wire"
 )
@@ -25,7 +25,9 @@ type Config struct {
 	Capture   *Capture    // in place of an interface; nil: none
 	Mirror    wire.Mirror // how its packets come
 	VNIs      []uint32    // those that netmirror is to be called with; none: not known yet
-	Port      uint16      // the service's TCP port; 0: not known yet
+	EveryVNI  bool        // no VNIs stand for any, as netmirror is to be called
+	Ports     asked.Ports // the service's TCP ports; none: not known yet
+	Services  []Service   // in place of VNIs, Ports, Target, Midstream and DialTimeout, where they are several
 	Target    string      // host:port of the shadow service; "": not known yet
 	Midstream string      // where a stream may begin but at a SYN: "http", "any" or "off"; "" means "http"
 
@@ -73,56 +75,56 @@ func Run(ctx context.Context, c Config, out io.Writer) (ok bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &report{out: out}
+	if len(c.Services) > 0 {
+		return r.services(ctx, c)
+	}
 	target := dial(ctx, c) // takes its time meanwhile
+	s, err := r.see(ctx, c)
+	if err != nil {
+		return false, err
+	}
 	var chosen *choice
-	if c.Capture != nil {
-		if chosen, err = captured(ctx, r, c); err != nil {
-			return false, err
-		}
-	} else if ifi, fit := r.link(c.Interface); fit {
-		if chosen, err = mirror(ctx, r, c, ifi); err != nil {
-			return false, err
-		}
+	if r.packets(c, s) {
+		chosen = r.chosen(c, s)
 	}
 	r.target(c, target, chosen)
 	r.verdict(c, chosen)
 	return r.first == "", r.err
 }
 
-// mirror looks at the interface's packets and says what they are. It gives the
-// service to forward, nil where none was found.
-func mirror(ctx context.Context, r *report, c Config, ifi *net.Interface) (*choice, error) {
-	s, err := look(ctx, r, c, ifi)
-	if s == nil || err != nil {
-		return nil, err
+// see looks at the interface, or at the capture files. It gives nil where nothing could
+// be looked at, which it has then said.
+func (r *report) see(ctx context.Context, c Config) (*seen, error) {
+	if c.Capture != nil {
+		what := "a mirror's packets"
+		if c.Mirror.Bare() {
+			what = "a host's packets"
+		}
+		r.say("reading %s, which has %s ...", strings.Join(c.Capture.Files, " "), what)
+		return watch(ctx, c.Capture.Source, c)
 	}
-	return r.packets(c, s), nil
+	ifi, fit := r.link(c.Interface)
+	if !fit {
+		return nil, nil
+	}
+	return look(ctx, r, c, ifi)
 }
 
-// captured looks at capture files and says what is in them, as mirror does.
-func captured(ctx context.Context, r *report, c Config) (*choice, error) {
-	what := "a mirror's packets"
-	if c.Mirror.Bare() {
-		what = "a host's packets"
-	}
-	r.say("reading %s, which has %s ...", strings.Join(c.Capture.Files, " "), what)
-	s, err := watch(ctx, c.Capture.Source, c)
-	if err != nil {
-		return nil, err
-	}
-	return r.packets(c, s), nil
-}
-
-// packets says what was seen. It gives the service to forward, nil where none was
-// found.
-func (r *report) packets(c Config, s *seen) *choice {
-	if !r.arrivals(c, s) {
-		return nil
+// packets says what was seen. It is false where there is nothing more to tell of it.
+func (r *report) packets(c Config, s *seen) bool {
+	if s == nil || !r.arrivals(c, s) {
+		return false
 	}
 	r.table(c, s)
-	chosen := r.choose(c, s)
-	if chosen != nil {
-		r.service(c, s, chosen)
+	return true
+}
+
+// chosen says what was seen of the service. It gives the one to forward, nil where none
+// was found.
+func (r *report) chosen(c Config, s *seen) *choice {
+	ch := r.choose(c, s)
+	if ch != nil {
+		r.service(c, s, ch)
 	}
-	return chosen
+	return ch
 }

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	asked "netmirror/service"
 )
 
 // choice is the service to forward.
 type choice struct {
-	vnis []uint32
-	port uint16
+	vnis  []uint32
+	ports asked.Ports
 	service
 }
 
@@ -17,17 +19,20 @@ type choice struct {
 // only one that was seen, or whose clients sent data. Where there is none it says
 // why, and gives nil.
 func (r *report) choose(c Config, s *seen) *choice {
-	ids := s.matching(c.VNIs, c.Port)
+	ids := s.matching(c.VNIs, c.Ports)
 	switch {
 	case len(ids) == 0:
 		r.absent(c, s)
 		return nil
-	case len(c.VNIs) > 0 && c.Port != 0:
+	case c.given():
 		r.missing(c, ids)
-		return s.choice(c.VNIs, ids)
+		return s.choice(c.VNIs, c.Ports, ids)
 	}
 	if talking := s.talking(ids); len(talking) > 0 {
 		ids = talking
+	}
+	if vnis := networksOf(ids); len(c.Ports) > 0 && len(ids) > 1 && len(vnis) == 1 {
+		return s.choice(vnis, c.Ports, ids)
 	}
 	if len(ids) == 1 && s.services.forgotten == 0 {
 		return r.only(s, ids[0])
@@ -36,13 +41,16 @@ func (r *report) choose(c Config, s *seen) *choice {
 	return nil
 }
 
+// given says whether the service is known in full.
+func (c Config) given() bool { return len(c.Ports) > 0 && (len(c.VNIs) > 0 || c.EveryVNI) }
+
 // several tells that there is more than one service to forward.
 func (r *report) several(c Config, s *seen, ids []serviceID) {
 	remedy := "choose the one of the table that is to be forwarded"
 	guesses := s.guesses(ids)
 	for _, id := range ids {
 		if !slices.Contains(guesses, id) {
-			c.VNIs, c.Port = []uint32{id.vni}, id.port
+			c.VNIs, c.Ports = []uint32{id.vni}, asked.PortsOf(id.port)
 			remedy += ", the busiest for example: " + c.command("check")
 			break
 		}
@@ -63,21 +71,21 @@ func (s *seen) talking(ids []serviceID) []serviceID {
 func (r *report) missing(c Config, ids []serviceID) {
 	var vnis []uint32
 	for _, vni := range c.VNIs {
-		if !slices.Contains(ids, serviceID{vni, c.Port}) {
+		if !slices.ContainsFunc(ids, func(id serviceID) bool { return id.vni == vni }) {
 			vnis = append(vnis, vni)
 		}
 	}
 	if len(vnis) > 0 {
-		r.note("service: no packets of TCP port %d in VNI %s", c.Port, numbers(vnis))
+		r.note("service: no packets of TCP port %v in VNI %s", c.Ports, numbers(vnis))
 	}
 }
 
 // matching gives the services that were seen of the VNIs and the port, the busiest
-// first; none of the VNIs, or port 0, stand for any.
-func (s *seen) matching(vnis []uint32, port uint16) []serviceID {
+// first; none of either stand for any.
+func (s *seen) matching(vnis []uint32, ports asked.Ports) []serviceID {
 	var ids []serviceID
 	for id, v := range s.services.entries {
-		if (len(vnis) == 0 || slices.Contains(vnis, id.vni)) && (port == 0 || id.port == port) && v.packets() > 0 {
+		if (len(vnis) == 0 || slices.Contains(vnis, id.vni)) && (len(ports) == 0 || ports.Has(id.port)) && v.packets() > 0 {
 			ids = append(ids, id)
 		}
 	}
@@ -87,13 +95,25 @@ func (s *seen) matching(vnis []uint32, port uint16) []serviceID {
 	return ids
 }
 
-// choice puts the services of one port together.
-func (s *seen) choice(vnis []uint32, ids []serviceID) *choice {
-	ch := &choice{vnis: vnis, port: ids[0].port}
+// choice puts what is seen of one service together. Without VNIs it takes those that are.
+func (s *seen) choice(vnis []uint32, ports asked.Ports, ids []serviceID) *choice {
+	if len(vnis) == 0 {
+		vnis = networksOf(ids)
+	}
+	ch := &choice{vnis: vnis, ports: ports}
 	for _, id := range ids {
 		ch.merge(s.services.entries[id])
 	}
 	return ch
+}
+
+// networksOf are the VNIs of services, each once.
+func networksOf(ids []serviceID) (vnis []uint32) {
+	for _, id := range ids {
+		vnis = append(vnis, id.vni)
+	}
+	slices.Sort(vnis)
+	return slices.Compact(vnis)
 }
 
 // absent tells that the service that was given was not seen, and what to give
@@ -106,14 +126,14 @@ func (r *report) absent(c Config, s *seen) {
 	switch {
 	case len(c.VNIs) > 0 && !present:
 		seen := s.networks()
-		r.fault(remedyVNI(seen, s.matching(nil, c.Port)), "service: no packets of VNI %s; seen: %s", numbers(c.VNIs), listVNIs(seen))
-	case c.Port != 0:
-		ids := s.matching(c.VNIs, 0)
+		r.fault(remedyVNI(seen, s.matching(nil, c.Ports)), "service: no packets of VNI %s; seen: %s", numbers(c.VNIs), listVNIs(seen))
+	case len(c.Ports) > 0:
+		ids := s.matching(c.VNIs, nil)
 		of := ""
 		if len(c.VNIs) > 0 {
 			of = " of VNI " + numbers(c.VNIs)
 		}
-		r.fault(s.remedyPort(ids), "service: no packets%s of TCP port %d; seen: %s", of, c.Port, s.listPorts(ids))
+		r.fault(s.remedyPort(ids), "service: no packets%s of TCP port %v; seen: %s", of, c.Ports, s.listPorts(ids))
 	default:
 		r.fault("have the mirror's filter let the service's TCP through", "service: no TCP packets of VNI %s", numbers(c.VNIs))
 	}

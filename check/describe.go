@@ -4,9 +4,9 @@ import "fmt"
 
 // service tells what the chosen service's packets are good for.
 func (r *report) service(c Config, s *seen, ch *choice) {
-	name := fmt.Sprintf("service: VNI %s, port %d", numbers(ch.vnis), ch.port)
+	name := fmt.Sprintf("service: VNI %s, port %v", numbers(ch.vnis), ch.ports)
 	if s.bare {
-		name = fmt.Sprintf("service: port %d", ch.port)
+		name = fmt.Sprintf("service: port %v", ch.ports)
 	}
 	if !r.sides(name, ch) {
 		return

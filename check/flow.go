@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	asked "netmirror/service"
 )
 
 // maxFlows is how many connections are told apart before they are added to their
@@ -59,15 +61,15 @@ const (
 // flows is the connections that were seen since they were last added to their
 // services.
 type flows struct {
-	port  uint16 // that the service is said to have, or 0
+	ports asked.Ports // that services are said to have
 	byKey map[flowKey]*flow
 	into  *top[serviceID, service]
 	folds int           // how often they were added to their services
 	now   time.Duration // of the look
 }
 
-func newFlows(port uint16, into *top[serviceID, service]) *flows {
-	return &flows{port: port, byKey: make(map[flowKey]*flow), into: into}
+func newFlows(ports asked.Ports, into *top[serviceID, service]) *flows {
+	return &flows{ports: ports, byKey: make(map[flowKey]*flow), into: into}
 }
 
 // add takes a segment in.

@@ -1,7 +1,5 @@
 package check
 
-import "strconv"
-
 // flowing is which of the two directions of a service's connections were seen.
 // Stray packets, a port scanner's for example, come to any service, so that one
 // packet shows no direction to be mirrored.
@@ -72,7 +70,7 @@ func (r *report) sides(name string, ch *choice) bool {
 		if ch.client.packets > 0 {
 			but = "; what came of clients, " + count(ch.client.packets, "packet") + ", went astray"
 		}
-		r.fault("mirror the other direction too, the packets that go to port "+strconv.Itoa(int(ch.port)),
+		r.fault("mirror the other direction too, the packets that go to port "+ch.ports.String(),
 			"%s: only the servers' side is mirrored, so that there is nothing to forward: no client's packet in %d of the %s in which servers sent some%s",
 			name, w.unheard, count(w.answered, "connection"), but)
 		return false

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	asked "netmirror/service"
 )
 
 // guess says that nothing shows the port to be a server's.
@@ -29,7 +31,7 @@ func remedyGuess(id serviceID, v *service) string {
 
 // guesses tells, below the table, what the mark in it means.
 func (r *report) guesses(s *seen) {
-	if ids := s.guesses(s.matching(nil, 0)); len(ids) > 0 {
+	if ids := s.guesses(s.matching(nil, nil)); len(ids) > 0 {
 		r.say("?: the lower port, as a guess: no connection was seen to begin, and the server's may be the other one: %s", s.listPorts(ids))
 	}
 }
@@ -42,5 +44,5 @@ func (r *report) only(s *seen, id serviceID) *choice {
 			id.vni, v.ports(id.port))
 		return nil
 	}
-	return s.choice([]uint32{id.vni}, []serviceID{id})
+	return s.choice([]uint32{id.vni}, asked.PortsOf(id.port), []serviceID{id})
 }

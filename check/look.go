@@ -11,6 +11,7 @@ import (
 
 	"netmirror/decap"
 	"netmirror/link"
+	asked "netmirror/service"
 	"netmirror/source"
 	"netmirror/tap"
 	"netmirror/wire"
@@ -137,14 +138,30 @@ func newSeen(c Config) *seen {
 			return s.client.packets + s.server.packets
 		}),
 	}
-	for _, vni := range c.VNIs {
+	var ports asked.Ports
+	for _, of := range c.asked() {
+		s.pin(of)
+		ports = append(ports, of.Ports...)
+	}
+	s.flows = newFlows(ports, s.services)
+	return s
+}
+
+// maxPins is how many ports of a service are kept though others have more packets.
+const maxPins = 16
+
+// pin has what is asked for be kept. Of a service with more ports it is not.
+func (s *seen) pin(of asked.Selection) {
+	for _, vni := range of.VNIs {
 		s.vnis.pin(vni)
-		if c.Port != 0 {
-			s.services.pin(serviceID{vni, c.Port})
+		pins := 0
+		for _, r := range of.Ports {
+			for port := int(r.First); port <= int(r.Last) && pins < maxPins; port++ {
+				s.services.pin(serviceID{vni, uint16(port)})
+				pins++
+			}
 		}
 	}
-	s.flows = newFlows(c.Port, s.services)
-	return s
 }
 
 // add takes a captured frame in.

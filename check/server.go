@@ -1,16 +1,20 @@
 package check
 
-import "cmp"
+import (
+	"cmp"
+
+	asked "netmirror/service"
+)
 
 // usage is what tells the server's end of a connection whose SYN was not seen.
 type usage struct {
-	port   uint16               // as in flows
+	ports  asked.Ports          // as in flows
 	served map[serviceID]uint64 // connections in which a SYN showed the port to be the server's
 	used   map[serviceID]uint64 // connections that have the port at either end
 }
 
 func (t *flows) usage() usage {
-	u := usage{t.port, make(map[serviceID]uint64), make(map[serviceID]uint64)}
+	u := usage{t.ports, make(map[serviceID]uint64), make(map[serviceID]uint64)}
 	for id, s := range t.into.entries {
 		u.served[id] = s.opened
 	}
@@ -37,7 +41,7 @@ func (u usage) serverOf(k flowKey, f *flow) (end int, sure bool) {
 	a, b := k.ends[0].Port(), k.ends[1].Port()
 	ka, kb := serviceID{k.vni, a}, serviceID{k.vni, b}
 	shown := cmp.Or(
-		compareBool(a == u.port, b == u.port), cmp.Compare(u.served[ka], u.served[kb]),
+		compareBool(u.ports.Has(a), u.ports.Has(b)), cmp.Compare(u.served[ka], u.served[kb]),
 		cmp.Compare(f.sides[1].role, f.sides[0].role),
 		cmp.Compare(u.used[ka], u.used[kb]),
 		compareBool(a < wellKnown && b >= givenOut, b < wellKnown && a >= givenOut),

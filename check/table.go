@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+
+	asked "netmirror/service"
 )
 
 // tableRows is how many services are shown; the chosen ones are shown beside
@@ -85,7 +87,9 @@ func (s *seen) rows(c Config) []row {
 	return rows
 }
 
-// wants says whether a service is the one that was given, in full.
+// wants says whether a port in a VNI is of a service that was given, in full.
 func (c Config) wants(id serviceID) bool {
-	return id.port == c.Port && slices.Contains(c.VNIs, id.vni)
+	return slices.ContainsFunc(c.asked(), func(of asked.Selection) bool {
+		return of.Ports.Has(id.port) && slices.Contains(of.VNIs, id.vni)
+	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	asked "netmirror/service"
 	"netmirror/wire"
 )
 
@@ -76,7 +77,7 @@ func TestTargetThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestCommand(t *testing.T) {
-	c := Config{Interface: "eth 0", Mirror: wire.Mirror{Ports: []uint16{8472}}, VNIs: []uint32{7, 0}, Port: 80, Target: "[fd00::1]:80", Program: "/opt/net mirror"}
+	c := Config{Interface: "eth 0", Mirror: wire.Mirror{Ports: []uint16{8472}}, VNIs: []uint32{7, 0}, Ports: asked.PortsOf(80), Target: "[fd00::1]:80", Program: "/opt/net mirror"}
 	want := `'/opt/net mirror' check --iface 'eth 0' --vxlan-port 8472 --vni 7 --vni 0 --port 80 --to '[fd00::1]:80'`
 	if got := c.command("check"); got != want {
 		t.Errorf("command is %s, want %s", got, want)

@@ -68,8 +68,8 @@ func (c Config) command(words ...string) string {
 	for _, vni := range c.VNIs {
 		args = append(args, "--vni", strconv.FormatUint(uint64(vni), 10))
 	}
-	if c.Port != 0 {
-		args = append(args, "--port", strconv.Itoa(int(c.Port)))
+	if len(c.Ports) > 0 {
+		args = append(args, "--port", c.Ports.String())
 	}
 	if c.Target != "" {
 		args = append(args, "--to", c.Target)

@@ -189,11 +189,14 @@ func expressions(t *testing.T) map[string]string {
 type dashboard struct {
 	UID           string
 	SchemaVersion int
-	Templating    struct{ List []struct{ Name, Type string } }
-	Panels        []struct {
+	Templating    struct {
+		List []struct{ Name, Type, Definition string }
+	}
+	Panels []struct {
 		ID         int
 		Type       string
 		Title      string
+		Repeat     string
 		Datasource struct{ UID string }
 		GridPos    struct{ X, Y, W, H int }
 		Targets    []struct{ Expr, RefID string }
@@ -242,6 +245,39 @@ func TestDashboard(t *testing.T) {
 		if p.Datasource.UID != "${datasource}" || len(p.Targets) == 0 {
 			t.Errorf("%s: data source %q, %d targets", p.Title, p.Datasource.UID, len(p.Targets))
 		}
+	}
+}
+
+// TestDashboardHasARowForEachService: the row is repeated for each that is chosen, its
+// panels are of that one, and no other panel is.
+func TestDashboardHasARowForEachService(t *testing.T) {
+	d := readDashboard(t)
+	offered := ""
+	for _, v := range d.Templating.List {
+		if v.Name == "service" {
+			offered = v.Definition
+		}
+	}
+	if want := `label_values(netmirror_service_streams_total{job=~"$job", instance=~"$instance"}, service)`; offered != want {
+		t.Errorf("the services are %q, want %q", offered, want)
+	}
+	in, of := "", 0
+	for _, p := range d.Panels {
+		if p.Type == "row" {
+			in = p.Repeat
+		}
+		for _, target := range p.Targets {
+			chosen := strings.Contains(target.Expr, `service=~"$service"`)
+			if chosen != (in == "service") || chosen != strings.Contains(target.Expr, "netmirror_service_") {
+				t.Errorf("%s: in a row of %q: %s", p.Title, in, target.Expr)
+			}
+			if chosen {
+				of++
+			}
+		}
+	}
+	if of < 6 {
+		t.Errorf("only %d expressions are of a service", of)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -127,6 +128,25 @@ func TestCheckOfARightSetUp(t *testing.T) {
 			)...)
 		})
 	}
+}
+
+// One look tells of each service of a settings file, and the status of all.
+func TestCheckOfSeveralServices(t *testing.T) {
+	s := setServices(t, lab.Options{}, nil)
+	to := s.Shadow(shadowPort).String()
+	file := filepath.Join(t.TempDir(), "netmirror.conf")
+	text := fmt.Sprintf("[Service shop]\nvni = 42\nport = 8080\nto = %s\n[Service mail]\nvni = any\nport = 25\nto = %[1]s\n", to)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, said := s.check(t, s.requests(t), "--config", file)
+	checkSays(t, status, 1, said,
+		"shop (42:8080):\n", "HTTP/1 in 20 of the 20 connections", "verdict: shop: netmirror has something to forward\n",
+		"mail (any:25):\n", "FAULT service: no packets of TCP port 25; seen: 8080 (VNI 42", "verdict: mail: not yet; first, ",
+		"verdict: not yet for 1 of the 2 services",
+	)
+	status, said = s.check(t, s.requests(t), "--forward", "shop=42:8080="+to, "--forward", "all=any:8000-9000="+to)
+	checkSays(t, status, 0, said, "verdict: netmirror has something to forward for all 2 services. Call it in the same way, without the word check")
 }
 
 // What a mirror loses is told, and what it brings late is no loss.

@@ -44,10 +44,11 @@ func (o *Options) checkRequired() error {
 	need := o.Check == nil // to check, all but the interface can be left to be found out
 	mirror := o.Replay == nil && (o.Check == nil || len(o.Check.Read) == 0)
 	one := o.Simple() && need
+	shared := o.Simple() && len(o.Target.To) > 1 // a selection of several services, which is not found out
 	return missing([]lack{
 		{mirror && len(o.Capture.Iface) == 0 && (o.Capture.Capture == CaptureRing || !need), "no interface: give the one that the mirror packets arrive on with --iface"},
 		{one && mirror && len(o.Selection.VNI) == 0 && !o.Mirror().Bare(), "no VNI: give the mirror session's VXLAN network identifier with --vni"},
-		{one && o.Selection.Port == "", "no port: give the service's original TCP port, 1 to 65535, with --port"},
+		{(one || shared) && o.Selection.Port == "", "no port: give the service's original TCP port, 1 to 65535, with --port"},
 		{one && len(o.Target.To) == 0, "no target: give the shadow service as --to HOST:PORT"},
 		{o.Replay != nil && len(o.Files) == 0, "no file: give capture files as replay FILE..., or - for standard input"},
 	})
@@ -82,8 +83,6 @@ func (o *Options) checkTogether() error {
 		return errors.New("--iface any: check looks at one interface at a time; give the one that the mirror packets arrive on")
 	case len(o.Capture.Iface) > 1 && o.OnAnyInterface():
 		return fmt.Errorf("--iface %s: any is all of them; leave the others out", strings.Join(o.Capture.Iface, ", "))
-	case o.Check != nil && !o.oneService():
-		return errors.New("check looks at one service at a time; give its one --port and --to, and no --forward")
 	case o.Reporting.HTTP == "" && o.Reporting.Pprof:
 		return errors.New("--http-pprof: nothing is served without --http; give its address, or leave --http-pprof out")
 	case o.Reporting.HTTP == "" && o.Reporting.ReadyDrops:
@@ -92,13 +91,6 @@ func (o *Options) checkTogether() error {
 		return o.Replay.check(o.Files)
 	}
 	return nil
-}
-
-// oneService reports whether what is given is of one service with one port.
-func (o *Options) oneService() bool {
-	ports := o.Ports()
-	one := len(ports) == 0 || len(ports) == 1 && ports[0].First == ports[0].Last
-	return o.Simple() && one && len(o.Target.To) < 2
 }
 
 // number is a flag's value and what it may be.

@@ -144,7 +144,7 @@ const manRest = `.SH EXIT STATUS
 .B 0
 The capture was ended by a signal; with
 .BR check ,
-nothing was found to be wrong; with
+nothing was found to be wrong, with any of the services; with
 .BR replay ,
 all that the files hold was forwarded.
 .TP

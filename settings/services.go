@@ -51,7 +51,7 @@ func (o *Options) Simple() bool { return len(o.Selection.Forward) == 0 && len(o.
 // by itself.
 func (o *Options) resolve() error {
 	bare := o.Mirror().Bare()
-	if o.Check != nil { // which finds out what is not given
+	if o.Check != nil && o.Simple() && len(o.Target.To) < 2 { // which finds out what is not given
 		err := checkBare(bare, o.VNIs())
 		for _, to := range o.Target.To {
 			err = cmp.Or(err, ofFlag("to", checkTarget(to)))

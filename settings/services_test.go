@@ -52,6 +52,29 @@ func TestServicesOfACall(t *testing.T) {
 	}
 }
 
+// A check of several services has each; one of a single service finds out the rest.
+func TestCheckedServices(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--vni=42", "--port=80,81", "--to=a:80"}, ""},
+		{[]string{"--forward=shop=42:80=a:80"}, "shop: 42:80=a:80"},
+		{[]string{"--forward=42:80=a:80", "--forward=any:81=b:80"}, "42:80: 42:80=a:80\nany:81: any:81=b:80"},
+		{[]string{"--port=80", "--to=a:80", "--to=b:80"}, "port 80=a:80: any:80=a:80\nport 80=b:80: any:80=b:80"},
+		{[]string{"--config", config(t, "[Service shop]\nvni=42\nport=80\nto=a:80\n[Service mail]\nvni=any\nport=25\nto=m:25\n")}, "shop: 42:80=a:80\nmail: any:25=m:25"},
+	} {
+		o, err := parse(t, nil, append([]string{"check", "--iface=lo"}, tc.args...)...)
+		if err != nil {
+			t.Errorf("%q: %v", tc.args, err)
+			continue
+		}
+		if got := told(o); got != tc.want {
+			t.Errorf("%q:\n%s\nwant:\n%s", tc.args, got, tc.want)
+		}
+	}
+}
+
 func TestWrongServices(t *testing.T) {
 	many := []string{"--vni=42", "--port=80"}
 	for i := range 101 {
@@ -84,8 +107,8 @@ func TestWrongServices(t *testing.T) {
 		{"a share that is none", []string{"--vni=42", "--port=80", "--to=a:80", "--sample=10"}, `share "10"`},
 		{"a client that is none", []string{"--vni=42", "--port=80", "--to=a:80", "--clients=10.0.0.0/8,x"}, `"x" is neither an address nor a network`},
 		{"a VNI where there is none", []string{"--encap=none", "--forward=any:80=a:80", "--forward=42:80=a:80"}, "the packets have no VNI"},
-		{"check of several", []string{"check", "--forward=42:80=a:80"}, "check looks at one service"},
-		{"check of several ports", []string{"check", "--port=80,81"}, "check looks at one service"},
+		{"check of several targets of what is not given", []string{"check", "--to=a:80", "--to=b:80"}, "no port"},
+		{"check of one twice", []string{"check", "--forward=42:80=a:80", "--forward=42:80=a:80"}, "42:80=a:80 is there twice"},
 	} {
 		args := append([]string{"--iface=lo"}, tc.args...)
 		if tc.args[0] == "check" {

@@ -16,8 +16,11 @@ func nearest(typed string, words []string) string {
 	best, least := "", min(2, len(typed)/3)+1
 	var begun []string
 	for _, word := range words {
-		if d := distance(typed, word); d < least {
-			best, least = word, d
+		// What differs more in length alone may be of any length.
+		if apart := len(typed) - len(word); apart < least && -apart < least {
+			if d := distance(typed, word); d < least {
+				best, least = word, d
+			}
 		}
 		if len(typed) > 2 && strings.HasPrefix(word, typed) {
 			begun = append(begun, word)

@@ -52,7 +52,7 @@ What ` + "`--http`" + ` serves at ` + "`/metrics`" + `. This page is made from t
 Every counter counts since the start. There is no label for a client, a flow or a host: the number of series does not depend on the traffic.
 ` + "`service`" + ` is the name of a service: its selection, with its target where it has several, or that of its section in the file. What has no such label is
 of all services together.
-[deploy/prometheus](../deploy/prometheus/netmirror.rules.yml) has alerts, [deploy/grafana](../deploy/grafana/netmirror.json) a dashboard
+[deploy/prometheus](../deploy/prometheus/netmirror.rules.yml) has alerts, [deploy/grafana](../deploy/grafana/netmirror.json) a dashboard, with a row for each service that is chosen
 (to be imported under Dashboards), [troubleshooting.md](troubleshooting.md) what to do.
 
     scrape_configs:
