@@ -134,10 +134,9 @@ func (e *Editor) rewind(in []byte, n int) (used int) {
 func (e *Editor) hold(in []byte) {
 	s := &e.next
 	before := len(e.held)
-	switch {
-	case s.holds == 0:
+	if s.holds == 0 {
 		e.held = nil
-	default:
+	} else {
 		e.held = append(e.held[:s.holds-s.tail], in[len(in)-s.tail:]...)
 	}
 	if len(e.held) != before {

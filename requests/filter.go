@@ -61,7 +61,7 @@ func (e *Editor) judge(s *state, b []byte) piece {
 	if len(e.rules.marks) > 0 {
 		p.marks, p.verbatim = e.rules.marks, false
 		p.at, _ = http1.Line(head)
-		s.count(&s.done.Marked, e.rules.marks)
+		s.marked(e.rules.marks)
 	}
 	return p
 }

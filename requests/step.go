@@ -47,7 +47,7 @@ func (e *Editor) mark(s *state, b []byte) (n int, p piece) {
 		// A folded line is none of a request that servers agree about, and would go on
 		// with the line added.
 		if b[0] != ' ' && b[0] != '\t' {
-			s.count(&s.done.Marked, e.rules.marks)
+			s.marked(e.rules.marks)
 			return 0, piece{marks: e.rules.marks}
 		}
 	}
@@ -75,9 +75,9 @@ func (s *state) headRead(behind phase) {
 	}
 }
 
-// count counts a request in total, and the lines added to it.
-func (s *state) count(total *uint64, marks []byte) {
-	*total++
+// marked counts a request and the lines that are added to it.
+func (s *state) marked(marks []byte) {
+	s.done.Marked++
 	s.done.BytesAdded += uint64(len(marks))
 }
 
