@@ -26,8 +26,11 @@ const (
 	pausing                    // before the next attempt
 )
 
-// begin connects the stream to the target.
+// begin connects the stream to the target, unless a shutdown came first.
 func (s *stream) begin() {
+	if s.phase == ended {
+		return
+	}
 	s.dial.delay = s.b.cfg.RetryDelay
 	s.attempt()
 }

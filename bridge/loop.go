@@ -135,15 +135,19 @@ func (l *loop) accept(s *stream) {
 	l.fresh = append(l.fresh, s)
 }
 
-// begin connects some of the streams that have come.
+// begin connects some of the streams that have come. Where more come than can begin,
+// those are the newest and one of the oldest: the stack gives up the oldest first, so
+// that in the order of their coming all would be given up by the time of their turn.
 func (l *loop) begin() {
-	n := min(len(l.fresh), turnsPerFetch)
-	for _, s := range l.fresh[:n] {
-		if s.phase != ended {
-			s.begin()
-		}
+	behind := max(len(l.fresh)-turnsPerFetch, 0)
+	for _, s := range l.fresh[behind:] {
+		s.begin()
 	}
-	l.fresh = slices.Delete(l.fresh, 0, n)
+	l.fresh = slices.Delete(l.fresh, behind, len(l.fresh))
+	if behind > 0 {
+		l.fresh[0].begin()
+		l.fresh = slices.Delete(l.fresh, 0, 1)
+	}
 }
 
 // abort resets every stream, now and for good.

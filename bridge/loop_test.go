@@ -1,9 +1,11 @@
 package bridge
 
 import (
+	"context"
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -123,5 +125,51 @@ func TestStreamBehindAPauseHasAllItsTime(t *testing.T) {
 	h.once(t, g)
 	if d := <-took; d >= pause/2 {
 		t.Errorf("connecting took %v", d)
+	}
+}
+
+// Where streams come faster than they can begin, new ones do not wait for all of the
+// old; nor do the old wait for ever.
+func TestNewestBeginFirstInAFlood(t *testing.T) {
+	b, err := New(Config{Target: "192.0.2.1:80", Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	l, err := newLoop(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.poll.close()
+	defer l.wg.Wait()
+	defer cancel()
+	all := make([]*stream, 100)
+	for i := range all {
+		all[i] = newStream(l, b, newScript())
+		l.accept(all[i])
+	}
+	for _, want := range [][]int{
+		{0, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99},
+		{0, 1, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99},
+	} {
+		l.begin()
+		var begun []int
+		for i, s := range all {
+			if s.dial.step == elsewhere {
+				begun = append(begun, i)
+			}
+		}
+		if !slices.Equal(begun, want) {
+			t.Errorf("begun: %v, want %v", begun, want)
+		}
+	}
+	for range all { // each round begins one at the least
+		l.begin()
+	}
+	if n := b.Stats().Dials; n != uint64(len(all)) {
+		t.Errorf("%d have begun, want all %d", n, len(all))
 	}
 }

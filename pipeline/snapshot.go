@@ -26,6 +26,14 @@ func (p *Pipeline) stackStats() (sum stack.Stats) {
 	return sum
 }
 
+// Ending is how many connections their clients have ended, and are not delivered yet.
+func (p *Pipeline) Ending() (n int) {
+	for _, st := range p.stacks {
+		n += st.Ending()
+	}
+	return n
+}
+
 func (p *Pipeline) sourceStats() (sum source.Stats) {
 	for _, src := range p.all() {
 		sum.Add(src.Stats())

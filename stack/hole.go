@@ -141,8 +141,11 @@ func (s *Stack) missed(q *sendQueue, stop *entry, from, to uint32) {
 // splice closes a hole: what follows moves up to its place.
 func (s *Stack) splice(f *flow) {
 	to := f.sent()
-	if f.q.len() > 0 {
+	switch {
+	case f.q.len() > 0:
 		to = f.q.first().seq
+	case f.finSeen && !seqLess(f.fin, f.ack):
+		to = f.fin // which moves up itself
 	}
 	missing := to - f.ack
 	f.framing.skip(to)

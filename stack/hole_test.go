@@ -287,9 +287,7 @@ func TestHowSoonFlowsAreLookedAfter(t *testing.T) {
 		s.Stack.mu.Lock()
 		defer s.Stack.mu.Unlock()
 		s.now = s.cfg.Now()
-		for i := range batch {
-			s.segment(&batch[i])
-		}
+		s.takeBatch(s.Stack.read(batch))
 		s.pumpDirty()
 		told := s.alert
 		next := s.nextLook()

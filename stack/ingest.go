@@ -2,44 +2,81 @@ package stack
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"netmirror/http1"
 	"netmirror/outcome"
 )
 
-// segment takes one segment in.
-func (s *Stack) segment(m *Segment) {
-	s.counters.packets++
-	var seg segment
-	ok := seg.parse(m) && int(m.Service) < len(s.services)
-	fromServer := m.FromServer || m.Either && ok && s.turned(&seg)
-	if fromServer {
-		s.counters.serverBytes += uint64(len(seg.payload))
-	} else {
-		s.counters.bytes += uint64(len(seg.payload))
-		if ok {
-			s.services[m.Service].stats.Bytes += uint64(len(seg.payload))
+// incoming is a captured segment, read before the stack is locked: what costs time
+// linear in a packet is done then. The checksum of a server's is not, because nearly all
+// of these say nothing that depends on it.
+type incoming struct {
+	*Segment
+	segment segment
+	ok      bool // it is one of a connection that can be
+}
+
+// read reads a batch. What it returns is valid until the next call, and as long as the
+// batch is.
+func (s *Stack) read(batch []Segment) []incoming {
+	s.incoming = slices.Grow(s.incoming[:0], len(batch))[:len(batch)]
+	for i := range batch {
+		m, in := &batch[i], &s.incoming[i]
+		*in = incoming{Segment: m}
+		in.ok = in.segment.parse(m) && int(m.Service) < len(s.services)
+		if in.ok && !m.FromServer && !m.Truncated {
+			in.segment.sum = s.cfg.Checksums.sumOf(m)
 		}
 	}
-	switch {
-	case !ok && fromServer:
+	return s.incoming
+}
+
+// takeBatch takes a batch in.
+func (s *Stack) takeBatch(batch []incoming) {
+	bytes, serverBytes := 0, 0
+	for i := range batch {
+		in := &batch[i]
+		n := len(in.segment.payload)
+		switch {
+		case in.FromServer || in.Either && in.ok && s.turned(&in.segment):
+			serverBytes += n
+			s.fromServer(in)
+			continue
+		case in.ok:
+			s.services[in.Service].stats.Bytes += uint64(n)
+		}
+		bytes += n
+		s.fromClient(in)
+	}
+	s.counters.packets += uint64(len(batch))
+	s.counters.bytes += uint64(bytes)
+	s.counters.serverBytes += uint64(serverBytes)
+}
+
+func (s *Stack) fromServer(in *incoming) {
+	if !in.ok {
 		s.counters.dropped[outcome.DropBadAddress]++
-	case !ok:
-		s.drop(&seg, outcome.DropBadAddress)
-	case fromServer:
-		s.reverse(m, &seg)
-	case m.Truncated:
-		s.drop(&seg, outcome.DropTruncated)
-		s.truncated(m, &seg)
+		return
+	}
+	s.reverse(in.Segment, &in.segment)
+}
+
+func (s *Stack) fromClient(in *incoming) {
+	switch {
+	case !in.ok:
+		s.drop(&in.segment, outcome.DropBadAddress)
+	case in.Truncated:
+		s.drop(&in.segment, outcome.DropTruncated)
+		s.truncated(in.Segment, &in.segment)
 	default:
-		seg.sum = s.cfg.Checksums.sumOf(m)
-		s.fromClient(&seg)
+		s.whole(&in.segment)
 	}
 }
 
-// fromClient takes a whole segment of a client's.
-func (s *Stack) fromClient(seg *segment) {
+// whole takes a segment of a client's that the mirror has not cut.
+func (s *Stack) whole(seg *segment) {
 	if !s.cfg.Checksums.passes(seg.sum) {
 		s.drop(seg, outcome.DropBadChecksum)
 		return

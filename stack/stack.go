@@ -106,6 +106,9 @@ type Stack struct {
 	instant atomic.Pointer[instant] // what Advance said; nil where nobody calls it
 	epoch   time.Time               // what entries count their time from
 
+	reading  sync.Mutex // guards incoming
+	incoming []incoming // what read returns
+
 	mu       sync.Mutex // guards everything down to counters; held for a batch at the longest
 	services []serviceState
 	flows    map[flowKey]*flow
@@ -223,13 +226,14 @@ func (s *Stack) InjectAt(batch []Segment, captured time.Time) {
 	if len(batch) == 0 {
 		return
 	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	taken := s.read(batch)
 	s.mu.Lock()
 	s.now, s.captured = s.cfg.Now(), captured
 	s.collect()
 	s.shareMemory()
-	for i := range batch {
-		s.segment(&batch[i])
-	}
+	s.takeBatch(taken)
 	s.pumpDirty()
 	s.mu.Unlock()
 }

@@ -52,7 +52,6 @@ type Stats struct {
 	FlowsComplete uint64 // flows that ended with the client's FIN
 	FlowsEnded    [outcome.NumEnds]uint64
 	Flows         int    // gauge: connections being followed
-	Ending        int    // gauge: of them, those whose client has ended them, and whose stream was not read to its end
 	PickedUp      uint64 // streams that did not begin at a SYN
 	HeaderUnknown uint64 // of them, those whose PROXY protocol header was not seen, while others have one
 	HalfOpen      uint64 // SYNs that were remembered
@@ -84,7 +83,6 @@ func (s *Stats) Add(o Stats) {
 		s.FlowsEnded[e] += o.FlowsEnded[e]
 	}
 	s.Flows += o.Flows
-	s.Ending += o.Ending
 	s.PickedUp += o.PickedUp
 	s.HeaderUnknown += o.HeaderUnknown
 	s.HalfOpen += o.HalfOpen
@@ -115,10 +113,18 @@ func (s *Stack) Stats() Stats {
 	}
 	st.Held = uint64(s.asidePackets + s.entries.packets)
 	st.BytesHeld += uint64(s.asideBytes + s.entries.bytes)
+	return st
+}
+
+// Ending is how many flows there are that their clients have ended, and whose streams were
+// not read to their ends. It looks at all busy flows, while no segment is taken in.
+func (s *Stack) Ending() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, f := range s.active { // one that is ending is busy
 		if f.finSeen || f.rstSeen || f.ending {
-			st.Ending++
+			n++
 		}
 	}
-	return st
+	return n
 }

@@ -415,6 +415,16 @@ func TestAStrayPacketBeforeTheFirstByte(t *testing.T) {
 	}
 }
 
+// With splice a FIN moves up as bytes do, where all that was in front of it is lost.
+func TestSplicedFIN(t *testing.T) {
+	const n = len(get1)
+	s := newTimed(t, func(c *Config) { c.Services = []Service{{OnGap: GapSplice}} })
+	c := newClient(t, 100)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1), c.fin(2*n), c.ack(2*n+1)))
+	s.pass(2 * time.Second)
+	s.is(c, text(get1, nil))
+}
+
 // With splice, too, a single packet that says that there is more takes nothing from what
 // comes next, while nothing is there to be moved up.
 func TestAStrayPacketBesideASplicedStream(t *testing.T) {
