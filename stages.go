@@ -9,6 +9,7 @@ import (
 	"netmirror/bridge"
 	"netmirror/machine"
 	"netmirror/pipeline"
+	"netmirror/requests"
 	"netmirror/settings"
 	"netmirror/source"
 	"netmirror/stack"
@@ -80,14 +81,15 @@ func pipelineServices(o *settings.Options, logger *slog.Logger) []pipeline.Servi
 		if len(o.Services) > 1 {
 			log = logger.With("service", f.Name)
 		}
-		sample, _ := s.ParseSample() // check has seen to both
+		sample, _ := s.ParseSample() // check has seen to these
 		clients, _ := s.ParseClients()
+		rules, _ := requests.New(s.Requests)
 		all[i] = pipeline.Service{
 			Name: f.Name, Selection: f.Selection, Sample: sample, Clients: clients,
 			Stack: stack.Service{OnGap: onGaps[s.OnGap], Midstream: midstreams[s.Midstream]},
 			Target: bridge.Config{
 				Target: f.Target, Options: s.TargetOptions(), DialTimeout: s.DialTimeout, Retries: orNone(s.MaxRetries),
-				WriteTimeout: s.WriteTimeout, LingerTimeout: s.LingerTimeout, Logger: log,
+				WriteTimeout: s.WriteTimeout, LingerTimeout: s.LingerTimeout, Logger: log, Requests: rules,
 			},
 		}
 	}

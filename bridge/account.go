@@ -5,21 +5,22 @@ import (
 	"log/slog"
 )
 
-// settle accounts for p, a piece that was read: the target took the first taken
-// bytes of it; the others go back to the accepted Stream.
+// settle accounts for p, a piece that was read: the target took the first taken bytes
+// of what was made of it; what is not done with goes back to the accepted Stream.
 func (s *stream) settle(p []byte, taken int) {
-	if taken < len(p) {
-		s.in.Unread(p[taken:])
+	used := s.used(p, taken)
+	if used < len(p) {
+		s.in.Unread(p[used:])
 	}
-	s.count(taken, 0)
+	s.count(taken, used, 0)
 }
 
-// count counts bytes read for good: those that the target took and those that
-// are lost.
-func (s *stream) count(taken, lost int) {
-	s.got += int64(taken + lost)
+// count counts bytes that the target took, and bytes read for good: those that are done
+// with and those that are lost.
+func (s *stream) count(taken, used, lost int) {
+	s.got += int64(used + lost)
 	s.sent += int64(taken)
-	s.b.n.read.Add(uint64(taken + lost))
+	s.b.n.read.Add(uint64(used + lost))
 	s.b.n.written.Add(uint64(taken))
 	s.b.n.unsent.Add(uint64(lost))
 }

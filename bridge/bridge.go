@@ -4,8 +4,9 @@
 // bytes of the stream: its FIN becomes a half-close, any other end a RST once
 // all bytes before it were acknowledged. What a target that closed first did not
 // take goes back to the stream. What the target answers is thrown away
-// uncopied. bridge never sends a byte that a stream did not hold, but for TLS and a
-// PROXY protocol header that it is told to send, never writes to a stream, and never lets one target connection wait for another.
+// uncopied. bridge never sends a byte that a stream did not hold, but for TLS, a PROXY
+// protocol header that it is told to send and what Config.Requests asks for, never
+// writes to a stream, and never lets one target connection wait for another.
 package bridge
 
 import (

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"netmirror/requests"
 	"netmirror/target"
 )
 
@@ -53,6 +54,9 @@ type Config struct {
 
 	// Room is the limit of several bridges together, in place of MaxConns. nil: none.
 	Room *Room
+
+	// Requests alter what is sent to the target. nil leaves it alone.
+	Requests *requests.Rules
 
 	// Logger takes a line for each stream at Debug, and an outage of the target at
 	// Warn and Info. nil discards.

@@ -210,8 +210,8 @@ func balanced(t *testing.T, s Stats) {
 	if s.Open != 0 || ended != s.Streams {
 		t.Errorf("streams: %d accepted, %d ended, %d open", s.Streams, ended, s.Open)
 	}
-	if s.BytesRead != s.BytesWritten+s.BytesUnsent {
-		t.Errorf("bytes: %d read, %d written, %d unsent", s.BytesRead, s.BytesWritten, s.BytesUnsent)
+	if s.BytesRead+s.Requests.BytesAdded != s.BytesWritten+s.BytesUnsent+s.Requests.BytesLeftOut {
+		t.Errorf("bytes: %d read, %d written, %d unsent, %d added, %d left out", s.BytesRead, s.BytesWritten, s.BytesUnsent, s.Requests.BytesAdded, s.Requests.BytesLeftOut)
 	}
 }
 

@@ -26,13 +26,17 @@ func (s *stream) copy() {
 			return
 		}
 		// An error that came with bytes comes again, behind those that go back.
-		taken, err := s.out.write(p[:n])
+		out := s.alter(p[:n])
+		taken := 0
+		if err = nil; len(out) > 0 {
+			taken, err = s.out.write(out)
+		}
 		s.settle(p[:n], taken)
 		switch {
 		case err != nil:
 			s.finish(outcome.EndTargetClosed)
 			return
-		case taken < n:
+		case taken < len(out):
 			s.block(taken)
 			return
 		}

@@ -9,7 +9,8 @@ import (
 type introduction struct {
 	seen    []byte // the client's bytes that were read to decide
 	decided bool
-	left    []byte // to be written; seen is its end
+	left    []byte // to be written
+	own     int    // bytes at its end that are made of seen
 }
 
 // maxSeen is more than what does not decide: an unfinished line (section 2.1 of
@@ -35,7 +36,7 @@ func (s *stream) introduce() bool {
 			return false
 		}
 	}
-	s.count(len(in.seen), 0)
+	s.count(in.own, s.used(in.seen, in.own), 0)
 	s.intro = nil
 	return true
 }
@@ -62,7 +63,10 @@ func (s *stream) decide() bool {
 		if state != proxyhdr.Header {
 			in.left = s.b.to.AppendHeader(nil, s.in.RemoteAddr(), s.in.LocalAddr())
 		}
-		in.left = append(in.left, in.seen...)
+		if len(in.seen) > 0 {
+			out := s.alter(in.seen)
+			in.left, in.own = append(in.left, out...), len(out)
+		}
 		in.decided = true
 		return true
 	}
@@ -71,7 +75,7 @@ func (s *stream) decide() bool {
 // dropIntroduction accounts for what was read and not passed on, where the stream ends.
 func (s *stream) dropIntroduction() {
 	if s.intro != nil {
-		s.count(0, len(s.intro.seen))
+		s.count(0, 0, len(s.intro.seen))
 		s.intro = nil
 	}
 }

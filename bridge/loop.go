@@ -35,6 +35,7 @@ type loop struct {
 	aborted bool  // nor may one go on
 	abroad  int   // goroutines that will post what they found
 	buf     [bufferSize]byte
+	altered []byte // what is sent of buf, where that has to be copied
 }
 
 // bufferSize is how much of a stream is read at a time.

@@ -28,11 +28,17 @@ func (s *stream) sendProbe() {
 	p = p[:n]
 	// Only with nothing else under way is an acknowledgement one of this piece.
 	if queued, err := s.out.unacked(); err != nil || queued > 0 {
-		s.settle(p, 0)
+		s.in.Unread(p)
 		s.awaitAcks(clearing)
 		return
 	}
-	written, err := s.out.write(p)
+	out := s.alter(p)
+	if len(out) == 0 { // nothing of it is for the target
+		s.settle(p, 0)
+		s.l.schedule(s)
+		return
+	}
+	written, err := s.out.write(out)
 	if err != nil {
 		s.settle(p, 0)
 		s.finish(outcome.EndTargetClosed)
@@ -56,7 +62,8 @@ func (s *stream) settleProbe(back bool) {
 	if back {
 		s.settle(s.probe, taken)
 	} else {
-		s.count(taken, len(s.probe)-taken)
+		used := s.used(s.probe, taken)
+		s.count(taken, used, len(s.probe)-used)
 	}
 	s.probe = nil
 	s.enter(copying)

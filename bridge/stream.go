@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"netmirror/outcome"
+	"netmirror/requests"
 )
 
 // phase is what a stream is doing: what it waits for, beside its target's end.
@@ -27,6 +28,8 @@ type stream struct {
 	l  *loop
 	b  *Bridge
 	in outcome.Stream
+
+	edit *requests.Editor // nil where the target gets what the client has sent
 
 	phase     phase
 	scheduled bool        // it is among the loop's turns
@@ -58,7 +61,7 @@ type stream struct {
 }
 
 func newStream(l *loop, b *Bridge, in outcome.Stream) *stream {
-	return &stream{l: l, b: b, in: in, timer: noTimer}
+	return &stream{l: l, b: b, in: in, edit: b.cfg.Requests.Editor(), timer: noTimer}
 }
 
 // enter changes the phase.
@@ -199,6 +202,7 @@ func (s *stream) finish(e outcome.End) {
 	default:
 		s.out.reset()
 	}
+	s.edit.Close()
 	s.account()
 	s.in.CloseWith(e)
 }

@@ -59,9 +59,9 @@ func (t *tlsConn) write(p []byte) (int, error) {
 	if t.queued.Load() > 0 {
 		return 0, nil
 	}
-	t.wanted.Store(false)
 	b := pieces.Get().(*buffer)
 	t.last = copy(b[:], p)
+	t.wanted.Store(t.last < len(p))
 	t.queued.Store(int64(t.last))
 	t.work <- piece{b, t.last} // there is room: all before it is done
 	return t.last, nil

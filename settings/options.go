@@ -14,6 +14,7 @@ type Options struct {
 	Capture   Capture   `group:"Capture"`
 	Selection Selection `group:"Selection"`
 	Target    Target    `group:"Target"`
+	Requests  Requests  `group:"Requests"`
 	Fidelity  Fidelity  `group:"Fidelity"`
 	Budgets   Budgets   `group:"Budgets"`
 	Reporting Reporting `group:"Reporting"`
@@ -78,6 +79,13 @@ type Target struct {
 	TLSCert       string        `long:"tls-cert" env:"NETMIRROR_TLS_CERT" value-name:"FILE" description:"client certificate (PEM) to show to tls:// targets"`
 	TLSKey        string        `long:"tls-key" env:"NETMIRROR_TLS_KEY" value-name:"FILE" description:"its key (PEM), where that is not in the file of --tls-cert"`
 	TLSInsecure   bool          `long:"tls-insecure" env:"NETMIRROR_TLS_INSECURE" description:"accept any certificate of tls:// targets"`
+}
+
+// Requests is what becomes of HTTP/1 requests on their way to the target.
+type Requests struct {
+	Mark     headerLines `long:"mark-requests" env:"NETMIRROR_MARK_REQUESTS" env-delim:"\n" value-name:"HEADER" description:"alters the stream: adds a header line, like 'X-Shadow: 1', to every HTTP/1 request; may be given more than once; off by default"`
+	OnlyPath paths       `long:"only-path" env:"NETMIRROR_ONLY_PATH" env-delim:"," value-name:"PATH" description:"alters the stream: forwards only HTTP/1 requests whose path begins with one of these, a list with commas like /api,/v2; may be given more than once; off by default"`
+	OnlyHost hosts       `long:"only-host" env:"NETMIRROR_ONLY_HOST" env-delim:"," value-name:"HOST" description:"alters the stream: forwards only HTTP/1 requests for one of these hosts, a list with commas like example.com, or .example.com for all names that end so; may be given more than once; off by default"`
 }
 
 // Fidelity is what becomes of what the mirror lost.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"netmirror/requests"
 	"netmirror/wire"
 )
 
@@ -62,6 +63,11 @@ func TestCalls(t *testing.T) {
 		{"the VNI more than once, long and short", nil, append([]string{"--vni=1", "-n", "2"}, fourFlags...), func(o *Options) bool {
 			return slices.Equal(o.Selection.VNI, vnis{"1", "2", "42"})
 		}},
+		{"what becomes of requests", env{"NETMIRROR_ONLY_PATH": "/api,/v2"},
+			append([]string{"--mark-requests=X-Shadow: 1, 2", "--mark-requests=X-By: a", "--only-host=example.com, .example.org", "--only-host=::1"}, fourFlags...), func(o *Options) bool {
+				return cmp.Equal(o.Services[0].Settings.Requests, requests.Config{Marks: []string{"X-Shadow: 1, 2", "X-By: a"},
+					Paths: []string{"/api", "/v2"}, Hosts: []string{"example.com", ".example.org", "::1"}})
+			}},
 		{"no packet may wait", env{"NETMIRROR_MAX_PENDING_PACKETS": "0"}, fourFlags, func(o *Options) bool {
 			return o.Fidelity.MaxPendingPackets == 0
 		}},
@@ -210,6 +216,13 @@ func TestWrongCalls(t *testing.T) {
 		{"ports of two kinds", append([]string{"--vxlan-port=8472", "--mirror-port=4789"}, fourFlags...), "give all UDP ports with --mirror-port"},
 		{"a port that is none", append([]string{"--mirror-port=4789,0"}, fourFlags...), "port \"0\""},
 		{"too many ports", append(slices.Repeat([]string{"--mirror-port=4789"}, 17), fourFlags...), "at most 16"},
+		{"a header line without a colon", append([]string{"--mark-requests=X-Shadow"}, fourFlags...), "write NAME: VALUE"},
+		{"two header lines in one", append([]string{"--mark-requests=X-Shadow: 1\r\nHost: a"}, fourFlags...), "one line"},
+		{"a header that frames a request", append([]string{"--mark-requests=Content-Length: 1"}, fourFlags...), "cannot be added"},
+		{"header lines that are too long", append(slices.Repeat([]string{"--mark-requests=X: " + strings.Repeat("a", 3000)}, 2), fourFlags...), "4096 is the most"},
+		{"a path without a slash", append([]string{"--only-path=/api,v2"}, fourFlags...), `path "v2"`},
+		{"a host with a port", append([]string{"--only-host=example.com:80"}, fourFlags...), "no port"},
+		{"a host with an asterisk", append([]string{"--only-host=*.example.com"}, fourFlags...), "write .example.com"},
 		{"an unknown flag", append([]string{"--foo"}, fourFlags...), "foo"},
 		{"a time without a unit", append([]string{"--gap-timeout=1"}, fourFlags...), "unit"},
 		{"a negative number", append([]string{"--max-retries=-1"}, fourFlags...), "--max-retries -1: need 0 to 30"},

@@ -39,6 +39,9 @@ type section struct {
 	SampleBy       *string        `long:"sample-by" choice:"connection" choice:"client"`
 	Clients        networks       `long:"clients"`
 	ExcludeClients networks       `long:"exclude-clients"`
+	MarkRequests   headerLines    `long:"mark-requests"`
+	OnlyPath       paths          `long:"only-path"`
+	OnlyHost       hosts          `long:"only-host"`
 }
 
 // splitSections takes the [Service NAME] sections out of a file's text, and leaves as
@@ -167,6 +170,15 @@ func (s *section) over(c ServiceOptions) ServiceOptions {
 	}
 	if s.ExcludeClients != nil {
 		c.ExcludeClients = s.ExcludeClients
+	}
+	if s.MarkRequests != nil {
+		c.Requests.Marks = s.MarkRequests
+	}
+	if s.OnlyPath != nil {
+		c.Requests.Paths = s.OnlyPath
+	}
+	if s.OnlyHost != nil {
+		c.Requests.Hosts = s.OnlyHost
 	}
 	return c
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"netmirror/requests"
 	"netmirror/service"
 	"netmirror/target"
 )
@@ -31,6 +32,7 @@ type ServiceOptions struct {
 	TLS                                      target.TLSOptions
 	Sample, SampleBy                         string
 	Clients, ExcludeClients                  []string
+	Requests                                 requests.Config
 }
 
 // sampleBys are what --sample-by says.
@@ -44,6 +46,7 @@ func (o *Options) common() ServiceOptions {
 		DialTimeout: t.DialTimeout, WriteTimeout: t.WriteTimeout, LingerTimeout: t.LingerTimeout, MaxRetries: t.MaxRetries,
 		ProxyProtocol: t.ProxyProtocol, SourceAddress: t.SourceAddress, Mark: t.Mark, TLS: t.tls(),
 		Sample: s.Sample, SampleBy: s.SampleBy, Clients: s.Clients, ExcludeClients: s.ExcludeClients,
+		Requests: requests.Config{Marks: o.Requests.Mark, Paths: o.Requests.OnlyPath, Hosts: o.Requests.OnlyHost},
 	}
 }
 
@@ -166,8 +169,13 @@ func (f *Service) check(bare bool) error {
 	if _, err := f.Settings.ParseSample(); err != nil {
 		return ofFlag("sample", fmt.Errorf("--sample: %w", err))
 	}
-	_, err := f.Settings.ParseClients()
-	return err
+	if _, err := f.Settings.ParseClients(); err != nil {
+		return err
+	}
+	if _, err := requests.New(f.Settings.Requests); err != nil {
+		return ofFlag("mark-requests", err)
+	}
+	return nil
 }
 
 // ParseSample reads --sample. It draws differently for no two services: which connections are taken does not

@@ -77,11 +77,11 @@ func each(name, label, help string, values func(*Snapshot, func(string, float64)
 //	tap_packets + defrag_joined_packets + service_copied_packets = decap_dropped_packets + stack_packets + service_left_out_packets + defrag_fragments
 //	defrag_fragments = defrag_joined_fragments + defrag_dropped_fragments + defrag_held_fragments
 //	stack_packets = stack_forwarded_packets + stack_held_packets + stack_dropped_packets
-//	stack_bytes = bridge_written_bytes + stack_held_bytes + stack_dropped_bytes
+//	stack_bytes + service_added_bytes = bridge_written_bytes + service_left_out_bytes + stack_held_bytes + stack_dropped_bytes
 //	stack_streams = bridge_connections + bridge_streams_ended
 //
 // whenever nothing is being worked on.
-var metrics = []metric{
+var metrics = append([]metric{
 	count("netmirror_tap_packets_total", "Frames that the capture handed over.",
 		func(s *Snapshot) uint64 { return s.Frames }),
 	count("netmirror_tap_ring_dropped_packets_total", "Packets that found the ring full, so that netmirror never saw them.",
@@ -246,7 +246,7 @@ var metrics = []metric{
 		name: "netmirror_service_target_up", help: "1 where the service's target took the last connection, 0 where it did not or was not tried yet.", gauge: true,
 		of: func(s *Service) float64 { return up(s.Target) },
 	},
-}
+}, requestMetrics...)
 
 // up is 1 for a target that took the last connection.
 func up(h bridge.Health) float64 {

@@ -30,6 +30,7 @@ type serviceReport struct {
 	BytesForwarded uint64            `json:"bytes_forwarded"`
 	Cut            uint64            `json:"cut"`      // streams that did not come whole
 	LeftOut        map[string]uint64 `json:"left_out"` // packets by reason
+	Requests       map[string]uint64 `json:"requests"` // what was done to them; those that count nothing are left out
 }
 
 // services are those of a snapshot, for the report.
@@ -40,7 +41,10 @@ func (m *Monitor) services(s *Snapshot) []serviceReport {
 		r := serviceReport{
 			Name: f.Name, VNI: f.VNIs.String(), Port: f.Ports.String(), Target: newTarget(f.To, &f.Bridge),
 			Flows: f.Flows, Streams: f.Bridge.Streams, BytesReceived: f.Bytes, BytesForwarded: f.Bridge.BytesWritten,
-			LeftOut: make(map[string]uint64),
+			LeftOut: make(map[string]uint64), Requests: make(map[string]uint64),
+		}
+		for _, f := range requestFigures(&f.Bridge.Requests) {
+			r.Requests[f.name] = f.n
 		}
 		m.tellHealth(&r.Target, f.Target)
 		for e, n := range f.Bridge.Outcomes {
@@ -107,6 +111,7 @@ func (m *Monitor) logServices(s *Snapshot) {
 		for why, n := range f.LeftOut {
 			attrs = some(attrs, "drop_"+service.LeftOut(why).String(), n)
 		}
+		attrs = requestAttrs(attrs, &f.Bridge.Requests)
 		m.cfg.Log.Info("service stats", attrs...)
 	}
 }
