@@ -10,32 +10,38 @@ import (
 	"netmirror/outcome"
 )
 
-// acceptQueue hands streams from the stack to Accept. The flow limit bounds
+// acceptQueue hands streams from the stack to TryAccept. The flow limit bounds
 // it.
 type acceptQueue struct {
-	mu     sync.Mutex // guards conns and closed
-	some   sync.Cond
+	mu     sync.Mutex // guards the fields below
 	conns  []*Conn
 	closed bool
+	news   func() // OnStream's
 }
-
-func (q *acceptQueue) init() { q.some.L = &q.mu }
 
 func (q *acceptQueue) put(c *Conn) {
 	q.mu.Lock()
 	q.conns = append(q.conns, c)
+	q.tell()
+}
+
+// tell says that there is something new. It unlocks q.mu, which is held.
+func (q *acceptQueue) tell() {
+	news := q.news
 	q.mu.Unlock()
-	q.some.Signal()
+	if news != nil {
+		news()
+	}
 }
 
 func (q *acceptQueue) get() (outcome.Stream, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.conns) == 0 {
+	if len(q.conns) == 0 {
 		if q.closed {
 			return nil, net.ErrClosed
 		}
-		q.some.Wait()
+		return nil, nil
 	}
 	c := q.conns[0]
 	q.conns[0] = nil
@@ -47,8 +53,7 @@ func (q *acceptQueue) get() (outcome.Stream, error) {
 func (q *acceptQueue) close() {
 	q.mu.Lock()
 	q.closed = true
-	q.mu.Unlock()
-	q.some.Broadcast()
+	q.tell()
 }
 
 // acceptAll gives every connection that gVisor's listeners have to its flow.
