@@ -8,9 +8,16 @@ import (
 	"netmirror/outcome"
 )
 
+// maxFresh is how many streams are taken in that have not begun. The listener keeps the
+// others, and knows so that there are many.
+const maxFresh = 256
+
 // listen takes in the streams that have come by now.
 func (l *loop) listen() {
 	for !l.closing {
+		if l.more = len(l.fresh) >= maxFresh; l.more {
+			return
+		}
 		in, err := l.ln.TryAccept()
 		switch {
 		case err != nil:

@@ -34,6 +34,7 @@ type loop struct {
 	urgent  int   // streams that connect or wait for room
 	flood   int64 // until when large answers may come
 	again   bool  // something may have happened since the last fetch
+	more    bool  // the listener may have streams that were left to it
 	closing bool  // no stream will come any more
 	aborted bool  // nor may one go on
 	abroad  int   // goroutines that will post what they found
@@ -89,7 +90,7 @@ func (l *loop) take() {
 	for _, f := range posts {
 		f()
 	}
-	if streams {
+	if streams || l.more {
 		l.listen()
 	}
 	for _, s := range ready {

@@ -3,6 +3,7 @@ package stack
 import (
 	"net"
 	"sync"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -16,7 +17,35 @@ type acceptQueue struct {
 	mu     sync.Mutex // guards the fields below
 	conns  []*Conn
 	closed bool
-	news   func() // OnStream's
+	news   func()        // OnStream's
+	waits  bool          // AwaitAccepts does
+	fewer  chan struct{} // has a token when it need not any more
+}
+
+const (
+	// maxUnaccepted is how many streams may wait for TryAccept without AwaitAccepts
+	// waiting for it. With 16 KiB for each, which may outlive the flow, they stay small
+	// beside the budgets.
+	maxUnaccepted = 1024
+	// acceptPatience is how long AwaitAccepts waits at the most.
+	acceptPatience = 10 * time.Millisecond
+)
+
+func (q *acceptQueue) init() { q.fewer = make(chan struct{}, 1) }
+
+// await waits until not so many streams wait, or for a moment.
+func (q *acceptQueue) await() {
+	q.mu.Lock()
+	q.waits = len(q.conns) > maxUnaccepted
+	waits := q.waits
+	q.mu.Unlock()
+	if !waits {
+		return
+	}
+	select {
+	case <-q.fewer:
+	case <-time.After(acceptPatience):
+	}
 }
 
 func (q *acceptQueue) put(c *Conn) {
@@ -46,6 +75,13 @@ func (q *acceptQueue) get() (outcome.Stream, error) {
 	c := q.conns[0]
 	q.conns[0] = nil
 	q.conns = q.conns[1:]
+	if q.waits && len(q.conns) <= maxUnaccepted/2 {
+		q.waits = false
+		select {
+		case q.fewer <- struct{}{}:
+		default:
+		}
+	}
 	return c, nil
 }
 

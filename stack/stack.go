@@ -183,6 +183,7 @@ func New(cfg Config) (*Stack, error) {
 	}
 	s.cfg.Now, stubs.epoch = s.time, &s.epoch
 	s.table.init()
+	s.accepted.init()
 	if cfg.Budget == nil {
 		cfg.Budget = budget.New(cfg.TotalBytes, cfg.MaxFlows)
 	}
@@ -284,6 +285,12 @@ func (s *Stack) Close() error {
 // TryAccept returns the next stream; nil and nil where there is none yet. The error is
 // net.ErrClosed after Close, or when the last stream has been handed out after Shutdown.
 func (s *Stack) TryAccept() (outcome.Stream, error) { return s.accepted.get() }
+
+// AwaitAccepts waits a moment where very many streams wait for TryAccept. Whoever injects
+// calls it between two batches: while the one who plays the streams is far behind, packets
+// are better left where they were captured, for the memory of a stream that waits
+// outlives its flow, so that no budget has it.
+func (s *Stack) AwaitAccepts() { s.accepted.await() }
 
 // OnStream has f called when TryAccept, after it had nothing, may have something: from
 // any goroutine, and with any locks held, so that f waits for nothing and calls no method
