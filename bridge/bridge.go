@@ -11,9 +11,7 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 
 	"netmirror/outcome"
@@ -48,10 +46,14 @@ func New(c Config) (*Bridge, error) {
 
 // Listener is where streams come from.
 type Listener interface {
-	// Accept waits for the next stream. The error is net.ErrClosed where none will
-	// come any more.
-	Accept() (outcome.Stream, error)
-	// Close has Accept fail with net.ErrClosed.
+	// TryAccept returns the next stream; nil and nil where there is none yet. The error
+	// is net.ErrClosed where none will come any more.
+	TryAccept() (outcome.Stream, error)
+	// OnStream has f called when TryAccept, after it had nothing, may have something:
+	// from any goroutine, and with any locks held, so that f waits for nothing and calls
+	// no method of the listener's. There is no call for what came before.
+	OnStream(f func())
+	// Close has TryAccept fail with net.ErrClosed, behind the streams that are there.
 	Close() error
 }
 
@@ -59,13 +61,13 @@ type Listener interface {
 // may run for several listeners at a time.
 //
 // Serve owns ln and every stream it accepts: all are closed, and every goroutine it
-// started has returned, before Serve does. Where Accept fails with net.ErrClosed,
+// started has returned, before Serve does. Where TryAccept fails with net.ErrClosed,
 // the streams accepted so far run to their end and Serve returns nil. Where ctx
 // ends, every stream is reset at once (outcome shutdown) and Serve returns nil.
-// Any other failure of Accept resets every stream too and is returned.
+// Any other failure of TryAccept resets every stream too and is returned.
 //
-// One goroutine plays all streams of ln, whatever their targets. CloseWith of a stream is called exactly once.
-// At outcome.EndTargetClosed, the target took what it acknowledged: where its FIN was
+// One goroutine plays all streams of ln, whatever their targets. CloseWith of a stream
+// is called exactly once. At outcome.EndTargetClosed, the target took what it acknowledged: where its FIN was
 // heard before the bytes came, all before them and none of them; where it just reset
 // the connection, an unknown end of what it was sent is lost with what it did not take.
 func (b *Bridge) Serve(ctx context.Context, ln Listener) error {
@@ -77,7 +79,7 @@ func (b *Bridge) Serve(ctx context.Context, ln Listener) error {
 func Serve(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l, err := newLoop(ctx)
+	l, err := newLoop(ctx, cancel, ln, of)
 	if err != nil {
 		ln.Close()
 		return err
@@ -89,12 +91,7 @@ func Serve(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge) er
 		l.in.post(l.abort)
 	})
 	l.wg.Go(func() { l.poll.watch(l.in.event) })
-	l.wg.Go(func() {
-		if err = accept(ctx, ln, of, l); err != nil {
-			cancel()
-		}
-		l.in.post(func() { l.closing = true })
-	})
+	ln.OnStream(l.in.streams)
 	l.run()
 	l.poll.close()
 	l.wg.Wait()
@@ -103,27 +100,5 @@ func Serve(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge) er
 	} else {
 		<-aborted
 	}
-	return err
-}
-
-// accept hands each of ln's streams to the loop; it waits for nothing but ln.
-func accept(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge, l *loop) error {
-	for {
-		in, err := ln.Accept()
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("bridge: accept: %w", err)
-		}
-		b := of(in)
-		b.n.streams.Add(1)
-		s := newStream(l, b, in)
-		if !b.enter() {
-			b.n.turnedAway.Add(1)
-			s.turnAway(outcome.EndShed)
-			continue
-		}
-		l.in.post(func() { l.accept(s) })
-	}
+	return l.failure
 }

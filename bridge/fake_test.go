@@ -138,6 +138,10 @@ type queue struct {
 	closed chan struct{}
 	once   sync.Once
 	err    error // Accept's, once closed
+
+	mu    sync.Mutex // guards the fields below
+	came  []outcome.Stream
+	ended error
 }
 
 func newQueue() *queue {
@@ -151,6 +155,35 @@ func (q *queue) Accept() (outcome.Stream, error) {
 	case <-q.closed:
 		return nil, q.err
 	}
+}
+
+// OnStream has a goroutine fetch what the test feeds.
+func (q *queue) OnStream(f func()) {
+	go func() {
+		for {
+			c, err := q.Accept()
+			q.mu.Lock()
+			if q.ended = err; err == nil {
+				q.came = append(q.came, c)
+			}
+			q.mu.Unlock()
+			f()
+			if err != nil {
+				return
+			}
+		}
+	}()
+}
+
+func (q *queue) TryAccept() (outcome.Stream, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.came) == 0 {
+		return nil, q.ended
+	}
+	c := q.came[0]
+	q.came = q.came[1:]
+	return c, nil
 }
 
 func (q *queue) Close() error { q.once.Do(func() { close(q.closed) }); return nil }

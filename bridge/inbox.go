@@ -6,11 +6,12 @@ import "sync"
 type inbox struct {
 	wake chan struct{} // holds a token when the loop is to wake up
 
-	mu     sync.Mutex // guards the fields below
-	posts  []func()
-	ready  []*stream // may have bytes
-	news   bool      // of the poller
-	asleep bool      // the loop waits for wake
+	mu         sync.Mutex // guards the fields below
+	posts      []func()
+	ready      []*stream // may have bytes
+	news       bool      // of the poller
+	newStreams bool      // of the listener
+	asleep     bool      // the loop waits for wake
 	// The slices of the take before.
 	sparePosts []func()
 	spareReady []*stream
@@ -33,6 +34,14 @@ func (b *inbox) readable(s *stream) {
 	b.rouse()
 }
 
+// streams says that the listener has a stream, or will have none any more. It may be
+// called with any locks held.
+func (b *inbox) streams() {
+	b.mu.Lock()
+	b.newStreams = true
+	b.rouse()
+}
+
 // event says that the poller has something to fetch.
 func (b *inbox) event() {
 	b.mu.Lock()
@@ -50,8 +59,9 @@ func (b *inbox) rouse() {
 	}
 }
 
-// take returns what has come. It is valid until the next take.
-func (b *inbox) take() (posts []func(), ready []*stream) {
+// take returns what has come, and whether the listener has something. It is valid until
+// the next take.
+func (b *inbox) take() (posts []func(), ready []*stream, streams bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	posts, ready = b.posts, b.ready
@@ -59,14 +69,15 @@ func (b *inbox) take() (posts []func(), ready []*stream) {
 	clear(b.spareReady)
 	b.posts, b.ready = b.sparePosts[:0], b.spareReady[:0]
 	b.sparePosts, b.spareReady = posts, ready
-	b.news = false
-	return posts, ready
+	streams = b.newStreams
+	b.news, b.newStreams = false, false
+	return posts, ready, streams
 }
 
 // await returns when there is something to take or to fetch.
 func (b *inbox) await() {
 	b.mu.Lock()
-	if b.news || len(b.posts) > 0 || len(b.ready) > 0 {
+	if b.news || b.newStreams || len(b.posts) > 0 || len(b.ready) > 0 {
 		b.mu.Unlock()
 		return
 	}

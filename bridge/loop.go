@@ -10,14 +10,17 @@ import (
 )
 
 // loop plays the streams of one listener, all in one goroutine and whatever their
-// targets: none of them waits for anything there. What they wait for comes to it from elsewhere: sockets and
-// times by the poller, bytes of clients, new streams and looked-up names by the
-// inbox. docs/bridge.md has the states of a stream.
+// targets: none of them waits for anything there. What they wait for comes to it from
+// elsewhere: sockets and times by the poller, bytes of clients, new streams and looked-up
+// names by the inbox. docs/bridge.md has the states of a stream.
 type loop struct {
-	ctx  context.Context // of dials and lookups; ends with the streams
-	poll *poller
-	in   inbox
-	wg   sync.WaitGroup // one for each goroutine that was started
+	ctx    context.Context // of dials and lookups; ends with the streams
+	cancel func()          // ends ctx
+	ln     Listener
+	of     func(outcome.Stream) *Bridge
+	poll   *poller
+	in     inbox
+	wg     sync.WaitGroup // one for each goroutine that was started
 
 	// Of the loop's goroutine.
 	now     int64 // nanoseconds since poll.begun
@@ -31,9 +34,11 @@ type loop struct {
 	urgent  int   // streams that connect or wait for room
 	flood   int64 // until when large answers may come
 	again   bool  // something may have happened since the last fetch
+	more    bool  // the listener may have streams that were left to it
 	closing bool  // no stream will come any more
 	aborted bool  // nor may one go on
 	abroad  int   // goroutines that will post what they found
+	failure error // of the listener
 	buf     [bufferSize]byte
 	altered []byte // what is sent of buf, where that has to be copied
 }
@@ -46,13 +51,17 @@ const bufferSize = 64 << 10
 // has closed is lost; beginning takes longest.
 const turnsPerFetch = 16
 
-func newLoop(ctx context.Context) (*loop, error) {
+func newLoop(ctx context.Context, cancel func(), ln Listener, of func(outcome.Stream) *Bridge) (*loop, error) {
 	p, err := newPoller()
 	if err != nil {
 		return nil, err
 	}
-	l := &loop{ctx: ctx, poll: p, live: make(map[*stream]struct{}), names: make(map[*Bridge]*names)}
+	l := &loop{
+		ctx: ctx, cancel: cancel, ln: ln, of: of, poll: p,
+		live: make(map[*stream]struct{}), names: make(map[*Bridge]*names),
+	}
 	l.in.wake = make(chan struct{}, 1)
+	l.in.newStreams = true // what came before
 	return l, nil
 }
 
@@ -76,11 +85,14 @@ func (l *loop) run() {
 
 // take lets in what came from elsewhere.
 func (l *loop) take() {
-	posts, ready := l.in.take()
+	posts, ready, streams := l.in.take()
 	// Not before: an alarm whose signal was taken has to be past.
 	l.now = l.poll.now()
 	for _, f := range posts {
 		f()
+	}
+	if streams || l.more {
+		l.listen()
 	}
 	for _, s := range ready {
 		s.notified.Store(false)
@@ -122,18 +134,6 @@ func (l *loop) expire() {
 
 // after has s wait for d.
 func (l *loop) after(s *stream, d time.Duration) { l.timers.set(s, l.now+int64(d)) }
-
-// accept takes a stream that has come.
-func (l *loop) accept(s *stream) {
-	if l.aborted {
-		s.turnAway(outcome.EndShutdown)
-		return
-	}
-	l.live[s] = struct{}{}
-	l.urgent += urgency(s.phase)
-	s.in.OnReadable(func() { l.in.readable(s) })
-	l.fresh = append(l.fresh, s)
-}
 
 // begin connects some of the streams that have come. Where more come than can begin,
 // those are the newest and one of the oldest: the stack gives up the oldest first, so

@@ -139,7 +139,7 @@ func TestNewestBeginFirstInAFlood(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	l, err := newLoop(ctx)
+	l, err := newLoop(ctx, cancel, newQueue(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,8 +148,8 @@ func TestNewestBeginFirstInAFlood(t *testing.T) {
 	defer cancel()
 	all := make([]*stream, 100)
 	for i := range all {
-		all[i] = newStream(l, b, newScript())
-		l.accept(all[i])
+		l.accept(b, newScript())
+		all[i] = l.fresh[i]
 	}
 	for _, want := range [][]int{
 		{0, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99},

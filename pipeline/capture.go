@@ -65,6 +65,9 @@ func (p *Pipeline) capture(src source.Source) error {
 			age = p.inject(&c, src, now)
 		}
 		p.cores.batch(&c.load, bytes, age, src.More(), now)
+		for _, st := range p.stacks {
+			st.AwaitAccepts()
+		}
 	}
 }
 

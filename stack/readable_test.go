@@ -4,7 +4,26 @@ import (
 	"net"
 
 	"gvisor.dev/gvisor/pkg/waiter"
+
+	"netmirror/outcome"
 )
+
+// Accept waits for the next stream. It takes OnStream for itself.
+func (s *Stack) Accept() (outcome.Stream, error) {
+	news := make(chan struct{}, 1)
+	s.OnStream(func() {
+		select {
+		case news <- struct{}{}:
+		default:
+		}
+	})
+	for {
+		if c, err := s.TryAccept(); c != nil || err != nil {
+			return c, err
+		}
+		<-news
+	}
+}
 
 // WaitReadable returns when Read would not wait.
 func (c *Conn) WaitReadable() error {
