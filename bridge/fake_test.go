@@ -38,6 +38,7 @@ type script struct {
 	read   int    // bytes that TryRead returned, less those of Unread
 	wrong  string // how Unread was misused
 	news   func() // OnReadable's
+	during func() // called by the next TryRead that returns bytes
 }
 
 func newScript() *script {
@@ -76,6 +77,10 @@ func (s *script) TryRead(p []byte) (int, error) {
 		return 0, net.ErrClosed
 	case len(s.chunks) == 0:
 		return 0, s.err
+	}
+	if s.during != nil {
+		s.during()
+		s.during = nil
 	}
 	n := copy(p, s.chunks[0])
 	s.last = s.chunks[0][:n]

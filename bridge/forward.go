@@ -25,6 +25,10 @@ func (s *stream) copy() {
 			}
 			return
 		}
+		if s.closedMeanwhile() {
+			s.in.Unread(p[:n])
+			break
+		}
 		// An error that came with bytes comes again, behind those that go back.
 		out := s.alter(p[:n])
 		taken := 0
@@ -44,6 +48,17 @@ func (s *stream) copy() {
 		moved += n
 	}
 	s.l.schedule(s)
+}
+
+// closedMeanwhile hears a FIN that nobody was told of yet. It is asked for between a read
+// and its write: however long the loop was held up before, what the client sent behind the
+// target's close is not written to a target that has closed, where it would be lost.
+func (s *stream) closedMeanwhile() bool {
+	if s.targetFIN || !s.out.saidFIN() {
+		return false
+	}
+	s.heardFIN()
+	return true
 }
 
 // block waits for room, of which the last write left none.

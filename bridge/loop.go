@@ -46,10 +46,8 @@ type loop struct {
 // bufferSize is how much of a stream is read at a time.
 const bufferSize = 64 << 10
 
-// turnsPerFetch is how many streams may write before their targets' ends are heard
-// again, and how many may begin before others go on. What is written to a target that
-// has closed is lost; beginning takes longest.
-const turnsPerFetch = 16
+// beginnings is how many streams may begin before others go on: it takes longest.
+const beginnings = 16
 
 func newLoop(ctx context.Context, cancel func(), ln Listener, of func(outcome.Stream) *Bridge) (*loop, error) {
 	p, err := newPoller()
@@ -112,10 +110,7 @@ func (l *loop) schedule(s *stream) {
 func (l *loop) step() {
 	turns := l.turns
 	l.turns = l.spare[:0]
-	for i, s := range turns {
-		if i%turnsPerFetch == turnsPerFetch-1 {
-			l.poll.fetch()
-		}
+	for _, s := range turns {
 		s.scheduled = false
 		s.turn()
 	}
@@ -139,7 +134,7 @@ func (l *loop) after(s *stream, d time.Duration) { l.timers.set(s, l.now+int64(d
 // those are the newest and one of the oldest: the stack gives up the oldest first, so
 // that in the order of their coming all would be given up by the time of their turn.
 func (l *loop) begin() {
-	behind := max(len(l.fresh)-turnsPerFetch, 0)
+	behind := max(len(l.fresh)-beginnings, 0)
 	for _, s := range l.fresh[behind:] {
 		s.begin()
 	}

@@ -66,6 +66,26 @@ func TestRequestBehindAClosedTargetIsGivenBackWhole(t *testing.T) {
 	}
 }
 
+// However late the loop comes to write a request, it does not write it to a target that
+// has closed by then.
+func TestTargetThatClosesWhileARequestIsRead(t *testing.T) {
+	g := newTarget(t)
+	d := keepDial{t: t, before: func(*net.TCPConn) {}}
+	h := serve(t, Config{Target: g.addr(), Dial: d.dial})
+	s, c := h.served(t, g)
+	s.mu.Lock()
+	s.during = func() {
+		c.Close()
+		eventually(t, "the FIN", func() bool { return d.info().State == unix.BPF_TCP_CLOSE_WAIT })
+	}
+	s.mu.Unlock()
+	s.send([]byte("next"))
+	want(t, "outcome", s.outcome(t), "target-closed")
+	want(t, "what was given back", string(s.rest()), "next")
+	want(t, "BytesWritten", h.Stats().BytesWritten, uint64(5))
+	want(t, "ClosedFirst", h.Stats().ClosedFirst, uint64(1))
+}
+
 // A server that allows ten requests a connection gets every one of a hundred,
 // where what is given back is played on a new connection.
 func TestKeepAliveLimitCostsNoRequest(t *testing.T) {

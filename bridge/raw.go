@@ -102,12 +102,17 @@ func rawAlarm(fd int, at int64) error {
 	return errorOf(errno)
 }
 
-// rawReady asks poll(2) whether one of the events is there. It is where poll fails.
+// rawReady asks poll(2) whether one of the events is there. It is where poll fails, but
+// for a signal of the runtime's, which is no answer.
 func rawReady(fd int, events int16) bool {
 	p := unix.PollFd{Fd: int32(fd), Events: events}
-	var now unix.Timespec
-	_, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
-	return p.Revents&events != 0 || errno != 0
+	for {
+		var now unix.Timespec
+		_, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+		if errno != unix.EINTR {
+			return p.Revents&events != 0 || errno != 0
+		}
+	}
 }
 
 func result(n, _ uintptr, errno syscall.Errno) (int, error) {

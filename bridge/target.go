@@ -12,6 +12,8 @@ type targetConn interface {
 	// discard throws away what has been answered, or a part of it: more is true where
 	// something may be left.
 	discard() (n int, more bool, err error)
+	// saidFIN reports whether the peer has sent its FIN by now, whatever was told of it.
+	saidFIN() bool
 	// over reports whether the connection has ended in both directions. cause is nil
 	// where it ended in order, each side's end acknowledged.
 	over() (over bool, cause error)

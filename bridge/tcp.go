@@ -103,6 +103,8 @@ func (t *tcpConn) discard() (n int, more bool, err error) {
 	}
 }
 
+func (t *tcpConn) saidFIN() bool { return rawReady(t.fd, unix.POLLRDHUP) }
+
 // tcpClose is TCP_CLOSE of the kernel's include/net/tcp_states.h.
 const tcpClose = 7
 
