@@ -454,7 +454,7 @@ func readFlags(t *testing.T) flagNames {
 var (
 	// program is a program whose flags are written of: netmirror, or another
 	// one, whose flags are none of ours.
-	program = regexp.MustCompile(`\b(netmirror|apt|apt-get|aws|curl|docker|dnf|dpkg|ethtool|git|go|gofmt|hclfmt|ip|journalctl|kubectl|make|mktemp|nft|nfpm|perf|podman|promtool|rpm|runc|setpriv|sha256sum|ss|sysctl|systemctl|systemd-analyze|tc|tcpdump|terraform|useradd)\b`)
+	program = regexp.MustCompile(`\b(netmirror|apt|apt-get|aws|curl|docker|dnf|dpkg|ethtool|git|go|gofmt|hclfmt|ip|journalctl|kubectl|kustomize|make|mktemp|nft|nfpm|perf|podman|promtool|rpm|runc|setpriv|sha256sum|ss|sysctl|systemctl|systemd-analyze|tc|tcpdump|terraform|useradd)\b`)
 	// others are flags that are written of with no program named before them.
 	others   = []string{"cap-add", "cap-drop", "network", "publish", "read-only", "security-opt", "user"}
 	longFlag = regexp.MustCompile(`(^|[^-\w])--([a-z][a-z-]*[a-z])`)
@@ -467,7 +467,7 @@ var (
 // on the line.
 func TestFlags(t *testing.T) {
 	names := readFlags(t)
-	for path, text := range texts(t, "grafana", "prometheus", "kubernetes", "terraform", "systemd", "package", "../docs", "../README.md") {
+	for path, text := range texts(t, "grafana", "prometheus", "kubernetes", "kustomize", "terraform", "systemd", "package", "../docs", "../README.md") {
 		for line := range strings.Lines(goOn.ReplaceAllString(text, " ")) {
 			for _, m := range longFlag.FindAllStringSubmatchIndex(line, -1) {
 				programs := program.FindAllString(line[:m[0]], -1)
@@ -488,24 +488,42 @@ func TestFlags(t *testing.T) {
 }
 
 // manifest are the documents of the Kubernetes manifest.
-func manifest(t *testing.T) (documents []map[string]any) {
+func manifest(t *testing.T) []map[string]any {
 	t.Helper()
 	data, err := os.ReadFile(manifestFile)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return documents(t, data)
+}
+
+// documents are those of a stream of YAML.
+func documents(t *testing.T, data []byte) (all []map[string]any) {
+	t.Helper()
 	d := yaml.NewDecoder(bytes.NewReader(data)) // which takes no key twice
 	for {
 		var m map[string]any
 		err := d.Decode(&m)
 		if errors.Is(err, io.EOF) {
-			return documents
+			return all
 		}
 		if err != nil {
-			t.Fatalf("%s: %v", manifestFile, err)
+			t.Fatal(err)
 		}
-		documents = append(documents, m)
+		all = append(all, m)
 	}
+}
+
+// ofKind is the first document of a kind.
+func ofKind(t *testing.T, all []map[string]any, kind string) map[string]any {
+	t.Helper()
+	for _, d := range all {
+		if d["kind"] == kind {
+			return d
+		}
+	}
+	t.Fatalf("there is no %s", kind)
+	return nil
 }
 
 // at goes down into a document by keys and numbers.
@@ -516,13 +534,13 @@ func at(t *testing.T, v any, path ...any) any {
 		case string:
 			m, ok := v.(map[string]any)
 			if !ok || m[step] == nil {
-				t.Fatalf("%s: nothing at %v", manifestFile, path)
+				t.Fatalf("nothing at %v", path)
 			}
 			v = m[step]
 		case int:
 			list, ok := v.([]any)
 			if !ok || len(list) <= step {
-				t.Fatalf("%s: nothing at %v", manifestFile, path)
+				t.Fatalf("nothing at %v", path)
 			}
 			v = list[step]
 		}
@@ -533,12 +551,7 @@ func at(t *testing.T, v any, path ...any) any {
 // TestManifest sees that what depends on each other fits: the grace period and
 // the memory to the settings, the ports and the probes to --http.
 func TestManifest(t *testing.T) {
-	var pod map[string]any
-	for _, d := range manifest(t) {
-		if d["kind"] == "Deployment" {
-			pod = at(t, d, "spec", "template", "spec").(map[string]any)
-		}
-	}
+	pod := at(t, ofKind(t, manifest(t), "Deployment"), "spec", "template", "spec").(map[string]any)
 	container := at(t, pod, "containers", 0)
 	env := make(map[string]string)
 	for _, e := range at(t, container, "env").([]any) {
@@ -621,7 +634,7 @@ func TestTerraform(t *testing.T) {
 		}
 	}
 	same("variables declared and used", set(`(?m)^variable "(\w+)"`, code), set(`\bvar\.(\w+)`, code))
-	declared := set(`(?m)^resource "(\w+" "\w+)"`, code)
+	declared := set(`(?m)^(?:resource|data) "(\w+" "\w+)"`, code)
 	for used := range set(`\b(aws_\w+\.\w+)\b`, code) {
 		kind, name, _ := strings.Cut(used, ".")
 		if !declared[kind+`" "`+name] {

@@ -16,6 +16,11 @@ need editcap wireshark-common
 # to install the packages on
 need systemctl systemd
 need rpm rpm
+# for the container image
+need buildah buildah
+need runc runc
+# for the function that follows auto scaling groups
+/usr/bin/python3 -c 'import boto3' 2>/dev/null || missing="$missing python3-boto3"
 # for the alert rules
 promtool=""
 command -v promtool >/dev/null 2>&1 || promtool=" promtool"

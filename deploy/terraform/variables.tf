@@ -17,6 +17,13 @@ variable "subnet_ids" {
 variable "source_network_interface_ids" {
   description = "Network interfaces (eni-...) of the hosts of the service, which are mirrored."
   type        = list(string)
+  default     = []
+}
+
+variable "source_auto_scaling_groups" {
+  description = "Names of auto scaling groups, whose instances are mirrored as they come and go."
+  type        = list(string)
+  default     = []
 }
 
 variable "source_cidr_blocks" {
