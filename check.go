@@ -17,11 +17,12 @@ func checkConfig(o *settings.Options, program string) check.Config {
 	c := check.Config{Interface: checkedInterface(o), Sockets: o.Capture.Capture == settings.CaptureUDP, Mirror: o.Mirror(), Time: o.Check.Time, Program: program}
 	if len(o.Services) == 0 { // check is to find out what is not given
 		c.VNIs, c.Ports, c.Target = o.VNIs(), o.Ports(), strings.Join(o.Target.To, "")
+		c.TargetOptions, c.TargetArgs = o.TargetOptions(), o.TargetArgs()
 		c.DialTimeout, c.Midstream = o.Target.DialTimeout, o.Fidelity.Midstream
 	}
 	for _, s := range o.Services {
 		c.Services = append(c.Services, check.Service{
-			Name: s.Name, Selection: s.Selection, Target: s.Target, DialTimeout: s.Settings.DialTimeout, Midstream: s.Settings.Midstream,
+			Name: s.Name, Selection: s.Selection, Target: s.Target, TargetOptions: s.Settings.TargetOptions(), DialTimeout: s.Settings.DialTimeout, Midstream: s.Settings.Midstream,
 		})
 	}
 	return c

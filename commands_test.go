@@ -49,10 +49,19 @@ func callsIn(text string) (calls [][]string) {
 	return calls
 }
 
+// words are those of a line for a shell.
+func words(line string) []string {
+	all := regexp.MustCompile(`'[^']*'|\S+`).FindAllString(line, -1)
+	for i, word := range all {
+		all[i] = strings.Trim(word, "'")
+	}
+	return all
+}
+
 // called is the call in a line for a shell, if there is one with arguments.
 func called(line string) [][]string {
 	line, _, _ = strings.Cut(line, " #")
-	words := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "$ "))
+	words := words(strings.TrimPrefix(strings.TrimSpace(line), "$ "))
 	if len(words) == 0 || !slices.Contains([]string{"netmirror", "sudo", "docker", "kubectl"}, filepath.Base(words[0])) {
 		return nil
 	}

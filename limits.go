@@ -3,14 +3,13 @@ package main
 import (
 	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
 	"slices"
 
 	"netmirror/machine"
 	"netmirror/settings"
 	"netmirror/source"
 	"netmirror/status"
+	"netmirror/target"
 	"netmirror/udp"
 )
 
@@ -68,12 +67,8 @@ func reservedFiles(o *settings.Options, files int) int {
 
 // named reports whether the target is to be looked up.
 func named(s settings.Service) bool {
-	host, _, err := net.SplitHostPort(s.Target)
-	if err != nil {
-		return false
-	}
-	_, err = netip.ParseAddr(host)
-	return err != nil
+	a, err := target.Parse(s.Target)
+	return err == nil && a.Named()
 }
 
 // warnOfMemory warns where the budgets are more than there is.

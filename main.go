@@ -105,6 +105,9 @@ func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr
 	asked := *o
 	inForce := shown(o.InForce())
 	warn := fit(o, machine.Memory())
+	if err := mayMark(o); err != nil {
+		return err
+	}
 	metrics := status.NewMetrics()
 	p, err := pipeline.New(pipelineConfig(o, logger, metrics))
 	if err != nil {

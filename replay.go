@@ -29,6 +29,9 @@ func play(ctx context.Context, o *settings.Options, stdin io.Reader, stdout, std
 	if o.Run.Threads > 0 {
 		runtime.GOMAXPROCS(o.Run.Threads)
 	}
+	if err := mayMark(o); err != nil {
+		return replay.StatusFailed, err
+	}
 	inForce := shown(o.InForce())
 	warn := fit(o, machine.Memory())
 	defer ignoreHangups(logger)()

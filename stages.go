@@ -1,15 +1,21 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 
+	"golang.org/x/sys/unix"
+
 	"netmirror/bridge"
+	"netmirror/machine"
 	"netmirror/pipeline"
+	"netmirror/requests"
 	"netmirror/settings"
 	"netmirror/source"
 	"netmirror/stack"
 	"netmirror/status"
 	"netmirror/tap"
+	"netmirror/target"
 	"netmirror/udp"
 )
 
@@ -72,14 +78,15 @@ func pipelineServices(o *settings.Options, logger *slog.Logger, metrics *status.
 		if len(o.Services) > 1 {
 			log = logger.With("service", f.Name)
 		}
-		sample, _ := s.ParseSample() // check has seen to both
+		sample, _ := s.ParseSample() // check has seen to these
 		clients, _ := s.ParseClients()
+		rules, _ := requests.New(s.Requests)
 		all[i] = pipeline.Service{
 			Name: f.Name, Selection: f.Selection, Sample: sample, Clients: clients, MaxRate: s.MaxRate,
 			Stack: stack.Service{OnGap: onGaps[s.OnGap], Midstream: midstreams[s.Midstream]},
 			Target: bridge.Config{
-				Target: f.Target, DialTimeout: s.DialTimeout, Retries: orNone(s.MaxRetries),
-				WriteTimeout: s.WriteTimeout, LingerTimeout: s.LingerTimeout, Logger: log,
+				Target: f.Target, Options: s.TargetOptions(), DialTimeout: s.DialTimeout, Retries: orNone(s.MaxRetries),
+				WriteTimeout: s.WriteTimeout, LingerTimeout: s.LingerTimeout, Logger: log, Requests: rules,
 			},
 		}
 		if o.Reporting.HTTP != "" {
@@ -87,6 +94,21 @@ func pipelineServices(o *settings.Options, logger *slog.Logger, metrics *status.
 		}
 	}
 	return all
+}
+
+// mayMark says where the kernel does not let this process mark connections as it is
+// asked to: else the first to be told would be each stream.
+func mayMark(o *settings.Options) error {
+	for i := range o.Services {
+		mark := o.Services[i].Settings.Mark
+		if mark != 0 {
+			machine.UseCapability(unix.CAP_NET_ADMIN)
+		}
+		if err := target.CheckMark(mark); err != nil {
+			return fmt.Errorf("--mark %d: %w", mark, err)
+		}
+	}
+	return nil
 }
 
 // openSources starts the capture. What is open is returned with an error as well.

@@ -30,6 +30,7 @@ var suites = []suite{
 	{"decap", ".", "200ms", 1, false},
 	{"bench/replay", ".", "1s", 3, false},
 	{"e2e", "^BenchmarkRequests$", "1x", 1, true},
+	{"e2e", "^BenchmarkVisits$", "1x", 1, true},
 	{"e2e", "^BenchmarkStreams$", "1x", 1, true},
 	{"e2e", "^BenchmarkIdleFlows$", "1x", 1, true},
 	{"e2e", "^BenchmarkStart$", "1x", 1, true},

@@ -131,6 +131,8 @@ var requestRows = []row{
 	{"5000 POSTs of 2 KB, 1000/s: lost", posts + "netmirror", "lost", "", atMost(0)},
 	{"400 GETs, 100/s: CPU", seldom + "netmirror", "cpu-s", seldom + "reader", bar{}},
 	{"400 GETs, 100/s: latency, median", seldom + "netmirror", "p50-ms", "", atMost(2)},
+	{"10 000 connections with a POST of 400 B, 2000/s: CPU each", "BenchmarkVisits", "cpu-us/conn", "", atMost(120)},
+	{"10 000 connections with a POST of 400 B, 2000/s: lost", "BenchmarkVisits", "lost", "", atMost(0)},
 }
 
 const (

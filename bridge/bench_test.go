@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,14 +14,14 @@ import (
 	"netmirror/outcome"
 )
 
-// zeros is an accepted stream that holds left bytes and then a FIN; a Read returns
+// zeros is an accepted stream that holds left bytes and then a FIN; a TryRead returns
 // at most piece of them, if that is set.
 type zeros struct {
 	left, piece int
 	done        chan outcome.End
 }
 
-func (z *zeros) Read(p []byte) (int, error) {
+func (z *zeros) TryRead(p []byte) (int, error) {
 	if z.left == 0 {
 		return 0, io.EOF
 	}
@@ -32,10 +33,16 @@ func (z *zeros) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (z *zeros) WaitReadable() error     { return nil }
+// reading is an io.Reader of zeros.
+type reading struct{ *zeros }
+
+func (r reading) Read(p []byte) (int, error) { return r.TryRead(p) }
+
+func (z *zeros) OnReadable(func())       {}
 func (z *zeros) Unread(p []byte)         { z.left += len(p) }
 func (z *zeros) Split()                  {}
 func (z *zeros) CloseWith(e outcome.End) { z.done <- e }
+func (z *zeros) LocalAddr() net.Addr     { return &net.TCPAddr{} }
 func (z *zeros) RemoteAddr() net.Addr    { return &net.TCPAddr{} }
 
 // sink serves a listener that reads everything and holds no buffer while idle.
@@ -56,6 +63,8 @@ func sink(b *testing.B) net.Listener {
 	}()
 	return ln
 }
+
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 func swallow(c *net.TCPConn) {
 	defer c.Close()
@@ -111,7 +120,7 @@ func BenchmarkOneStream(b *testing.B) {
 				_, err := io.Copy(io.Discard, c)
 				answered <- err
 			}()
-			io.CopyBuffer(struct{ io.Writer }{c}, &zeros{left: benchBytes}, buf)
+			io.CopyBuffer(struct{ io.Writer }{c}, reading{&zeros{left: benchBytes}}, buf)
 			c.(*net.TCPConn).CloseWrite()
 			<-answered
 			c.Close()

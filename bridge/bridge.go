@@ -1,33 +1,35 @@
-// Package bridge plays client byte streams on TCP connections to a shadow target.
+// Package bridge plays client byte streams on connections to a shadow target.
 //
 // Every accepted stream gets a new connection of its own, and on it exactly the
 // bytes of the stream: its FIN becomes a half-close, any other end a RST once
 // all bytes before it were acknowledged. What a target that closed first did not
 // take goes back to the stream. What the target answers is thrown away
-// uncopied. bridge never sends a byte that a stream did not hold, never writes to
-// a stream, and never lets one target connection wait for another.
+// uncopied. bridge never sends a byte that a stream did not hold, but for TLS, a PROXY
+// protocol header that it is told to send and what Config.Requests asks for, never
+// writes to a stream, and never lets one target connection wait for another.
 package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"sync"
+	"net/netip"
 
 	"netmirror/outcome"
+	"netmirror/target"
 )
 
 // Bridge serves any number of listeners towards one target.
 type Bridge struct {
 	cfg    Config // defaults resolved
+	to     *target.Target
+	source sockaddr // to connect from, where to says so
 	n      counters
 	outage outage
 	closed context.Context // until Close
 	close  context.CancelFunc
 }
 
-// New checks c and resolves its defaults. It opens nothing. The error says which
+// New checks c, resolves its defaults and reads the files of TLS. The error says which
 // field is wrong and what to write instead.
 func New(c Config) (*Bridge, error) {
 	c, err := c.withDefaults()
@@ -35,6 +37,12 @@ func New(c Config) (*Bridge, error) {
 		return nil, err
 	}
 	b := &Bridge{cfg: c, outage: outage{log: c.Logger, target: c.Target}}
+	if b.to, err = target.New(c.Target, c.Options); err != nil {
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	if from := b.to.Source; from.IsValid() {
+		b.source = sockaddrOf(netip.AddrPortFrom(from, 0), zoneOf(from))
+	}
 	b.closed, b.close = context.WithCancel(context.Background())
 	return b, nil
 }
@@ -45,10 +53,14 @@ func (b *Bridge) Close() { b.close() }
 
 // Listener is where streams come from.
 type Listener interface {
-	// Accept waits for the next stream. The error is net.ErrClosed where none will
-	// come any more.
-	Accept() (outcome.Stream, error)
-	// Close has Accept fail with net.ErrClosed.
+	// TryAccept returns the next stream; nil and nil where there is none yet. The error
+	// is net.ErrClosed where none will come any more.
+	TryAccept() (outcome.Stream, error)
+	// OnStream has f called when TryAccept, after it had nothing, may have something:
+	// from any goroutine, and with any locks held, so that f waits for nothing and calls
+	// no method of the listener's. There is no call for what came before.
+	OnStream(f func())
+	// Close has TryAccept fail with net.ErrClosed, behind the streams that are there.
 	Close() error
 }
 
@@ -56,16 +68,15 @@ type Listener interface {
 // may run for several listeners at a time.
 //
 // Serve owns ln and every stream it accepts: all are closed, and every goroutine it
-// started has returned, before Serve does. Where Accept fails with net.ErrClosed,
+// started has returned, before Serve does. Where TryAccept fails with net.ErrClosed,
 // the streams accepted so far run to their end and Serve returns nil. Where ctx
 // ends, every stream is reset at once (outcome shutdown) and Serve returns nil.
-// Any other failure of Accept resets every stream too and is returned.
+// Any other failure of TryAccept resets every stream too and is returned.
 //
-// CloseWith of a stream is called exactly once, possibly during a Read or
-// WaitReadable. At outcome.EndTargetClosed, the target took what it acknowledged:
-// where its FIN was heard before the bytes came, all before them and none of them;
-// where it just reset the connection, an unknown end of what it was sent is lost
-// with what it did not take.
+// One goroutine plays all streams of ln, whatever their targets. CloseWith of a stream
+// is called exactly once. At outcome.EndTargetClosed, the target took what it acknowledged: where its FIN was
+// heard before the bytes came, all before them and none of them; where it just reset
+// the connection, an unknown end of what it was sent is lost with what it did not take.
 func (b *Bridge) Serve(ctx context.Context, ln Listener) error {
 	return Serve(ctx, ln, func(outcome.Stream) *Bridge { return b })
 }
@@ -75,128 +86,26 @@ func (b *Bridge) Serve(ctx context.Context, ln Listener) error {
 func Serve(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	live := &streams{all: make(map[*stream]struct{}), bridges: make(map[*Bridge]func() bool)}
-	defer live.unfollow()
+	l, err := newLoop(ctx, cancel, ln, of)
+	if err != nil {
+		ln.Close()
+		return err
+	}
 	aborted := make(chan struct{}) // closed by the AfterFunc
 	stop := context.AfterFunc(ctx, func() {
 		defer close(aborted)
 		ln.Close()
-		live.abort()
+		l.in.post(l.abort)
 	})
-	err := accept(ctx, ln, of, live)
-	if err != nil {
-		cancel()
-	}
-	live.wg.Wait()
+	l.wg.Go(func() { l.poll.watch(l.in.event) })
+	ln.OnStream(l.in.streams)
+	l.run()
+	l.poll.close()
+	l.wg.Wait()
 	if stop() {
 		ln.Close()
 	} else {
 		<-aborted
 	}
-	return err
-}
-
-// accept starts a stream for each of ln's; it waits for nothing but ln.
-func accept(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge, live *streams) error {
-	for {
-		in, err := ln.Accept()
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("bridge: accept: %w", err)
-		}
-		b := of(in)
-		live.follow(b)
-		b.n.streams.Add(1)
-		s := &stream{b: b, in: in}
-		if !b.enter() {
-			b.n.turnedAway.Add(1)
-			s.finish(outcome.EndShed)
-			s.account()
-			continue
-		}
-		if !live.add(s) || b.closed.Err() != nil {
-			live.remove(s)
-			s.finish(outcome.EndShutdown)
-			s.account()
-			continue
-		}
-		live.wg.Go(func() {
-			s.run(ctx)
-			live.remove(s)
-			s.account()
-		})
-	}
-}
-
-// streams is what one Serve has open.
-type streams struct {
-	wg sync.WaitGroup // one for each running stream
-
-	mu      sync.Mutex // guards the fields below
-	all     map[*stream]struct{}
-	aborted bool // nothing may be added any more
-
-	bridges map[*Bridge]func() bool // of accept: what ends the wait for each bridge's Close
-}
-
-// follow has the streams of a bridge end with it.
-func (l *streams) follow(b *Bridge) {
-	if l.bridges[b] != nil {
-		return
-	}
-	for other := range l.bridges {
-		if other.closed.Err() != nil {
-			delete(l.bridges, other)
-		}
-	}
-	l.bridges[b] = context.AfterFunc(b.closed, func() { l.end(b) })
-}
-
-// unfollow lets go of the bridges.
-func (l *streams) unfollow() {
-	for _, stop := range l.bridges {
-		stop()
-	}
-}
-
-// add reports false where abort came first.
-func (l *streams) add(s *stream) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.aborted {
-		return false
-	}
-	l.all[s] = struct{}{}
-	return true
-}
-
-func (l *streams) remove(s *stream) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.all, s)
-}
-
-// abort resets every stream, now and for good.
-func (l *streams) abort() {
-	l.mu.Lock()
-	l.aborted = true
-	l.mu.Unlock()
-	l.end(nil)
-}
-
-// end resets every stream of a bridge's; nil: every stream.
-func (l *streams) end(b *Bridge) {
-	l.mu.Lock()
-	all := make([]*stream, 0, len(l.all))
-	for s := range l.all {
-		if b == nil || s.b == b {
-			all = append(all, s)
-		}
-	}
-	l.mu.Unlock()
-	for _, s := range all {
-		s.finish(outcome.EndShutdown)
-	}
+	return l.failure
 }

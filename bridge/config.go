@@ -2,21 +2,25 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"strconv"
-	"strings"
+	"net/netip"
 	"time"
+
+	"netmirror/requests"
+	"netmirror/target"
 )
 
 // Config says where streams are played and what a bad target may cost. Only
 // Target has to be set; New resolves the defaults once.
 type Config struct {
-	// Target is host:port of the shadow service. The host is a name, an IPv4
-	// address or an IPv6 address in brackets; the port is a number.
+	// Target is the address of the shadow service, as target.Parse takes it: HOST:PORT,
+	// or a URL for TLS and for unix sockets.
 	Target string
+
+	// Options say how it is reached. The zero value is a plain connection.
+	Options target.Options
 
 	// DialTimeout bounds one connect attempt, name lookup and every address
 	// included. 0 means 3 s.
@@ -51,6 +55,9 @@ type Config struct {
 	// Room is the limit of several bridges together, in place of MaxConns. nil: none.
 	Room *Room
 
+	// Requests alter what is sent to the target. nil leaves it alone.
+	Requests *requests.Rules
+
 	// Logger takes a line for each stream at Debug, and an outage of the target at
 	// Warn and Info. nil discards.
 	Logger *slog.Logger
@@ -60,18 +67,19 @@ type Config struct {
 	// wants to know.
 	DialTime func(time.Duration, error)
 
-	// Dial replaces the dialer, for tests. What it returns has to be a
-	// *net.TCPConn. nil means a net.Dialer, which looks the name up at every
-	// dial and tries all of its addresses.
+	// LookUp replaces the look-up of Target's host, for tests. nil means net's resolver.
+	// What it returns is good for a second. Its addresses are tried one after another,
+	// those that have just failed last; DialTimeout is shared out among them.
+	LookUp func(ctx context.Context, host string) ([]netip.Addr, error)
+
+	// Dial replaces look-up and connecting, for tests; it may wait. What it returns has
+	// to be a *net.TCPConn, for a target of TCP. nil means the loop's own.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // withDefaults returns c with every zero replaced; the error names the first
 // field that cannot be used.
 func (c Config) withDefaults() (Config, error) {
-	if err := checkTarget(c.Target); err != nil {
-		return c, err
-	}
 	for _, d := range []struct {
 		name  string
 		value *time.Duration
@@ -105,36 +113,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.DialTime == nil {
 		c.DialTime = func(time.Duration, error) {}
 	}
-	if c.Dial == nil {
-		c.Dial = new(net.Dialer).DialContext
+	if c.LookUp == nil {
+		c.LookUp = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
 	}
 	return c, nil
-}
-
-// checkTarget says what to do about a target that could never be dialled.
-func checkTarget(target string) error {
-	fail := func(advice string) error {
-		return fmt.Errorf("bridge: target %q: %s", target, advice)
-	}
-	if strings.Contains(target, "://") {
-		return fail("leave the scheme out and write host:port")
-	}
-	host, port, err := net.SplitHostPort(target)
-	if err != nil {
-		if ip := net.ParseIP(target); ip != nil && strings.Contains(target, ":") {
-			return fail("put the IPv6 address in brackets and add the port, as in [" + target + "]:80")
-		}
-		var addr *net.AddrError
-		if errors.As(err, &addr) && addr.Err == "missing port in address" {
-			return fail("the port is missing; write host:port")
-		}
-		return fail("write host:port, an IPv6 address in brackets as in [2001:db8::1]:80")
-	}
-	if host == "" {
-		return fail("the host is missing; write host:port, as in 127.0.0.1" + target)
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fail("the port must be a number from 1 to 65535")
-	}
-	return nil
 }

@@ -1,75 +1,163 @@
 package bridge
 
 import (
-	"context"
-	"fmt"
 	"net"
+	"os"
 	"time"
+
+	"netmirror/target"
 )
 
-// Check dials the target once and hangs up: nil where it answers. It is not
-// counted in Stats, but Health tells what it found. The error is ErrNoDescriptor
-// or ErrNoPort where it is this host that failed.
-func (b *Bridge) Check(ctx context.Context) error {
-	c, err := b.dialOnce(ctx)
-	if local := localFailure(err); local != nil {
-		return fmt.Errorf("%w: %w", local, err)
-	}
-	if err != nil {
-		if ctx.Err() == nil {
-			b.outage.health.note(time.Now(), err)
-		}
-		return fmt.Errorf("bridge: target %s does not answer: %w", b.cfg.Target, err)
-	}
-	b.outage.answered()
-	return c.Close()
+// dial is how far a stream has come with connecting.
+type dial struct {
+	step  dialStep
+	begun int64         // when the attempt was, in the loop's time
+	tried int           // attempts that have failed
+	delay time.Duration // before the next one
+	addrs []*address    // that are left to try
+	at    *address      // that is being tried
+	err   error         // what the first address failed with
 }
 
-// dial connects to the target, retrying as configured. The error is that of the
-// last attempt, or ctx's.
-func (b *Bridge) dial(ctx context.Context) (*net.TCPConn, error) {
-	delay := b.cfg.RetryDelay
-	for attempt := 0; ; attempt++ {
-		b.n.dials.Add(1)
-		begin := time.Now()
-		c, err := b.dialOnce(ctx)
-		b.cfg.DialTime(time.Since(begin), err)
+type dialStep uint8
+
+const (
+	resolving  dialStep = iota // waits for the name's addresses
+	connecting                 // waits for the socket
+	elsewhere                  // Config.Dial or the TLS handshake runs
+	pausing                    // before the next attempt
+)
+
+// begin connects the stream to the target, unless a shutdown came first.
+func (s *stream) begin() {
+	if s.phase == ended {
+		return
+	}
+	s.dial.delay = s.b.cfg.RetryDelay
+	s.attempt()
+}
+
+// attempt begins an attempt to connect.
+func (s *stream) attempt() {
+	d := &s.dial
+	s.b.n.dials.Add(1)
+	d.begun, d.err = s.l.now, nil
+	if s.b.cfg.Dial != nil {
+		s.dialElsewhere()
+		return
+	}
+	s.l.after(s, s.b.cfg.DialTimeout)
+	d.step = resolving
+	if addrs, ok := s.l.namesOf(s.b).get(s.l, s); ok {
+		s.resolved(addrs, nil)
+	}
+}
+
+// dialElsewhere has Config.Dial connect.
+func (s *stream) dialElsewhere() {
+	s.dial.step = elsewhere
+	s.l.goPost(func() func() {
+		c, err := s.b.dialWith(s.l.ctx, s.b.cfg.Dial)
+		return func() { s.dialed(c, err) }
+	})
+}
+
+// dialed takes what Config.Dial has given.
+func (s *stream) dialed(c *net.TCPConn, err error) {
+	if s.phase == ended {
 		if err == nil {
-			b.outage.answered()
-			return c, nil
+			c.Close()
 		}
-		b.n.dialErrors.Add(1)
-		if ctx.Err() != nil {
-			return nil, err
-		}
-		if attempt == b.cfg.Retries {
-			b.outage.refused(time.Now(), err)
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(delay):
-		}
-		delay *= 2
+		return
+	}
+	if err != nil {
+		s.failed(err)
+		return
+	}
+	if s.adopt(c, allEvents) {
+		setUp(s.tcp.fd)
+		s.connected(&s.tcp)
 	}
 }
 
-func (b *Bridge) dialOnce(ctx context.Context) (*net.TCPConn, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.DialTimeout)
-	defer cancel()
-	c, err := b.cfg.Dial(ctx, "tcp", b.cfg.Target)
+// adopt takes over a connection from elsewhere, or fails the attempt.
+func (s *stream) adopt(c *net.TCPConn, events uint32) bool {
+	err := s.tcp.adopt(c)
+	if err == nil {
+		err = s.tcp.watch(s.l.poll, s, events)
+	}
 	if err != nil {
-		return nil, err
-	}
-	tc, ok := c.(*net.TCPConn)
-	if !ok {
+		s.tcp = tcpConn{}
 		c.Close()
-		return nil, fmt.Errorf("dial gave a %T, want a *net.TCPConn", c)
+		s.failed(err)
 	}
-	if err := tc.SetNoDelay(true); err != nil {
-		tc.Close()
-		return nil, err
-	}
-	return tc, nil
+	return err == nil
 }
+
+// resolved begins with the first address of the name.
+func (s *stream) resolved(addrs []*address, err error) {
+	if err != nil {
+		s.failed(&net.OpError{Op: "dial", Net: "tcp", Err: err})
+		return
+	}
+	s.dial.addrs = addrs
+	s.connectNext()
+}
+
+// connected ends dialing: the target has taken the connection.
+func (s *stream) connected(out targetConn) {
+	s.b.cfg.DialTime(time.Duration(s.l.now-s.dial.begun), nil)
+	s.b.outage.answered()
+	s.dial = dial{}
+	s.out = out
+	if s.b.to.HasHeader() && s.b.to.Network != target.TLS {
+		s.intro = new(introduction)
+	}
+	s.resume()
+}
+
+// failed ends an attempt, and dialing too where it was the last.
+func (s *stream) failed(err error) {
+	d := &s.dial
+	s.l.timers.stop(s)
+	s.b.cfg.DialTime(time.Duration(s.l.now-d.begun), err)
+	s.b.n.dialErrors.Add(1)
+	if d.tried == s.b.cfg.Retries {
+		d.step = pausing
+		s.b.outage.refused(time.Now(), err)
+		s.finish(dialEnd(err))
+		return
+	}
+	d.tried++
+	d.step = pausing
+	s.l.after(s, d.delay)
+	d.delay *= 2
+}
+
+// expired is called at the time that the dial waits for.
+func (d *dial) expired(s *stream) {
+	switch d.step {
+	case pausing:
+		s.attempt()
+	case connecting:
+		s.connectFailed(errTimeout)
+	case resolving:
+		s.failed(errTooLong)
+	}
+}
+
+// cancel frees what an attempt holds. The result of a goroutine is thrown away when
+// it comes.
+func (d *dial) cancel(s *stream) {
+	if d.step == connecting {
+		s.tcp.close()
+		s.tcp = tcpConn{}
+	}
+}
+
+// errTimeout is what net says of an attempt that took too long, and errTooLong of one
+// that has come to no address.
+var (
+	errTimeout       = os.ErrDeadlineExceeded
+	errTooLong error = &net.OpError{Op: "dial", Net: "tcp", Err: errTimeout}
+)

@@ -24,7 +24,7 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		says   string
 	}{
 		{"nothing", Config{}, "port is missing"},
-		{"port missing", Config{Target: "shadow"}, "port is missing; write host:port"},
+		{"port missing", Config{Target: "shadow"}, "port is missing; write HOST:PORT"},
 		{"host missing", Config{Target: ":80"}, "host is missing"},
 		{"port empty", Config{Target: "shadow:"}, "number from 1 to 65535"},
 		{"port zero", Config{Target: "shadow:0"}, "number from 1 to 65535"},
@@ -33,7 +33,7 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		{"port signed", Config{Target: "shadow:+80"}, "number from 1 to 65535"},
 		{"IPv6 without brackets", Config{Target: "2001:db8::1"}, "[2001:db8::1]:80"},
 		{"IPv6 without port", Config{Target: "[2001:db8::1]"}, "port is missing"},
-		{"a URL", Config{Target: "http://shadow:80"}, "leave the scheme out"},
+		{"a URL of HTTP", Config{Target: "http://shadow:80"}, "forwarded as bytes"},
 		{"negative time", Config{Target: "shadow:80", WriteTimeout: -1}, "WriteTimeout"},
 		{"negative limit", Config{Target: "shadow:80", MaxConns: -1}, "MaxConns"},
 		{"name", Config{Target: "shadow.example:80"}, ""},

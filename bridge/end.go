@@ -8,61 +8,69 @@ import (
 	"netmirror/outcome"
 )
 
-// verdict is the target's part in an end, as an error.
-type verdict outcome.End
-
-func (v verdict) Error() string { return "bridge: " + outcome.End(v).String() }
-
-// end ends the stream for what step returned.
+// end ends the stream for what TryRead returned behind its last byte.
 func (s *stream) end(err error) {
-	var v verdict
-	switch {
-	case errors.As(err, &v):
-		s.finish(outcome.End(v))
-	case errors.Is(err, io.EOF):
+	if errors.Is(err, io.EOF) {
 		s.passFIN()
-	default:
-		s.passReset(endOf(err))
+		return
 	}
+	// A RST comes once the target has acknowledged all bytes before it: a reset socket
+	// throws its send queue away.
+	s.how = endOf(err)
+	s.awaitAcks(resetting)
 }
 
 // passFIN half-closes the target's connection and waits for the target's own
-// end, which discard hears and finishes the stream with, or for its silence: it
-// neither sends nor acknowledges. One that is silent with bytes outstanding never
-// took the whole stream.
+// end, or for its silence: it neither sends nor acknowledges. One that is silent with
+// bytes outstanding never took the whole stream.
 func (s *stream) passFIN() {
-	s.finSent.Store(true)
-	if err := s.out.CloseWrite(); err != nil {
+	s.finSent = true
+	s.enter(lingering)
+	if err := s.out.closeWrite(); err != nil {
 		s.finish(outcome.EndTargetClosed)
 		return
 	}
-	wakeAt(s.raw, 1) // from here on every answer tells
-	limit := s.b.cfg.LingerTimeout
-	look := time.NewTicker(max(limit/8, time.Millisecond))
-	defer look.Stop()
-	var t stall
-	for now := time.Now(); ; {
-		queued, err := unacked(s.raw)
-		if err != nil { // finish closed it
-			return
-		}
-		if t.over(now, s.answered.Load()-int64(queued), limit) {
-			if queued > 0 {
-				s.finish(outcome.EndTargetSlow)
-			} else {
-				s.finish(outcome.EndComplete)
-			}
-			return
-		}
-		select {
-		case <-s.drained:
-			return
-		case now = <-look.C:
-		}
+	s.stall = stall{}
+	s.l.after(s, s.lingerLook())
+}
+
+func (s *stream) lingerLook() time.Duration {
+	return max(s.b.cfg.LingerTimeout/8, time.Millisecond)
+}
+
+// lookForSilence gives up a target that has neither sent nor acknowledged for too
+// long. Its answers are looked for too: short ones tell nobody.
+func (s *stream) lookForSilence() {
+	if !s.discard(false) {
+		return
+	}
+	queued, err := s.out.unacked()
+	switch {
+	case err != nil:
+		s.finish(outcome.EndTargetClosed)
+	case !s.stall.over(s.l.now, s.answered-int64(queued), s.b.cfg.LingerTimeout):
+		s.l.after(s, s.lingerLook())
+	case queued > 0:
+		s.finish(outcome.EndTargetSlow)
+	default:
+		s.finish(outcome.EndComplete)
 	}
 }
 
-// endOf is how a stream ends whose Read failed with err, which is not io.EOF. Only
+// targetOver ends the stream where the target's connection has ended in both
+// directions: in order, or else for a cause.
+func (s *stream) targetOver(cause error) {
+	if s.phase == probing {
+		s.settleProbe(true)
+	}
+	if cause == nil && s.finSent {
+		s.finish(outcome.EndComplete)
+		return
+	}
+	s.finish(outcome.EndTargetClosed)
+}
+
+// endOf is how a stream ends whose TryRead failed with err, which is not io.EOF. Only
 // what a stream can tell is believed.
 func endOf(err error) outcome.End {
 	var e outcome.End
@@ -70,15 +78,4 @@ func endOf(err error) outcome.End {
 		return e
 	}
 	return outcome.EndFailed
-}
-
-// passReset ends the stream with e and a RST, once the target has acknowledged
-// all bytes before it: a reset socket throws its send queue away.
-func (s *stream) passReset(e outcome.End) {
-	_, err := s.awaitAcks()
-	var v verdict
-	if errors.As(err, &v) {
-		e = outcome.End(v)
-	}
-	s.finish(e)
 }

@@ -31,49 +31,56 @@ type script struct {
 	split chan struct{} // has what Split was told
 
 	mu     sync.Mutex // guards the fields below
-	cond   *sync.Cond
 	chunks [][]byte
 	err    error // follows the last chunk
 	closed int
-	last   []byte // what the last Read returned, until Unread
-	read   int    // bytes that Read returned, less those of Unread
-	busy   bool   // a Read is running
+	last   []byte // what the last TryRead returned, until Unread
+	read   int    // bytes that TryRead returned, less those of Unread
 	wrong  string // how Unread was misused
+	news   func() // OnReadable's
+	during func() // called by the next TryRead that returns bytes
 }
 
 func newScript() *script {
-	s := &script{ended: make(chan string, 10), split: make(chan struct{}, 10)}
-	s.cond = sync.NewCond(&s.mu)
-	return s
+	return &script{ended: make(chan string, 10), split: make(chan struct{}, 10)}
 }
 
-// send appends chunks, each of which one Read returns at most.
+// send appends chunks, each of which one TryRead returns at most.
 func (s *script) send(chunks ...[]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.chunks = append(s.chunks, chunks...)
-	s.cond.Broadcast()
+	s.changed()
 }
 
-// end makes err what Read returns after the last chunk.
+// changed tells the reader that there may be something new. s.mu is held.
+func (s *script) changed() {
+	if s.news != nil {
+		s.news()
+	}
+}
+
+// end makes err what TryRead returns after the last chunk.
 func (s *script) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
-	s.cond.Broadcast()
+	s.changed()
 }
 
-func (s *script) Read(p []byte) (int, error) {
+func (s *script) TryRead(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.busy, s.last = true, nil
-	s.await()
-	s.busy = false
+	s.last = nil
 	switch {
 	case s.closed > 0:
 		return 0, net.ErrClosed
 	case len(s.chunks) == 0:
 		return 0, s.err
+	}
+	if s.during != nil {
+		s.during()
+		s.during = nil
 	}
 	n := copy(p, s.chunks[0])
 	s.last = s.chunks[0][:n]
@@ -84,28 +91,21 @@ func (s *script) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (s *script) await() {
-	for len(s.chunks) == 0 && s.err == nil && s.closed == 0 {
-		s.cond.Wait()
-	}
-}
-
-func (s *script) WaitReadable() error {
+func (s *script) OnReadable(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.await()
-	return nil
+	s.news = f
 }
 
 func (s *script) CloseWith(e outcome.End) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed++
-	s.cond.Broadcast()
 	s.ended <- e.String()
 }
 
 func (s *script) Split()               { s.split <- struct{}{} }
+func (s *script) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 80} }
 func (s *script) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4321} }
 
 func (s *script) outcome(t *testing.T) string {
@@ -119,12 +119,10 @@ func (s *script) Unread(p []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.busy:
-		s.wrong = "during a Read"
 	case s.closed > 0:
 		s.wrong = "after CloseWith"
 	case len(p) == 0 || !bytes.HasSuffix(s.last, p):
-		s.wrong = "with something other than the end of the last Read"
+		s.wrong = "with something other than the end of the last TryRead"
 	default:
 		s.chunks = slices.Insert(s.chunks, 0, s.last[len(s.last)-len(p):])
 		s.read -= len(p)
@@ -145,6 +143,10 @@ type queue struct {
 	closed chan struct{}
 	once   sync.Once
 	err    error // Accept's, once closed
+
+	mu    sync.Mutex // guards the fields below
+	came  []outcome.Stream
+	ended error
 }
 
 func newQueue() *queue {
@@ -158,6 +160,35 @@ func (q *queue) Accept() (outcome.Stream, error) {
 	case <-q.closed:
 		return nil, q.err
 	}
+}
+
+// OnStream has a goroutine fetch what the test feeds.
+func (q *queue) OnStream(f func()) {
+	go func() {
+		for {
+			c, err := q.Accept()
+			q.mu.Lock()
+			if q.ended = err; err == nil {
+				q.came = append(q.came, c)
+			}
+			q.mu.Unlock()
+			f()
+			if err != nil {
+				return
+			}
+		}
+	}()
+}
+
+func (q *queue) TryAccept() (outcome.Stream, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.came) == 0 {
+		return nil, q.ended
+	}
+	c := q.came[0]
+	q.came = q.came[1:]
+	return c, nil
 }
 
 func (q *queue) Close() error { q.once.Do(func() { close(q.closed) }); return nil }
@@ -217,8 +248,8 @@ func balanced(t *testing.T, s Stats) {
 	if s.Open != 0 || ended != s.Streams {
 		t.Errorf("streams: %d accepted, %d ended, %d open", s.Streams, ended, s.Open)
 	}
-	if s.BytesRead != s.BytesWritten+s.BytesUnsent {
-		t.Errorf("bytes: %d read, %d written, %d unsent", s.BytesRead, s.BytesWritten, s.BytesUnsent)
+	if s.BytesRead+s.Requests.BytesAdded != s.BytesWritten+s.BytesUnsent+s.Requests.BytesLeftOut {
+		t.Errorf("bytes: %d read, %d written, %d unsent, %d added, %d left out", s.BytesRead, s.BytesWritten, s.BytesUnsent, s.Requests.BytesAdded, s.Requests.BytesLeftOut)
 	}
 }
 
@@ -237,22 +268,22 @@ func (h *harness) open(t *testing.T, chunks ...[]byte) *script {
 }
 
 // target is a shadow service on loopback.
-type target struct{ *net.TCPListener }
+type shadow struct{ *net.TCPListener }
 
-func newTarget(t *testing.T) target {
+func newTarget(t *testing.T) shadow {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	return target{ln.(*net.TCPListener)}
+	return shadow{ln.(*net.TCPListener)}
 }
 
-func (g target) addr() string { return g.Addr().String() }
+func (g shadow) addr() string { return g.Addr().String() }
 
 // narrow gives the connections to come the smallest receive buffer there is.
-func (g target) narrow(t *testing.T) {
+func (g shadow) narrow(t *testing.T) {
 	t.Helper()
 	raw, err := g.SyscallConn()
 	if err != nil {
@@ -267,7 +298,7 @@ func (g target) narrow(t *testing.T) {
 }
 
 // accept takes the next connection; it is closed when the test ends.
-func (g target) accept(t *testing.T) *net.TCPConn {
+func (g shadow) accept(t *testing.T) *net.TCPConn {
 	t.Helper()
 	g.SetDeadline(time.Now().Add(patience))
 	c, err := g.AcceptTCP()

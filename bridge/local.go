@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 
@@ -19,6 +20,10 @@ var (
 // localFailure is ErrNoDescriptor or ErrNoPort where an attempt to connect failed
 // for that, else nil.
 func localFailure(err error) error {
+	var call *os.SyscallError
+	if errors.As(err, &call) && call.Syscall == "bind" {
+		return nil // the source address is not this host's; ports are not chosen there
+	}
 	var lookup *net.DNSError // it has the text of its cause alone
 	is := func(cause syscall.Errno) bool {
 		return errors.Is(err, cause) || errors.As(err, &lookup) && strings.Contains(lookup.Err, cause.Error())

@@ -10,42 +10,62 @@ const probeSize = 4 << 10
 // which kind: of a half-close, so that it reads on, or of a close, as after the
 // last request that it allows a connection, so that it answers the next bytes
 // with a RST and they are lost to it.
-func (s *stream) onProbation() bool { return s.targetFIN.Load() && !s.proven }
+func (s *stream) onProbation() bool { return s.targetFIN && !s.proven }
 
-// probe passes one small piece on and keeps it until the target has acknowledged
+// sendProbe passes one small piece on and keeps it until the target has acknowledged
 // it, which proves a half-close, or has reset the connection: then what it did
 // not acknowledge goes back. The end of the stream has nothing to lose and needs
 // no proof.
-func (s *stream) probe() error {
-	p := make([]byte, probeSize)
-	n, err := s.in.Read(p)
+func (s *stream) sendProbe() {
+	p := s.l.buf[:probeSize]
+	n, err := s.in.TryRead(p)
 	if n == 0 {
-		return err
+		if err != nil {
+			s.end(err)
+		}
+		return
 	}
 	p = p[:n]
 	// Only with nothing else under way is an acknowledgement one of this piece.
-	if queued, err := unacked(s.raw); err != nil || queued > 0 {
-		s.await = acks
-		s.settle(p, 0)
-		return nil
+	if queued, err := s.out.unacked(); err != nil || queued > 0 {
+		s.in.Unread(p)
+		s.awaitAcks(clearing)
+		return
 	}
-	s.await = nothing
-	taken, err := s.deliver(p)
-	s.settle(p, taken)
-	s.proven = err == nil && taken > 0
-	return err
-}
-
-// deliver writes p, with nothing unacknowledged before it, and waits for what
-// becomes of it: the target acknowledged the first taken bytes. What a RST alone
-// acknowledges does not count, since a close with unread bytes looks like that;
-// a target that read them just before it reset may see them again.
-func (s *stream) deliver(p []byte) (taken int, err error) {
-	written, err := s.send.write(p)
+	out := s.alter(p)
+	if len(out) == 0 { // nothing of it is for the target
+		s.settle(p, 0)
+		s.l.schedule(s)
+		return
+	}
+	written, err := s.out.write(out)
 	s.wrote += int64(written)
 	if err != nil {
-		return 0, verdict(outcome.EndTargetClosed)
+		s.settle(p, 0)
+		s.finish(outcome.EndTargetClosed)
+		return
 	}
-	left, err := s.awaitAcks()
-	return written - min(left, written), err
+	s.probe, s.written = append(s.probe[:0], p...), written
+	s.awaitAcks(probing)
+}
+
+// settleProbe accounts for a probe: the target took of it what it acknowledged. What
+// a RST alone acknowledges does not count, since a close with unread bytes looks like
+// that; a target that read them just before it reset may see them again. What it did
+// not take goes back or, at a shutdown, which does not wait to be told of the last
+// bytes, is lost.
+func (s *stream) settleProbe(back bool) {
+	left, err := s.out.unacked()
+	if err != nil {
+		left = s.written
+	}
+	taken := s.written - min(left, s.written)
+	if back {
+		s.settle(s.probe, taken)
+	} else {
+		used := s.used(s.probe, taken)
+		s.count(taken, used, len(s.probe)-used)
+	}
+	s.probe = nil
+	s.enter(copying)
 }

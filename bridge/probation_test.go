@@ -19,7 +19,7 @@ func (h *harness) closedFirst(t *testing.T, n uint64) {
 }
 
 // served opens a stream whose first request was answered by c.
-func (h *harness) served(t *testing.T, g target) (s *script, c *net.TCPConn) {
+func (h *harness) served(t *testing.T, g shadow) (s *script, c *net.TCPConn) {
 	t.Helper()
 	s = h.open(t, []byte("first"))
 	c = g.accept(t)
@@ -54,7 +54,7 @@ func TestRequestBehindAClosedTargetIsGivenBackWhole(t *testing.T) {
 			h.closedFirst(t, 1)
 			s.mu.Lock() // what follows comes at once
 			s.chunks, s.err = split(row.request, row.piece), row.end
-			s.cond.Broadcast()
+			s.changed()
 			s.mu.Unlock()
 			want(t, "outcome", s.outcome(t), "target-closed")
 			if !bytes.Equal(s.rest(), row.request) {
@@ -64,6 +64,26 @@ func TestRequestBehindAClosedTargetIsGivenBackWhole(t *testing.T) {
 			want(t, "BytesUnsent", h.Stats().BytesUnsent, uint64(0))
 		})
 	}
+}
+
+// However late the loop comes to write a request, it does not write it to a target that
+// has closed by then.
+func TestTargetThatClosesWhileARequestIsRead(t *testing.T) {
+	g := newTarget(t)
+	d := keepDial{t: t, before: func(*net.TCPConn) {}}
+	h := serve(t, Config{Target: g.addr(), Dial: d.dial})
+	s, c := h.served(t, g)
+	s.mu.Lock()
+	s.during = func() {
+		c.Close()
+		eventually(t, "the FIN", func() bool { return d.info().State == unix.BPF_TCP_CLOSE_WAIT })
+	}
+	s.mu.Unlock()
+	s.send([]byte("next"))
+	want(t, "outcome", s.outcome(t), "target-closed")
+	want(t, "what was given back", string(s.rest()), "next")
+	want(t, "BytesWritten", h.Stats().BytesWritten, uint64(5))
+	want(t, "ClosedFirst", h.Stats().ClosedFirst, uint64(1))
 }
 
 // A server that allows ten requests a connection gets every one of a hundred,
@@ -230,7 +250,8 @@ func (d *keepDial) queued() int {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	n, err := unacked(raw)
+	n := 0
+	raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
 	if err != nil {
 		return 0
 	}

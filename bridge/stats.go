@@ -4,12 +4,14 @@ import (
 	"sync/atomic"
 
 	"netmirror/outcome"
+	"netmirror/requests"
 )
 
 // Stats are totals since New, over all Serve calls. When no stream is open,
 // Streams is the sum of Outcomes. BytesRead is BytesWritten + BytesUnsent: a byte
 // is counted when it is known what became of it, and not at all while it is the
-// accepted stream's again.
+// accepted stream's again. With Config.Requests, BytesRead + Requests.BytesAdded is
+// BytesWritten + BytesUnsent + Requests.BytesLeftOut when no stream is open.
 type Stats struct {
 	Streams    uint64                        // streams accepted, those turned away included
 	Open       int64                         // streams that have no outcome yet (a gauge)
@@ -27,6 +29,8 @@ type Stats struct {
 	BytesUnacked   uint64 // of BytesWritten, what the target had not acknowledged when its connection was reset; counted at the end of a stream
 	BytesUnsent    uint64 // read, never taken, and not given back: a shutdown closed the stream first
 	BytesDiscarded uint64 // answers of the target, thrown away; the last 8 KiB of a stream may be missing
+
+	Requests requests.Stats // what Config.Requests did
 }
 
 // Add adds the figures of another bridge, but for MaxConns.
@@ -45,6 +49,7 @@ func (s *Stats) Add(o Stats) {
 	s.BytesUnacked += o.BytesUnacked
 	s.BytesUnsent += o.BytesUnsent
 	s.BytesDiscarded += o.BytesDiscarded
+	s.Requests.Add(o.Requests)
 }
 
 // counters is Stats while it changes.
@@ -74,6 +79,7 @@ func (b *Bridge) Stats() Stats {
 		BytesUnacked:   n.unacked.Load(),
 		BytesUnsent:    n.unsent.Load(),
 		BytesDiscarded: n.discarded.Load(),
+		Requests:       b.cfg.Requests.Stats(),
 	}
 	for o := range n.outcomes {
 		s.Outcomes[o] = n.outcomes[o].Load()

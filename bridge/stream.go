@@ -1,204 +1,229 @@
 package bridge
 
 import (
-	"context"
-	"log/slog"
-	"net"
-	"sync"
 	"sync/atomic"
-	"syscall"
+	"time"
 
 	"netmirror/outcome"
+	"netmirror/requests"
 )
 
-// stream is one accepted Stream and its connection to the target. One goroutine
-// forwards, another discards the answers; whichever meets the end first calls
-// finish, which wakes the other.
+// phase is what a stream is doing: what it waits for, beside its target's end.
+type phase uint8
+
+const (
+	dialing   phase = iota // a connection to the target
+	copying                // bytes of the client
+	blocked                // room in the target's socket, which did not take all of the last piece
+	clearing               // acknowledgements of all that was written, before a probe
+	probing                // the acknowledgement of a probe
+	resetting              // acknowledgements of all that was written, before a reset
+	lingering              // the target's end, behind the client's
+	ended                  // nothing
+)
+
+// stream is one accepted Stream and its connection to the target. All of it belongs
+// to the loop's goroutine, but for notified.
 type stream struct {
+	l  *loop
 	b  *Bridge
 	in outcome.Stream
 
-	// Set before discard is started.
-	out     *net.TCPConn
-	raw     syscall.RawConn // of out
-	send    attempt         // on out
-	drained chan struct{}   // closed by discard when it returns
-	left    int             // bytes unacknowledged at the end; valid once drained is closed
+	edit *requests.Editor // nil where the target gets what the client has sent
 
-	finSent   atomic.Bool  // the client's FIN is being passed on
-	targetFIN atomic.Bool  // the target's FIN was read
-	answered  atomic.Int64 // bytes discarded
-	queued    atomic.Int64 // bytes, and a FIN, that were unacknowledged when the connection was reset
+	phase     phase
+	scheduled bool        // it is among the loop's turns
+	notified  atomic.Bool // it is in the loop's inbox
 
-	// Of the forwarding goroutine.
-	await  need  // what the last piece left to wait for
-	vain   bool  // it found no room where some was reported
-	bulk   bool  // the last piece filled its buffer
-	proven bool  // the target acknowledged bytes written behind its FIN
-	got    int64 // bytes read from in and not given back
-	sent   int64 // bytes taken by out's kernel; on probation, acknowledged
-	wrote  int64 // bytes taken by out's kernel, on probation as well
+	due   int64 // what it waits for, where it is among the loop's timers
+	timer int   // its place there
 
-	mu       sync.Mutex // guards the fields below; held during in.Unread, never while waiting
-	ended    bool
-	how      outcome.End // valid once ended
-	attached bool        // out is set, and finish's to close
-	held     bool        // in is not to be told of a target's end yet
-	told     bool        // in.CloseWith has been called, or is about to be
+	dial  dial
+	tcp   tcpConn
+	out   targetConn    // tcp, or what is made of it
+	intro *introduction // what goes before the client's bytes; nil: nothing, or nothing more
+
+	keptAlive bool          // the target's host is asked for signs of life
+	answers   bool          // more of them are left to discard
+	retry     bool          // of blocked: the write is tried again whatever the socket says
+	finSent   bool          // the client's FIN was passed on
+	targetFIN bool          // the target's FIN was heard
+	proven    bool          // the target acknowledged bytes written behind its FIN
+	stall     stall         // of blocked, lingering and the waits for acknowledgements
+	pause     time.Duration // between two looks for acknowledgements
+	probe     []byte        // of probing: what was read
+	written   int           // and how much of it was written
+	how       outcome.End   // it ends, once that is known
+
+	answered int64 // bytes discarded
+	got      int64 // bytes read from in and not given back
+	sent     int64 // bytes taken by out's kernel; on probation, acknowledged
+	wrote    int64 // bytes taken by out's kernel, on probation and of a header as well
 }
 
-// run plays the stream to its end. When it returns, both sides are closed and no
-// goroutine of the stream is left.
-func (s *stream) run(ctx context.Context) {
-	out, err := s.b.dial(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			s.finish(outcome.EndShutdown)
+func newStream(l *loop, b *Bridge, in outcome.Stream) *stream {
+	return &stream{l: l, b: b, in: in, edit: b.cfg.Requests.Editor(), timer: noTimer}
+}
+
+// enter changes the phase.
+func (s *stream) enter(p phase) {
+	s.l.urgent += urgency(p) - urgency(s.phase)
+	s.phase = p
+}
+
+// urgency is 1 where what happens on the target's socket is waited for by bytes.
+func urgency(p phase) int {
+	if p == dialing || p == blocked {
+		return 1
+	}
+	return 0
+}
+
+// turn is called when the client may have sent something, or more answers are left.
+func (s *stream) turn() {
+	if s.answers {
+		s.answers = false
+		if !s.discard(false) {
 			return
 		}
-		s.finish(dialEnd(err))
-		return
 	}
-	if !s.attach(out) {
-		return
+	if s.phase == copying {
+		s.copy()
 	}
-	wakeAt(s.raw, answerBatch)
-	s.drained = make(chan struct{})
-	go s.discard()
-	s.forward()
-	<-s.drained
-	s.b.n.unacked.Add(uint64(s.unacked()))
 }
 
-// unacked is how many of the bytes that count as written the target has not
-// acknowledged, once the stream has ended.
-func (s *stream) unacked() int64 {
-	queued := s.queued.Load()
-	if queued > 0 && s.finSent.Load() {
-		queued--
+// expired is called at the time that the stream waits for.
+func (s *stream) expired() {
+	switch s.phase {
+	case dialing:
+		s.dial.expired(s)
+	case blocked:
+		s.awaitRoom()
+	case clearing, probing, resetting:
+		s.lookForAcks()
+	case lingering:
+		s.lookForSilence()
+	case copying:
+		s.keptAlive = true
+		s.out.keepAlive()
 	}
-	return max(s.sent-(s.wrote-queued), 0)
 }
 
-// attach makes out the stream's, or resets it where the stream has ended already.
-func (s *stream) attach(out *net.TCPConn) bool {
-	raw, err := out.SyscallConn()
-	s.mu.Lock()
-	if err == nil && !s.ended {
-		s.out, s.raw, s.attached = out, raw, true
-		s.send.init(raw)
+// event is called when something has happened on the target's connection.
+func (s *stream) event(ev events) {
+	if s.phase == dialing {
+		s.dial.event(s, ev)
+		return
 	}
-	ok := s.attached
-	s.mu.Unlock()
-	if !ok {
-		reset(out)
-		s.finish(outcome.EndTargetClosed)
+	if ev&evAnswer != 0 && !s.discard(ev&(evFIN|evOver) != 0) {
+		return
 	}
-	return ok
+	if ev&evFIN != 0 {
+		s.heardFIN()
+	}
+	if ev&evOver != 0 {
+		if over, cause := s.out.over(); over {
+			s.targetOver(cause)
+			return
+		}
+	}
+	if ev&evRoom != 0 && s.phase == blocked {
+		s.resume()
+	}
+}
+
+// tell has the loop call event soon. It may be called by any goroutine.
+func (s *stream) tell(ev events) {
+	s.l.in.post(func() {
+		if s.phase != ended {
+			s.event(ev)
+		}
+	})
+}
+
+// discard throws away what the target has answered: all of it, which has an end where
+// the target has sent its FIN, or a part, before others have their turn. It is false
+// where that ended the stream.
+func (s *stream) discard(all bool) bool {
+	for {
+		n, more, err := s.out.discard()
+		s.answered += int64(n)
+		s.b.n.discarded.Add(uint64(n))
+		if n >= answerBatch {
+			s.l.flood = s.l.now + int64(floodFor)
+		}
+		switch {
+		case err != nil:
+			s.targetOver(err)
+			return false
+		case !more:
+			return true
+		case !all:
+			s.answers = true
+			s.l.schedule(s)
+			return true
+		}
+	}
+}
+
+// heardFIN notes that the target has closed its side, and whether it did so first.
+func (s *stream) heardFIN() {
+	if s.targetFIN {
+		return
+	}
+	s.targetFIN = true
+	if s.finSent {
+		return
+	}
+	s.b.n.closedFirst.Add(1)
+	s.in.Split()
 }
 
 // finish ends the stream with e, unless it has ended: the target's connection is
-// closed in order if e is complete and reset otherwise, and the accepted Stream
-// is told, by release where it is held. Every blocked read and write of both then
-// returns.
+// closed in order if e is complete and reset otherwise, and the accepted Stream is
+// told.
 func (s *stream) finish(e outcome.End) {
-	s.mu.Lock()
-	first := !s.ended
-	if first {
-		s.ended, s.how = true, e
+	if s.phase == ended {
+		return
 	}
-	// A shutdown continues no stream and must not depend on its keeping the promise
-	// that its Read will not wait.
-	tell := !s.told && (!s.held || e == outcome.EndShutdown)
-	s.told = s.told || tell
-	attached, e := s.attached, s.how
-	s.mu.Unlock()
+	if s.phase == probing { // at a shutdown
+		s.settleProbe(false)
+	}
+	dialed := s.phase == dialing
+	s.dropIntroduction()
+	s.enter(ended)
+	s.how = e
+	s.l.timers.stop(s)
+	delete(s.l.live, s)
 	switch {
-	case !first || !attached:
+	case dialed:
+		s.dial.cancel(s)
 	case e == outcome.EndComplete:
-		s.out.Close()
+		s.out.close()
 	default:
-		if queued, err := unacked(s.raw); err == nil {
-			s.queued.Store(int64(queued))
-		}
-		reset(s.out)
+		s.b.n.unacked.Add(uint64(s.unacked()))
+		s.out.reset()
 	}
-	if tell {
-		s.in.CloseWith(e)
+	s.edit.Close()
+	s.account()
+	s.in.CloseWith(e)
+}
+
+// unacked is how many of the bytes that count as sent the target has not acknowledged.
+func (s *stream) unacked() int64 {
+	queued, err := s.out.unacked()
+	if err != nil {
+		queued = 0
 	}
-}
-
-// hold keeps the target's end from the accepted Stream until release, because
-// bytes in hand may have to be given back before. It reports false where the
-// stream has ended.
-func (s *stream) hold() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.held = !s.ended
-	return !s.ended
-}
-
-// release undoes hold; no bytes are in hand any more.
-func (s *stream) release() {
-	s.mu.Lock()
-	s.held = false
-	tell := s.ended && !s.told
-	s.told = s.told || tell
-	e := s.how
-	s.mu.Unlock()
-	if tell {
-		s.in.CloseWith(e)
+	if queued > 0 && s.finSent {
+		queued--
 	}
+	return max(s.sent-(s.wrote-int64(queued)), 0)
 }
 
-// settle accounts for p, a piece that was read: the target took the first taken
-// bytes of it; the others go back to the accepted Stream, or are lost where that
-// was closed meanwhile.
-func (s *stream) settle(p []byte, taken int) {
-	lost := 0
-	if rest := p[taken:]; len(rest) > 0 && !s.giveBack(rest) {
-		lost = len(rest)
-	}
-	s.count(taken, lost)
-}
-
-// giveBack reports false where the accepted Stream was closed before.
-func (s *stream) giveBack(p []byte) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.told {
-		return false
-	}
-	s.in.Unread(p)
-	return true
-}
-
-// count counts bytes read for good: those that the target took and those that
-// are lost.
-func (s *stream) count(taken, lost int) {
-	s.got += int64(taken + lost)
-	s.sent += int64(taken)
-	s.b.n.read.Add(uint64(taken + lost))
-	s.b.n.written.Add(uint64(taken))
-	s.b.n.unsent.Add(uint64(lost))
-}
-
-// account counts a stream that has ended.
-func (s *stream) account() {
-	s.mu.Lock()
-	e := s.how
-	s.mu.Unlock()
-	s.b.n.outcomes[e].Add(1)
-	s.b.leave()
-	if log := s.b.cfg.Logger; log.Enabled(context.Background(), slog.LevelDebug) {
-		log.Debug("stream ended", "src", s.in.RemoteAddr(), "dst", s.b.cfg.Target,
-			"outcome", e.String(), "bytes_read", s.got, "bytes_written", s.sent)
-	}
-}
-
-// reset closes c with a RST; what is still queued is thrown away.
-func reset(c *net.TCPConn) {
-	// Without the option a close is still a close; there is nothing better to do.
-	_ = c.SetLinger(0)
-	c.Close()
+// turnAway ends a stream that never was the loop's.
+func (s *stream) turnAway(e outcome.End) {
+	s.phase, s.how = ended, e
+	s.account()
+	s.in.CloseWith(e)
 }

@@ -17,6 +17,7 @@ import (
 
 	asked "netmirror/service"
 	"netmirror/source"
+	"netmirror/target"
 	"netmirror/wire"
 )
 
@@ -29,9 +30,12 @@ type Config struct {
 	VNIs      []uint32    // those that netmirror is to be called with; none: not known yet
 	EveryVNI  bool        // no VNIs stand for any, as netmirror is to be called
 	Ports     asked.Ports // the service's TCP ports; none: not known yet
-	Services  []Service   // in place of VNIs, Ports, Target, Midstream and DialTimeout, where they are several
-	Target    string      // host:port of the shadow service; "": not known yet
+	Services  []Service   // in place of VNIs, Ports, Target, TargetOptions, Midstream and DialTimeout, where they are several
+	Target    string      // address of the shadow service; "": not known yet
 	Midstream string      // where a stream may begin but at a SYN: "http", "any" or "off"; "" means "http"
+
+	TargetOptions target.Options // how the target is reached
+	TargetArgs    []string       // the same as flags, for the command to run
 
 	DialTimeout time.Duration // for the target; 0 means 3 s
 	Time        time.Duration // how long to look at the mirror's packets; 0 means 10 s

@@ -6,22 +6,25 @@ import (
 	"time"
 
 	asked "netmirror/service"
+	"netmirror/target"
 )
 
 // Service is one of several that netmirror is to be called with.
 type Service struct {
 	Name string
 	asked.Selection
-	Target      string        // host:port of its shadow; "": not known yet
-	DialTimeout time.Duration // for the target; 0 means 3 s
-	Midstream   string        // as Config's
+	Target        string         // address of its shadow; "": not known yet
+	TargetOptions target.Options // how it is reached
+	DialTimeout   time.Duration  // for the target; 0 means 3 s
+	Midstream     string         // as Config's
 }
 
 // of is what is to be looked at for one of the services.
 func (c Config) of(s Service) Config {
 	c.Services = nil
 	c.VNIs, c.EveryVNI, c.Ports = s.VNIs, s.VNIs.Any(), s.Ports
-	c.Target, c.DialTimeout, c.Midstream = s.Target, s.DialTimeout, s.Midstream
+	c.Target, c.TargetOptions = s.Target, s.TargetOptions
+	c.DialTimeout, c.Midstream = s.DialTimeout, s.Midstream
 	return c.withDefaults()
 }
 

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	cryptotls "crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/target"
 )
 
 // answer is what came of a connection to the target.
@@ -27,19 +30,25 @@ func dial(ctx context.Context, c Config) <-chan answer {
 	}
 	result := make(chan answer, 1)
 	go func() {
-		start := time.Now()
-		d := net.Dialer{Timeout: c.DialTimeout}
-		conn, err := d.DialContext(ctx, "tcp", c.Target)
-		a := answer{took: time.Since(start), err: err}
-		if err == nil {
-			if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-				a.from = tcp.AddrPort()
-			}
-			conn.Close()
-		}
-		result <- a
+		result <- try(ctx, c)
 	}()
 	return result
+}
+
+func try(ctx context.Context, c Config) (a answer) {
+	start := time.Now()
+	to, err := target.New(c.Target, c.TargetOptions)
+	if err != nil {
+		return answer{err: err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.DialTimeout)
+	defer cancel()
+	at, err := to.Try(ctx)
+	if tcp, ok := at.(*net.TCPAddr); ok {
+		a.from = tcp.AddrPort()
+	}
+	a.took, a.err = time.Since(start), err
+	return a
 }
 
 // target tells whether the target answers. ch is the service that is forwarded
@@ -60,7 +69,7 @@ func (r *report) target(c Config, result <-chan answer, ch *choice) {
 		return
 	}
 	as := "" // what a name stands for
-	if at.String() != c.Target {
+	if address, err := target.Parse(c.Target); err == nil && address.Named() {
 		as = fmt.Sprintf(", as %v", at)
 	}
 	r.ok("target %s: answers after %v%s", c.Target, a.took.Round(10*time.Microsecond), as)
@@ -69,6 +78,7 @@ func (r *report) target(c Config, result <-chan answer, ch *choice) {
 // noTarget tells why the target does not answer.
 func (r *report) noTarget(c Config, a answer) {
 	var dns *net.DNSError
+	var op *net.OpError
 	switch {
 	case errors.Is(a.err, context.Canceled):
 		r.fault("let the check come to its end", "target %s: did not answer in the %v until the end", c.Target, a.took.Round(time.Millisecond))
@@ -82,6 +92,10 @@ func (r *report) noTarget(c Config, a answer) {
 			"target %s: no answer within %v", c.Target, c.DialTimeout)
 	case errors.Is(a.err, unix.ENETUNREACH), errors.Is(a.err, unix.EHOSTUNREACH):
 		r.fault("give this host a route to the target, or mend the address in --to", "target %s: no way there (%v)", c.Target, a.err)
+	case errors.As(a.err, new(*cryptotls.CertificateVerificationError)):
+		r.fault("give the CA that has signed the target's certificate with --tls-ca, and the name that it is for with --tls-name", "target %s: %v", c.Target, a.err)
+	case errors.As(a.err, &op) && op.Op == "remote error":
+		r.fault("give a certificate that the target accepts with --tls-cert and --tls-key", "target %s: %v", c.Target, a.err)
 	default:
 		r.fault("mend --to", "target %s: %v", c.Target, a.err)
 	}

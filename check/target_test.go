@@ -2,9 +2,12 @@ package check
 
 import (
 	"context"
+	cryptotls "crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	asked "netmirror/service"
+	"netmirror/target"
+	"netmirror/target/targettest"
 	"netmirror/wire"
 )
 
@@ -102,3 +107,54 @@ type broken struct{}
 var errBroken = fmt.Errorf("broken")
 
 func (broken) Write([]byte) (int, error) { return 0, errBroken }
+
+func TestTargetsOfOtherKinds(t *testing.T) {
+	ca, other := targettest.NewAuthority(t), targettest.NewAuthority(t)
+	secure, err := cryptotls.Listen("tcp", "127.0.0.1:0", &cryptotls.Config{Certificates: []cryptotls.Certificate{ca.Issue(t, "127.0.0.1")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "s")
+	local, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ln := range []net.Listener{secure, local} {
+		defer ln.Close()
+		go func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = io.Copy(io.Discard, c)
+				c.Close()
+			}
+		}()
+	}
+	trusted := func(ca *targettest.Authority) target.Options {
+		return target.Options{TLS: target.TLSOptions{CA: ca.File(t)}}
+	}
+	for _, tt := range []struct {
+		to    string
+		o     target.Options
+		says  string
+		first string // what there is to do
+	}{
+		{"unix://" + path, target.Options{}, "answers after ", ""},
+		{"tls://" + secure.Addr().String(), trusted(ca), "answers after ", ""},
+		{"tls://" + secure.Addr().String(), trusted(other), "TLS handshake: ", "give the CA that has signed the target's certificate with --tls-ca"},
+		{"unix://" + path + "x", target.Options{}, "no such file", "mend --to"},
+	} {
+		var out strings.Builder
+		r := &report{out: &out}
+		c := Config{Target: tt.to, TargetOptions: tt.o}.withDefaults()
+		r.target(c, dial(t.Context(), c), nil)
+		if !strings.Contains(out.String(), "target "+tt.to+": ") || !strings.Contains(out.String(), tt.says) {
+			t.Errorf("%s: it says %q, want %q", tt.to, out.String(), tt.says)
+		}
+		if !strings.HasPrefix(r.first, tt.first) || (tt.first == "") != (r.first == "") {
+			t.Errorf("%s: the remedy is %q, want %q", tt.to, r.first, tt.first)
+		}
+	}
+}

@@ -77,6 +77,7 @@ func (c Config) command(words ...string) string {
 	if c.Target != "" {
 		args = append(args, "--to", c.Target)
 	}
+	args = append(args, c.TargetArgs...)
 	if c.Midstream != "" && c.Midstream != defaultMidstream {
 		args = append(args, "--midstream", c.Midstream)
 	}

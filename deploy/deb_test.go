@@ -310,7 +310,7 @@ func (m *machine) checkCompletion(t *testing.T) {
 		"netmirror --midstream = ":      "http any off",
 		"netmirror --vni 42 --iface l":  "lo",
 		"netmirror c":                   "check",
-		"netmirror check --iface x --t": "--threads --time --to --total-mib",
+		"netmirror check --iface x --t": "--threads --time --tls-ca --tls-cert --tls-insecure --tls-key --tls-name --to --total-mib",
 	} {
 		got := m.run(t, "bash", "-c", `. /usr/share/bash-completion/completions/netmirror
 			IFS=" "; COMP_WORDS=($1); [ "${1% }" = "$1" ] || COMP_WORDS+=(""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))

@@ -63,7 +63,7 @@ func (b books) check(t testing.TB) {
 		came, sum int64
 	}{
 		{"packets", b["packets_received"] + b["packets_copied"], b["packets_forwarded"] + b["packets_held"] + b["fragments_held"] + b["fragments_merged"] + b.sum("drop_", "drop_fragment_")},
-		{"bytes", b["bytes_received"], b["bytes_forwarded"] + b["bytes_held"] + b.sum("bytes_dropped_")},
+		{"bytes", b["bytes_received"] + b["bytes_added"], b["bytes_forwarded"] + b["bytes_left_out"] + b["bytes_held"] + b.sum("bytes_dropped_")},
 		{"flows", b["flows_opened"], b["target_conns"] + b.sum("end_")},
 	} {
 		if id.came != id.sum {

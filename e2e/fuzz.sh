@@ -4,7 +4,7 @@
 set -eu
 time=$1
 found=0
-for dir in capfile decap defrag gso tap stack check http1 proxyhdr; do
+for dir in capfile decap defrag gso tap stack check http1 proxyhdr requests; do
 	for target in $(go test -list '^Fuzz' "./$dir" | grep '^Fuzz' || true); do
 		found=$((found + 1))
 		echo "fuzz $dir $target for $time"

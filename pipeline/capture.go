@@ -73,6 +73,9 @@ func (p *Pipeline) batch(src source.Source, frames [][]byte, start source.Start,
 	}
 	p.batches.RUnlock()
 	p.cores.batch(&c.load, bytes, age, src.More(), now)
+	for _, st := range p.stacks {
+		st.AwaitAccepts()
+	}
 }
 
 // loop is what a capture loop keeps from batch to batch.

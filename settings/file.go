@@ -140,7 +140,11 @@ func checkLines(text []byte, p *flags.Parser) error {
 		if !ok || opt == nil {
 			continue
 		}
-		kind := opt.Field().Type.Kind()
+		of := opt.Field().Type
+		if of.Kind() == reflect.Pointer { // of a setting that a section may leave out
+			of = of.Elem()
+		}
+		kind := of.Kind()
 		if kind == reflect.Bool && strings.TrimSpace(value) == "" {
 			return fmt.Errorf("%d: no value; leave the line out for the default", n)
 		}

@@ -14,6 +14,7 @@ type Options struct {
 	Capture   Capture   `group:"Capture"`
 	Selection Selection `group:"Selection"`
 	Target    Target    `group:"Target"`
+	Requests  Requests  `group:"Requests"`
 	Fidelity  Fidelity  `group:"Fidelity"`
 	Budgets   Budgets   `group:"Budgets"`
 	Reporting Reporting `group:"Reporting"`
@@ -66,11 +67,26 @@ type Selection struct {
 
 // Target is where they go, and how long is waited for it.
 type Target struct {
-	To            targets       `long:"to" short:"t" env:"NETMIRROR_TO" env-delim:"," value-name:"HOST:PORT" description:"the shadow service; a name is looked up at every connection; given more than once, each gets every stream (required)"`
+	To            targets       `long:"to" short:"t" env:"NETMIRROR_TO" env-delim:"," value-name:"HOST:PORT" description:"the shadow service; a name is looked up again after a second; tls://HOST:PORT, unix:///PATH and unix:@NAME go there by TLS and by unix sockets; given more than once, each gets every stream (required)"`
 	DialTimeout   time.Duration `long:"dial-timeout" env:"NETMIRROR_DIAL_TIMEOUT" value-name:"TIME" default:"3s" description:"limit for one attempt to connect to the target"`
 	MaxRetries    int           `long:"max-retries" env:"NETMIRROR_MAX_RETRIES" value-name:"N" default:"2" description:"further attempts to connect before a stream is given up"`
 	WriteTimeout  time.Duration `long:"write-timeout" env:"NETMIRROR_WRITE_TIMEOUT" value-name:"TIME" default:"10s" description:"how long the target may take nothing before the stream is given up"`
 	LingerTimeout time.Duration `long:"linger-timeout" env:"NETMIRROR_LINGER_TIMEOUT" value-name:"TIME" default:"30s" description:"how long the target may be silent after the client has finished before the connection is closed"`
+	ProxyProtocol string        `long:"proxy-protocol" env:"NETMIRROR_PROXY_PROTOCOL" value-name:"VERSION" default:"off" choice:"off" choice:"v1" choice:"v2" description:"begin each connection to the target with a PROXY protocol header that has the original addresses of the client and the server; where the client's bytes begin with one, that stays the only one"`
+	SourceAddress ipAddress     `long:"source-address" env:"NETMIRROR_SOURCE_ADDRESS" value-name:"ADDRESS" description:"IP address of this host to connect to the target from"`
+	Mark          uint32        `long:"mark" env:"NETMIRROR_MARK" value-name:"N" default:"0" base:"0" description:"mark (SO_MARK) of the connections to the target, for routing rules and firewalls, like 7 or 0x2a; needs CAP_NET_ADMIN, or CAP_NET_RAW since Linux 5.17; 0: none"`
+	TLSCA         string        `long:"tls-ca" env:"NETMIRROR_TLS_CA" value-name:"FILE" description:"certificates (PEM) that a tls:// target's has to be signed by, in place of the system's"`
+	TLSName       string        `long:"tls-name" env:"NETMIRROR_TLS_NAME" value-name:"NAME" description:"name that a tls:// target is asked for (SNI) and that its certificate has to be for, in place of its host"`
+	TLSCert       string        `long:"tls-cert" env:"NETMIRROR_TLS_CERT" value-name:"FILE" description:"client certificate (PEM) to show to tls:// targets"`
+	TLSKey        string        `long:"tls-key" env:"NETMIRROR_TLS_KEY" value-name:"FILE" description:"its key (PEM), where that is not in the file of --tls-cert"`
+	TLSInsecure   bool          `long:"tls-insecure" env:"NETMIRROR_TLS_INSECURE" description:"accept any certificate of tls:// targets"`
+}
+
+// Requests is what becomes of HTTP/1 requests on their way to the target.
+type Requests struct {
+	Mark     headerLines `long:"mark-requests" env:"NETMIRROR_MARK_REQUESTS" env-delim:"\n" value-name:"HEADER" description:"alters the stream: adds a header line, like 'X-Shadow: 1', to every HTTP/1 request; may be given more than once; off by default"`
+	OnlyPath paths       `long:"only-path" env:"NETMIRROR_ONLY_PATH" env-delim:"," value-name:"PATH" description:"alters the stream: forwards only HTTP/1 requests whose path begins with one of these, a list with commas like /api,/v2; may be given more than once; off by default"`
+	OnlyHost hosts       `long:"only-host" env:"NETMIRROR_ONLY_HOST" env-delim:"," value-name:"HOST" description:"alters the stream: forwards only HTTP/1 requests for one of these hosts, a list with commas like example.com, or .example.com for all names that end so; may be given more than once; off by default"`
 }
 
 // Fidelity is what becomes of what the mirror lost.

@@ -24,7 +24,7 @@ func TestWhereAWrongValueComesFrom(t *testing.T) {
 		{"a number out of bounds", env{"NETMIRROR_MAX_CONNS": "0"}, fourFlags, "--max-conns 0: need 1 to 1048576 (from the environment variable NETMIRROR_MAX_CONNS)"},
 		{"a time out of bounds", env{"NETMIRROR_IDLE_TIMEOUT": "0s"}, fourFlags, "--idle-timeout 0s: must be more than 0 (from the environment variable NETMIRROR_IDLE_TIMEOUT)"},
 		{"one of vxlan-to-http's", env{"MAX_RETRIES": "31"}, fourFlags, "--max-retries 31: need 0 to 30 (from the environment variable MAX_RETRIES)"},
-		{"a target", env{"NETMIRROR_TO": "a"}, right, `target "a": need HOST:PORT, like staging.example:80 or [2001:db8::1]:80 (from the environment variable NETMIRROR_TO)`},
+		{"a target", env{"NETMIRROR_TO": "a"}, right, `target "a": the port is missing; write HOST:PORT (from the environment variable NETMIRROR_TO)`},
 		{"a service", env{"NETMIRROR_FORWARD": "1:1=a"}, []string{"--iface=lo"}, "(from the environment variable NETMIRROR_FORWARD)"},
 		{"the file", nil, append([]string{"--config=" + file, "--to=a:80"}, right...), "--max-conns 0: need 1 to 1048576 (max-conns in [Budgets] of " + file + ")"},
 		{"a target of the file", nil, append([]string{"--config=" + file, "--max-conns=1"}, right...), `target "a:b": port "b" is not a number from 1 to 65535 (to in [Target] of ` + file + ")"},
@@ -59,9 +59,9 @@ func TestWhereAWrongValueComesFrom(t *testing.T) {
 func TestWhereInASection(t *testing.T) {
 	const right = "[Service shop]\nvni = 1\nport = 1\n"
 	for text, want := range map[string]string{
-		right + "to = b\n":                  `[Service shop]: target "b": need HOST:PORT`,
+		right + "to = b\n":                  `[Service shop]: target "b": the port is missing; write HOST:PORT`,
 		right + "to = b:1\nsample = 10\n":   `[Service shop]: --sample: share "10"`,
-		right + "to = a:1\nto = http://b\n": `[Service shop]: target "http://b" is a URL`,
+		right + "to = a:1\nto = http://b\n": `[Service shop]: target "http://b": HTTP is forwarded as bytes`,
 	} {
 		if _, err := parse(t, nil, "--iface=lo", "--config", config(t, text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"netmirror/requests"
 	"netmirror/wire"
 )
 
@@ -62,6 +63,11 @@ func TestCalls(t *testing.T) {
 		{"the VNI more than once, long and short", nil, append([]string{"--vni=1", "-n", "2"}, fourFlags...), func(o *Options) bool {
 			return slices.Equal(o.Selection.VNI, vnis{"1", "2", "42"})
 		}},
+		{"what becomes of requests", env{"NETMIRROR_ONLY_PATH": "/api,/v2"},
+			append([]string{"--mark-requests=X-Shadow: 1, 2", "--mark-requests=X-By: a", "--only-host=example.com, .example.org", "--only-host=::1"}, fourFlags...), func(o *Options) bool {
+				return cmp.Equal(o.Services[0].Settings.Requests, requests.Config{Marks: []string{"X-Shadow: 1, 2", "X-By: a"},
+					Paths: []string{"/api", "/v2"}, Hosts: []string{"example.com", ".example.org", "::1"}})
+			}},
 		{"no packet may wait", env{"NETMIRROR_MAX_PENDING_PACKETS": "0"}, fourFlags, func(o *Options) bool {
 			return o.Fidelity.MaxPendingPackets == 0
 		}},
@@ -186,8 +192,8 @@ func TestWrongCalls(t *testing.T) {
 		{"nothing", nil, "--iface"},
 		{"nothing, all of which is needed", nil, "--iface; no VNI: give the mirror session's VXLAN network identifier with --vni; no port: give the service's original TCP port, 1 to 65535, with --port; no target: give the shadow service as --to HOST:PORT"},
 		{"two of them", []string{"--iface=lo", "--port=1"}, "with --vni; no target"},
-		{"a URL", []string{"--iface=lo", "--vni=1", "--port=1", "--to=https://a"}, `target "https://a" is a URL; the clients' bytes go as they are, HTTP without TLS`},
-		{"a URL with a port", []string{"--iface=lo", "--forward=1:1=http://a:80/x"}, "leave http:// and the path out and give HOST:PORT"},
+		{"a URL", []string{"--iface=lo", "--vni=1", "--port=1", "--to=https://a"}, `target "https://a": HTTP is forwarded as bytes, so a target is not a URL of HTTP; write tls://a:443, or HOST:PORT`},
+		{"a URL with a port", []string{"--iface=lo", "--forward=1:1=http://a:80/x"}, "write a:80"},
 		{"profiles without --http", append([]string{"--http-pprof"}, fourFlags...), "--http-pprof: nothing is served without --http"},
 		{"readiness without --http", append([]string{"--ready-drops"}, fourFlags...), "--ready-drops: nothing is served without --http"},
 		{"no VNI", []string{"--iface=lo", "--port=1", "--to=a:1"}, "--vni"},
@@ -210,6 +216,13 @@ func TestWrongCalls(t *testing.T) {
 		{"ports of two kinds", append([]string{"--vxlan-port=8472", "--mirror-port=4789"}, fourFlags...), "give all UDP ports with --mirror-port"},
 		{"a port that is none", append([]string{"--mirror-port=4789,0"}, fourFlags...), "port \"0\""},
 		{"too many ports", append(slices.Repeat([]string{"--mirror-port=4789"}, 17), fourFlags...), "at most 16"},
+		{"a header line without a colon", append([]string{"--mark-requests=X-Shadow"}, fourFlags...), "write NAME: VALUE"},
+		{"two header lines in one", append([]string{"--mark-requests=X-Shadow: 1\r\nHost: a"}, fourFlags...), "one line"},
+		{"a header that frames a request", append([]string{"--mark-requests=Content-Length: 1"}, fourFlags...), "cannot be added"},
+		{"header lines that are too long", append(slices.Repeat([]string{"--mark-requests=X: " + strings.Repeat("a", 3000)}, 2), fourFlags...), "4096 is the most"},
+		{"a path without a slash", append([]string{"--only-path=/api,v2"}, fourFlags...), `path "v2"`},
+		{"a host with a port", append([]string{"--only-host=example.com:80"}, fourFlags...), "no port"},
+		{"a host with an asterisk", append([]string{"--only-host=*.example.com"}, fourFlags...), "write .example.com"},
 		{"an unknown flag", append([]string{"--foo"}, fourFlags...), "foo"},
 		{"a time without a unit", append([]string{"--gap-timeout=1"}, fourFlags...), "unit"},
 		{"a negative number", append([]string{"--max-retries=-1"}, fourFlags...), "--max-retries -1: need 0 to 30"},

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/jessevdk/go-flags"
 
 	"netmirror/service"
+	"netmirror/target"
 )
 
 // section is a [Service NAME] of a file: what it leaves out is as the flags say.
@@ -25,11 +27,22 @@ type section struct {
 	WriteTimeout   *time.Duration `long:"write-timeout"`
 	LingerTimeout  *time.Duration `long:"linger-timeout"`
 	MaxRetries     *int           `long:"max-retries"`
+	ProxyProtocol  *string        `long:"proxy-protocol" choice:"off" choice:"v1" choice:"v2"`
+	SourceAddress  *ipAddress     `long:"source-address"`
+	Mark           *uint32        `long:"mark" base:"0"`
+	TLSCA          *string        `long:"tls-ca"`
+	TLSName        *string        `long:"tls-name"`
+	TLSCert        *string        `long:"tls-cert"`
+	TLSKey         *string        `long:"tls-key"`
+	TLSInsecure    *bool          `long:"tls-insecure"`
 	Sample         *string        `long:"sample"`
 	SampleBy       *string        `long:"sample-by" choice:"connection" choice:"client"`
 	Clients        networks       `long:"clients"`
 	ExcludeClients networks       `long:"exclude-clients"`
 	MaxRate        *int           `long:"max-rate"`
+	MarkRequests   headerLines    `long:"mark-requests"`
+	OnlyPath       paths          `long:"only-path"`
+	OnlyHost       hosts          `long:"only-host"`
 }
 
 // splitSections takes the [Service NAME] sections out of a file's text, and leaves as
@@ -120,7 +133,9 @@ func (s *section) services(common ServiceOptions) ([]Service, error) {
 	f := Service{Name: s.Name, Settings: s.over(common)}
 	f.VNIs, _ = service.ParseVNIs(strings.Join(s.VNI, ",")) // the parser has seen to both
 	f.Ports, _ = service.ParsePorts(string(s.Port))
-	if err := f.Settings.check(); err != nil {
+	var own target.TLSOptions
+	s.overTLS(&own)
+	if err := cmp.Or(f.Settings.check(), checkTLS(own, s.To)); err != nil {
 		return nil, wrong("%v", err) // which is of no flag
 	}
 	if _, err := f.Settings.ParseSample(); s.Sample != nil && err != nil {
@@ -145,6 +160,10 @@ func (s *section) over(c ServiceOptions) ServiceOptions {
 	take(&c.WriteTimeout, s.WriteTimeout)
 	take(&c.LingerTimeout, s.LingerTimeout)
 	take(&c.MaxRetries, s.MaxRetries)
+	take(&c.ProxyProtocol, s.ProxyProtocol)
+	take(&c.SourceAddress, s.SourceAddress)
+	take(&c.Mark, s.Mark)
+	s.overTLS(&c.TLS)
 	take(&c.Sample, s.Sample)
 	take(&c.SampleBy, s.SampleBy)
 	take(&c.MaxRate, s.MaxRate)
@@ -154,7 +173,24 @@ func (s *section) over(c ServiceOptions) ServiceOptions {
 	if s.ExcludeClients != nil {
 		c.ExcludeClients = s.ExcludeClients
 	}
+	if s.MarkRequests != nil {
+		c.Requests.Marks = s.MarkRequests
+	}
+	if s.OnlyPath != nil {
+		c.Requests.Paths = s.OnlyPath
+	}
+	if s.OnlyHost != nil {
+		c.Requests.Hosts = s.OnlyHost
+	}
 	return c
+}
+
+func (s *section) overTLS(o *target.TLSOptions) {
+	take(&o.CA, s.TLSCA)
+	take(&o.Name, s.TLSName)
+	take(&o.Cert, s.TLSCert)
+	take(&o.Key, s.TLSKey)
+	take(&o.Insecure, s.TLSInsecure)
 }
 
 func take[T any](to *T, from *T) {

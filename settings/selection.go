@@ -35,13 +35,14 @@ func (o *Options) Captured() service.Selection {
 	return service.Union(all...)
 }
 
-// Targets are the targets of all services.
-func (o *Options) Targets() string {
-	var all []string
+// Targets are the targets of all services, in words.
+func (o *Options) Targets() string { return strings.Join(o.allTargets(), ", ") }
+
+func (o *Options) allTargets() (all []string) {
 	for _, s := range o.Services {
 		if !slices.Contains(all, s.Target) {
 			all = append(all, s.Target)
 		}
 	}
-	return strings.Join(all, ", ")
+	return all
 }

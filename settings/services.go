@@ -7,7 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"netmirror/requests"
 	"netmirror/service"
+	"netmirror/target"
 )
 
 // Service is a service that is asked for: a selection, its target, and how the two
@@ -24,9 +26,14 @@ type ServiceOptions struct {
 	OnGap, Midstream                         string
 	DialTimeout, WriteTimeout, LingerTimeout time.Duration
 	MaxRetries                               int
+	ProxyProtocol                            string
+	SourceAddress                            ipAddress
+	Mark                                     uint32
+	TLS                                      target.TLSOptions
 	Sample, SampleBy                         string
 	Clients, ExcludeClients                  []string
 	MaxRate                                  int
+	Requests                                 requests.Config
 }
 
 // sampleBys are what --sample-by says.
@@ -38,7 +45,9 @@ func (o *Options) common() ServiceOptions {
 	return ServiceOptions{
 		OnGap: o.Fidelity.OnGap, Midstream: o.Fidelity.Midstream,
 		DialTimeout: t.DialTimeout, WriteTimeout: t.WriteTimeout, LingerTimeout: t.LingerTimeout, MaxRetries: t.MaxRetries,
+		ProxyProtocol: t.ProxyProtocol, SourceAddress: t.SourceAddress, Mark: t.Mark, TLS: t.tls(),
 		Sample: s.Sample, SampleBy: s.SampleBy, Clients: s.Clients, ExcludeClients: s.ExcludeClients, MaxRate: s.MaxRate,
+		Requests: requests.Config{Marks: o.Requests.Mark, Paths: o.Requests.OnlyPath, Hosts: o.Requests.OnlyHost},
 	}
 }
 
@@ -50,11 +59,11 @@ func (o *Options) Simple() bool { return len(o.Selection.Forward) == 0 && len(o.
 func (o *Options) resolve() error {
 	bare := o.Mirror().Bare()
 	if o.Check != nil && o.Simple() && len(o.Target.To) < 2 { // which finds out what is not given
-		err := checkBare(bare, o.VNIs())
+		err, common := checkBare(bare, o.VNIs()), o.common()
 		for _, to := range o.Target.To {
-			err = cmp.Or(err, ofFlag("to", checkTarget(to)))
+			err = cmp.Or(err, ofFlag("to", checkTarget(to)), common.checkTarget(to))
 		}
-		return err
+		return cmp.Or(err, checkTLS(common.TLS, o.Target.To))
 	}
 	if err := o.listServices(); err != nil {
 		return err
@@ -76,7 +85,7 @@ func (o *Options) resolve() error {
 			return err
 		}
 	}
-	return nil
+	return checkTLS(o.common().TLS, o.allTargets())
 }
 
 // listServices fills in the services, in whichever way they are given.
@@ -152,7 +161,7 @@ func checkBare(bare bool, asked service.VNIs) error {
 
 // check says what is wrong with a service.
 func (f *Service) check(bare bool) error {
-	if err := checkBare(bare, f.VNIs); err != nil {
+	if err := cmp.Or(checkBare(bare, f.VNIs), f.Settings.checkTarget(f.Target)); err != nil {
 		return err
 	}
 	if _, err := service.NewSelector([]service.Selection{f.Selection}); err != nil {
@@ -161,8 +170,13 @@ func (f *Service) check(bare bool) error {
 	if _, err := f.Settings.ParseSample(); err != nil {
 		return ofFlag("sample", fmt.Errorf("--sample: %w", err))
 	}
-	_, err := f.Settings.ParseClients()
-	return err
+	if _, err := f.Settings.ParseClients(); err != nil {
+		return err
+	}
+	if _, err := requests.New(f.Settings.Requests); err != nil {
+		return ofFlag("mark-requests", err)
+	}
+	return nil
 }
 
 // ParseSample reads --sample. It draws differently for no two services: which connections are taken does not

@@ -9,6 +9,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"netmirror/requests"
 )
 
 // told is the services of a call, one on each line.
@@ -142,7 +146,12 @@ sample-by = client
 clients = 10.0.0.0/8
 on-gap = splice
 max-retries = 0
+mark-requests = X-Shadow: 1
+only-path = /api, /v2
 # a comment
+[Requests]
+mark-requests = X-By: netmirror; 1
+only-host = example.com
 [Selection]
 forward = any:70=c:70
 exclude-clients = 10.0.0.7, 10.0.0.8
@@ -169,6 +178,12 @@ the other one: any:443=a:443`
 	}
 	if shop.MaxRetries != 0 || shop.Sample != "10%" || shop.SampleBy != "client" || !slices.Equal(shop.Clients, []string{"10.0.0.0/8"}) || shop.OnGap != "splice" || shop.Midstream != "http" || len(shop.ExcludeClients) != 1 {
 		t.Errorf("shop: %+v", shop)
+	}
+	if got := shop.Requests; !cmp.Equal(got, requests.Config{Marks: []string{"X-Shadow: 1"}, Paths: []string{"/api", "/v2"}, Hosts: []string{"example.com"}}) {
+		t.Errorf("shop's requests: %+v", got)
+	}
+	if got := other.Requests; !cmp.Equal(got, requests.Config{Marks: []string{"X-By: netmirror; 1"}, Hosts: []string{"example.com"}}) {
+		t.Errorf("the other one's requests: %+v", got)
 	}
 	if other.Midstream != "off" || other.WriteTimeout != 3*time.Second || other.MaxRetries != 5 || other.Clients != nil {
 		t.Errorf("the other one: %+v", other)

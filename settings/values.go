@@ -3,7 +3,6 @@ package settings
 import (
 	"fmt"
 	"math"
-	"net"
 	"strconv"
 	"strings"
 
@@ -70,32 +69,6 @@ func (p *portList) UnmarshalFlag(s string) error {
 		}
 	}
 	*p = portList(s)
-	return nil
-}
-
-// targets is the values of --to.
-type targets []string
-
-// UnmarshalFlag implements flags.Unmarshaler.
-func (t *targets) UnmarshalFlag(s string) error {
-	if s != "" {
-		*t = append(*t, s)
-	}
-	return nil
-}
-
-// checkTarget says what is wrong with a target.
-func checkTarget(to string) error {
-	if scheme, _, ok := strings.Cut(to, "://"); ok {
-		return fmt.Errorf("target %q is a URL; the clients' bytes go as they are, HTTP without TLS, so leave %s:// and the path out and give HOST:PORT of a port that takes that", to, scheme)
-	}
-	host, number, err := net.SplitHostPort(to)
-	if err != nil || host == "" {
-		return fmt.Errorf("target %q: need HOST:PORT, like staging.example:80 or [2001:db8::1]:80", to)
-	}
-	if err := new(port).UnmarshalFlag(number); err != nil {
-		return fmt.Errorf("target %q: %w", to, err)
-	}
 	return nil
 }
 

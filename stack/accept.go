@@ -3,6 +3,7 @@ package stack
 import (
 	"net"
 	"sync"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -10,36 +11,77 @@ import (
 	"netmirror/outcome"
 )
 
-// acceptQueue hands streams from the stack to Accept. The flow limit bounds
+// acceptQueue hands streams from the stack to TryAccept. The flow limit bounds
 // it.
 type acceptQueue struct {
-	mu     sync.Mutex // guards conns and closed
-	some   sync.Cond
+	mu     sync.Mutex // guards the fields below
 	conns  []*Conn
 	closed bool
+	news   func()        // OnStream's
+	waits  bool          // AwaitAccepts does
+	fewer  chan struct{} // has a token when it need not any more
 }
 
-func (q *acceptQueue) init() { q.some.L = &q.mu }
+const (
+	// maxUnaccepted is how many streams may wait for TryAccept without AwaitAccepts
+	// waiting for it. With 16 KiB for each, which may outlive the flow, they stay small
+	// beside the budgets.
+	maxUnaccepted = 1024
+	// acceptPatience is how long AwaitAccepts waits at the most.
+	acceptPatience = 10 * time.Millisecond
+)
+
+func (q *acceptQueue) init() { q.fewer = make(chan struct{}, 1) }
+
+// await waits until not so many streams wait, or for a moment.
+func (q *acceptQueue) await() {
+	q.mu.Lock()
+	q.waits = len(q.conns) > maxUnaccepted
+	waits := q.waits
+	q.mu.Unlock()
+	if !waits {
+		return
+	}
+	select {
+	case <-q.fewer:
+	case <-time.After(acceptPatience):
+	}
+}
 
 func (q *acceptQueue) put(c *Conn) {
 	q.mu.Lock()
 	q.conns = append(q.conns, c)
+	q.tell()
+}
+
+// tell says that there is something new. It unlocks q.mu, which is held.
+func (q *acceptQueue) tell() {
+	news := q.news
 	q.mu.Unlock()
-	q.some.Signal()
+	if news != nil {
+		news()
+	}
 }
 
 func (q *acceptQueue) get() (outcome.Stream, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.conns) == 0 {
+	if len(q.conns) == 0 {
 		if q.closed {
 			return nil, net.ErrClosed
 		}
-		q.some.Wait()
+		return nil, nil
 	}
 	c := q.conns[0]
 	q.conns[0] = nil
 	q.conns = q.conns[1:]
+	if q.waits && len(q.conns) <= maxUnaccepted/2 {
+		q.waits = false
+		select {
+		case q.fewer <- struct{}{}:
+		default:
+		}
+	}
 	return c, nil
 }
 
@@ -47,8 +89,7 @@ func (q *acceptQueue) get() (outcome.Stream, error) {
 func (q *acceptQueue) close() {
 	q.mu.Lock()
 	q.closed = true
-	q.mu.Unlock()
-	q.some.Broadcast()
+	q.tell()
 }
 
 // handOut gives a stream to whoever calls Accept.

@@ -29,7 +29,7 @@ func benchmarkBulk(b *testing.B, flows int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		go io.Copy(io.Discard, onlyReader{conn})
+		go io.Copy(io.Discard, onlyReader{conn.(*Conn)})
 		segs[i] = offloaded(c.data(0, payload))[0]
 	}
 	seqs := make([]uint32, flows)

@@ -24,8 +24,8 @@ func (s *Stack) unread() int {
 	return int(s.counters.bytesInOrder - s.bytesRead.Load() - s.bytesUnread.Load())
 }
 
-// FlowMemory is what a connection takes beside the bytes held for it, measured
-// with a reader that has a goroutine: gVisor's endpoint, the stream, the tables.
+// FlowMemory is what a connection takes at the most beside the bytes held for it:
+// gVisor's endpoint, the stream, the tables, the bridge's part. Idle ones take half.
 const FlowMemory = 16 << 10
 
 // limit is what may be held for all flows, of this stack and of those that share its

@@ -15,17 +15,20 @@ import (
 	"netmirror/service"
 )
 
-// Conn is one client's byte stream: an outcome.Stream.
+// Conn is one client's byte stream: an outcome.Stream, with a Read that waits for
+// whoever reads only one.
 type Conn struct {
-	stack         *Stack
-	flow          *flow
-	local, remote net.Addr
+	stack *Stack
+	flow  *flow
+	key   flowKey // the flow's, whose own belongs to the stack
 
 	begin   uint32 // sequence number of the stream's first byte
 	first   uint32 // the same, less the header in front of it
 	retried bool   // it is the rest of a stream that another target connection did not take
 
-	ready chan struct{} // holds a token when there may be something new to see
+	notify atomic.Pointer[func()] // OnReadable's
+	ready  chan struct{}          // of Read: holds a token when there may be something new
+
 	taken atomic.Uint32 // bytes read and not given back, modulo 2^32
 	kept  atomic.Uint32 // of them, those that cannot be given back any more
 	split atomic.Bool   // ends at the next request
@@ -34,16 +37,16 @@ type Conn struct {
 	ep     tcpip.Endpoint
 	wq     *waiter.Queue
 	entry  waiter.Entry
-	live   bool         // ep still receives; else what is left is in rest
-	head   []byte       // given back: comes before all else
-	rest   bytes.Buffer // bytes taken out of ep when it was ended
-	end    error        // what follows the last byte
+	into   tcpip.SliceWriter // of a read
+	live   bool              // ep still receives; else what is left is in rest
+	head   []byte            // given back: comes before all else
+	rest   bytes.Buffer      // bytes taken out of ep when it was ended
+	end    error             // what follows the last byte
 	closed bool
 }
 
 func newConn(s *Stack, f *flow, ep tcpip.Endpoint, wq *waiter.Queue) *Conn {
-	c := &Conn{stack: s, flow: f, begin: f.base, first: f.base, ep: ep, wq: wq, live: true, ready: make(chan struct{}, 1)}
-	c.remote, c.local = f.key.addrs()
+	c := &Conn{stack: s, flow: f, key: f.key, begin: f.base, first: f.base, ep: ep, wq: wq, live: true}
 	c.entry = waiter.NewFunctionEntry(waiter.ReadableEvents|waiter.EventHUp|waiter.EventErr, func(waiter.EventMask) { c.wake() })
 	wq.EventRegister(&c.entry)
 	return c
@@ -61,44 +64,55 @@ func (k *flowKey) addrs() (client, server net.Addr) {
 		&net.TCPAddr{IP: k.addr(&k.dst).AsSlice(), Port: int(k.serverPort)}
 }
 
+// wake says that there may be something new to see.
 func (c *Conn) wake() {
-	select {
-	case c.ready <- struct{}{}:
-	default:
+	if f := c.notify.Load(); f != nil {
+		(*f)()
 	}
 }
+
+// OnReadable is outcome.Stream's.
+func (c *Conn) OnReadable(f func()) { c.notify.Store(&f) }
 
 // errWait says that there is nothing to return yet.
 var errWait = errors.New("stack: not ready")
 
-// Read waits for the stream's next bytes.
+// TryRead is outcome.Stream's.
+func (c *Conn) TryRead(p []byte) (int, error) {
+	c.passedOn()
+	n, err := c.tryRead(p)
+	if err == errWait {
+		return 0, nil
+	}
+	return n, err
+}
+
+// Read waits for what TryRead returns. It takes OnReadable for itself.
 func (c *Conn) Read(p []byte) (int, error) {
 	for {
 		n, err := c.tryRead(p)
 		if err != errWait {
 			return n, err
 		}
-		<-c.ready
+		c.await()
 	}
 }
 
-// WaitReadable returns when Read would not wait, so that a reader needs no
-// buffer until there is something to put in it.
-func (c *Conn) WaitReadable() error {
-	c.passedOn()
-	for {
-		c.mu.Lock()
-		closed := c.closed
-		ready := closed || !c.live || len(c.head) > 0 || c.ep.Readiness(waiter.ReadableEvents) != 0
-		c.mu.Unlock()
-		if closed {
-			return net.ErrClosed
-		}
-		if ready {
-			return nil
-		}
+// await returns when there may be something new. The first time that is at once:
+// nobody was told of what has come before.
+func (c *Conn) await() {
+	if c.ready != nil {
 		<-c.ready
+		return
 	}
+	ready := make(chan struct{}, 1)
+	c.ready = ready
+	c.OnReadable(func() {
+		select {
+		case ready <- struct{}{}:
+		default:
+		}
+	})
 }
 
 func (c *Conn) tryRead(p []byte) (n int, err error) {
@@ -144,8 +158,9 @@ func (c *Conn) readLocked(p []byte) (int, error) {
 	case !c.live:
 		return 0, c.end
 	}
-	w := tcpip.SliceWriter(p)
-	res, err := c.ep.Read(&w, tcpip.ReadOptions{})
+	c.into = p
+	res, err := c.ep.Read(&c.into, tcpip.ReadOptions{})
+	c.into = nil
 	switch err.(type) {
 	case nil:
 		return res.Count, nil
@@ -182,10 +197,16 @@ func (c *Conn) unreadLocked() int {
 }
 
 // LocalAddr is the address of the server that the client connected to.
-func (c *Conn) LocalAddr() net.Addr { return c.local }
+func (c *Conn) LocalAddr() net.Addr {
+	_, server := c.key.addrs()
+	return server
+}
 
-// Service is the one that the stream is for.
-func (c *Conn) Service() service.ID { return c.flow.key.service }
+// Service is the one of Config.Services that the stream is for.
+func (c *Conn) Service() service.ID { return c.key.service }
 
 // RemoteAddr is the client's address.
-func (c *Conn) RemoteAddr() net.Addr { return c.remote }
+func (c *Conn) RemoteAddr() net.Addr {
+	client, _ := c.key.addrs()
+	return client
+}

@@ -75,7 +75,7 @@ func (c *Conn) Close() error {
 }
 
 // CloseWith is Close for a reader that says how the stream ended. At
-// outcome.EndTargetClosed the stream goes on as another one, which Accept returns, from
+// outcome.EndTargetClosed the stream goes on as another one, which TryAccept returns, from
 // the first request on of which nothing was read, or all was given back.
 func (c *Conn) CloseWith(e outcome.End) { c.stack.left(c, e) }
 

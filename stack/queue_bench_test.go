@@ -105,6 +105,6 @@ func benchmarkHole(b *testing.B, c *client) *Stack {
 	if err != nil {
 		b.Fatal(err)
 	}
-	go io.Copy(io.Discard, onlyReader{conn})
+	go io.Copy(io.Discard, onlyReader{conn.(*Conn)})
 	return s
 }

@@ -95,7 +95,7 @@ func setDefault[T int | time.Duration](v *T, def T) {
 	}
 }
 
-// Stack follows the connections of services. Accept hands out
+// Stack follows the connections of services. TryAccept hands out
 // their streams.
 type Stack struct {
 	cfg Config
@@ -240,7 +240,7 @@ func (s *Stack) InjectAt(batch []Segment, captured time.Time) {
 }
 
 // Shutdown says that no segment will come any more. Every stream is given
-// what its client has sent so far and then ends with outcome.EndShutdown, and Accept
+// what its client has sent so far and then ends with outcome.EndShutdown, and TryAccept
 // fails with net.ErrClosed once all streams have been handed out.
 func (s *Stack) Shutdown() {
 	s.mu.Lock()
@@ -260,7 +260,7 @@ func (s *Stack) Shutdown() {
 }
 
 // Close ends every stream at once, waits for the goroutines of the stack, and
-// makes Accept fail with net.ErrClosed.
+// makes TryAccept fail with net.ErrClosed.
 func (s *Stack) Close() error {
 	s.closing.Do(func() {
 		s.mu.Lock()
@@ -283,8 +283,23 @@ func (s *Stack) Close() error {
 	return nil
 }
 
-// Accept waits for the next stream. The error is net.ErrClosed after Close,
-// or when the last stream has been handed out after Shutdown.
-func (s *Stack) Accept() (outcome.Stream, error) { return s.accepted.get() }
+// TryAccept returns the next stream; nil and nil where there is none yet. The error is
+// net.ErrClosed after Close, or when the last stream has been handed out after Shutdown.
+func (s *Stack) TryAccept() (outcome.Stream, error) { return s.accepted.get() }
+
+// AwaitAccepts waits a moment where very many streams wait for TryAccept. Whoever injects
+// calls it between two batches: while the one who plays the streams is far behind, packets
+// are better left where they were captured, for the memory of a stream that waits
+// outlives its flow, so that no budget has it.
+func (s *Stack) AwaitAccepts() { s.accepted.await() }
+
+// OnStream has f called when TryAccept, after it had nothing, may have something: from
+// any goroutine, and with any locks held, so that f waits for nothing and calls no method
+// of the Stack's. There is no call for what came before.
+func (s *Stack) OnStream(f func()) {
+	s.accepted.mu.Lock()
+	defer s.accepted.mu.Unlock()
+	s.accepted.news = f
+}
 
 var _ outcome.Stream = (*Conn)(nil)

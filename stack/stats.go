@@ -48,7 +48,7 @@ type Stats struct {
 	Held      uint64 // gauge: segments that gVisor has not taken
 	BytesHeld uint64 // gauge: bytes that were not read yet
 
-	FlowsOpened   uint64 // streams handed out by Accept
+	FlowsOpened   uint64 // streams handed out by TryAccept
 	FlowsComplete uint64 // flows that ended with the client's FIN
 	FlowsEnded    [outcome.NumEnds]uint64
 	Flows         int    // gauge: connections being followed

@@ -43,7 +43,8 @@ type Delivery struct {
 // Delivery is that of a service since the start, with all that was lost in the mirror at
 // outcome.PlaceBefore: what was dropped here is of no service.
 func (s *Service) Delivery() (d Delivery) {
-	d.Sent = s.Bridge.BytesWritten + s.MissingBytes
+	added := s.Bridge.Requests.BytesAdded // by netmirror
+	d.Sent = s.Bridge.BytesWritten - min(added, s.Bridge.BytesWritten) + s.MissingBytes
 	d.Lost[outcome.PlaceBefore] = s.MissingBytes
 	for why, n := range s.Lost {
 		if at := outcome.Drop(why).Place(); at != outcome.PlaceNone {

@@ -107,6 +107,7 @@ func (m *Monitor) LogFigures() *Snapshot {
 	attrs = some(attrs, "spliced_bytes", st.SplicedBytes)
 	attrs = some(attrs, "half_open_forgotten", st.HalfOpenLost)
 	attrs = some(attrs, "conns_turned_away", br.TurnedAway)
+	attrs = requestAttrs(attrs, &br.Requests)
 	attrs = some(attrs, "frames_cut", ring.Cut)
 	attrs = some(attrs, "frames_split", ring.Aggregates)
 	attrs = some(attrs, "frames_unsplit", ring.Unsplit)

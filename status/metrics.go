@@ -77,12 +77,12 @@ func each(name, label, help string, values func(*Snapshot, func(string, float64)
 //	tap_packets + defrag_joined_packets + service_copied_packets = decap_dropped_packets + stack_packets + service_left_out_packets + defrag_fragments
 //	defrag_fragments = defrag_joined_fragments + defrag_dropped_fragments + defrag_held_fragments
 //	stack_packets = stack_forwarded_packets + stack_held_packets + stack_dropped_packets
-//	stack_bytes = bridge_written_bytes + stack_held_bytes + stack_dropped_bytes
+//	stack_bytes + service_added_bytes = bridge_written_bytes + service_left_out_bytes + stack_held_bytes + stack_dropped_bytes
 //	stack_streams = bridge_connections + bridge_streams_ended
 //	sent_bytes + bridge_unacknowledged_bytes = bridge_written_bytes + lost_bytes
 //
 // whenever nothing is being worked on.
-var metrics = []metric{
+var metrics = append([]metric{
 	count("netmirror_sent_bytes_total", "The clients' bytes of which it is known what became of them, each once: those that target connections took, and those that were lost.",
 		func(s *Snapshot) uint64 { return s.Start.Sent }),
 	each("netmirror_lost_bytes_total", "place", "Of them, those that did not reach the target, by where they were lost.",
@@ -301,7 +301,7 @@ var metrics = []metric{
 		name: "netmirror_service_target_up", help: "1 where the service's target took the last connection, 0 where it did not or was not tried yet.", gauge: true,
 		of: func(s *Service) float64 { return up(s.Target) },
 	},
-}
+}, requestMetrics...)
 
 func putPlaces(d *Delivery, put func(string, float64)) {
 	for at := outcome.PlaceNone + 1; at < outcome.NumPlaces; at++ {

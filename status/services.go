@@ -63,6 +63,7 @@ type serviceReport struct {
 	Lost           map[string]uint64 `json:"lost"`      // bytes, by place
 	LeftOut        map[string]uint64 `json:"left_out"`  // packets by reason
 	OverRate       uint64            `json:"over_rate"` // connections that began beyond --max-rate
+	Requests       map[string]uint64 `json:"requests"`  // what was done to them; those that count nothing are left out
 }
 
 // services are those of a snapshot, for the report.
@@ -74,7 +75,10 @@ func (m *Monitor) services(s *Snapshot) []serviceReport {
 			Name: f.Name, VNI: f.VNIs.String(), Port: f.Ports.String(), Target: newTarget(f.To, &f.Bridge),
 			Flows: f.Flows, Streams: f.Bridge.Streams, BytesReceived: f.Bytes, BytesForwarded: f.Bridge.BytesWritten,
 			Level: m.cfg.Alert.level(f.Minute.Bytes()), Minute: newShare(&f.Minute), Start: newShare(&f.Start),
-			Lost: make(map[string]uint64), LeftOut: make(map[string]uint64), OverRate: f.OverRate,
+			Lost: make(map[string]uint64), LeftOut: make(map[string]uint64), OverRate: f.OverRate, Requests: make(map[string]uint64),
+		}
+		for _, f := range requestFigures(&f.Bridge.Requests) {
+			r.Requests[f.name] = f.n
 		}
 		m.tellHealth(&r.Target, f.Target)
 		for at, n := range f.Start.Lost {
@@ -145,6 +149,7 @@ func (m *Monitor) logServices(s *Snapshot) {
 			attrs = some(attrs, "drop_"+service.LeftOut(why).String(), n)
 		}
 		attrs = some(attrs, "conns_over_rate", f.OverRate)
+		attrs = requestAttrs(attrs, &f.Bridge.Requests)
 		m.cfg.Log.Info("service stats", attrs...)
 	}
 }

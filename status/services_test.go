@@ -12,6 +12,7 @@ import (
 
 	"netmirror/bridge"
 	"netmirror/outcome"
+	"netmirror/requests"
 	"netmirror/service"
 	"netmirror/stack"
 )
@@ -32,6 +33,7 @@ func twoServices(t *testing.T) Snapshot {
 	first := &s.Services[0]
 	first.Flows, first.Bytes, first.LeftOut[service.NotSampled] = 7, 1000, 5
 	first.Bridge.Streams, first.Bridge.BytesWritten = 9, 900
+	first.Bridge.Requests = requests.Stats{Marked: 11, NotMatched: 12, Tunnels: 13}
 	first.Bridge.Outcomes[outcome.EndGap], first.Bridge.Outcomes[outcome.EndComplete] = 2, 3
 	return s
 }
@@ -56,7 +58,7 @@ func TestServices(t *testing.T) {
 		t.Fatalf("%v, %+v", err, r.Services)
 	}
 	if got := r.Services[0]; got.Name != "42:8080" || got.VNI != "42" || got.Port != "8080" || got.Target.Address != "a:80" || got.Target.State != "answers" ||
-		got.Flows != 7 || got.Streams != 9 || got.Start.LostStreams != 2 || got.BytesReceived != 1000 || got.BytesForwarded != 900 || got.LeftOut["not_sampled"] != 5 {
+		got.Flows != 7 || got.Streams != 9 || got.Start.LostStreams != 2 || got.BytesReceived != 1000 || got.BytesForwarded != 900 || got.LeftOut["not_sampled"] != 5 || len(got.Requests) != 3 || got.Requests["requests_not_matched"] != 12 {
 		t.Errorf("the first: %+v", got)
 	}
 	if got := r.Services[1]; got.VNI != "any" || got.Port != "9000-9010" || got.Target.State != "fails" || got.Target.Error != "refused" {
@@ -70,6 +72,8 @@ func TestServices(t *testing.T) {
 		`netmirror_service_streams_total{service="42:8080"} 9`, `netmirror_service_target_up{service="any:9000-9010"} 0`,
 		`netmirror_service_streams_ended_total{outcome="gap",service="42:8080"} 2`,
 		`netmirror_service_left_out_packets_total{reason="not_sampled",service="42:8080"} 5`, "netmirror_bridge_target_up 0",
+		`netmirror_service_marked_requests_total{service="42:8080"} 11`, `netmirror_service_left_out_requests_total{reason="not_matched",service="42:8080"} 12`,
+		`netmirror_service_unmarked_streams_total{reason="tunnel",service="42:8080"} 13`,
 	} {
 		if !strings.Contains(metrics, want+"\n") {
 			t.Errorf("not among the metrics: %s", want)
@@ -80,7 +84,7 @@ func TestServices(t *testing.T) {
 		t.Errorf("the second's connections: %v, %+v", err, page)
 	}
 	m.LogFigures()
-	for _, want := range []string{"drop_not_sampled=5", `msg="service stats" service=42:8080 delivered_percent=100 delivered_percent_minute=100 whole_streams_percent=60 whole_streams_percent_minute=60 flows_open=7 target_conns=0 streams=9`, "service=any:9000-9010"} {
+	for _, want := range []string{"drop_not_sampled=5", "requests_marked=11 requests_not_matched=12 streams_tunnel=13", `msg="service stats" service=42:8080 delivered_percent=100 delivered_percent_minute=100 whole_streams_percent=60 whole_streams_percent_minute=60 flows_open=7 target_conns=0 streams=9`, "service=any:9000-9010"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("not in the log: %s; it has\n%s", want, log.String())
 		}

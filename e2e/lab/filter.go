@@ -22,3 +22,15 @@ func (n *Namespace) filterNew(port uint16, verdict string) error {
 }
 `, port, verdict))
 }
+
+// RefuseUnmarked has the namespace's kernel refuse connections from inside it to a TCP
+// port whose packets do not have the mark (SO_MARK, socket(7)).
+func (n *Namespace) RefuseUnmarked(port uint16, mark uint32) error {
+	return n.nft(fmt.Sprintf(`table inet marks {
+	chain leaving {
+		type filter hook output priority 0
+		tcp dport %d meta mark != %d reject with tcp reset
+	}
+}
+`, port, mark))
+}

@@ -161,3 +161,14 @@ func (l *Lab) Tap() netip.AddrPort {
 	}
 	return netip.AddrPortFrom(mirrorNet.b4, VXLANPort)
 }
+
+// SecondSource gives Mon a second address, from which it reaches the shadow service
+// as well.
+func (l *Lab) SecondSource() (netip.Addr, error) {
+	a := netip.AddrFrom4([4]byte{10, 77, 3, 77}) // of shadowNet
+	link, err := l.Mon.link.LinkByName(ShadowLink)
+	if err != nil {
+		return a, fmt.Errorf("lab: %s: %w", ShadowLink, err)
+	}
+	return a, l.Mon.addAddress(link, netip.PrefixFrom(a, 32))
+}

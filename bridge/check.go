@@ -1,0 +1,56 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+)
+
+// Check dials the target once and hangs up: nil where it answers. It is not
+// counted in Stats, but Health tells what it found. The error is ErrNoDescriptor
+// or ErrNoPort where it is this host that failed.
+func (b *Bridge) Check(ctx context.Context) error {
+	err := b.try(ctx)
+	if local := localFailure(err); local != nil {
+		return fmt.Errorf("%w: %w", local, err)
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			b.outage.health.note(time.Now(), err)
+		}
+		return fmt.Errorf("bridge: target %s does not answer: %w", b.cfg.Target, err)
+	}
+	b.outage.answered()
+	return nil
+}
+
+func (b *Bridge) try(ctx context.Context) error {
+	if b.cfg.Dial != nil {
+		c, err := b.dialWith(ctx, b.cfg.Dial)
+		if err == nil {
+			err = c.Close()
+		}
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.DialTimeout)
+	defer cancel()
+	_, err := b.to.Try(ctx)
+	return err
+}
+
+// dialWith is one attempt to connect by Config.Dial.
+func (b *Bridge) dialWith(ctx context.Context, dial func(ctx context.Context, network, addr string) (net.Conn, error)) (*net.TCPConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.DialTimeout)
+	defer cancel()
+	c, err := dial(ctx, "tcp", b.cfg.Target)
+	if err != nil {
+		return nil, err
+	}
+	tc, ok := c.(*net.TCPConn)
+	if !ok {
+		c.Close()
+		return nil, fmt.Errorf("dial gave a %T, want a *net.TCPConn", c)
+	}
+	return tc, nil
+}

@@ -1,0 +1,82 @@
+package bridge
+
+import (
+	"netmirror/outcome"
+	"netmirror/proxyhdr"
+)
+
+// introduction is what goes before the client's first bytes: a PROXY protocol header.
+type introduction struct {
+	seen    []byte // the client's bytes that were read to decide
+	decided bool
+	left    []byte // to be written
+	own     int    // bytes at its end that are made of seen
+}
+
+// maxSeen is more than what does not decide: an unfinished line (section 2.1 of
+// haproxy's doc/proxy-protocol.txt) has up to 106 bytes.
+const maxSeen = 128
+
+// introduce writes the header, unless the client's bytes begin with one. It is false
+// where that has to wait, or has ended the stream.
+func (s *stream) introduce() bool {
+	in := s.intro
+	if !in.decided && !s.decide() {
+		return false
+	}
+	for len(in.left) > 0 {
+		taken, err := s.out.write(in.left)
+		s.wrote += int64(taken)
+		in.left = in.left[taken:]
+		switch {
+		case err != nil:
+			s.finish(outcome.EndTargetClosed)
+			return false
+		case len(in.left) > 0:
+			s.block(taken)
+			return false
+		}
+	}
+	s.count(in.own, s.used(in.seen, in.own), 0)
+	s.intro = nil
+	return true
+}
+
+// decide looks at the client's first bytes. It is false where more are needed. What
+// decides goes back to the accepted Stream; the few bytes before that cannot.
+func (s *stream) decide() bool {
+	in := s.intro
+	for {
+		p := s.l.buf[:maxSeen]
+		n, err := s.in.TryRead(p)
+		first := append(in.seen, p[:n]...)
+		_, state := proxyhdr.Length(first)
+		switch {
+		case state == proxyhdr.Possible && n > 0:
+			in.seen = first
+			continue
+		case state == proxyhdr.Possible && err == nil:
+			return false
+		}
+		if n > 0 {
+			s.settle(p[:n], 0)
+		}
+		if state != proxyhdr.Header {
+			in.left = s.b.to.AppendHeader(nil, s.in.RemoteAddr(), s.in.LocalAddr())
+		}
+		if len(in.seen) > 0 {
+			out := s.alter(in.seen)
+			in.left, in.own = append(in.left, out...), len(out)
+		}
+		in.decided = true
+		return true
+	}
+}
+
+// dropIntroduction accounts for what was read and not passed on, where the stream ends.
+func (s *stream) dropIntroduction() {
+	if s.intro != nil {
+		s.count(0, 0, len(s.intro.seen))
+		s.intro = nil
+	}
+}

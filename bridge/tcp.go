@@ -1,0 +1,151 @@
+package bridge
+
+import (
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// answerBatch is how many bytes of answers an open stream leaves to the kernel
+// before it wakes to discard them. Waking for each of 20 000 small answers a
+// second took a third of the CPU; twice this size saves no more.
+const answerBatch = 8 << 10
+
+// keepAlive is how long the target's host may be silent before it is asked for a sign
+// of life, and the time between two questions: what net's dialer does.
+const keepAlive = 15 * time.Second
+
+// tcpConn is a targetConn on a TCP socket, of whose events the poller tells. It is
+// part of its stream.
+type tcpConn struct {
+	poll *poller // nil before watch
+	slot int32   // its place there
+	fd   int
+	conn *net.TCPConn // owns fd; nil: this does
+}
+
+// setUp sets the options of a new socket of TCP, of which the loop hears everything. They matter less than the connection:
+// where one cannot be set there is nothing better to do.
+func setUp(fd int) {
+	_ = rawSet(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	// A socket is ready to be read at so many bytes, a FIN or a RST (socket(7)).
+	_ = rawSet(fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, answerBatch)
+}
+
+// adopt takes c over.
+func (t *tcpConn) adopt(c *net.TCPConn) error {
+	raw, err := c.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { t.fd = int(fd) })
+	}
+	if err == nil {
+		t.conn = c
+	}
+	return err
+}
+
+// allEvents are those that a stream hears of on a socket of its own.
+const allEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP
+
+// watch has p tell s what happens, until the connection is closed: events, and those
+// that poller.add tells of in any case.
+func (t *tcpConn) watch(p *poller, s *stream, events uint32) (err error) {
+	if t.slot, err = p.add(s, t.fd, events); err == nil {
+		t.poll = p
+	}
+	return err
+}
+
+func (t *tcpConn) keepAlive() {
+	const seconds = int32(keepAlive / time.Second)
+	_ = rawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds)
+	_ = rawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds)
+	_ = rawSet(t.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+}
+
+func (t *tcpConn) write(p []byte) (n int, err error) {
+	for {
+		n, err = rawWrite(t.fd, p)
+		switch err {
+		case nil:
+			return n, nil
+		case unix.EAGAIN:
+			return 0, nil
+		case unix.EINTR:
+		default:
+			return 0, err
+		}
+	}
+}
+
+// unacked asks SIOCOUTQ, tcp(7).
+func (t *tcpConn) unacked() (int, error) { return rawQueue(t.fd, unix.SIOCOUTQ) }
+
+// scratch gives discarding receives their length. The kernel never writes to it,
+// so its pages are never backed by memory and all streams can share it.
+var scratch [1 << 20]byte
+
+// discard takes up to len(scratch) bytes off the receive queue and throws them away
+// uncopied: MSG_TRUNC on a TCP socket, tcp(7).
+func (t *tcpConn) discard() (n int, more bool, err error) {
+	for {
+		n, err = rawReceive(t.fd, scratch[:], unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+		switch err {
+		case nil:
+			return n, n == len(scratch), nil
+		case unix.EAGAIN:
+			return 0, false, nil
+		case unix.EINTR:
+		default:
+			return 0, false, err
+		}
+	}
+}
+
+func (t *tcpConn) saidFIN() bool { return rawReady(t.fd, unix.POLLRDHUP) }
+
+// tcpClose is TCP_CLOSE of the kernel's include/net/tcp_states.h.
+const tcpClose = 7
+
+// over asks TCP_INFO, whose first byte is the state. The cause is the socket's
+// pending error (SO_ERROR, which this clears). A socket at the peer's FIN keeps on
+// reading as EOF when a RST follows; only this tells.
+func (t *tcpConn) over() (over bool, cause error) {
+	state, err := rawGet(t.fd, unix.IPPROTO_TCP, unix.TCP_INFO, 1)
+	if err != nil {
+		return true, err
+	}
+	if state != tcpClose {
+		return false, nil
+	}
+	return true, t.pending()
+}
+
+// pending takes the error off the socket.
+func (t *tcpConn) pending() error {
+	errno, err := rawGet(t.fd, unix.SOL_SOCKET, unix.SO_ERROR, 4)
+	if err == nil && errno != 0 {
+		err = unix.Errno(errno)
+	}
+	return err
+}
+
+func (t *tcpConn) closeWrite() error { return rawShutdown(t.fd) }
+
+func (t *tcpConn) close() {
+	if t.poll != nil {
+		t.poll.remove(t.slot)
+	}
+	if t.conn != nil {
+		t.conn.Close()
+		return
+	}
+	rawClose(t.fd)
+}
+
+func (t *tcpConn) reset() {
+	// Without the option a close is still a close; there is nothing better to do.
+	_ = rawSetLinger(t.fd)
+	t.close()
+}

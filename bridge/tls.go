@@ -1,0 +1,194 @@
+package bridge
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// tlsConn is a targetConn of TLS. Two goroutines do what may wait: one encrypts the
+// pieces that the loop leaves there, one after another, and one discards answers. They
+// end when the connection below is closed.
+//
+// A reset closes that connection without a close_notify, so that the target can tell
+// that the stream was cut off (RFC 8446, section 6.1).
+type tlsConn struct {
+	*tcpConn // below; the poller tells of its end only
+	tls      *tls.Conn
+	tell     func(events) // the loop
+
+	work   chan piece // closed: no more will come
+	closed bool       // it is
+	last   int        // bytes of the last piece
+
+	queued   atomic.Int64 // bytes that the connection below has not taken; an end is one
+	wanted   atomic.Bool  // the loop waits for queued to be 0
+	answered atomic.Int64 // bytes discarded that the loop does not know of
+	heardEnd atomic.Bool  // of the answers
+	failure  atomic.Pointer[error]
+}
+
+// piece is what is encrypted at a time.
+type piece struct {
+	*buffer
+	n int
+}
+
+type buffer [bufferSize]byte
+
+// pieces are in use while they are encrypted: an idle connection has none.
+var pieces = sync.Pool{New: func() any { return new(buffer) }}
+
+// startTLS begins to play s on conn, below which is its tcp.
+func startTLS(s *stream, conn *tls.Conn) *tlsConn {
+	t := &tlsConn{tcpConn: &s.tcp, tls: conn, tell: s.tell, work: make(chan piece, 1)}
+	s.l.wg.Go(t.encrypt)
+	s.l.wg.Go(t.drain)
+	return t
+}
+
+func (t *tlsConn) write(p []byte) (int, error) {
+	if err := t.failed(); err != nil {
+		return 0, err
+	}
+	t.wanted.Store(true) // before it is looked at, so that it is told if it changes
+	if t.queued.Load() > 0 {
+		return 0, nil
+	}
+	b := pieces.Get().(*buffer)
+	t.last = copy(b[:], p)
+	t.wanted.Store(t.last < len(p))
+	t.queued.Store(int64(t.last))
+	t.work <- piece{b, t.last} // there is room: all before it is done
+	return t.last, nil
+}
+
+// encrypt writes what comes, and the end behind it.
+func (t *tlsConn) encrypt() {
+	for p := range t.work {
+		_, err := t.tls.Write(p.buffer[:p.n])
+		pieces.Put(p.buffer)
+		if err != nil {
+			t.fail(err)
+			return
+		}
+		t.queued.Store(0)
+		if t.wanted.Swap(false) {
+			t.tell(evRoom)
+		}
+	}
+	if err := t.finish(); err != nil {
+		t.fail(err)
+		return
+	}
+	t.queued.Store(0)
+	t.tell(evOver) // the target's end may have been heard before
+}
+
+// finish sends close_notify and FIN.
+func (t *tlsConn) finish() error {
+	raw, err := t.conn.SyscallConn()
+	if err == nil {
+		// CloseWrite waits for room, but for five seconds only.
+		err = raw.Write(func(fd uintptr) bool { return rawReady(int(fd), unix.POLLOUT|unix.POLLHUP|unix.POLLERR) })
+	}
+	if err == nil {
+		err = t.tls.CloseWrite()
+	}
+	if err == nil {
+		err = t.conn.CloseWrite()
+	}
+	return err
+}
+
+// drain discards answers to their end, which may be a FIN alone: nobody looks at them.
+func (t *tlsConn) drain() {
+	buf := make([]byte, 2<<10)
+	for untold := 0; ; {
+		n, err := t.tls.Read(buf)
+		t.answered.Add(int64(n))
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			t.heardEnd.Store(true)
+			t.tell(evAnswer | evFIN | evOver)
+			return
+		case err != nil:
+			t.fail(err)
+			return
+		}
+		if untold += n; untold >= answerBatch {
+			untold = 0
+			t.tell(evAnswer)
+		}
+	}
+}
+
+// fail says that the connection can be used no more.
+func (t *tlsConn) fail(err error) {
+	t.failure.CompareAndSwap(nil, &err)
+	t.tell(evAnswer | evRoom | evOver)
+}
+
+func (t *tlsConn) failed() error {
+	if err := t.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// unacked counts, as long as anything is left, the whole last piece too: the target
+// can read none of a record of which the end has not come.
+func (t *tlsConn) unacked() (int, error) {
+	queued := int(t.queued.Load()) // first: from there bytes go to the connection below
+	below, err := t.tcpConn.unacked()
+	if err != nil || queued+below == 0 {
+		return 0, err
+	}
+	return queued + below + t.last, nil
+}
+
+func (t *tlsConn) discard() (n int, more bool, err error) {
+	return int(t.answered.Swap(0)), false, t.failed()
+}
+
+// over believes that the connection below has ended in order when both goroutines have
+// come to their end without an error: they may have taken it off the socket. Where one of
+// them is still about to tell of its end, that is waited for.
+func (t *tlsConn) over() (over bool, cause error) {
+	if err := t.failed(); err != nil {
+		return true, err
+	}
+	over, cause = t.tcpConn.over()
+	if cause == nil && (!t.heardEnd.Load() || t.answered.Load() > 0 || t.queued.Load() > 0) {
+		return false, nil
+	}
+	return over, cause
+}
+
+func (t *tlsConn) closeWrite() error {
+	t.queued.Add(1)
+	t.endWork()
+	return t.failed()
+}
+
+func (t *tlsConn) endWork() {
+	if !t.closed {
+		t.closed = true
+		close(t.work)
+	}
+}
+
+// close and reset stop the goroutines: first the connection, so that nothing follows.
+func (t *tlsConn) close() {
+	t.tcpConn.close()
+	t.endWork()
+}
+
+func (t *tlsConn) reset() {
+	t.tcpConn.reset()
+	t.endWork()
+}

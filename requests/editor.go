@@ -1,0 +1,188 @@
+package requests
+
+import "netmirror/http1"
+
+const (
+	// maxHead is the largest head that is held back to be judged, in bytes.
+	maxHead = 64 << 10
+	// maxHeld bounds what all streams of the same Rules hold back, in bytes, give or take
+	// a head for each goroutine.
+	maxHeld = 16 << 20
+	// maxOutput is where Edit stops, in bytes: short requests with long lines added would
+	// make it large.
+	maxOutput = 64 << 10
+)
+
+// MaxOutput is how many bytes Edit gives at the most for 64 KiB of input.
+const MaxOutput = maxOutput + 64<<10 + maxMarks
+
+// Editor alters one stream. It is not safe for concurrent use.
+type Editor struct {
+	rules *Rules
+	state        // behind what the target took
+	next  state  // behind what the last Edit read
+	read  int    // how many bytes that were
+	wrote int    // and how many it gave
+	held  []byte // input that is read and not judged yet
+}
+
+// state is where in the stream an Editor is. It goes back by assignment.
+type state struct {
+	framer http1.Framer
+	phase  phase
+	left   int  // bytes of the PROXY protocol header that are still to come
+	due    bool // the lines to add go in front of the next byte
+	judged bool // of this request it is known whether it is forwarded
+	wanted bool // the last one that was judged is
+	later  bool // a request was there before
+
+	holds int   // input that is not judged yet, in bytes
+	tail  int   // of that, what the last input ends with
+	ahead int   // output to come that the target has taken already, in bytes
+	done  Stats // since the last Taken
+}
+
+// Editor is for a new stream; nil where r is nil. Its Close has to be called.
+func (r *Rules) Editor() *Editor {
+	if r == nil {
+		return nil
+	}
+	return &Editor{rules: r}
+}
+
+// Edit reads in, the next bytes of the stream, and returns what goes to the target in
+// place of them: a part of in where nothing is altered, else appended to dst[:0], which
+// may be nil. in is not empty. Bytes at its end may be held back, and not be read at all
+// where the output is long. Nothing has happened before Taken says so: another Edit begins
+// at the same place.
+func (e *Editor) Edit(dst, in []byte) (out []byte) {
+	e.next, e.read = e.state, 0
+	s := &e.next
+	s.tail = 0
+	from, to, copied := 0, 0, false // the output is in[from:to] unless it was copied
+	out = dst[:0]
+	for e.read < len(in) && len(out) < maxOutput {
+		at := e.read
+		n, p := e.step(s, in[at:])
+		e.read += n
+		switch {
+		case p.length() == 0:
+		case copied:
+			out = p.appendTo(out)
+		case p.verbatim && (from == to || at == to):
+			if from == to {
+				from = at
+			}
+			to = e.read
+		default:
+			copied = true
+			out = p.appendTo(append(out, in[from:to]...))
+		}
+	}
+	if !copied {
+		out = in[from:to]
+	}
+	skip := min(s.ahead, len(out))
+	s.ahead -= skip
+	e.wrote = len(out) - skip
+	return out[skip:]
+}
+
+// Taken says that the target took the first n bytes of what the last Edit returned,
+// and returns how many bytes of its input, in, are done with: all that it read, if n is
+// all of them. The rest of in is given to Edit again, with what follows.
+func (e *Editor) Taken(in []byte, n int) (used int) {
+	if used = e.read; n < e.wrote {
+		used = e.rewind(in, n)
+	}
+	e.hold(in[:used])
+	e.rules.n.add(&e.next.done)
+	e.state = e.next
+	e.done = Stats{}
+	return used
+}
+
+// rewind makes next what it was behind the first n bytes of output.
+func (e *Editor) rewind(in []byte, n int) (used int) {
+	n += e.ahead
+	e.next = e.state
+	s := &e.next
+	s.tail = 0
+	for {
+		before := *s
+		size, p := e.step(s, in[used:])
+		if given := p.length(); given <= n {
+			used += size
+			n -= given
+			continue
+		}
+		*s = before
+		if !p.exact {
+			s.ahead = n
+			return used
+		}
+		s.ahead = 0
+		for end := used + n; used < end; {
+			size, _ := e.step(s, in[used:end])
+			used += size
+		}
+		return used
+	}
+}
+
+// hold keeps what is held back, of which in has the end.
+func (e *Editor) hold(in []byte) {
+	s := &e.next
+	before := len(e.held)
+	if s.holds == 0 {
+		e.held = nil
+	} else {
+		e.held = append(e.held[:s.holds-s.tail], in[len(in)-s.tail:]...)
+	}
+	if len(e.held) != before {
+		e.rules.held.Add(int64(len(e.held) - before))
+	}
+}
+
+// Close ends the stream. What is held back is left out. It may be called for nil.
+func (e *Editor) Close() {
+	if e == nil {
+		return
+	}
+	// What the target took of a head, or of the lines, that it did not take whole.
+	e.rules.n.bytesAdded.Add(uint64(e.ahead))
+	if e.rules.filters {
+		e.rules.n.bytesLeftOut.Add(uint64(len(e.held)))
+	}
+	e.rules.held.Add(-int64(len(e.held)))
+	e.held, e.state = nil, state{phase: ignoring}
+}
+
+// pending is what is held back, with b behind it. It is valid until the next call.
+func (e *Editor) pending(s *state, b []byte) []byte {
+	if s.holds == 0 {
+		return b
+	}
+	kept := len(e.held)
+	all := append(e.held, b...)
+	e.held = all[:kept]
+	return all
+}
+
+// piece is what goes to the target for some input: head, with the lines to add behind
+// the first at bytes of it, and then body.
+type piece struct {
+	head, marks, body []byte
+	at                int
+	verbatim          bool // it is that input, byte for byte
+	exact             bool // also in parts: each byte of the input is known for one of the output
+}
+
+func (p *piece) length() int { return len(p.head) + len(p.marks) + len(p.body) }
+
+func (p *piece) appendTo(b []byte) []byte {
+	b = append(b, p.head[:p.at]...)
+	b = append(b, p.marks...)
+	b = append(b, p.head[p.at:]...)
+	return append(b, p.body...)
+}

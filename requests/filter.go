@@ -1,0 +1,104 @@
+package requests
+
+import "netmirror/http1"
+
+// filter goes on where requests may be left out.
+func (e *Editor) filter(s *state, b []byte) (n int, p piece) {
+	if !s.judged {
+		return e.filterHead(s, b)
+	}
+	from := s.framer.Part()
+	n = s.framer.Step(b)
+	switch part := s.framer.Part(); {
+	case part == http1.Unknown: // what is left belongs to no request that is known
+		s.lose()
+		s.phase, s.wanted = ignoring, false
+	case from == http1.AtHead && part != http1.AtHead: // it is too large, and left out
+		s.headRead(ignoring)
+	}
+	s.judged = !s.framer.AtStart()
+	if s.wanted {
+		return n, verbatim(b[:n])
+	}
+	s.done.BytesLeftOut += uint64(n)
+	return n, piece{}
+}
+
+// filterHead reads what b has of a head, and judges the request where that is all.
+// Else the head is held back, if it is not too large.
+func (e *Editor) filterHead(s *state, b []byte) (n int, p piece) {
+	part, ended := s.framer.Part(), false
+	for n < len(b) && part != http1.Unknown && !ended {
+		from := part
+		n += s.framer.Step(b[n:])
+		part = s.framer.Part()
+		ended = from == http1.AtHead && part != http1.AtHead
+	}
+	switch {
+	case part == http1.Unknown:
+		return len(b), e.judgeRest(s, b)
+	case s.holds+n > maxHead || !ended && e.rules.held.Load() > maxHeld:
+		s.refuse(&s.done.TooLarge, n, ended)
+		return n, piece{}
+	case ended:
+		return n, e.judge(s, b[:n])
+	}
+	s.holds, s.tail = s.holds+n, n
+	return n, piece{}
+}
+
+// judge ends a head with b.
+func (e *Editor) judge(s *state, b []byte) piece {
+	head := e.pending(s, b)
+	if !e.rules.wants(head, s.framer.Tunnel()) {
+		s.refuse(&s.done.NotMatched, len(b), true)
+		return piece{}
+	}
+	s.wanted, s.judged = true, !s.framer.AtStart()
+	s.headRead(passing)
+	s.done.Matched++
+	p := s.release(head)
+	if len(e.rules.marks) > 0 {
+		p.marks, p.verbatim = e.rules.marks, false
+		p.at, _ = http1.Line(head)
+		s.marked(e.rules.marks)
+	}
+	return p
+}
+
+// refuse leaves a request out and counts it. Of its head n bytes more were read, all of
+// it where it has ended.
+func (s *state) refuse(why *uint64, n int, ended bool) {
+	s.wanted, s.judged = false, !s.framer.AtStart()
+	*why++
+	s.leaveOut(n)
+	if ended {
+		s.headRead(ignoring)
+	}
+}
+
+// judgeRest goes on with b, the rest of the stream, in which no request can be told. It
+// goes to the target only where a request that did so has asked for another protocol.
+func (e *Editor) judgeRest(s *state, b []byte) piece {
+	s.lose()
+	if s.later && s.wanted && s.framer.Opaque() {
+		s.phase = passing
+		return s.release(e.pending(s, b))
+	}
+	s.phase = ignoring
+	s.leaveOut(len(b))
+	return piece{}
+}
+
+// release gives all, which is what is held back and what came behind it.
+func (s *state) release(all []byte) piece {
+	p := piece{head: all, verbatim: s.holds == 0}
+	s.holds = 0
+	return p
+}
+
+// leaveOut counts what is held back and n bytes more as left out.
+func (s *state) leaveOut(n int) {
+	s.done.BytesLeftOut += uint64(s.holds + n)
+	s.holds = 0
+}

@@ -1,0 +1,44 @@
+package stack
+
+import (
+	"net"
+
+	"gvisor.dev/gvisor/pkg/waiter"
+
+	"netmirror/outcome"
+)
+
+// Accept waits for the next stream. It takes OnStream for itself.
+func (s *Stack) Accept() (outcome.Stream, error) {
+	news := make(chan struct{}, 1)
+	s.OnStream(func() {
+		select {
+		case news <- struct{}{}:
+		default:
+		}
+	})
+	for {
+		if c, err := s.TryAccept(); c != nil || err != nil {
+			return c, err
+		}
+		<-news
+	}
+}
+
+// WaitReadable returns when Read would not wait.
+func (c *Conn) WaitReadable() error {
+	c.passedOn()
+	for {
+		c.mu.Lock()
+		closed := c.closed
+		ready := closed || !c.live || len(c.head) > 0 || c.ep.Readiness(waiter.ReadableEvents) != 0
+		c.mu.Unlock()
+		if closed {
+			return net.ErrClosed
+		}
+		if ready {
+			return nil
+		}
+		c.await()
+	}
+}

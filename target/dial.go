@@ -1,0 +1,103 @@
+package target
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Try connects to the target as a stream would, ends the connection, and returns the
+// address that answered. The header that it sends stands for no client's connection
+// (LOCAL). A TLS target has to prove who it is, and is given a moment to refuse the
+// client's certificate, which it tells only after the handshake (RFC 8446, section
+// 4.4.2.4).
+func (t *Target) Try(ctx context.Context) (net.Addr, error) {
+	c, err := t.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	at := c.RemoteAddr()
+	if head := t.appendLocal(nil); len(head) > 0 {
+		if _, err := c.Write(head); err != nil {
+			return at, err
+		}
+	}
+	if t.TLS != nil {
+		return at, t.tryTLS(ctx, c)
+	}
+	return at, nil
+}
+
+func (t *Target) tryTLS(ctx context.Context, c net.Conn) error {
+	s := tls.Client(c, t.TLS)
+	if err := s.HandshakeContext(ctx); err != nil {
+		return TLSError(err)
+	}
+	if len(t.TLS.Certificates) == 0 {
+		return s.CloseWrite()
+	}
+	err := errors.Join(s.CloseWrite(), s.SetReadDeadline(time.Now().Add(time.Second)))
+	if err == nil {
+		_, err = io.Copy(io.Discard, io.LimitReader(s, 1<<20))
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "remote error" { // an alert
+		return TLSError(err)
+	}
+	return nil // whatever else it does: it has taken the connection
+}
+
+// TLSError is what a handshake failed with, in words that name TLS.
+func TLSError(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("TLS handshake: no answer in time: %w", err)
+	}
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) {
+		return fmt.Errorf("TLS handshake: the target does not speak TLS on this port: %w", err)
+	}
+	return fmt.Errorf("TLS handshake: %w", err)
+}
+
+func (t *Target) dial(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	if t.Network == Unix {
+		return d.DialContext(ctx, "unix", t.Path)
+	}
+	network := "tcp"
+	if t.Source.IsValid() {
+		network = map[bool]string{true: "tcp4", false: "tcp6"}[t.Source.Is4()]
+		d.LocalAddr = &net.TCPAddr{IP: t.Source.AsSlice(), Zone: t.Source.Zone()}
+	}
+	d.ControlContext = func(_ context.Context, _, _ string, c syscall.RawConn) (err error) {
+		if cerr := c.Control(func(fd uintptr) { err = t.prepare(int(fd)) }); cerr != nil {
+			return cerr
+		}
+		return err
+	}
+	return d.DialContext(ctx, network, t.HostPort())
+}
+
+// prepare sets what has to be set before a socket is bound.
+func (t *Target) prepare(fd int) error {
+	if t.Mark != 0 {
+		if err := setMark(fd, t.Mark); err != nil {
+			return fmt.Errorf("mark %d: %w", t.Mark, err)
+		}
+	}
+	if t.Source.IsValid() {
+		// Else the address alone would have no more connections than it has ports
+		// (ip(7)). Where it cannot be set, fewer are possible.
+		_ = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	}
+	return nil
+}

@@ -1,0 +1,53 @@
+package target
+
+import (
+	"fmt"
+	"net"
+
+	"github.com/pires/go-proxyproto"
+)
+
+// Header is a version of the PROXY protocol (haproxy's doc/proxy-protocol.txt).
+type Header byte
+
+const (
+	NoHeader Header = iota
+	HeaderV1        // a line of text
+	HeaderV2        // binary
+)
+
+// ParseHeader reads v1, v2 or off.
+func ParseHeader(text string) (Header, error) {
+	for h, name := range [...]string{"off", "v1", "v2"} {
+		if text == name {
+			return Header(h), nil
+		}
+	}
+	return NoHeader, fmt.Errorf("PROXY protocol %q: need v1, v2 or off", text)
+}
+
+// HasHeader reports whether connections begin with a PROXY protocol header.
+func (t *Target) HasHeader() bool { return t.header != NoHeader }
+
+// AppendHeader appends what a connection begins with that stands for one from client to
+// server, as *net.TCPAddr: nothing, where the target has no header.
+func (t *Target) AppendHeader(b []byte, client, server net.Addr) []byte {
+	return t.append(b, proxyproto.HeaderProxyFromAddrs(byte(t.header), client, server))
+}
+
+// appendLocal appends what a connection begins with that stands for none (section
+// 2.2, LOCAL).
+func (t *Target) appendLocal(b []byte) []byte {
+	return t.append(b, proxyproto.HeaderProxyFromAddrs(byte(t.header), nil, nil))
+}
+
+func (t *Target) append(b []byte, h *proxyproto.Header) []byte {
+	if t.header == NoHeader {
+		return b
+	}
+	text, err := h.Format()
+	if err != nil { // addresses that cannot be written: the target is told of none
+		text, _ = proxyproto.HeaderProxyFromAddrs(byte(t.header), nil, nil).Format()
+	}
+	return append(b, text...)
+}

@@ -1,0 +1,103 @@
+// Package target knows the shadow services: their addresses, and how a
+// connection to one begins.
+//
+// It reads the files of TLS and builds what is sent first. Only [Target.Dial]
+// opens connections, for those who try a target; streams are the bridge's.
+package target
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Network is what a target's connections are made of.
+type Network uint8
+
+const (
+	TCP  Network = iota
+	TLS          // over TCP
+	Unix         // a stream socket of this host
+)
+
+// Target is a shadow service. It does not change.
+type Target struct {
+	Address
+	// TLS is the configuration of the connections of a TLS target, else nil.
+	TLS *tls.Config
+	// Source is the address to connect from; the zero Addr leaves it to the kernel.
+	Source netip.Addr
+	// Mark is the SO_MARK of the connections; 0: none.
+	Mark uint32
+
+	header Header
+}
+
+// Options say how a target is reached. The zero value is a plain connection.
+type Options struct {
+	// TLS applies to TLS targets only.
+	TLS TLSOptions
+	// Header is sent first on every connection.
+	Header Header
+	// Source is the address to connect from. It does not apply to unix sockets. A
+	// target with a name is reached by its addresses of the same family only.
+	Source netip.Addr
+	// Mark is the SO_MARK of the connections (socket(7)); 0: none. It does not apply
+	// to unix sockets.
+	Mark uint32
+}
+
+// New reads text, an address as [Parse] takes it, and the files in o. The error says
+// what to write instead.
+func New(text string, o Options) (*Target, error) {
+	address, err := Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{Address: address, header: o.Header}
+	if t.Network == Unix {
+		return t, nil
+	}
+	t.Source, t.Mark = o.Source.Unmap(), o.Mark
+	if t.Network == TLS {
+		if t.TLS, err = o.TLS.config(t.Host); err != nil {
+			return nil, fmt.Errorf("target %s: %w", t, err)
+		}
+	}
+	if ip, err := netip.ParseAddr(t.Host); err == nil && !t.Reaches(ip) {
+		return nil, fmt.Errorf("target %s cannot be reached from the source address %v: one is IPv4, the other IPv6", t, t.Source)
+	}
+	return t, nil
+}
+
+// Reaches reports whether a connection from Source to ip is possible: both are IPv4,
+// or both are IPv6.
+func (t *Target) Reaches(ip netip.Addr) bool {
+	return !t.Source.IsValid() || t.Source.Is4() == ip.Unmap().Is4()
+}
+
+// CheckMark reports whether this process may mark its connections: the kernel asks
+// for CAP_NET_ADMIN, and since Linux 5.17 CAP_NET_RAW does too.
+func CheckMark(mark uint32) error {
+	if mark == 0 {
+		return nil
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(fd)
+	err = setMark(fd, mark)
+	if errors.Is(err, unix.EPERM) {
+		return errors.New("this process lacks CAP_NET_ADMIN, which the kernel asks for; add it, or leave the mark out")
+	}
+	return err
+}
+
+func setMark(fd int, mark uint32) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(mark)))
+}

@@ -1,0 +1,115 @@
+package target
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// TLSOptions are for TLS targets. The zero value checks the target's certificate
+// against the host of its address and the system's CAs, and shows none of its own.
+type TLSOptions struct {
+	// Name is the server's, in place of the address's host: it is sent as SNI, and the
+	// certificate has to be for it.
+	Name string
+	// CA is a PEM file of certificates, in place of the system's CAs.
+	CA string
+	// Cert and Key are PEM files of the client's certificate, with those that sign it
+	// behind it, and of its key. Where Key is "", the key is in Cert.
+	Cert, Key string
+	// Insecure accepts any certificate of the target.
+	Insecure bool
+}
+
+// config reads the files.
+func (o *TLSOptions) config(host string) (*tls.Config, error) {
+	host, _, _ = strings.Cut(host, "%") // a zone is in no certificate
+	c := &tls.Config{
+		ServerName: host, InsecureSkipVerify: o.Insecure,
+		// Each stream is a connection of its own: most can do without the costly half
+		// of the handshake.
+		ClientSessionCache: tls.NewLRUClientSessionCache(0),
+	}
+	if o.Name != "" {
+		c.ServerName = o.Name
+	}
+	if o.Insecure && o.CA != "" {
+		return nil, errors.New("a CA file and no check of the certificate contradict each other; leave one of them out")
+	}
+	var err error
+	if o.CA != "" {
+		if c.RootCAs, err = authorities(o.CA); err != nil {
+			return nil, fmt.Errorf("CA file: %w", err)
+		}
+	}
+	if o.Cert == "" && o.Key != "" {
+		return nil, fmt.Errorf("the key %s needs the client's certificate beside it", o.Key)
+	}
+	if o.Cert != "" {
+		cert, err := o.certificate()
+		if err != nil {
+			return nil, fmt.Errorf("client certificate: %w", err)
+		}
+		c.Certificates = []tls.Certificate{cert}
+	}
+	return c, nil
+}
+
+func authorities(path string) (*x509.CertPool, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s: no certificate in it; it has to be PEM", path)
+	}
+	return pool, nil
+}
+
+func (o *TLSOptions) certificate() (tls.Certificate, error) {
+	cert, err := readFile(o.Cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, files := cert, o.Cert
+	if o.Key != "" {
+		if key, err = readFile(o.Key); err != nil {
+			return tls.Certificate{}, err
+		}
+		files += " and " + o.Key
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("%s: %s", files, strings.TrimPrefix(err.Error(), "tls: "))
+	}
+	return pair, nil
+}
+
+// maxFile is more than any of these files needs, in bytes.
+const maxFile = 4 << 20
+
+// readFile reads an ordinary file. Its errors name it.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not an ordinary file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("%s is too long for a file of certificates", path)
+	}
+	return text, err
+}
