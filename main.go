@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"netmirror/limits"
 	"netmirror/machine"
 	"netmirror/output"
 	"netmirror/pipeline"
@@ -104,7 +105,7 @@ func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr
 	}
 	asked := *o
 	inForce := shown(o.InForce())
-	warn := fit(o, machine.Memory())
+	warn := limits.Fit(o, machine.Memory())
 	if err := mayMark(o); err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr
 	logSettings(logger, inForce)
 	warn(logger)
 	warnOfVariables(o, logger)
-	warnOfBuffer(o, logger, sources)
+	limits.WarnOfBuffer(o, logger, sources)
 	defer serve()()
 	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), settings.AnyInterface), "vni", o.Captured().VNIs, "port", o.Captured().Ports, "to", o.Targets())
 	logServices(o, logger)

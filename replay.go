@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"netmirror/capfile"
+	"netmirror/limits"
 	"netmirror/machine"
 	"netmirror/output"
 	"netmirror/pipeline"
@@ -33,7 +34,7 @@ func play(ctx context.Context, o *settings.Options, stdin io.Reader, stdout, std
 		return replay.StatusFailed, err
 	}
 	inForce := shown(o.InForce())
-	warn := fit(o, machine.Memory())
+	warn := limits.Fit(o, machine.Memory())
 	defer ignoreHangups(logger)()
 	begin := sync.OnceFunc(func() {
 		logSettings(logger, inForce)

@@ -737,7 +737,7 @@ func contained(said []string, text string) bool {
 // spoken are the strings of netmirror's code, with … for what is put in.
 func spoken(t *testing.T) (all []string) {
 	verb := regexp.MustCompile(`%[-+# 0-9.]*[a-z]`)
-	for _, dir := range []string{"..", "../settings", "../bridge", "../target", "../tap", "../udp", "../link", "../status", "../outcome", "../pipeline", "../replay"} {
+	for _, dir := range []string{"..", "../settings", "../limits", "../bridge", "../target", "../tap", "../udp", "../link", "../status", "../outcome", "../pipeline", "../replay"} {
 		files, err := filepath.Glob(dir + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatal(dir, err)

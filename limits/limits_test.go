@@ -1,13 +1,24 @@
-package main
+package limits
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
 
 	"netmirror/machine"
+	"netmirror/settings"
 )
+
+func parse(t *testing.T, args ...string) *settings.Options {
+	t.Helper()
+	o, err := settings.Parse(settings.Call{Program: "netmirror", Args: args, Getenv: func(string) string { return "" }, Stdout: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
 
 // withLog calls f with a logger, and returns what was logged.
 func withLog(f func(*slog.Logger)) string {
@@ -69,7 +80,7 @@ func TestBudgetsAreHeldAgainstMemory(t *testing.T) {
 		{"less than the ring", machine.Limit{Bytes: 50 << 20, Name: "memory.max"}, []string{"lower --total-mib and --ring-mib, or raise the limit"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			o := parse(t, fourFlags...)
+			o := parse(t, "--iface=lo", "--vni=1", "--port=1", "--to=127.0.0.1:1")
 			said := withLog(func(log *slog.Logger) { warnOfMemory(o, log, tc.memory) })
 			if tc.says == nil && said != "" {
 				t.Errorf("said %q", said)

@@ -1,4 +1,6 @@
-package main
+// Package limits holds the budgets that were asked for against what the host and the process
+// may have, and says what to do where they do not fit.
+package limits
 
 import (
 	"fmt"
@@ -13,11 +15,11 @@ import (
 	"netmirror/udp"
 )
 
-// fit holds the budgets against what the process may have. Target connections are
+// Fit holds the budgets against what the process may have. Target connections are
 // lowered to what the limit of open files allows; memory is left as it was asked
 // for. warn says what to do where they do not fit: when it is known that the
 // program starts.
-func fit(o *settings.Options, memory machine.Limit) (warn func(*slog.Logger)) {
+func Fit(o *settings.Options, memory machine.Limit) (warn func(*slog.Logger)) {
 	files, err := machine.RaiseDescriptors()
 	asked := *o
 	fitConns(o, files)
@@ -88,9 +90,9 @@ func warnOfMemory(o *settings.Options, log *slog.Logger, memory machine.Limit) {
 		"wanted_mib", wanted, "there_mib", there, "limit", memory.Name, "do", lower)
 }
 
-// warnOfBuffer tells what the kernel granted UDP sockets where that is less than what
+// WarnOfBuffer tells what the kernel granted UDP sockets where that is less than what
 // --ring-mib asks for: a burst may then find no room.
-func warnOfBuffer(o *settings.Options, log *slog.Logger, sources []source.Source) {
+func WarnOfBuffer(o *settings.Options, log *slog.Logger, sources []source.Source) {
 	granted, needed := 0, 0
 	for _, src := range sources {
 		r, ok := src.(*udp.Receiver)

@@ -37,3 +37,10 @@ func TestVariablesOfNoFlagAreWarnedOf(t *testing.T) {
 		t.Errorf("said %q of none", said)
 	}
 }
+
+// withLog calls f with a logger, and returns what was logged.
+func withLog(f func(*slog.Logger)) string {
+	var out bytes.Buffer
+	f(slog.New(slog.NewTextHandler(&out, nil)))
+	return out.String()
+}
