@@ -198,7 +198,7 @@ func checkColours(t *testing.T, b *browser) {
 	t.Helper()
 	// The colour of the line of a chart, which is the bluest in it.
 	const line = `(() => {
-		const c = document.querySelector("[aria-labelledby=chart-ring] canvas"), copy = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+		const c = document.querySelector("[aria-labelledby=chart-packets] canvas"), copy = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 		copy.drawImage(c, 0, 0);
 		const d = copy.getImageData(0, 0, copy.canvas.width, copy.canvas.height).data;
 		for (let i = 0; i < d.length; i += 4) if (d[i + 3] === 255 && d[i + 2] > d[i] + 100) return d.slice(i, i + 3).join();
