@@ -67,16 +67,21 @@ func (p *Pipeline) plan(old []*served, services []Service) (*plan, error) {
 	free := p.freeIDs()
 	for i, was := range match(old, services) {
 		s, is, err := services[i], was, error(nil)
-		switch {
-		case was == nil:
+		if was == nil {
 			is, err = newServed(s, free(), p.room)
 			next.added = append(next.added, is)
-		case !was.like(&s):
+		} else {
 			is, err = was.become(s)
-			next.changed = append(next.changed, [2]*served{was, is})
 		}
 		if err != nil {
 			return nil, err
+		}
+		switch {
+		case was == nil:
+		case was.like(is):
+			is = was
+		default:
+			next.changed = append(next.changed, [2]*served{was, is})
 		}
 		all = append(all, is)
 		next.removed = slices.DeleteFunc(next.removed, func(s *served) bool { return s == was })
