@@ -75,6 +75,9 @@ func (r *reloader) reload(stopped <-chan struct{}) {
 	}
 	var changes pipeline.Changes
 	if err == nil {
+		err = mayMark(next)
+	}
+	if err == nil {
 		changes, err = r.run.Reload(pipelineServices(next, r.log, r.metrics))
 	}
 	if err != nil {
