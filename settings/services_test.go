@@ -256,6 +256,8 @@ func TestAgain(t *testing.T) {
 		{"a wrong key", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nprot = 80\nto = a:80\n", "", "", []string{path + ":5: ", "prot", "[Service shop]"}},
 		{"a wrong value", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nport = x\nto = a:80\n", "", "", []string{path + ":5: ", "port in [Service shop]"}},
 		{"a wrong rate", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nport = 80\nto = a:80\nmax-rate = -1\n", "", "", []string{"[Service shop]", "--max-rate -1: need 0 to 1000000"}},
+		{"a file of TLS that is not there", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nport = 80\nto = tls://a:80\ntls-ca = /nowhere/ca.pem\n", "", "",
+			[]string{"service shop", "--tls-ca", "/nowhere/ca.pem: no such file"}},
 		{"no target", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nport = 80\n", "", "", []string{"[Service shop]", "no target"}},
 	} {
 		if err := os.WriteFile(path, []byte(tc.text), 0o600); err != nil {
