@@ -66,12 +66,13 @@ func (p *Pipeline) plan(old []*served, services []Service) (*plan, error) {
 	var all []*served
 	free := p.freeIDs()
 	for i, was := range match(old, services) {
-		s, is, err := services[i], was, error(nil)
+		var is *served
+		var err error
 		if was == nil {
-			is, err = newServed(s, free(), p.room)
+			is, err = newServed(services[i], free(), p.room)
 			next.added = append(next.added, is)
 		} else {
-			is, err = was.become(s)
+			is, err = was.become(services[i])
 		}
 		if err != nil {
 			return nil, err
