@@ -15,7 +15,8 @@ import (
 )
 
 // onHangup calls f for each SIGHUP, at most once for those that come while it runs, until
-// stop, which f is told of. Without it the signal ends the program.
+// stop, which f is told of. From then on the signal is ignored: it would end a program
+// that is ending in order, with another status.
 func onHangup(f func(stopped <-chan struct{})) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	stopped, done := make(chan struct{}), make(chan struct{})
@@ -27,6 +28,7 @@ func onHangup(f func(stopped <-chan struct{})) (stop func()) {
 		}
 	}()
 	return func() {
+		signal.Ignore(syscall.SIGHUP)
 		signal.Stop(hangups)
 		close(stopped)
 		close(hangups)
@@ -74,6 +76,9 @@ func (r *reloader) reload(stopped <-chan struct{}) {
 		return
 	}
 	var changes pipeline.Changes
+	if err == nil {
+		err = mayMark(next)
+	}
 	if err == nil {
 		changes, err = r.run.Reload(pipelineServices(next, r.log, r.metrics))
 	}

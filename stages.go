@@ -105,7 +105,7 @@ func mayMark(o *settings.Options) error {
 			machine.UseCapability(unix.CAP_NET_ADMIN)
 		}
 		if err := target.CheckMark(mark); err != nil {
-			return fmt.Errorf("--mark %d: %w", mark, err)
+			return fmt.Errorf("service %s: --mark %d: %w", o.Services[i].Name, mark, err)
 		}
 	}
 	return nil

@@ -47,6 +47,16 @@ func New(c Config) (*Bridge, error) {
 	return b, nil
 }
 
+// Like reports whether streams fare the same with o: the target, the way to it with
+// what its files of TLS said, the limits and the rules for requests are equal. Where the
+// two log, and what replaces connecting in tests, does not count.
+func (b *Bridge) Like(o *Bridge) bool {
+	x, y := &b.cfg, &o.cfg
+	return x.Target == y.Target && b.to.Like(o.to) && x.DialTimeout == y.DialTimeout &&
+		x.Retries == y.Retries && x.RetryDelay == y.RetryDelay && x.WriteTimeout == y.WriteTimeout &&
+		x.LingerTimeout == y.LingerTimeout && x.MaxConns == y.MaxConns && x.Requests.Equal(y.Requests)
+}
+
 // Close resets every stream of the bridge's at once (outcome shutdown), and those that
 // come to it later. Whoever serves other bridges as well goes on.
 func (b *Bridge) Close() { b.close() }

@@ -1,11 +1,13 @@
 package bridge
 
 import (
+	"cmp"
 	"log/slog"
 	"sync"
 	"time"
 
 	"netmirror/outcome"
+	"netmirror/target"
 )
 
 // outagePeriod is the least time between two warnings about the same cause.
@@ -70,11 +72,7 @@ func (o *outage) warn(i int, now time.Time, err error) {
 	if s.down {
 		msg = c.lasts
 	}
-	args := []any{"dst", o.target, "streams", s.refusal, "err", err}
-	if c.do != "" {
-		args = append(args, "do", c.do)
-	}
-	o.log.Warn(msg, args...)
+	o.log.Warn(msg, "dst", o.target, "streams", s.refusal, "err", err, "do", cmp.Or(c.do, target.Remedy(err)))
 	*s = spell{down: true, next: now.Add(outagePeriod)}
 }
 

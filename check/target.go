@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	cryptotls "crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -78,26 +77,20 @@ func (r *report) target(c Config, result <-chan answer, ch *choice) {
 // noTarget tells why the target does not answer.
 func (r *report) noTarget(c Config, a answer) {
 	var dns *net.DNSError
-	var op *net.OpError
+	do := target.Remedy(a.err)
 	switch {
 	case errors.Is(a.err, context.Canceled):
 		r.fault("let the check come to its end", "target %s: did not answer in the %v until the end", c.Target, a.took.Round(time.Millisecond))
 	case errors.As(a.err, &dns):
-		r.fault("mend the name in --to, or this host's name resolution (/etc/resolv.conf, /etc/hosts)",
-			"target %s: its name does not resolve: %v", c.Target, a.err)
+		r.fault(do, "target %s: its name does not resolve: %v", c.Target, a.err)
 	case errors.Is(a.err, unix.ECONNREFUSED):
-		r.fault("start the shadow service, or mend the port in --to", "target %s: nothing listens there (%v)", c.Target, a.err)
+		r.fault(do, "target %s: nothing listens there (%v)", c.Target, a.err)
 	case isTimeout(a.err):
-		r.fault("let this host reach the target: its address in --to, security groups and firewalls between",
-			"target %s: no answer within %v", c.Target, c.DialTimeout)
+		r.fault(do, "target %s: no answer within %v", c.Target, c.DialTimeout)
 	case errors.Is(a.err, unix.ENETUNREACH), errors.Is(a.err, unix.EHOSTUNREACH):
-		r.fault("give this host a route to the target, or mend the address in --to", "target %s: no way there (%v)", c.Target, a.err)
-	case errors.As(a.err, new(*cryptotls.CertificateVerificationError)):
-		r.fault("give the CA that has signed the target's certificate with --tls-ca, and the name that it is for with --tls-name", "target %s: %v", c.Target, a.err)
-	case errors.As(a.err, &op) && op.Op == "remote error":
-		r.fault("give a certificate that the target accepts with --tls-cert and --tls-key", "target %s: %v", c.Target, a.err)
+		r.fault(do, "target %s: no way there (%v)", c.Target, a.err)
 	default:
-		r.fault("mend --to", "target %s: %v", c.Target, a.err)
+		r.fault(do, "target %s: %v", c.Target, a.err)
 	}
 }
 

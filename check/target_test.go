@@ -143,6 +143,7 @@ func TestTargetsOfOtherKinds(t *testing.T) {
 	}{
 		{"unix://" + path, target.Options{}, "answers after ", ""},
 		{"tls://" + secure.Addr().String(), trusted(ca), "answers after ", ""},
+		{secure.Addr().String(), target.Options{Source: netip.MustParseAddr("192.0.2.77")}, "cannot assign requested address", "give an address that this host has with --source-address"},
 		{"tls://" + secure.Addr().String(), trusted(other), "TLS handshake: ", "give the CA that has signed the target's certificate with --tls-ca"},
 		{"unix://" + path + "x", target.Options{}, "no such file", "mend --to"},
 	} {

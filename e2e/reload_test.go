@@ -271,3 +271,36 @@ func TestReloadWithoutAFile(t *testing.T) {
 	}
 	s.run(t, connections(3, 3, 2, 1000))
 }
+
+// A mark that the kernel does not let this process set is refused when it comes with a
+// reload too: else each stream of the service would be.
+func TestReloadWithAMarkThatIsNotAllowed(t *testing.T) {
+	s := setServices(t, lab.Options{}, nil)
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // for nobody to read it
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "netmirror.conf")
+	write := func(more string) {
+		text := fmt.Sprintf("[Service shop]\nvni = 42\nport = %d\nto = %s\n", servicePort, s.Shadow(shadowPort))
+		if err := os.WriteFile(file, []byte(text+more), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("")
+	s.netmirror = startCommand(t, s.Mon, asNobody(t, []string{"--bounding-set=-all"}, netmirrorPath, "--capture", "udp", "--config", file))
+	s.ready(t)
+	write("mark = 7\n")
+	if err := s.netmirror.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	line, _, err := s.netmirror.await(s.ctx, 0, staysAsIs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"service shop", "mark 7", "CAP_NET_ADMIN"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("netmirror logged %s, without %q", line, want)
+		}
+	}
+}

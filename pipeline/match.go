@@ -3,8 +3,6 @@ package pipeline
 import (
 	"reflect"
 	"slices"
-
-	"netmirror/bridge"
 )
 
 // match finds for each of services the one that goes on in it; nil where it is new.
@@ -28,10 +26,10 @@ func match(old []*served, services []Service) []*served {
 	return all
 }
 
-// like reports whether the settings of a service are those that are in force.
-func (s *served) like(n *Service) bool {
-	return s.Name == n.name() && s.takesLike(n) && s.MaxRate == n.MaxRate &&
-		s.Stack.OnGap == n.Stack.OnGap && s.Stack.Midstream == n.Stack.Midstream && sameTarget(&s.Target, &n.Target)
+// like reports whether what the service has become is what it was.
+func (s *served) like(is *served) bool {
+	return s.Name == is.Name && s.takesLike(&is.Service) && s.MaxRate == is.MaxRate &&
+		s.Stack.OnGap == is.Stack.OnGap && s.Stack.Midstream == is.Stack.Midstream && s.bridge == is.bridge
 }
 
 // takesLike reports whether the connections of a service are the same.
@@ -39,13 +37,8 @@ func (s *served) takesLike(n *Service) bool {
 	return s.Selection.String() == n.Selection.String() && reflect.DeepEqual(s.Clients, n.Clients) && s.Sample == n.Sample
 }
 
-// sameTarget reports whether a bridge for one may go on for the other.
-func sameTarget(a, b *bridge.Config) bool {
-	return a.Target == b.Target && a.DialTimeout == b.DialTimeout && a.Retries == b.Retries && a.RetryDelay == b.RetryDelay &&
-		a.WriteTimeout == b.WriteTimeout && a.LingerTimeout == b.LingerTimeout
-}
-
-// become is the service with other settings.
+// become is the service with other settings. It has the same bridge where another one
+// would be like it.
 func (s *served) become(n Service) (*served, error) {
 	is, err := newServed(n, s.id, s.Target.Room)
 	if err != nil {
@@ -55,7 +48,7 @@ func (s *served) become(n Service) (*served, error) {
 	if s.MaxRate == n.MaxRate {
 		is.Stack.Rate = s.Stack.Rate
 	}
-	if sameTarget(&s.Target, &n.Target) {
+	if s.bridge.Like(is.bridge) {
 		is.bridge = s.bridge
 	}
 	return is, nil

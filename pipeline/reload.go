@@ -66,17 +66,23 @@ func (p *Pipeline) plan(old []*served, services []Service) (*plan, error) {
 	var all []*served
 	free := p.freeIDs()
 	for i, was := range match(old, services) {
-		s, is, err := services[i], was, error(nil)
-		switch {
-		case was == nil:
-			is, err = newServed(s, free(), p.room)
+		var is *served
+		var err error
+		if was == nil {
+			is, err = newServed(services[i], free(), p.room)
 			next.added = append(next.added, is)
-		case !was.like(&s):
-			is, err = was.become(s)
-			next.changed = append(next.changed, [2]*served{was, is})
+		} else {
+			is, err = was.become(services[i])
 		}
 		if err != nil {
 			return nil, err
+		}
+		switch {
+		case was == nil:
+		case was.like(is):
+			is = was
+		default:
+			next.changed = append(next.changed, [2]*served{was, is})
 		}
 		all = append(all, is)
 		next.removed = slices.DeleteFunc(next.removed, func(s *served) bool { return s == was })

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"netmirror/bridge"
+	shadow "netmirror/target"
 )
 
 const (
@@ -68,6 +69,6 @@ func (s *served) begin(ctx context.Context, log *slog.Logger) {
 	case errors.Is(err, bridge.ErrNoDescriptor), errors.Is(err, bridge.ErrNoPort):
 		log.Warn("the target could not be tried; streams are given up until it can be", "err", err)
 	default:
-		log.Warn("target does not answer; its streams are given up until it does", "err", err)
+		log.Warn("target does not answer; its streams are given up until it does", "err", err, "do", shadow.Remedy(err))
 	}
 }

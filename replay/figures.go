@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"netmirror/capfile"
 	"netmirror/decap"
 	"netmirror/defrag"
 	"netmirror/outcome"
+	"netmirror/service"
 	"netmirror/status"
 )
 
@@ -21,7 +23,7 @@ func (s *Source) Figures(p *status.Snapshot, began time.Time) Figures {
 	f := Figures{
 		Files: len(s.cfg.Paths), Packets: files.Packets, Bytes: files.Bytes,
 		Took: p.Time.Sub(began), Faults: s.faults(), Cut: s.stopped.Err() != nil,
-		Lost: append(notHeld(p, files), notForwarded(p)...),
+		Lost: slices.Concat(notHeld(p, files), notForwarded(p), leftOut(p)),
 	}
 	f.Lost = append(f.Lost, Loss{Whose: OfReplay, Count: s.Unknown(),
 		Text: "packets are of networks that the first packets do not show: give each network with --vni"})
@@ -100,10 +102,29 @@ func notForwarded(p *status.Snapshot) []Loss {
 		{Count: p.Stack.HalfOpenLost, Text: "connection attempts were forgotten (--max-half-open)"},
 		{Count: dropped[outcome.DropNotOpened], Text: "packets were of connections that could not be opened in time"},
 		{Count: p.Stack.DroppedBytes[outcome.DropShutdown] + p.Bridge.BytesUnsent, Text: "bytes were not delivered when the replay ended"},
+		{Count: p.Bridge.Requests.TooLarge, Text: "requests were left out because their head is too large to be judged (--only-path, --only-host)"},
 		{Count: ends[outcome.EndFailed], Text: "streams broke for a reason without a name"},
 	}
 	for i := range lost {
 		lost[i].Whose = OfReplay
 	}
 	return lost
+}
+
+// leftOut is what the settings leave out.
+func leftOut(p *status.Snapshot) []Loss {
+	var overRate uint64
+	var packets [service.NumLeftOut]uint64
+	for i := range p.Services {
+		overRate += p.Services[i].OverRate
+		for why, n := range p.Services[i].LeftOut {
+			packets[why] += n
+		}
+	}
+	return []Loss{
+		{OfSettings, packets[service.ExcludedClient], "packets are of clients that are not taken (--clients, --exclude-clients)"},
+		{OfSettings, packets[service.NotSampled], "packets are of connections that are not in the sample (--sample)"},
+		{OfSettings, overRate, "connections began beyond the rate (--max-rate)"},
+		{OfSettings, p.Bridge.Requests.NotMatched, "requests are not among those asked for (--only-path, --only-host)"},
+	}
 }

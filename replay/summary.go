@@ -18,6 +18,8 @@ const (
 	OfFile Whose = iota
 	// OfReplay: the files have it, and the target did not get it.
 	OfReplay
+	// OfSettings: it was left out on purpose, which is no loss.
+	OfSettings
 )
 
 // Loss is one reason for which something was not forwarded.
@@ -67,7 +69,7 @@ func (f *Figures) Status() int {
 	}
 	for _, l := range f.Lost {
 		switch {
-		case l.Count == 0:
+		case l.Count == 0 || l.Whose == OfSettings:
 		case l.Whose == OfReplay:
 			return StatusFailed
 		default:
@@ -106,7 +108,7 @@ func (f *Figures) writeLosses(w io.Writer) error {
 	for _, part := range []struct {
 		whose Whose
 		title string
-	}{{OfFile, "not in the capture:"}, {OfReplay, "in the capture, but not forwarded:"}} {
+	}{{OfFile, "not in the capture:"}, {OfReplay, "in the capture, but not forwarded:"}, {OfSettings, "left out, as the settings say:"}} {
 		title := part.title
 		for _, l := range f.Lost {
 			if l.Count == 0 || l.Whose != part.whose {
@@ -132,6 +134,8 @@ func (f *Figures) verdict() string {
 	switch {
 	case f.Cut:
 		return "ended before all was read"
+	case f.Status() == StatusAll && slices.ContainsFunc(f.Lost, func(l Loss) bool { return l.Whose == OfSettings && l.Count > 0 }):
+		return "all that the capture holds was forwarded, but for what the settings leave out"
 	case f.Status() == StatusAll:
 		return "all that the capture holds was forwarded"
 	case f.Status() == StatusGaps && f.nothing():

@@ -1,6 +1,10 @@
 package requests
 
-import "sync/atomic"
+import (
+	"bytes"
+	"slices"
+	"sync/atomic"
+)
 
 // Config says what becomes of requests. The zero value leaves them alone.
 type Config struct {
@@ -50,6 +54,15 @@ func New(c Config) (*Rules, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// Equal reports whether both do the same to requests. nil leaves them alone.
+func (r *Rules) Equal(o *Rules) bool {
+	if r == nil || o == nil {
+		return r == o
+	}
+	return bytes.Equal(r.marks, o.marks) && r.filters == o.filters &&
+		slices.EqualFunc(r.paths, o.paths, bytes.Equal) && slices.EqualFunc(r.hosts, o.hosts, bytes.Equal)
 }
 
 // Stats are totals since New, of what targets took and of what was left out.

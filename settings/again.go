@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"io"
+	"reflect"
 	"slices"
 )
 
@@ -19,11 +20,15 @@ func Again(call Call, was *Options) (*Options, error) {
 	return Parse(call)
 }
 
-// serviceFlags are the flags that say what the services are.
-var serviceFlags = []string{
-	"vni", "port", "forward", "sample", "sample-by", "clients", "exclude-clients", "max-rate",
-	"to", "dial-timeout", "max-retries", "write-timeout", "linger-timeout", "on-gap", "midstream",
-}
+// serviceFlags are the flags that say what the services are: --forward, and what a
+// section of a service may have.
+var serviceFlags = func() []string {
+	all := []string{"forward"}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[section]()) {
+		all = append(all, field.Tag.Get("long"))
+	}
+	return all
+}()
 
 // OfServices reports whether a flag says what the services are.
 func (s Setting) OfServices() bool { return slices.Contains(serviceFlags, s.Flag) }

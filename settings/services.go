@@ -81,7 +81,9 @@ func (o *Options) resolve() error {
 				return fmt.Errorf("two services are called %q; give one of them another name", s.Name)
 			}
 		}
-		if err := s.check(bare); err != nil {
+		if err := s.check(bare); err != nil && !o.Simple() {
+			return fmt.Errorf("service %s: %w", s.Name, err)
+		} else if err != nil {
 			return err
 		}
 	}

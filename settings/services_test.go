@@ -248,11 +248,16 @@ func TestAgain(t *testing.T) {
 			"shop: 42:80=a:80\nmail: any:25=a:25", "", nil},
 		{"what all services have", "[Capture]\niface = lo\n[Target]\nwrite-timeout = 1s\n[Selection]\nmax-rate = 5\nsample = 1/2\n[Service shop]\nvni = 42\nport = 80\nto = a:80\n",
 			"shop: 42:80=a:80", "", nil},
+		{"how all targets are reached, and requests", "[Capture]\niface = lo\n[Target]\nproxy-protocol = v2\nsource-address = 192.0.2.1\nmark = 7\n" +
+			"tls-insecure = true\ntls-name = b\n[Requests]\nmark-requests = X-Shadow: 1\nonly-path = /api\nonly-host = b\n[Service shop]\nvni = 42\nport = 80\nto = tls://a:80\n",
+			"shop: 42:80=tls://a:80", "", nil},
 		{"what needs a restart", "[Capture]\niface = eth9\n[Reporting]\nhttp = :9\n[Running]\nworkers = 7\n[Service shop]\nvni = 42\nport = 81\nto = a:80\n",
 			"shop: 42:81=a:80", "iface,http", nil}, // --workers wins over the file
 		{"a wrong key", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nprot = 80\nto = a:80\n", "", "", []string{path + ":5: ", "prot", "[Service shop]"}},
 		{"a wrong value", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nport = x\nto = a:80\n", "", "", []string{path + ":5: ", "port in [Service shop]"}},
 		{"a wrong rate", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nport = 80\nto = a:80\nmax-rate = -1\n", "", "", []string{"[Service shop]", "--max-rate -1: need 0 to 1000000"}},
+		{"a file of TLS that is not there", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nport = 80\nto = tls://a:80\ntls-ca = /nowhere/ca.pem\n", "", "",
+			[]string{"service shop", "--tls-ca", "/nowhere/ca.pem: no such file"}},
 		{"no target", "[Capture]\niface = lo\n[Service shop]\nvni = 42\nport = 80\n", "", "", []string{"[Service shop]", "no target"}},
 	} {
 		if err := os.WriteFile(path, []byte(tc.text), 0o600); err != nil {

@@ -79,7 +79,7 @@ func each(name, label, help string, values func(*Snapshot, func(string, float64)
 //	stack_packets = stack_forwarded_packets + stack_held_packets + stack_dropped_packets
 //	stack_bytes + service_added_bytes = bridge_written_bytes + service_left_out_bytes + stack_held_bytes + stack_dropped_bytes
 //	stack_streams = bridge_connections + bridge_streams_ended
-//	sent_bytes + bridge_unacknowledged_bytes = bridge_written_bytes + lost_bytes
+//	sent_bytes + service_added_bytes + bridge_unacknowledged_bytes = bridge_written_bytes + lost_bytes
 //
 // whenever nothing is being worked on.
 var metrics = append([]metric{

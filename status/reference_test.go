@@ -72,7 +72,7 @@ func reference(t *testing.T) string {
 	for _, line := range identities(t) {
 		w.WriteString("    " + line + "\n")
 	}
-	w.WriteString("\nEach name stands for the sum over its labels.\n")
+	w.WriteString("\nEach name stands for the sum over its labels. What a service counted that was removed by a reload is in no `service_` series any more; the\nothers keep it, so that lines which have both hold until then.\n")
 	for _, s := range []struct {
 		title, metric, head string
 		meanings            []meaning

@@ -17,8 +17,8 @@ import (
 // Try connects to the target as a stream would, ends the connection, and returns the
 // address that answered. The header that it sends stands for no client's connection
 // (LOCAL). A TLS target has to prove who it is, and is given a moment to refuse the
-// client's certificate, which it tells only after the handshake (RFC 8446, section
-// 4.4.2.4).
+// client's certificate, or that there is none, where it has asked for one: it tells only
+// after the handshake (RFC 8446, section 4.4.2.4).
 func (t *Target) Try(ctx context.Context) (net.Addr, error) {
 	c, err := t.dial(ctx)
 	if err != nil {
@@ -38,11 +38,21 @@ func (t *Target) Try(ctx context.Context) (net.Addr, error) {
 }
 
 func (t *Target) tryTLS(ctx context.Context, c net.Conn) error {
-	s := tls.Client(c, t.TLS)
+	config, asked := t.TLS.Clone(), false
+	config.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		asked = true
+		for i := range config.Certificates {
+			if r.SupportsCertificate(&config.Certificates[i]) == nil {
+				return &config.Certificates[i], nil
+			}
+		}
+		return new(tls.Certificate), nil // none
+	}
+	s := tls.Client(c, config)
 	if err := s.HandshakeContext(ctx); err != nil {
 		return TLSError(err)
 	}
-	if len(t.TLS.Certificates) == 0 {
+	if !asked {
 		return s.CloseWrite()
 	}
 	err := errors.Join(s.CloseWrite(), s.SetReadDeadline(time.Now().Add(time.Second)))

@@ -80,6 +80,12 @@ func (t *Target) Reaches(ip netip.Addr) bool {
 	return !t.Source.IsValid() || t.Source.Is4() == ip.Unmap().Is4()
 }
 
+// Like reports whether connections to o are made in the same way, with the same
+// certificates: those that the files of TLS had when the targets were made.
+func (t *Target) Like(o *Target) bool {
+	return t.Address == o.Address && t.Source == o.Source && t.Mark == o.Mark && t.header == o.header && likeTLS(t.TLS, o.TLS)
+}
+
 // CheckMark reports whether this process may mark its connections: the kernel asks
 // for CAP_NET_ADMIN, and since Linux 5.17 CAP_NET_RAW does too.
 func CheckMark(mark uint32) error {

@@ -1,12 +1,14 @@
 package target
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -38,25 +40,35 @@ func (o *TLSOptions) config(host string) (*tls.Config, error) {
 		c.ServerName = o.Name
 	}
 	if o.Insecure && o.CA != "" {
-		return nil, errors.New("a CA file and no check of the certificate contradict each other; leave one of them out")
+		return nil, errors.New("--tls-ca and --tls-insecure contradict each other; leave one of them out")
 	}
 	var err error
 	if o.CA != "" {
 		if c.RootCAs, err = authorities(o.CA); err != nil {
-			return nil, fmt.Errorf("CA file: %w", err)
+			return nil, fmt.Errorf("--tls-ca: CA file: %w", err)
 		}
 	}
 	if o.Cert == "" && o.Key != "" {
-		return nil, fmt.Errorf("the key %s needs the client's certificate beside it", o.Key)
+		return nil, fmt.Errorf("--tls-key: the key %s needs the client's certificate beside it, with --tls-cert", o.Key)
 	}
 	if o.Cert != "" {
 		cert, err := o.certificate()
 		if err != nil {
-			return nil, fmt.Errorf("client certificate: %w", err)
+			return nil, fmt.Errorf("--tls-cert: client certificate: %w", err)
 		}
 		c.Certificates = []tls.Certificate{cert}
 	}
 	return c, nil
+}
+
+// likeTLS compares what config makes.
+func likeTLS(a, b *tls.Config) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	chain := func(x, y tls.Certificate) bool { return slices.EqualFunc(x.Certificate, y.Certificate, bytes.Equal) }
+	return a.ServerName == b.ServerName && a.InsecureSkipVerify == b.InsecureSkipVerify &&
+		a.RootCAs.Equal(b.RootCAs) && slices.EqualFunc(a.Certificates, b.Certificates, chain)
 }
 
 func authorities(path string) (*x509.CertPool, error) {

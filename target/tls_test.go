@@ -117,8 +117,12 @@ func TestClientCertificates(t *testing.T) {
 			t.Errorf("%s: %v, the server got %v, %v", name, err, got.PeerCertificates, got.err)
 		}
 	}
+	err := try(t, "tls://"+addr, Options{TLS: TLSOptions{CA: ca.File(t)}})
+	if got := <-results; got.err == nil || err == nil || !strings.Contains(Remedy(err), "--tls-cert") {
+		t.Errorf("none: %v, the server %v", err, got.err)
+	}
 	cert, key = targettest.NewAuthority(t).Files(t, "stranger.test")
-	err := try(t, "tls://"+addr, Options{TLS: TLSOptions{CA: ca.File(t), Cert: cert, Key: key}})
+	err = try(t, "tls://"+addr, Options{TLS: TLSOptions{CA: ca.File(t), Cert: cert, Key: key}})
 	if got := <-results; got.err == nil || err == nil || !strings.Contains(err.Error(), "remote error") {
 		t.Errorf("of an unknown CA: %v, the server %v", err, got.err)
 	}

@@ -1,0 +1,43 @@
+package replay
+
+import (
+	"strings"
+	"testing"
+
+	"netmirror/bridge"
+	"netmirror/requests"
+	"netmirror/service"
+	"netmirror/status"
+)
+
+// What the settings leave out is told, and is no failure; a head that nobody could judge
+// is one.
+func TestLeftOutIsTold(t *testing.T) {
+	all := func(change func(*status.Service)) Figures {
+		s := status.Service{Name: "shop", Bridge: bridge.Stats{Streams: 3}}
+		change(&s)
+		p := status.Snapshot{Services: []status.Service{s}, Bridge: s.Bridge}
+		return Figures{Services: []ServiceFigures{{Name: "shop", Streams: 3}}, Lost: append(notForwarded(&p), leftOut(&p)...)}
+	}
+	for _, row := range []struct {
+		change func(*status.Service)
+		says   string
+		status int
+	}{
+		{func(s *status.Service) { s.OverRate = 79 }, "  79 connections began beyond the rate (--max-rate)\n", StatusAll},
+		{func(s *status.Service) { s.LeftOut[service.NotSampled] = 5 }, "  5 packets are of connections that are not in the sample", StatusAll},
+		{func(s *status.Service) { s.LeftOut[service.ExcludedClient] = 5 }, "  5 packets are of clients that are not taken", StatusAll},
+		{func(s *status.Service) { s.Bridge.Requests = requests.Stats{NotMatched: 4} }, "  4 requests are not among those asked for", StatusAll},
+		{func(s *status.Service) { s.Bridge.Requests = requests.Stats{TooLarge: 4} }, "  4 requests were left out because their head", StatusFailed},
+	} {
+		f := all(row.change)
+		var b strings.Builder
+		if err := f.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		purpose := strings.Contains(b.String(), "left out, as the settings say:") && strings.HasSuffix(b.String(), ", but for what the settings leave out\n")
+		if got := f.Status(); got != row.status || !strings.Contains(b.String(), row.says) || purpose != (row.status == StatusAll) {
+			t.Errorf("status %d, want %d with %q, and:\n%s", got, row.status, row.says, &b)
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package target
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Remedy is what to do about a target that could not be reached, for what the attempt
+// failed with.
+func Remedy(err error) string {
+	if says := remedyOfTLS(err); says != "" {
+		return says
+	}
+	var dns *net.DNSError
+	var timeout net.Error
+	var op *net.OpError
+	var call *os.SyscallError
+	switch {
+	case errors.As(err, &dns):
+		return "mend the name in --to, or this host's name resolution (/etc/resolv.conf, /etc/hosts)"
+	case errors.Is(err, unix.EADDRNOTAVAIL) && errors.As(err, &call) && call.Syscall == "bind":
+		return "give an address that this host has with --source-address"
+	case errors.Is(err, unix.ECONNREFUSED):
+		return "start the shadow service, or mend the port in --to"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "let this host reach the target: its address in --to, security groups and firewalls between"
+	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH):
+		return "give this host a route to the target, or mend the address in --to"
+	case errors.Is(err, unix.EACCES) && errors.As(err, &op) && op.Net == "unix":
+		return "give netmirror's user write permission on the socket, and access to its directory"
+	}
+	return "mend --to, or the shadow service"
+}
+
+// remedyOfTLS is for what a handshake failed with; "" for other errors.
+func remedyOfTLS(err error) string {
+	var invalid x509.CertificateInvalidError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the target's certificate, or set the clock of this host right"
+	case errors.As(err, new(x509.HostnameError)):
+		return "give the name that the target's certificate is for with --tls-name"
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return "give the CA that has signed the target's certificate with --tls-ca, and the name that it is for with --tls-name"
+	case errors.As(err, &op) && op.Op == "remote error":
+		return "give a certificate that the target accepts with --tls-cert and --tls-key"
+	case errors.As(err, new(tls.RecordHeaderError)):
+		return "write --to as HOST:PORT where the target does not speak TLS, or mend the port"
+	case errors.Is(err, io.EOF): // within the handshake: nothing else reads
+		return "see why the target ends TLS handshakes, or mend the port in --to"
+	}
+	return ""
+}
