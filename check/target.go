@@ -55,7 +55,7 @@ func try(ctx context.Context, c Config) (a answer) {
 // to it, or nil.
 func (r *report) target(c Config, result <-chan answer, ch *choice) {
 	if result == nil {
-		r.note("target: none was given with --to, and none tried")
+		r.note("target: none given with --to, so none was tried")
 		return
 	}
 	a := <-result
@@ -65,7 +65,7 @@ func (r *report) target(c Config, result <-chan answer, ch *choice) {
 	}
 	at := netip.AddrPortFrom(a.from.Addr().Unmap(), a.from.Port())
 	if ch != nil && slices.Contains(ch.servers, at) {
-		r.fault("give the shadow service with --to", "target %s: it is %v, a server of the mirrored service: production would get everything twice, and the copies be mirrored too", c.Target, at)
+		r.fault("give the shadow service with --to", "target %s: it is %v, a server of the mirrored service: production would get everything twice, and the copies would be mirrored too", c.Target, at)
 		return
 	}
 	as := "" // what a name stands for
@@ -81,19 +81,19 @@ func (r *report) noTarget(c Config, a answer) {
 	var op *net.OpError
 	switch {
 	case errors.Is(a.err, context.Canceled):
-		r.fault("let the check come to its end", "target %s: did not answer in the %v until the end", c.Target, a.took.Round(time.Millisecond))
+		r.fault("let the check finish", "target %s: did not answer in the %v until the end", c.Target, a.took.Round(time.Millisecond))
 	case errors.As(a.err, &dns):
-		r.fault("mend the name in --to, or this host's name resolution (/etc/resolv.conf, /etc/hosts)",
+		r.fault("correct the name in --to, or this host's name resolution (/etc/resolv.conf, /etc/hosts)",
 			"target %s: its name does not resolve: %v", c.Target, a.err)
 	case errors.Is(a.err, unix.ECONNREFUSED):
-		r.fault("start the shadow service, or mend the port in --to", "target %s: nothing listens there (%v)", c.Target, a.err)
+		r.fault("start the shadow service, or correct the port in --to", "target %s: nothing listens there (%v)", c.Target, a.err)
 	case isTimeout(a.err):
 		r.fault("let this host reach the target: its address in --to, security groups and firewalls between",
 			"target %s: no answer within %v", c.Target, c.DialTimeout)
 	case errors.Is(a.err, unix.ENETUNREACH), errors.Is(a.err, unix.EHOSTUNREACH):
-		r.fault("give this host a route to the target, or mend the address in --to", "target %s: no way there (%v)", c.Target, a.err)
+		r.fault("give this host a route to the target, or correct the address in --to", "target %s: no way there (%v)", c.Target, a.err)
 	case errors.As(a.err, new(*cryptotls.CertificateVerificationError)):
-		r.fault("give the CA that has signed the target's certificate with --tls-ca, and the name that it is for with --tls-name", "target %s: %v", c.Target, a.err)
+		r.fault("give the CA of the target's certificate with --tls-ca, and the name in the certificate with --tls-name", "target %s: %v", c.Target, a.err)
 	case errors.As(a.err, &op) && op.Op == "remote error":
 		r.fault("give a certificate that the target accepts with --tls-cert and --tls-key", "target %s: %v", c.Target, a.err)
 	default:
