@@ -106,7 +106,7 @@ func TestCheckOfARightSetUp(t *testing.T) {
 		{"mirrored over IPv6", lab.Options{OuterIPv6: true}, given, nil},
 		{"inner IPv6", lab.Options{InnerIPv6: true}, given, nil},
 		{"in a VLAN", lab.Options{VLAN: 100}, given, nil},
-		{"in fragments", lab.Options{MirrorMTU: 1500}, given, []string{"fragments came"}},
+		{"in fragments", lab.Options{MirrorMTU: 1500}, given, []string{"fragments arrived"}},
 		{"every packet twice", lab.Options{Twice: true}, given, []string{"packets came twice"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -178,7 +178,7 @@ func TestCheckOfAMirrorThatLoses(t *testing.T) {
 func TestCheckWithoutATarget(t *testing.T) {
 	s := setOrigin(t, lab.Options{})
 	status, said := s.check(t, s.requests(t))
-	checkSays(t, status, 0, said, "target: none was given", netmirrorPath+" --iface mirror0 --vni 42 --port 8080 --to HOST:PORT")
+	checkSays(t, status, 0, said, "target: none given", netmirrorPath+" --iface mirror0 --vni 42 --port 8080 --to HOST:PORT")
 }
 
 func TestCheckOfAWrongSetUp(t *testing.T) {
@@ -254,7 +254,7 @@ func TestCheckOfAWrongSetUp(t *testing.T) {
 			if _, err := s.dialTap(t).Write([]byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"none of which is VXLAN, GENEVE, ERSPAN or another encapsulation of a mirror (1 vxlan_no_vni)"}},
+		}, []string{"none is VXLAN, GENEVE, ERSPAN or another encapsulation of a mirror (1 vxlan_no_vni)"}},
 		{"dead target", append([]string{"--to", s.Shadow(shadowPort + 1).String()}, given...), s.requests(t),
 			[]string{"nothing listens there", "first, start the shadow service"}},
 		{"target without a name", append([]string{"--to", "nosuch.invalid:80"}, given...), s.requests(t),
