@@ -97,7 +97,7 @@ func (r *report) noTarget(c Config, a answer) {
 	case errors.As(a.err, &op) && op.Op == "remote error":
 		r.fault("give a certificate that the target accepts with --tls-cert and --tls-key", "target %s: %v", c.Target, a.err)
 	default:
-		r.fault("mend --to", "target %s: %v", c.Target, a.err)
+		r.fault("correct --to", "target %s: %v", c.Target, a.err)
 	}
 }
 

@@ -63,7 +63,7 @@ func TestTargetThatDoesNotAnswer(t *testing.T) {
 		{"no name", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "shadow", IsNotFound: true}}, "its name does not resolve", "correct the name"},
 		{"a name server that is silent", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "i/o timeout", Name: "shadow", IsTimeout: true}}, "its name does not resolve", "correct the name"},
 		{"interrupted", fmt.Errorf("dial: %w", context.Canceled), "did not answer in the 1s", "let the check finish"},
-		{"something else", unix.EACCES, "permission denied", "mend --to"},
+		{"something else", unix.EACCES, "permission denied", "correct --to"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out strings.Builder
@@ -144,7 +144,7 @@ func TestTargetsOfOtherKinds(t *testing.T) {
 		{"unix://" + path, target.Options{}, "answers after ", ""},
 		{"tls://" + secure.Addr().String(), trusted(ca), "answers after ", ""},
 		{"tls://" + secure.Addr().String(), trusted(other), "TLS handshake: ", "give the CA of the target's certificate with --tls-ca"},
-		{"unix://" + path + "x", target.Options{}, "no such file", "mend --to"},
+		{"unix://" + path + "x", target.Options{}, "no such file", "correct --to"},
 	} {
 		var out strings.Builder
 		r := &report{out: &out}

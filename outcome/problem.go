@@ -75,7 +75,7 @@ var problems = [NumProblems]struct {
 		"have the mirror session take both directions, or the one towards the service: netmirror forwards what clients send"},
 	ProblemRingFull: {"ring_full", Loss,
 		"packets found the ring full and were lost",
-		"give netmirror more processor time (fewer neighbours, more --workers), then a larger --ring-mib; or mirror fewer hosts to one netmirror"},
+		"give netmirror more processor time (fewer neighbors, more --workers), then a larger --ring-mib; or mirror fewer hosts to one netmirror"},
 	ProblemTargetRefused: {"target_refused", Loss,
 		"streams were given up because the target took no connection",
 		"make sure that the service at --to runs and is reachable from here; netmirror check tries it"},
