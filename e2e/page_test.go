@@ -322,7 +322,7 @@ func TestStatusPageTellsOfTheMirrorsLoss(t *testing.T) {
 	b.await(`parseFloat(` + share + `) < 99 && parseFloat(` + share + `) >= 95`)
 	b.await(`document.querySelector("#places [data-key=before_host] .what").textContent.includes("were lost before this host")`)
 	b.await(`document.querySelector("[data-key=gap] .what").textContent.endsWith("streams were reset because the mirror lost one of their packets")`)
-	b.await(`document.querySelector("[data-key=gap] .remedy").textContent.includes("look at the mirrored host's bandwidth")`)
+	b.await(`document.querySelector("[data-key=gap] .remedy").textContent.includes("check the mirrored host's bandwidth")`)
 	b.await(`document.querySelector("[aria-labelledby=chart-streams-lost] .legend").textContent.includes("gap")`)
 	b.await(`document.querySelector("[aria-labelledby=chart-packets-lost] .swatch.area")`)
 }
