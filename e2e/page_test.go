@@ -231,7 +231,7 @@ func checkDeadTarget(t *testing.T, s *scene, b *browser) {
 	b.await(`document.title.startsWith("● netmirror")`)
 	b.await(card + ` === "Does not answer"`)
 	text := evaluate[string](b, problem+`.innerText`)
-	for _, part := range []string{"Loss", "streams were given up because the target took no connection", "in the last minute", "Remedy: see that the service at --to runs"} {
+	for _, part := range []string{"Loss", "streams were given up because the target took no connection", "in the last minute", "Remedy: make sure that the service at --to runs"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("of the dead target it is said %q, without %q", text, part)
 		}
