@@ -52,7 +52,7 @@ func logServices(o *settings.Options, log *slog.Logger) {
 func warnOfVariables(o *settings.Options, log *slog.Logger) {
 	if len(o.UnknownVariables) > 0 {
 		log.Warn("environment variables of no flag are ignored", "variables", strings.Join(o.UnknownVariables, ", "),
-			"do", "mend or remove them; netmirror --help has the flags, of which --gap-timeout is NETMIRROR_GAP_TIMEOUT")
+			"do", "correct or remove them; netmirror --help has the flags, of which --gap-timeout is NETMIRROR_GAP_TIMEOUT")
 	}
 }
 

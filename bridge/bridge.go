@@ -3,10 +3,10 @@
 // Every accepted stream gets a new connection of its own, and on it exactly the
 // bytes of the stream: its FIN becomes a half-close, any other end a RST once
 // all bytes before it were acknowledged. What a target that closed first did not
-// take goes back to the stream. What the target answers is thrown away
-// uncopied. bridge never sends a byte that a stream did not hold, but for TLS, a PROXY
-// protocol header that it is told to send and what Config.Requests asks for, never
-// writes to a stream, and never lets one target connection wait for another.
+// take goes back to the stream. What the target answers is discarded without copying it.
+// bridge never sends a byte that a stream did not hold, except for TLS, a PROXY protocol
+// header that it is told to send, and what Config.Requests asks for. It never writes to a
+// stream, and never lets one target connection wait for another.
 package bridge
 
 import (
@@ -57,8 +57,8 @@ func (b *Bridge) Like(o *Bridge) bool {
 		x.LingerTimeout == y.LingerTimeout && x.MaxConns == y.MaxConns && x.Requests.Equal(y.Requests)
 }
 
-// Close resets every stream of the bridge's at once (outcome shutdown), and those that
-// come to it later. Whoever serves other bridges as well goes on.
+// Close resets every stream of the bridge at once (outcome shutdown), and those that come
+// to it later. A Serve for several bridges goes on with the others.
 func (b *Bridge) Close() { b.close() }
 
 // Listener is where streams come from.
@@ -66,11 +66,12 @@ type Listener interface {
 	// TryAccept returns the next stream; nil and nil where there is none yet. The error
 	// is net.ErrClosed where none will come any more.
 	TryAccept() (outcome.Stream, error)
-	// OnStream has f called when TryAccept, after it had nothing, may have something:
-	// from any goroutine, and with any locks held, so that f waits for nothing and calls
-	// no method of the listener's. There is no call for what came before.
+	// OnStream registers f, which is called when TryAccept, after it had nothing, may
+	// have a stream. f may be called by any goroutine and with any locks held, so it must
+	// not block, and must not call methods of the listener. It is not called for streams
+	// that came before.
 	OnStream(f func())
-	// Close has TryAccept fail with net.ErrClosed, behind the streams that are there.
+	// Close makes TryAccept fail with net.ErrClosed, after the streams that are there.
 	Close() error
 }
 
@@ -84,9 +85,10 @@ type Listener interface {
 // Any other failure of TryAccept resets every stream too and is returned.
 //
 // One goroutine plays all streams of ln, whatever their targets. CloseWith of a stream
-// is called exactly once. At outcome.EndTargetClosed, the target took what it acknowledged: where its FIN was
-// heard before the bytes came, all before them and none of them; where it just reset
-// the connection, an unknown end of what it was sent is lost with what it did not take.
+// is called exactly once. At outcome.EndTargetClosed, the target took what it
+// acknowledged. If its FIN was heard before the bytes came, it took everything before them
+// and none of them. If it reset the connection, it may have discarded some of the bytes
+// that it acknowledged; how many is not known.
 func (b *Bridge) Serve(ctx context.Context, ln Listener) error {
 	return Serve(ctx, ln, func(outcome.Stream) *Bridge { return b })
 }

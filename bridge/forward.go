@@ -51,9 +51,9 @@ func (s *stream) copy() {
 	s.l.schedule(s)
 }
 
-// closedMeanwhile hears a FIN that nobody was told of yet. It is asked for between a read
-// and its write: however long the loop was held up before, what the client sent behind the
-// target's close is not written to a target that has closed, where it would be lost.
+// closedMeanwhile notices a FIN of the target that was not reported yet. It is called between
+// a read and its write. So even if the loop was late, what the client sent after the target's
+// close is not written to the closed target, where it would be lost.
 func (s *stream) closedMeanwhile() bool {
 	if s.targetFIN || !s.out.saidFIN() {
 		return false
@@ -82,9 +82,9 @@ func (s *stream) awaitRoom() {
 	s.lookForRoom()
 }
 
-// lookForRoom gives up a target that has taken nothing for too long. Looking more
-// often than that tells one that takes bytes, too few to make the socket writable
-// again, from one that takes none.
+// lookForRoom gives up a target that has accepted no data for too long. It is called several
+// times in that span, to recognize a target that accepts bytes, but too few to make the
+// socket writable again.
 func (s *stream) lookForRoom() {
 	limit := s.b.cfg.WriteTimeout
 	queued, err := s.out.unacked()

@@ -10,10 +10,10 @@ import (
 	"netmirror/outcome"
 )
 
-// loop plays the streams of one listener, all in one goroutine and whatever their
-// targets: none of them waits for anything there. What they wait for comes to it from
-// elsewhere: sockets and times by the poller, bytes of clients, new streams and looked-up
-// names by the inbox. docs/bridge.md has the states of a stream.
+// loop plays all streams of one listener in one goroutine, whatever their targets. Nothing
+// blocks there. Events come from outside: those of sockets and timers from the poller;
+// clients' bytes, new streams and looked-up names from the inbox. docs/bridge.md has the
+// states of a stream.
 type loop struct {
 	ctx    context.Context // of dials and lookups; ends with the streams
 	cancel func()          // ends ctx
@@ -31,7 +31,7 @@ type loop struct {
 	spare   []*stream
 	timers  timers
 	names   map[*Bridge]*names
-	bridges map[*Bridge]func() bool // those followed: what ends the wait for each one's Close
+	bridges map[*Bridge]func() bool // bridges with streams here; the func stops waiting for the bridge's Close
 	rhythm  rhythm
 	urgent  int   // streams that connect or wait for room
 	flood   int64 // until when large answers may come
@@ -85,7 +85,7 @@ func (l *loop) run() {
 	}
 }
 
-// take lets in what came from elsewhere.
+// take takes in what has come to the inbox.
 func (l *loop) take() {
 	posts, ready, streams := l.in.take()
 	// Not before: an alarm whose signal was taken has to be past.
@@ -110,7 +110,7 @@ func (l *loop) schedule(s *stream) {
 	}
 }
 
-// step gives each of those that have something to do a turn.
+// step gives each scheduled stream a turn.
 func (l *loop) step() {
 	turns := l.turns
 	l.turns = l.spare[:0]
@@ -122,7 +122,7 @@ func (l *loop) step() {
 	l.spare = turns
 }
 
-// expire tells the streams whose time has come.
+// expire calls the streams whose timers have expired.
 func (l *loop) expire() {
 	for len(l.timers) > 0 && l.timers[0].due <= l.now {
 		s := l.timers[0]
@@ -131,12 +131,12 @@ func (l *loop) expire() {
 	}
 }
 
-// after has s wait for d.
+// after sets the timer of s to go off in d.
 func (l *loop) after(s *stream, d time.Duration) { l.timers.set(s, l.now+int64(d)) }
 
-// begin connects some of the streams that have come. Where more come than can begin,
-// those are the newest and one of the oldest: the stack gives up the oldest first, so
-// that in the order of their coming all would be given up by the time of their turn.
+// begin connects some of the new streams. If too many have come, it takes the newest and the
+// oldest one. The stack gives up the oldest first, so in the order of arrival each would be
+// given up just before its turn.
 func (l *loop) begin() {
 	behind := max(len(l.fresh)-beginnings, 0)
 	for _, s := range l.fresh[behind:] {
@@ -164,7 +164,7 @@ func (l *loop) end(b *Bridge) {
 	}
 }
 
-// follow has the streams of a bridge end with it.
+// follow makes the streams of a bridge end when the bridge is closed.
 func (l *loop) follow(b *Bridge) {
 	if l.bridges[b] != nil {
 		return
@@ -175,14 +175,15 @@ func (l *loop) follow(b *Bridge) {
 	})
 }
 
-// unfollow lets go of the bridges.
+// unfollow stops waiting for the bridges' Close.
 func (l *loop) unfollow() {
 	for _, stop := range l.bridges {
 		stop()
 	}
 }
 
-// goPost runs f in a goroutine and what it returns in the loop's.
+// goPost runs f in a goroutine of its own, and then the function that f returns in the
+// loop's goroutine.
 func (l *loop) goPost(f func() func()) {
 	l.abroad++
 	l.wg.Go(func() {

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller hears of what happens on a loop's sockets, and of its next alarm. It has
-// epolls of its own, one inside the other, and the runtime's poller waits for the outer
-// one like for any file: so no thread waits, and the loop fetches what happened on all
-// sockets at once. The inner one has the sockets, and is left out of the outer one
-// while nobody needs to be woken for them.
+// poller reports the events of a loop's sockets, and its next alarm. It has two epoll
+// instances, one inside the other. The runtime's poller waits for the outer one like for any
+// file, so no thread blocks, and the loop fetches the events of all sockets at once. The
+// inner one has the sockets. It is removed from the outer one while nobody needs to be woken
+// for them.
 type poller struct {
 	gate, epoll, timer int
 	file               *os.File        // owns gate
@@ -29,8 +29,8 @@ type poller struct {
 	alarm   int64     // when the timer goes off or went off, in the loop's time
 }
 
-// slot is a socket's stream. Its turn tells whether an event that was fetched with
-// others is of a socket that has been closed meanwhile.
+// slot holds the stream of a socket. turn changes when the slot is reused, so that an event
+// of a socket that was closed meanwhile is recognized.
 type slot struct {
 	s    *stream
 	turn int32
@@ -97,8 +97,8 @@ func (p *poller) close() {
 // now is the loop's time: nanoseconds since begun.
 func (p *poller) now() int64 { return int64(time.Since(p.begun)) }
 
-// watch calls signal whenever there is something to fetch, until close. The
-// runtime's poller tells of edges: of each event, fetched by now or not.
+// watch calls signal whenever there is something to fetch, until close. The runtime's
+// poller is edge-triggered: it reports each event, whether the loop has fetched it or not.
 func (p *poller) watch(signal func()) {
 	_ = p.conn.Read(func(uintptr) bool { // fails at close
 		if rawReady(p.gate, unix.POLLIN) {
@@ -108,8 +108,8 @@ func (p *poller) watch(signal func()) {
 	})
 }
 
-// wake says whether signal is to be called for what happens on the sockets. fetch is
-// true where that begins: what has happened by now has to be fetched.
+// wake switches on or off whether events of the sockets call signal. fetch is true if that
+// was just switched on: the caller must then fetch the events that have happened so far.
 func (p *poller) wake(open bool) (fetch bool) {
 	if p.open == open {
 		return false
@@ -127,8 +127,8 @@ func (p *poller) wake(open bool) (fetch bool) {
 // edge is EPOLLET, which x/sys has as a negative number.
 const edge = 1 << 31
 
-// add has s hear of those events of fd, and of errors and both sides' end in any case.
-// It returns the place to remove when fd is closed.
+// add reports the given events of fd to s, and always errors and the end of both sides. It
+// returns the place to remove when fd is closed.
 func (p *poller) add(s *stream, fd int, events uint32) (place int32, err error) {
 	place = int32(len(p.slots))
 	if n := len(p.free); n > 0 {
@@ -157,8 +157,7 @@ func (p *poller) remove(place int32) {
 	p.free = append(p.free, place)
 }
 
-// fetch tells the streams what has happened on their sockets by now. What goes on
-// happening is left for the next time.
+// fetch reports the events so far to their streams. Later events are left for the next call.
 func (p *poller) fetch() {
 	for range len(p.slots)/len(p.heard) + 1 {
 		n, err := rawEvents(p.epoll, p.heard[:])
@@ -193,8 +192,8 @@ func eventsOf(e uint32) (ev events) {
 	return ev
 }
 
-// wakeAt has watch signal at a time, if nothing does before. An alarm that is no
-// longer wanted is left to go off.
+// wakeAt makes watch call signal at a time, unless something does before. An alarm that is
+// no longer wanted goes off all the same.
 func (p *poller) wakeAt(at, now int64) {
 	if p.alarm > now && p.alarm <= at {
 		return

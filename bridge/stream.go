@@ -8,7 +8,7 @@ import (
 	"netmirror/requests"
 )
 
-// phase is what a stream is doing: what it waits for, beside its target's end.
+// phase is what a stream waits for, besides the end of its target's connection.
 type phase uint8
 
 const (
@@ -71,7 +71,7 @@ func (s *stream) enter(p phase) {
 	s.phase = p
 }
 
-// urgency is 1 where what happens on the target's socket is waited for by bytes.
+// urgency is 1 if the client's bytes wait for an event of the target's socket, else 0.
 func urgency(p phase) int {
 	if p == dialing || p == blocked {
 		return 1
@@ -92,7 +92,7 @@ func (s *stream) turn() {
 	}
 }
 
-// expired is called at the time that the stream waits for.
+// expired is called when the stream's timer expires.
 func (s *stream) expired() {
 	switch s.phase {
 	case dialing:
@@ -132,7 +132,7 @@ func (s *stream) event(ev events) {
 	}
 }
 
-// tell has the loop call event soon. It may be called by any goroutine.
+// tell makes the loop call event soon. Any goroutine may call it.
 func (s *stream) tell(ev events) {
 	s.l.in.post(func() {
 		if s.phase != ended {
@@ -141,9 +141,9 @@ func (s *stream) tell(ev events) {
 	})
 }
 
-// discard throws away what the target has answered: all of it, which has an end where
-// the target has sent its FIN, or a part, before others have their turn. It is false
-// where that ended the stream.
+// discard discards what the target has answered. With all, it goes on until nothing is left,
+// which is safe after the target's FIN. Otherwise it discards a part, and schedules another
+// turn for the rest. It returns false if the stream has ended.
 func (s *stream) discard(all bool) bool {
 	for {
 		n, more, err := s.out.discard()
@@ -179,9 +179,8 @@ func (s *stream) heardFIN() {
 	s.in.Split()
 }
 
-// finish ends the stream with e, unless it has ended: the target's connection is
-// closed in order if e is complete and reset otherwise, and the accepted Stream is
-// told.
+// finish ends the stream with e, unless it has ended before. It closes the target's
+// connection in order if e is complete, resets it otherwise, and tells the accepted Stream.
 func (s *stream) finish(e outcome.End) {
 	if s.phase == ended {
 		return
@@ -221,7 +220,7 @@ func (s *stream) unacked() int64 {
 	return max(s.sent-(s.wrote-int64(queued)), 0)
 }
 
-// turnAway ends a stream that never was the loop's.
+// turnAway ends a stream that the loop has not taken in.
 func (s *stream) turnAway(e outcome.End) {
 	s.phase, s.how = ended, e
 	s.account()

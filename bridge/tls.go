@@ -155,9 +155,9 @@ func (t *tlsConn) discard() (n int, more bool, err error) {
 	return int(t.answered.Swap(0)), false, t.failed()
 }
 
-// over believes that the connection below has ended in order when both goroutines have
-// come to their end without an error: they may have taken it off the socket. Where one of
-// them is still about to tell of its end, that is waited for.
+// over reports an orderly end of the connection below only when both goroutines have ended
+// without an error, because they may have taken an error off the socket. While one of them
+// has not reported its end, over returns false.
 func (t *tlsConn) over() (over bool, cause error) {
 	if err := t.failed(); err != nil {
 		return true, err

@@ -27,7 +27,7 @@ func (r *report) arrivals(c Config, s *seen) bool {
 	}
 	mirrored += s.vnis.lost
 	if mirrored == 0 {
-		r.fault("have the mirror send its packets to this host", "mirror: %s came as a mirror's do, none of which is %s (%s)",
+		r.fault("have the mirror send its packets to this host", "mirror: %s arrived as from a mirror, but none is %s (%s)",
 			count(s.frames, "packet"), c.wrapping(), reasonsOf(s))
 		return false
 	}
@@ -37,13 +37,13 @@ func (r *report) arrivals(c Config, s *seen) bool {
 	switch cut := s.cut(); {
 	case s.reasons[decap.OK] > 0:
 		if cut > 0 {
-			r.note("mirror: %s cut within the headers, to %d bytes of IP at most, and of no use", count(cut, "packet"), s.cutAt)
+			r.note("mirror: %s cut within the headers, to at most %d bytes of IP, and useless", count(cut, "packet"), s.cutAt)
 		}
 		return true
 	case cut > 0:
-		r.fault(s.uncut(), "mirror: the packets are cut within their headers, to %d bytes of IP at most (%s)", s.cutAt, reasonsOf(s))
+		r.fault(s.uncut(), "mirror: the packets are cut within their headers, to at most %d bytes of IP (%s)", s.cutAt, reasonsOf(s))
 	default:
-		r.fault("have the mirror's filter let TCP through", "mirror: none of the packets carries TCP (%s)", reasonsOf(s))
+		r.fault("let TCP through the mirror's filter", "mirror: none of the packets carries TCP (%s)", reasonsOf(s))
 	}
 	return false
 }
@@ -64,23 +64,23 @@ func (s *seen) rate() string {
 // uncut is the remedy for packets that the mirror has cut.
 func (s *seen) uncut() string {
 	if s.mtu == 0 {
-		return fmt.Sprintf("have the mirror send whole packets: no PacketLength at the mirror session, and an MTU of the mirrored hosts that is %d less than that of the interface the mirror arrives on",
+		return fmt.Sprintf("make the mirror send whole packets: no PacketLength on the mirror session, and an MTU of the mirrored hosts that is %d less than that of the interface the mirror arrives on",
 			overheadIPv4)
 	}
-	return fmt.Sprintf("have the mirror send whole packets: no PacketLength at the mirror session, and an MTU of the mirrored hosts of %d or less (8947 for a target of 9001, 8486 behind a network load balancer)",
+	return fmt.Sprintf("make the mirror send whole packets: no PacketLength on the mirror session, and an MTU of the mirrored hosts of %d or less (8947 for a target of 9001, 8486 behind a network load balancer)",
 		s.mtu-overheadIPv4)
 }
 
 // quality notes what is odd about the mirror as a whole.
 func (r *report) quality(s *seen, mirrored uint64) {
 	if n := s.frames - mirrored; n > 0 {
-		r.note("mirror: %s more at that port, not the mirror's or not whole", count(n, "packet"))
+		r.note("mirror: %s more to that port are not the mirror's, or not whole", count(n, "packet"))
 	}
 	if n := s.capture.Drops; n > 0 {
-		r.note("mirror: %s more came too fast to be looked at", count(n, "packet"))
+		r.note("mirror: %s more came too fast to be analyzed", count(n, "packet"))
 	}
 	if n := s.capture.FragmentsReceived; n > 0 {
-		r.note("mirror: %s came, which were put together to %s; a larger MTU on the way spares that",
+		r.note("mirror: %s arrived and were joined to %s; a larger MTU on the way avoids that",
 			count(n, "fragment"), count(s.capture.Reassembled, "packet"))
 	}
 }

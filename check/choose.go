@@ -46,7 +46,7 @@ func (c Config) given() bool { return len(c.Ports) > 0 && (len(c.VNIs) > 0 || c.
 
 // several tells that there is more than one service to forward.
 func (r *report) several(c Config, s *seen, ids []serviceID) {
-	remedy := "choose the one of the table that is to be forwarded"
+	remedy := "choose the one in the table to forward"
 	guesses := s.guesses(ids)
 	for _, id := range ids {
 		if !slices.Contains(guesses, id) {
@@ -55,7 +55,7 @@ func (r *report) several(c Config, s *seen, ids []serviceID) {
 			break
 		}
 	}
-	r.fault(remedy, "service: several were seen, and which one to forward was not given")
+	r.fault(remedy, "service: several were seen; give the one to forward")
 }
 
 // talking leaves out the services whose clients sent no data: strangers knock at
@@ -135,7 +135,7 @@ func (r *report) absent(c Config, s *seen) {
 		}
 		r.fault(s.remedyPort(ids), "service: no packets%s of TCP port %v; seen: %s", of, c.Ports, s.listPorts(ids))
 	default:
-		r.fault("have the mirror's filter let the service's TCP through", "service: no TCP packets of VNI %s", numbers(c.VNIs))
+		r.fault("let the service's TCP through the mirror's filter", "service: no TCP packets of VNI %s", numbers(c.VNIs))
 	}
 }
 
@@ -146,7 +146,7 @@ func remedyVNI(seen []vniCount, of []serviceID) string {
 	if len(of) == 1 {
 		return fmt.Sprintf("use --vni %d, which has that port", of[0].vni)
 	}
-	return "use the VNI that the mirror session has, one of these, with --vni"
+	return "give the VNI of the mirror session, one of these, with --vni"
 }
 
 func (s *seen) remedyPort(ids []serviceID) string {
@@ -160,7 +160,7 @@ func (s *seen) remedyPort(ids []serviceID) string {
 	if len(ports) == 1 {
 		return fmt.Sprintf("use --port %d", ids[0].port)
 	}
-	return "use the port that the mirrored clients connect to, which is not that of a load balancer in front of them, with --port; or have the mirror's filter let it through"
+	return "use the port that the mirrored clients connect to, which is not that of a load balancer in front of them, with --port; or let it through the mirror's filter"
 }
 
 // vniCount is a VNI and how many packets it had.

@@ -20,7 +20,7 @@ func (r *report) service(c Config, s *seen, ch *choice) {
 	r.beginning(c, name, ch)
 	// A packet that is mirrored twice is half of what came.
 	if ch.repeats*4 >= ch.packets() {
-		r.note("%s: %d of %d packets came twice, as where both ends of a connection are mirrored; netmirror takes one of each",
+		r.note("%s: %d of %d packets came twice, for example because both ends of a connection are mirrored; netmirror forwards each once",
 			name, ch.repeats, ch.packets())
 	}
 }
@@ -30,7 +30,7 @@ func (r *report) service(c Config, s *seen, ch *choice) {
 func (r *report) data(name string, ch *choice) bool {
 	switch {
 	case ch.client.payload == 0 && ch.opened == 0:
-		r.fault("look for longer, with --time, or while the service has something to do",
+		r.fault("watch for longer, with --time, or while the service is busy",
 			"%s: the clients sent nothing but acknowledgements", name)
 		return false
 	case ch.client.payload == 0:
@@ -59,15 +59,15 @@ func (r *report) wholeness(s *seen, name string, ch *choice) {
 // connection that is opened and carries nothing, as a port scanner's, is no
 // beginning.
 func (r *report) beginning(c Config, name string, ch *choice) {
-	const remedy = "look for longer with --time 1m, or have the clients connect anew"
+	const remedy = "watch for longer with --time 1m, or make the clients reconnect"
 	switch {
 	case ch.client.payload == 0 || ch.begun > 0 || c.Midstream == "any":
 	case c.Midstream == "off":
-		r.fault(remedy, "%s: no stream can begin: the start of no connection that carries data was seen, and --midstream is off", name)
+		r.fault(remedy, "%s: no stream can begin: no start of a connection with data was seen, and --midstream is off", name)
 	case ch.speaks[http1] == 0:
-		r.fault(remedy, "%s: no stream can begin: neither the start of a connection that carries data was seen, nor an HTTP/1 request in an older one", name)
+		r.fault(remedy, "%s: no stream can begin: no start of a connection with data was seen, and no HTTP/1 request in an older one", name)
 	default:
-		r.note("%s: no new connection was seen that carries data; one that is older than netmirror is forwarded from its next HTTP/1 request on, or not at all", name)
+		r.note("%s: no new connection was seen with data; older ones are forwarded from their next HTTP/1 request on, or not at all", name)
 	}
 }
 
@@ -79,13 +79,13 @@ func (r *report) language(name string, ch *choice) {
 	case http1:
 		r.ok("%s: HTTP/1 %s", name, of)
 	case http2:
-		r.ok("%s: HTTP/2 %s; it is forwarded from a connection's beginning only", name, of)
+		r.ok("%s: HTTP/2 %s; connections are forwarded only from their beginning", name, of)
 	case tls:
 		r.fault("mirror behind the TLS termination, between it and the service, where the clients' requests are in the clear",
-			"%s: TLS %s; the shadow service has not agreed on its keys, and cannot decrypt it", name, of)
+			"%s: TLS %s; the shadow service does not have its keys and cannot decrypt it", name, of)
 	default:
 		if ch.talked() > 0 {
-			r.note("%s: neither HTTP nor TLS, as far as seen; it is forwarded from a connection's beginning until it loses a packet", name)
+			r.note("%s: neither HTTP nor TLS, as far as seen; connections are forwarded from their beginning until they lose a packet", name)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (r *report) sides(name string, ch *choice) bool {
 			but = "; what came of clients, " + count(ch.client.packets, "packet") + ", went astray"
 		}
 		r.fault("mirror the other direction too, the packets that go to port "+ch.ports.String(),
-			"%s: only the servers' side is mirrored, so that there is nothing to forward: no client's packet in %d of the %s in which servers sent some%s",
+			"%s: only the servers' side is mirrored, so there is nothing to forward: no client's packet in %d of the %s in which servers sent some%s",
 			name, w.unheard, count(w.answered, "connection"), but)
 		return false
 	}
@@ -81,7 +81,7 @@ func (r *report) sides(name string, ch *choice) bool {
 	case ch.clientsOnly():
 		r.ok("%s: only the clients' side is mirrored, which is enough", name)
 	case w.lonely() && w.unheard*few >= w.answered:
-		r.note("%s: no client's packet in %d of the %s in which servers sent some, as where one direction of a host is not mirrored, or addresses are rewritten on the way",
+		r.note("%s: no client's packet in %d of the %s in which servers sent some, for example because one direction of a host is not mirrored, or addresses are rewritten on the way",
 			name, w.unheard, count(w.answered, "connection"))
 	}
 	return true

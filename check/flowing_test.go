@@ -42,7 +42,7 @@ func TestDirections(t *testing.T) {
 		faulty     bool
 	}{
 		{"servers, and a port scanner's SYN", append(sidePackets(80, true), knock), "servers only",
-			"only the servers' side is mirrored, so that there is nothing to forward: no client's packet in 80 of the 80 connections", true},
+			"only the servers' side is mirrored, so there is nothing to forward: no client's packet in 80 of the 80 connections", true},
 		{"servers, and a SYN that is refused", append(sidePackets(80, true), knock, refusal), "servers only", "in 80 of the 81 connections", true},
 		{"servers, and data astray", append(sidePackets(80, true), astray), "servers only", "what came of clients, 1 packet, went astray", true},
 		{"servers alone", sidePackets(2, true), "servers only", "in 2 of the 2 connections", true},

@@ -70,9 +70,9 @@ func (r *report) gaps(s *seen, name string, ch *choice) {
 	text := fmt.Sprintf("%s: packets are missing in %d of the %s in which clients sent data, some %d of %d with data (%.2g %%); such a stream is reset",
 		name, g.with, count(g.sending, "connection"), g.lacking, g.lacking+g.packets, packets*100)
 	if own > 0 {
-		text += "; those that came too fast to be looked at are not counted in"
+		text += "; those that came too fast to be analyzed are not included"
 	}
-	remedy := fmt.Sprintf("find where packets are lost: the mirror's source when it is busy, or this host's interface (ip -s link show dev %s; ethtool -S %s); see docs/troubleshooting.md, \"Gaps\"", cmp.Or(s.link, "NAME"), cmp.Or(s.link, "NAME"))
+	remedy := fmt.Sprintf("find out where packets are lost: at the mirror's source when it is busy, or at this host's interface (ip -s link show dev %s; ethtool -S %s); see docs/troubleshooting.md, \"Gaps\"", cmp.Or(s.link, "NAME"), cmp.Or(s.link, "NAME"))
 	switch {
 	case connections >= worthAFault && packets >= fewPackets:
 		r.fault(remedy, "%s", text)

@@ -67,7 +67,7 @@ func TestWhatTheMirrorHasLost(t *testing.T) {
 		{"of one connection in two hundred", streams(200, 4, onlyFirst), 0, "", false},
 		{"one packet of a long connection", streams(1, 1000, onlyFirst), 0, "note  service: VNI 7, port 8080: packets are missing in 1 of the 1 connection in which clients sent data, some 1 of 1000 with data (0.1 %)", false},
 		{"the ring's", streams(10, 4, third), 10, "", false},
-		{"not all of them the ring's", streams(10, 4, third), 3, "in 7 of the 10 connections in which clients sent data, some 7 of 37 with data (19 %); such a stream is reset; those that came too fast to be looked at are not counted in", true},
+		{"not all of them the ring's", streams(10, 4, third), 3, "in 7 of the 10 connections in which clients sent data, some 7 of 37 with data (19 %); such a stream is reset; those that came too fast to be analyzed are not included", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := testConfig([]uint32{7}, 8080)
@@ -77,7 +77,7 @@ func TestWhatTheMirrorHasLost(t *testing.T) {
 			if tt.says == "" && strings.Contains(got, "missing") || !strings.Contains(got, tt.says) {
 				t.Errorf("it does not say %q", tt.says)
 			}
-			if (first != "") != tt.faulty || tt.faulty && !strings.HasPrefix(first, "find where packets are lost: the mirror's source") {
+			if (first != "") != tt.faulty || tt.faulty && !strings.HasPrefix(first, "find out where packets are lost: at the mirror's source") {
 				t.Errorf("the first remedy is %q", first)
 			}
 			if t.Failed() {

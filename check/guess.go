@@ -32,7 +32,7 @@ func remedyGuess(id serviceID, v *service) string {
 // guesses tells, below the table, what the mark in it means.
 func (r *report) guesses(s *seen) {
 	if ids := s.guesses(s.matching(nil, nil)); len(ids) > 0 {
-		r.say("?: the lower port, as a guess: no connection was seen to begin, and the server's may be the other one: %s", s.listPorts(ids))
+		r.say("?: the lower port is a guess: no connection was seen to begin, and the server may have the other port: %s", s.listPorts(ids))
 	}
 }
 
@@ -40,7 +40,7 @@ func (r *report) guesses(s *seen) {
 func (r *report) only(s *seen, id serviceID) *choice {
 	v := s.services.entries[id]
 	if v.guess() {
-		r.fault(remedyGuess(id, v), "service: VNI %d, port %s: which end is the server is a guess, as no connection was seen to begin, and nothing else shows it",
+		r.fault(remedyGuess(id, v), "service: VNI %d, port %s: which end is the server is a guess: no connection was seen to begin, and nothing else shows it",
 			id.vni, v.ports(id.port))
 		return nil
 	}

@@ -28,16 +28,16 @@ func TestGuess(t *testing.T) {
 		{"the VNI given", testConfig([]uint32{7}, 0), old(opaque), "41234?", "Run:", "give the port that the clients connect to"},
 		{"another port given", testConfig(nil, 80), old(opaque), "of TCP port 80; seen: 41234 or 50051 (VNI 7, 3 packets)", "Run:",
 			"give the port that the clients connect to: --port 41234 or --port 50051"},
-		{"the port given", testConfig(nil, 50051), old(opaque), "port 50051: 2 packets of clients", "?", "look for longer"},
-		{"the other end's given", testConfig([]uint32{7}, 41234), old(opaque), "port 41234: 1 packet of clients", "?", "look for longer"},
+		{"the port given", testConfig(nil, 50051), old(opaque), "port 50051: 2 packets of clients", "?", "watch for longer"},
+		{"the other end's given", testConfig([]uint32{7}, 41234), old(opaque), "port 41234: 1 packet of clients", "?", "watch for longer"},
 		{"HTTP/1", testConfig(nil, 0), old(get), "netmirror --iface eth0 --vni 7 --port 50051", "?", ""},
-		{"HTTP/2", testConfig(nil, 0), old(windowUpdate + request), "port 50051: HTTP/2 in 1 of the 1", "?", "look for longer"},
+		{"HTTP/2", testConfig(nil, 0), old(windowUpdate + request), "port 50051: HTTP/2 in 1 of the 1", "?", "watch for longer"},
 		{"beside another service", testConfig(nil, 0), append(old(opaque), conversation(7, "10.0.0.2:50002", "10.0.0.9:8080", get)...),
-			"several were seen", "Run:", "choose the one of the table that is to be forwarded, the busiest for example: netmirror check --iface eth0 --vni 7 --port 8080"},
+			"several were seen", "Run:", "choose the one in the table to forward, the busiest for example: netmirror check --iface eth0 --vni 7 --port 8080"},
 		{"busier than another service", testConfig(nil, 0), append(twice(twice(old(opaque))), conversation(7, "10.0.0.2:50002", "10.0.0.9:8080", get)...),
-			"several were seen", "--port 41234", "choose the one of the table that is to be forwarded, the busiest for example: netmirror check --iface eth0 --vni 7 --port 8080"},
+			"several were seen", "--port 41234", "choose the one in the table to forward, the busiest for example: netmirror check --iface eth0 --vni 7 --port 8080"},
 		{"nothing else", testConfig(nil, 0), append(old(opaque), packet{vni: 8, src: client, dst: server, flags: "A", payload: opaque}),
-			"41234 or 50051 (VNI 8, 1 packet)", "--port", "choose the one of the table that is to be forwarded"},
+			"41234 or 50051 (VNI 8, 1 packet)", "--port", "choose the one in the table to forward"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, first := told(t, tt.config, seeing(t, tt.config, tt.packets...))

@@ -54,7 +54,7 @@ func (r *report) link(c Config) (ifi *net.Interface, fit bool) {
 // usable tells of an interface that packets can be captured on.
 func (r *report) usable(ifi *net.Interface, kind string) {
 	r.ok("interface %s: up, %s, MTU %d", ifi.Name, kind, ifi.MTU)
-	r.ok("interface %s: mirrored packets of %d bytes and less come whole (%d where the mirror runs over IPv6); keep the mirrored hosts' MTU at that, or they come cut or in fragments",
+	r.ok("interface %s: mirrored packets of up to %d bytes arrive whole (%d if the mirror runs over IPv6); keep the mirrored hosts' MTU at that, or packets arrive cut or in fragments",
 		ifi.Name, ifi.MTU-overheadIPv4, ifi.MTU-overheadIPv6)
 	if ifi.Flags&net.FlagRunning == 0 {
 		r.note("interface %s has no carrier: nothing can arrive", ifi.Name)

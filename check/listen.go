@@ -17,7 +17,7 @@ func listen(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen
 	}
 	from, err := udp.Open(cfg)
 	if errors.Is(err, udp.ErrInUse) {
-		r.fault("free the port, as said there; while a netmirror runs, it alone can receive there", "capture: %v", err)
+		r.fault("free the port, as the message says; only one netmirror can receive on it", "capture: %v", err)
 		return nil, nil
 	}
 	if errors.Is(err, udp.ErrPermission) {
@@ -28,9 +28,9 @@ func listen(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen
 		return nil, err
 	}
 	defer from.Close()
-	r.ok("capture: by UDP sockets, which takes no capability")
+	r.ok("capture: by UDP sockets, which need no capability")
 	if c.Mirror.GRE() {
-		r.note("capture: ERSPAN and GRE do not come over UDP, and are not seen by sockets")
+		r.note("capture: ERSPAN and GRE do not come over UDP; sockets do not see them")
 	}
 	r.say("looking at %s on %s for %v ...", c.places(), c.where(), c.Time)
 	s, err := watch(ctx, from, c)

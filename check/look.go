@@ -28,7 +28,7 @@ func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, 
 	ring, err := tap.Open(tap.Config{Interface: ifi.Name, Mirror: c.Mirror, RingBytes: ringBytes, BlockBytes: blockBytes})
 	if errors.Is(err, tap.ErrPermission) {
 		needed := capabilities(c)
-		r.fault(tap.Grant(needed...), "capture: not allowed, which takes %s", strings.Join(needed, " and "))
+		r.fault(tap.Grant(needed...), "capture: not allowed; it needs %s", strings.Join(needed, " and "))
 		return nil, nil
 	}
 	if err != nil {
@@ -52,7 +52,7 @@ func (r *report) stayed(c Config, s *seen, err error) (*seen, error) {
 	if !errors.Is(err, link.ErrGone) {
 		return s, err
 	}
-	r.fault("start again when "+c.Interface+" is back", "interface %s: it was removed meanwhile", c.Interface)
+	r.fault("start again when "+c.Interface+" is back", "interface %s: it was removed during the check", c.Interface)
 	if s.frames == 0 {
 		return nil, nil
 	}

@@ -19,13 +19,13 @@ func (r *report) nothing(c Config, s *seen) {
 			cmp.Compare(s.beside[b], s.beside[a]), cmp.Compare(a.link, b.link))
 	})
 	places = slices.DeleteFunc(places, func(p place) bool { return names[p.link] == "" })
-	remedy := fmt.Sprintf("let %s in from the mirrored hosts (security group), and see that the mirror session's target is this host, on this interface, and that its filter takes the service's packets", c.arrival())
+	remedy := fmt.Sprintf("let %s in from the mirrored hosts (security group); make sure that the mirror session's target is this host, on this interface, and that its filter accepts the service's packets", c.arrival())
 	if len(places) > 0 {
 		remedy = elsewhere(places[0], c, names)
 	}
 	r.fault(remedy, "mirror: nothing came to %s on %s in %.1fs", c.arrival(), c.Interface, s.took.Seconds())
 	if c.places() != c.arrival() {
-		r.note("mirror: it was looked at %s", c.places())
+		r.note("mirror: watched %s", c.places())
 	}
 	const most = 8
 	for _, p := range places[:min(len(places), most)] {
@@ -40,14 +40,14 @@ func (r *report) nothing(c Config, s *seen) {
 
 // nothingSent tells that no packet came to the sockets, which see no other ones.
 func (r *report) nothingSent(c Config, s *seen) {
-	r.fault(fmt.Sprintf("let %s in from the mirrored hosts (security group, this host's firewall), and see that the mirror session's target is an address of this host, and that its filter takes the service's packets", c.arrival()),
+	r.fault(fmt.Sprintf("let %s in from the mirrored hosts (security group, this host's firewall); make sure that the mirror session's target is an address of this host, and that its filter accepts the service's packets", c.arrival()),
 		"mirror: nothing came to %s on %s in %.1fs", c.arrival(), c.where(), s.took.Seconds())
 	if c.places() != c.arrival() {
-		r.note("mirror: it was looked at %s", c.places())
+		r.note("mirror: watched %s", c.places())
 	}
 	c.Sockets = false
 	c.Interface = cmp.Or(c.Interface, "NAME")
-	r.note("mirror: sockets see only what is sent to this host and these ports; what else arrives shows with: sudo %s", c.command("check"))
+	r.note("mirror: sockets see only what is sent to this host and these ports; to see the rest, run: sudo %s", c.command("check"))
 }
 
 // rank orders the places where something came: how much has to be changed to use

@@ -102,5 +102,5 @@ func (r *report) verdictOfAll(c Config, right int) {
 	if c.Capture != nil {
 		instead = "with replay in place of check, and the files without --read"
 	}
-	r.say("verdict: netmirror has something to forward for all %s. Call it in the same way, %s", count(uint64(right), "service"), instead)
+	r.say("verdict: netmirror has something to forward for all %s. Run it with the same arguments, %s", count(uint64(right), "service"), instead)
 }

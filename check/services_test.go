@@ -83,7 +83,7 @@ func TestSeveralServices(t *testing.T) {
 		"ok    target " + shadow + ": answers",
 		"      verdict: wide: netmirror has something to forward",
 		"",
-		"      verdict: netmirror has something to forward for all 2 services. Call it in the same way, with replay in place of check, and the files without --read",
+		"      verdict: netmirror has something to forward for all 2 services. Run it with the same arguments, with replay in place of check, and the files without --read",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" || !ok {
 		t.Errorf("ok is %v; report (-want +got):\n%s", ok, diff)

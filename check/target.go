@@ -54,7 +54,7 @@ func try(ctx context.Context, c Config) (a answer) {
 // to it, or nil.
 func (r *report) target(c Config, result <-chan answer, ch *choice) {
 	if result == nil {
-		r.note("target: none was given with --to, and none tried")
+		r.note("target: none given with --to, so none was tried")
 		return
 	}
 	a := <-result
@@ -64,7 +64,7 @@ func (r *report) target(c Config, result <-chan answer, ch *choice) {
 	}
 	at := netip.AddrPortFrom(a.from.Addr().Unmap(), a.from.Port())
 	if ch != nil && slices.Contains(ch.servers, at) {
-		r.fault("give the shadow service with --to", "target %s: it is %v, a server of the mirrored service: production would get everything twice, and the copies be mirrored too", c.Target, at)
+		r.fault("give the shadow service with --to", "target %s: it is %v, a server of the mirrored service: production would get everything twice, and the copies would be mirrored too", c.Target, at)
 		return
 	}
 	as := "" // what a name stands for
@@ -80,7 +80,7 @@ func (r *report) noTarget(c Config, a answer) {
 	do := target.Remedy(a.err)
 	switch {
 	case errors.Is(a.err, context.Canceled):
-		r.fault("let the check come to its end", "target %s: did not answer in the %v until the end", c.Target, a.took.Round(time.Millisecond))
+		r.fault("let the check finish", "target %s: did not answer in the %v until the end", c.Target, a.took.Round(time.Millisecond))
 	case errors.As(a.err, &dns):
 		r.fault(do, "target %s: its name does not resolve: %v", c.Target, a.err)
 	case errors.Is(a.err, unix.ECONNREFUSED):

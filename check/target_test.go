@@ -60,10 +60,10 @@ func TestTargetThatDoesNotAnswer(t *testing.T) {
 		{"silent", timeout, "no answer within 3s", "let this host reach the target"},
 		{"the kernel's patience", &net.OpError{Op: "dial", Err: unix.ETIMEDOUT}, "no answer within 3s", "let this host reach the target"},
 		{"no route", &net.OpError{Op: "dial", Err: unix.EHOSTUNREACH}, "no way there", "give this host a route"},
-		{"no name", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "shadow", IsNotFound: true}}, "its name does not resolve", "mend the name"},
-		{"a name server that is silent", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "i/o timeout", Name: "shadow", IsTimeout: true}}, "its name does not resolve", "mend the name"},
-		{"interrupted", fmt.Errorf("dial: %w", context.Canceled), "did not answer in the 1s", "let the check come to its end"},
-		{"something else", unix.EACCES, "permission denied", "mend --to"},
+		{"no name", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "shadow", IsNotFound: true}}, "its name does not resolve", "correct the name"},
+		{"a name server that is silent", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "i/o timeout", Name: "shadow", IsTimeout: true}}, "its name does not resolve", "correct the name"},
+		{"interrupted", fmt.Errorf("dial: %w", context.Canceled), "did not answer in the 1s", "let the check finish"},
+		{"something else", unix.EACCES, "permission denied", "correct --to"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out strings.Builder
@@ -145,7 +145,7 @@ func TestTargetsOfOtherKinds(t *testing.T) {
 		{"tls://" + secure.Addr().String(), trusted(ca), "answers after ", ""},
 		{secure.Addr().String(), target.Options{Source: netip.MustParseAddr("192.0.2.77")}, "cannot assign requested address", "give an address that this host has with --source-address"},
 		{"tls://" + secure.Addr().String(), trusted(other), "TLS handshake: ", "give the CA that has signed the target's certificate with --tls-ca"},
-		{"unix://" + path + "x", target.Options{}, "no such file", "mend --to"},
+		{"unix://" + path + "x", target.Options{}, "no such file", "correct --to"},
 	} {
 		var out strings.Builder
 		r := &report{out: &out}

@@ -106,7 +106,7 @@ func TestCheckOfARightSetUp(t *testing.T) {
 		{"mirrored over IPv6", lab.Options{OuterIPv6: true}, given, nil},
 		{"inner IPv6", lab.Options{InnerIPv6: true}, given, nil},
 		{"in a VLAN", lab.Options{VLAN: 100}, given, nil},
-		{"in fragments", lab.Options{MirrorMTU: 1500}, given, []string{"fragments came"}},
+		{"in fragments", lab.Options{MirrorMTU: 1500}, given, []string{"fragments arrived"}},
 		{"every packet twice", lab.Options{Twice: true}, given, []string{"packets came twice"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -119,7 +119,7 @@ func TestCheckOfARightSetUp(t *testing.T) {
 			status, said := s.check(t, s.requests(t), append([]string{"--to", to}, tt.args...)...)
 			checkSays(t, status, 0, said, append(tt.says,
 				fmt.Sprintf("interface mirror0: up, Ethernet, MTU %d\n", mtu),
-				fmt.Sprintf("mirrored packets of %d bytes and less come whole (%d where", mtu-54, mtu-74),
+				fmt.Sprintf("mirrored packets of up to %d bytes arrive whole (%d if", mtu-54, mtu-74),
 				"in 20 connections, 20 of them new",
 				"HTTP/1 in 20 of the 20 connections",
 				"target "+to+": answers after ",
@@ -146,7 +146,7 @@ func TestCheckOfSeveralServices(t *testing.T) {
 		"verdict: not yet for 1 of the 2 services",
 	)
 	status, said = s.check(t, s.requests(t), "--forward", "shop=42:8080="+to, "--forward", "all=any:8000-9000="+to)
-	checkSays(t, status, 0, said, "verdict: netmirror has something to forward for all 2 services. Call it in the same way, without the word check")
+	checkSays(t, status, 0, said, "verdict: netmirror has something to forward for all 2 services. Run it with the same arguments, without the word check")
 }
 
 // What a mirror loses is told, and what it brings late is no loss.
@@ -157,7 +157,7 @@ func TestCheckOfAMirrorThatLoses(t *testing.T) {
 		status int
 		says   []string
 	}{
-		{"every second packet", lab.Options{LossPermille: 500}, 1, []string{"FAULT service: VNI 42, port 8080: packets are missing in ", "verdict: not yet; first, find where packets are lost"}},
+		{"every second packet", lab.Options{LossPermille: 500}, 1, []string{"FAULT service: VNI 42, port 8080: packets are missing in ", "verdict: not yet; first, find out where packets are lost"}},
 		{"none, but some are late", lab.Options{LatePermille: 50}, 0, nil},
 		{"none, of super-frames in both directions", lab.Options{Offloads: true, BothDirections: true}, 0, nil},
 	} {
@@ -178,7 +178,7 @@ func TestCheckOfAMirrorThatLoses(t *testing.T) {
 func TestCheckWithoutATarget(t *testing.T) {
 	s := setOrigin(t, lab.Options{})
 	status, said := s.check(t, s.requests(t))
-	checkSays(t, status, 0, said, "target: none was given", netmirrorPath+" --iface mirror0 --vni 42 --port 8080 --to HOST:PORT")
+	checkSays(t, status, 0, said, "target: none given", netmirrorPath+" --iface mirror0 --vni 42 --port 8080 --to HOST:PORT")
 }
 
 func TestCheckOfAWrongSetUp(t *testing.T) {
@@ -213,7 +213,7 @@ func TestCheckOfAWrongSetUp(t *testing.T) {
 			c := s.craft(t, 1)
 			c.open()
 			c.sendCut(body(1, 1000), 54)
-		}, []string{"truncated: 1 of 1 packet with data from clients, to 986 bytes", "first, have the mirror send whole packets: no PacketLength", "8946 or less (8947"}},
+		}, []string{"truncated: 1 of 1 packet with data from clients, to 986 bytes", "first, make the mirror send whole packets: no PacketLength", "8946 or less (8947"}},
 		{"TLS", given, func() {
 			c := s.craft(t, 1)
 			c.open()
@@ -221,7 +221,7 @@ func TestCheckOfAWrongSetUp(t *testing.T) {
 		}, []string{"TLS in 1 of the 1 connection in", "first, mirror behind the TLS termination"}},
 		{"older connections, not HTTP/1", given, func() {
 			s.craft(t, 1).send([]byte("hello"), rightSum)
-		}, []string{"no stream can begin", "first, look for longer with --time 1m, or have the clients connect anew"}},
+		}, []string{"no stream can begin", "first, watch for longer with --time 1m, or make the clients reconnect"}},
 		{"the servers' side only", given, func() {
 			c := s.craftService(t, servicePort)
 			c.src, c.dst = c.dst, c.src
@@ -245,7 +245,7 @@ func TestCheckOfAWrongSetUp(t *testing.T) {
 		}, []string{"41234?", "port 41234 or 50051: which end is the server is a guess", "first, give the port that the clients connect to: --port 41234 or --port 50051"}},
 		{"other port, Linux's", given, at(8472),
 			[]string{"nothing came to UDP port 4789 on mirror0", "1 packet came to UDP port 8472 on mirror0", "first, look there: " + netmirrorPath + " check --iface mirror0 --vxlan-port 8472 --vni 42"}},
-		{"what is no GENEVE", given, at(6081), []string{"1 packet came as a mirror's do, none of which is VXLAN, GENEVE, ERSPAN or", "(1 other_payload)", "first, have the mirror send its packets to this host"}},
+		{"what is no GENEVE", given, at(6081), []string{"1 packet arrived as from a mirror, but none is VXLAN, GENEVE, ERSPAN or", "(1 other_payload)", "first, have the mirror send its packets to this host"}},
 		{"GENEVE, and VXLAN asked for", append([]string{"--encap", "vxlan"}, given...), at(6081), []string{"nothing came to UDP port 4789 on mirror0", "1 packet came to UDP port 6081 on mirror0 (GENEVE)",
 			"first, look there: " + netmirrorPath + " check --iface mirror0 --mirror-port 6081 --vni 42"}},
 		{"other interface", append([]string{"--iface", lab.ShadowLink}, given...), s.requests(t),
@@ -254,11 +254,11 @@ func TestCheckOfAWrongSetUp(t *testing.T) {
 			if _, err := s.dialTap(t).Write([]byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"none of which is VXLAN, GENEVE, ERSPAN or another encapsulation of a mirror (1 vxlan_no_vni)"}},
+		}, []string{"none is VXLAN, GENEVE, ERSPAN or another encapsulation of a mirror (1 vxlan_no_vni)"}},
 		{"dead target", append([]string{"--to", s.Shadow(shadowPort + 1).String()}, given...), s.requests(t),
 			[]string{"nothing listens there", "first, start the shadow service"}},
 		{"target without a name", append([]string{"--to", "nosuch.invalid:80"}, given...), s.requests(t),
-			[]string{"its name does not resolve", "first, mend the name in --to"}},
+			[]string{"its name does not resolve", "first, correct the name in --to"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			status, said := s.check(t, tt.load, tt.args...)
@@ -346,7 +346,7 @@ func TestCheckOfAnInterfaceThatGoesAway(t *testing.T) {
 		load func(t *testing.T, s *scene)
 		says string
 	}{
-		{"before anything came", func(*testing.T, *scene) {}, "FAULT interface mirror0: it was removed meanwhile"},
+		{"before anything came", func(*testing.T, *scene) {}, "FAULT interface mirror0: it was removed during the check"},
 		{"after requests came", func(t *testing.T, s *scene) { s.requests(t)() }, "HTTP/1 in 20 of the 20 connections"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -359,7 +359,7 @@ func TestCheckOfAnInterfaceThatGoesAway(t *testing.T) {
 				t.Fatal(err)
 			}
 			status, said := s.endOf(t, p)
-			checkSays(t, status, 1, said, tt.says, "interface mirror0: it was removed meanwhile", "verdict: not yet; first, start again when mirror0 is back")
+			checkSays(t, status, 1, said, tt.says, "interface mirror0: it was removed during the check", "verdict: not yet; first, start again when mirror0 is back")
 		})
 	}
 }
@@ -387,7 +387,7 @@ func TestCheckWithoutInterfaceOrPrivilege(t *testing.T) {
 		t.Skip("needs root, to give up CAP_NET_RAW")
 	}
 	status, stdout, stderr = call(t, without(unix.CAP_NET_RAW), "check", "--iface", "lo", "--to", "127.0.0.1:1")
-	checkSays(t, status, 1, stdout, "interface lo: up, loopback", "FAULT capture: not allowed, which takes CAP_NET_RAW",
+	checkSays(t, status, 1, stdout, "interface lo: up, loopback", "FAULT capture: not allowed; it needs CAP_NET_RAW",
 		"FAULT target 127.0.0.1:1: nothing listens there", "verdict: not yet; first, root lacks it here, so have the container, unit or user namespace grant it (docker run --cap-add NET_RAW;")
 	if stderr != "" {
 		t.Errorf("on standard error: %q", stderr)

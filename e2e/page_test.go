@@ -231,7 +231,7 @@ func checkDeadTarget(t *testing.T, s *scene, b *browser) {
 	b.await(`document.title.startsWith("● netmirror")`)
 	b.await(card + ` === "Does not answer"`)
 	text := evaluate[string](b, problem+`.innerText`)
-	for _, part := range []string{"Loss", "streams were given up because the target took no connection", "in the last minute", "Remedy: see that the service at --to runs"} {
+	for _, part := range []string{"Loss", "streams were given up because the target took no connection", "in the last minute", "Remedy: make sure that the service at --to runs"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("of the dead target it is said %q, without %q", text, part)
 		}
@@ -321,8 +321,8 @@ func TestStatusPageTellsOfTheMirrorsLoss(t *testing.T) {
 	b.await(headline + ` === "Losing packets" && document.title.startsWith("▲ netmirror: losing packets")`)
 	b.await(`parseFloat(` + share + `) < 99 && parseFloat(` + share + `) >= 95`)
 	b.await(`document.querySelector("#places [data-key=before_host] .what").textContent.includes("were lost before this host")`)
-	b.await(`document.querySelector("[data-key=gap] .what").textContent.endsWith("streams were reset because the mirror has lost a packet of theirs")`)
-	b.await(`document.querySelector("[data-key=gap] .remedy").textContent.includes("look at the mirrored host's bandwidth")`)
+	b.await(`document.querySelector("[data-key=gap] .what").textContent.endsWith("streams were reset because the mirror lost one of their packets")`)
+	b.await(`document.querySelector("[data-key=gap] .remedy").textContent.includes("check the mirrored host's bandwidth")`)
 	b.await(`document.querySelector("[aria-labelledby=chart-streams-lost] .legend").textContent.includes("gap")`)
 	b.await(`document.querySelector("[aria-labelledby=chart-packets-lost] .swatch.area")`)
 }

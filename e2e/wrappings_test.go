@@ -165,7 +165,7 @@ func TestCheckBySocketsOfAWrongSetUp(t *testing.T) {
 	}
 	status, said := look(func() {})
 	checkSays(t, status, 1, said, "note  capture: ERSPAN and GRE do not come over UDP", "FAULT mirror: nothing came to UDP port 4789 on all interfaces",
-		"first, let UDP port 4789 in from the mirrored hosts (security group, this host's firewall)", "shows with: sudo "+netmirrorPath+" check --iface NAME")
+		"first, let UDP port 4789 in from the mirrored hosts (security group, this host's firewall)", "run: sudo "+netmirrorPath+" check --iface NAME")
 	status, said = look(s.requests(t), "--vni", "7", "--port", "8080", "--iface", lab.MirrorLink)
 	checkSays(t, status, 1, said, "no packets of VNI 7; seen: 42 (", "verdict: not yet; first, use --vni 42")
 	status, said = look(s.requests(t), "--iface", lab.ShadowLink)

@@ -37,14 +37,14 @@ func (p Place) Remedy() string { return places[p].remedy }
 var places = [NumPlaces]struct{ name, text, remedy string }{
 	PlaceNone: {name: "none"},
 	PlaceBefore: {"before_host", "were lost before this host: nothing was dropped here at the time",
-		"a mirror drops its packets first where a host or its network is busy: look at the mirrored host's bandwidth and at the mirror session's limits"},
+		"a mirror drops packets first when a host or its network is busy: check the mirrored host's bandwidth and the mirror session's limits"},
 	PlaceInterface: {"interface", "were lost at this host's interface, which had no room for packets",
-		"see ethtool -S; larger receive queues (ethtool -G), more of them (ethtool -L), or fewer mirrored hosts for one netmirror"},
+		"see ethtool -S; use larger receive queues (ethtool -G), more of them (ethtool -L), or fewer mirrored hosts for one netmirror"},
 	PlaceRing: {"ring", "were lost in the capture, which found its ring or socket full", ProblemRingFull.Remedy()},
 	PlaceNetmirror: {"netmirror", "were lost in netmirror",
 		""},
-	PlaceTarget: {"target", "were lost at the target, which took no connection, or ended it, or took too little",
-		"see that the service at --to runs, is reachable from here, and keeps up; its log says why it ends connections"},
+	PlaceTarget: {"target", "were lost at the target, which refused connections, ended them, or accepted data too slowly",
+		"make sure that the service at --to runs, is reachable from here, and keeps up; its log says why it ends connections"},
 }
 
 // Place is where the bytes of packets that are dropped for d count as lost. It is

@@ -26,7 +26,7 @@ func (s *Source) Figures(p *status.Snapshot, began time.Time) Figures {
 		Lost: slices.Concat(notHeld(p, files), notForwarded(p), leftOut(p)),
 	}
 	f.Lost = append(f.Lost, Loss{Whose: OfReplay, Count: s.Unknown(),
-		Text: "packets are of networks that the first packets do not show: give each network with --vni"})
+		Text: "packets belong to networks that the first packets do not show: give each network with --vni"})
 	if !from.IsZero() {
 		f.Span = to.Sub(from)
 	}
@@ -62,19 +62,19 @@ func notHeld(p *status.Snapshot, files capfile.Stats) []Loss {
 	cut := p.Decap[decap.InnerTruncated] + p.Decap[decap.TunnelTruncated] + p.Decap[decap.TCPTruncated] + p.Decap[decap.OuterTruncated] + dropped[outcome.DropTruncated]
 	lost := []Loss{
 		{Count: p.Stack.Holes, Text: fmt.Sprintf("holes in streams, %d bytes", p.Stack.MissingBytes)},
-		{Count: ends[outcome.EndGap], Text: "streams were reset because packets of theirs are missing"},
-		{Count: ends[outcome.EndIdle], Text: "streams were reset because nothing of them comes for --idle-timeout"},
+		{Count: ends[outcome.EndGap], Text: "streams were reset because some of their packets are missing"},
+		{Count: ends[outcome.EndIdle], Text: "streams were reset because no packet of theirs comes for --idle-timeout"},
 		{Count: ends[outcome.EndReplaced], Text: "streams were reset because their end is missing: their clients' ports have new connections"},
-		{Count: dropped[outcome.DropMidStream], Text: "packets are of connections in which no stream could begin: their start is missing"},
-		{Count: dropped[outcome.DropSubflow], Text: "packets are of MPTCP connections of which not enough is there"},
+		{Count: dropped[outcome.DropMidStream], Text: "packets belong to connections in which no stream could begin: their start is missing"},
+		{Count: dropped[outcome.DropSubflow], Text: "packets belong to MPTCP connections of which too little is in the files"},
 		{Count: cut, Text: "packets of the service were cut by the mirror or the snapshot length (tcpdump -s)"},
 		{Count: dropped[outcome.DropBadChecksum], Text: "packets have a wrong TCP checksum"},
 		{Count: incomplete(&p.Ring.FragmentStats) + incomplete(&p.Inner), Text: "fragments never became whole"},
 		{Count: dropped[outcome.DropBadAddress], Text: "packets have addresses that no TCP connection has, such as multicast: rewrite them to others"},
-		{Count: files.OtherLink, Text: "packets are of link layers that cannot be read"},
+		{Count: files.OtherLink, Text: "packets have link layers that netmirror cannot read"},
 	}
 	if files.Dropped > 0 {
-		lost = append(lost, Loss{Count: files.Dropped, Text: "packets were dropped when the capture was made, by what its program says"})
+		lost = append(lost, Loss{Count: files.Dropped, Text: "packets were dropped when the capture was made, as its program recorded"})
 	}
 	return lost
 }
@@ -95,12 +95,12 @@ func notForwarded(p *status.Snapshot) []Loss {
 	lost := []Loss{
 		{Count: ends[outcome.EndTargetRefused], Text: "streams were given up because the target took no connection"},
 		{Count: ends[outcome.EndNoDescriptor] + ends[outcome.EndNoPort], Text: "streams were given up because no file descriptor or local port was left (ulimit -n)"},
-		{Count: ends[outcome.EndTargetSlow], Text: "streams were reset because the target took nothing for too long (--write-timeout)"},
+		{Count: ends[outcome.EndTargetSlow], Text: "streams were reset because the target accepted no data for too long (--write-timeout)"},
 		{Count: cmp.Or(dropped[outcome.DropTargetEnded], ends[outcome.EndTargetClosed]), Text: "packets or streams were lost with connections that the target closed before the client did"},
 		{Count: ends[outcome.EndShed] + dropped[outcome.DropFlowBudget] + dropped[outcome.DropTotalBudget], Text: "streams or packets found no room (--flow-kib, --total-mib, --max-conns)"},
-		{Count: dropped[outcome.DropFlowLimit] + dropped[outcome.DropUnproven], Text: "packets were of connections beyond those that may be followed (--max-flows)"},
+		{Count: dropped[outcome.DropFlowLimit] + dropped[outcome.DropUnproven], Text: "packets belonged to connections beyond --max-flows"},
 		{Count: p.Stack.HalfOpenLost, Text: "connection attempts were forgotten (--max-half-open)"},
-		{Count: dropped[outcome.DropNotOpened], Text: "packets were of connections that could not be opened in time"},
+		{Count: dropped[outcome.DropNotOpened], Text: "packets belonged to connections that could not be opened in time"},
 		{Count: p.Stack.DroppedBytes[outcome.DropShutdown] + p.Bridge.BytesUnsent, Text: "bytes were not delivered when the replay ended"},
 		{Count: p.Bridge.Requests.TooLarge, Text: "requests were left out because their head is too large to be judged (--only-path, --only-host)"},
 		{Count: ends[outcome.EndFailed], Text: "streams broke for a reason without a name"},

@@ -26,7 +26,7 @@ func writeHelp(w io.Writer, p *flags.Parser) error {
 	fmt.Fprintf(b, "Usage:\n  %s %s\n\n", p.Name, p.Usage)
 	helpText(b, 0, about)
 	fmt.Fprintln(b)
-	helpText(b, 0, "Flags can be set in the environment too, --gap-timeout as NETMIRROR_GAP_TIMEOUT, and in the file that --config names; those of one command alone cannot.")
+	helpText(b, 0, "Flags can also be set in the environment, --gap-timeout as NETMIRROR_GAP_TIMEOUT, and in the file that --config names; the flags of a single command cannot.")
 	for _, c := range p.Commands() {
 		if p.Active == nil || p.Active == c {
 			helpGroup(b, "Of "+c.Name+" alone", c.Options())

@@ -106,11 +106,12 @@ const manSynopsis = `.SH SYNOPSIS
 const manDescription = `.PP
 What arrives on a forwarded connection is exactly what the client sent, from a known starting point on, with nothing left
 out, added, repeated or moved.
-Where a packet that the mirror lost makes that impossible, the connection is reset, the loss is counted by its reason, and
-the client's next HTTP/1 request begins a new connection.
-What the target answers is read and thrown away; nothing is ever sent to the production hosts.
+If the mirror loses a packet, that can become impossible.
+The connection is then reset, the loss is counted by its reason, and the client's next HTTP/1 request begins a new connection.
+What the target answers is read and discarded.
+Nothing is ever sent to the production hosts.
 .PP
-The form with four words, in which vxlan-to-http is called, takes no flags.
+The form with four words is that of vxlan-to-http. It takes no flags.
 .PP
 netmirror needs the capability
 .BR CAP_NET_RAW ,
@@ -120,15 +121,14 @@ and
 .B replay
 it needs none.
 .PP
-SIGTERM and SIGINT stop the capture; what was captured is delivered, for
-.B \-\-shutdown\-timeout
-at the longest.
+SIGTERM and SIGINT stop the capture. What was captured is delivered, for at most
+.BR \-\-shutdown\-timeout .
 A second signal ends the process at once.
 .PP
 SIGHUP reads the settings file again.
-Services that are new start; those that are gone are given what was captured of them, and end; those that are unchanged lose nothing.
-Open connections of a service whose target has changed keep the old one.
-Other settings than those of services need a restart, which a warning says.
+New services start. Removed services end when what was captured of them is delivered. Unchanged services lose nothing.
+If the target of a service has changed, its open connections keep the old one.
+Settings other than those of services need a restart; a warning names them.
 A file with an error changes nothing.
 `
 
@@ -147,18 +147,18 @@ A flag wins over a variable, and a variable over the file.
 const manRest = `.SH EXIT STATUS
 .TP
 .B 0
-The capture was ended by a signal; with
+A signal ended the capture; with
 .BR check ,
-nothing was found to be wrong, with any of the services; with
+no service has a fault; with
 .BR replay ,
 all that the files hold was forwarded.
 .TP
 .B 1
-The call or the file of
+The command line or the file of
 .B \-\-config
-is wrong, the capture could not begin or broke down, or
+is wrong, the capture could not begin or failed, or
 .B check
-found something; with
+found a fault; with
 .BR replay ,
 something in the files was not forwarded.
 One line on stderr says what, or with
@@ -192,10 +192,10 @@ and win over the file only.
 .SH FILES
 .TP
 .I /etc/netmirror/netmirror.conf
-The settings of the service netmirror.service, which has it read by
+The settings of netmirror.service, which names the file with
 .BR \-\-config ;
-netmirror reads no file that it was not told to.
-It has lines
+netmirror reads no file that it was not told to read.
+The file has lines
 .I name
 =
 .I value
@@ -210,13 +210,14 @@ vni = 43
 port = 8080
 .fi
 .IP
-Several services have a section each in place of
+With several services, each has a section in place of
 .BR vni ,
 .B port
 and
-.BR to ;
-other settings that a service has of its own may be there too: on\-gap, midstream, dial\-timeout, max\-retries,
-write\-timeout, linger\-timeout, sample, sample\-by, clients, exclude\-clients.
+.BR to .
+The section may also have these settings: on\-gap, midstream, dial\-timeout, max\-retries,
+write\-timeout, linger\-timeout, proxy\-protocol, source\-address, mark, tls\-ca, tls\-name, tls\-cert, tls\-key, tls\-insecure,
+sample, sample\-by, clients, exclude\-clients, max\-rate, mark\-requests, only\-path, only\-host.
 .IP
 .nf
 [Service shop]

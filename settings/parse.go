@@ -125,13 +125,13 @@ func newParser(program string) (*parsed, error) {
 		p.Name + " INTERFACE VNI PORT HOST:PORT  (as vxlan-to-http is called)\n  " +
 		p.Name + " help [check|replay]"
 	p.ShortDescription = "replays mirrored TCP connections against a shadow service"
-	p.LongDescription = "Receives packets that a cloud mirrors inside VXLAN, rebuilds one service's TCP connections from them, " +
-		"and plays each client's bytes, exactly, on a new connection to the shadow service."
+	p.LongDescription = "Receives mirrored packets, in VXLAN or another encapsulation, rebuilds the TCP connections of services from them, " +
+		"and plays exactly what each client sent on a new connection to a shadow service."
 	if _, err := p.AddGroup("netmirror", "", &c.options); err != nil {
 		return nil, err
 	}
-	if _, err := p.AddCommand("check", "test the set-up without forwarding anything",
-		"Looks at what the mirror brings for a while, tries the target, and says what is wrong and what to run. Only --iface is needed.", &c.check); err != nil {
+	if _, err := p.AddCommand("check", "test the setup without forwarding anything",
+		"Watches the mirror for a while, tries the target, and says what is wrong and what to run. Only --iface is needed.", &c.check); err != nil {
 		return nil, err
 	}
 	if _, err := p.AddCommand("replay", "play capture files in place of an interface",

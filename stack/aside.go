@@ -8,9 +8,9 @@ import (
 	"netmirror/outcome"
 )
 
-// A segment that nothing supports, because it lies where the server could not take it
-// or acknowledges what the server has not sent, is kept beside the stream: it makes no
-// hole and hides no byte. The stream goes on without it until something confirms it.
+// A segment is doubtful if it lies outside the server's window, or acknowledges what the
+// server has not sent. Such a segment is kept beside the stream, where it makes no hole and
+// hides no byte. The stream goes on without it until something confirms it.
 
 // doubt is why a segment is kept beside the stream.
 type doubt uint8
@@ -22,7 +22,7 @@ const (
 	newByte               // one that the server did not have when it came
 )
 
-// drops is what a segment is counted under that nothing confirmed.
+// drops is the reason under which a segment is counted that nothing has confirmed.
 func (d doubt) drops() outcome.Drop {
 	switch d {
 	case oddACK:
@@ -43,8 +43,8 @@ type aside struct {
 }
 
 const (
-	// maxAside is how many segments are kept beside a stream that wait for what the mirror
-	// shows of the server, and maxAstray how many for any other reason.
+	// maxAside is how many segments may wait beside a stream for packets of the server,
+	// and maxAstray how many for any other reason.
 	maxAside  = 64
 	maxAstray = 8
 )
@@ -88,8 +88,8 @@ func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
 	s.touch(f)
 }
 
-// doubted is how many of the segments beside the stream are there for a reason, and the
-// index of the first.
+// doubted counts the segments beside the stream that are there for this doubt, and returns
+// the index of the first.
 func (f *flow) doubted(why doubt) (n, first int) {
 	for i := len(f.aside) - 1; i >= 0; i-- {
 		if f.aside[i].why == why {
@@ -143,15 +143,15 @@ func (s *Stack) agreeing(f *flow) (n int) {
 	return n
 }
 
-// serverSpeaks reports whether the mirror has shown the server since the oldest
-// segment beside the stream came: then the server's word decides, and not how many
-// of the client's segments agree.
+// serverSpeaks reports whether the mirror has shown the server since the oldest segment
+// beside the stream came. If so, the server's acknowledgements decide, not the number of
+// client segments that agree.
 func (s *Stack) serverSpeaks(f *flow) bool {
 	return len(f.aside) > 0 && f.ev.server.nxt.known && f.ev.server.packets != f.aside[0].heard
 }
 
-// agrees notes that a packet without data goes on where segments beside the stream end,
-// and acknowledges no less: as a client does that has had its answer.
+// agrees notes that a packet without data continues segments beside the stream, and
+// acknowledges no less than they do. A client that got its answer does this.
 func (f *flow) agrees(seg *segment) {
 	for i := range f.aside {
 		if a := &f.aside[i]; a.why == oddACK && a.next() == seg.seq && within(seg.ack, a.ack, f.ev.client.usualWindow()) {
@@ -160,8 +160,8 @@ func (f *flow) agrees(seg *segment) {
 	}
 }
 
-// reconsider looks through what is beside the stream when the server has been heard
-// or the stream has come further.
+// reconsider checks the segments beside the stream again, after the server was seen or the
+// stream has advanced.
 func (s *Stack) reconsider(f *flow) {
 	for i := 0; i < len(f.aside) && !f.removed; {
 		a := &f.aside[i]
@@ -194,7 +194,7 @@ func (s *Stack) readmit(f *flow, i int) {
 	s.segmentOf(f, &a.segment)
 }
 
-// ageAside decides about what has waited beside the stream for long enough.
+// ageAside decides about segments that have waited beside the stream for long enough.
 func (s *Stack) ageAside(f *flow) {
 	if len(f.aside) == 0 {
 		return
@@ -227,7 +227,7 @@ func (s *Stack) ageAside(f *flow) {
 	s.dropAside(f, 0, a.why.drops())
 }
 
-// believe takes what is beside the stream for true.
+// believe accepts the segments beside the stream.
 func (s *Stack) believe(f *flow) {
 	f.ev.silent()
 	f.ev.client.ack.set(f.aside[len(f.aside)-1].ack)
@@ -248,8 +248,8 @@ func (s *Stack) believe(f *flow) {
 	}
 }
 
-// takeIn takes segments that were kept beside a stream that has ended as if they came
-// only now, but for those that nothing supports. What the stream held ended before reached.
+// takeIn takes segments that were kept beside an ended stream as if they came only now,
+// except those that nothing supports. What the stream held ended before reached.
 func (s *Stack) takeIn(all []aside, reached uint32) {
 	for i := range all {
 		seg := &all[i].segment
@@ -269,16 +269,16 @@ func (s *Stack) takeIn(all []aside, reached uint32) {
 	}
 }
 
-// alone reports whether a segment lies far from where its connection has come to, and no
-// other one goes on near it.
+// alone reports whether a segment lies far from the end of its connection's bytes, with no
+// other segment near it.
 func (s *Stack) alone(all []aside, seg *segment) bool {
 	known, ok := s.stubs.get(&seg.key, s.now)
 	return ok && known.kind != halfOpen && !near(seg.seq, known.end) &&
 		!slices.ContainsFunc(all, func(b aside) bool { return b.seq != seg.seq && near(b.next(), seg.next()) })
 }
 
-// resync begins anew where the connection turned out to be: the flow had begun at
-// what was none of it.
+// resync begins the flow anew at the connection's real place: it had begun at a segment that
+// did not belong to the connection.
 func (s *Stack) resync(f *flow) {
 	key, all, reached := f.key, f.aside, f.sent()
 	f.aside = nil

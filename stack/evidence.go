@@ -2,16 +2,16 @@ package stack
 
 import "time"
 
-// evidence is what the mirror showed of a connection. A number in a single packet is
-// a claim: a segment is judged by the windows, acknowledgements and timestamps that
-// the connection's other segments have shown, as the real server would have judged it
+// evidence is what the mirror has shown of a connection. A number in a single packet is
+// only a claim. So each segment is judged by the windows, acknowledgements and timestamps
+// of the connection's other segments, as the real server would have judged it
 // (RFC 9293, section 3.10.7.4; RFC 5961; RFC 7323, section 5).
 type evidence struct {
 	client, server party
 	stamps         stamps
 	sums           sums
 	answers        answers
-	refusals       int    // segments in a row that were rejected and go on from one another
+	refusals       int    // rejected segments in a row that continue one another
 	refused        uint32 // where the last of them ends
 	pushes         bool   // the client sets PSH where a write ends, as nearly all stacks do
 }
@@ -39,8 +39,8 @@ type stamps struct {
 	fine         bool // the clock is finer than 1 kHz
 }
 
-// mark is a sequence number that only moves forward, and in steps that something
-// supports: a far one counts when a second packet agrees with it.
+// mark is a sequence number that only moves forward. A step far ahead counts only when a
+// second packet agrees with it.
 type mark struct {
 	at, odd       uint32
 	known, hasOdd bool
@@ -71,8 +71,8 @@ type verdict uint8
 
 const (
 	accepted verdict = iota
-	rejected         // the real server did not take it
-	doubtful         // it may be what it says, if something else confirms it
+	rejected         // the real server dropped it
+	doubtful         // accepted only if something else confirms it
 )
 
 // unscaled is the largest window without a scale.
@@ -86,7 +86,7 @@ func (p *party) maxWindow() uint32 {
 	return maxWindow
 }
 
-// usualWindow is maxWindow, or where the scale is not known, more than hosts use: 128 MiB.
+// usualWindow is maxWindow; if the scale is not known, 128 MiB, more than hosts use.
 func (p *party) usualWindow() uint32 {
 	if p.scaled {
 		return p.maxWindow()
@@ -94,8 +94,8 @@ func (p *party) usualWindow() uint32 {
 	return 1 << 27
 }
 
-// judge judges a segment of the client's by its ACK and its timestamp; where in the
-// stream it is, is another question.
+// judge judges a client's segment by its ACK and its timestamp. Its place in the stream is
+// judged elsewhere (misplaced).
 func (ev *evidence) judge(seg *segment) verdict {
 	if seg.flags&flagACK == 0 {
 		return rejected
@@ -109,8 +109,8 @@ func (ev *evidence) judge(seg *segment) verdict {
 	return ev.judgeACK(seg.ack)
 }
 
-// judgeACK judges an acknowledgement by RFC 5961, section 5.2: the server takes
-// nothing with one of what it has not sent, or of what is older than any window.
+// judgeACK judges an acknowledgement by RFC 5961, section 5.2: the server drops a segment
+// that acknowledges what it has not sent, or something older than any window.
 func (ev *evidence) judgeACK(ack uint32) verdict {
 	window := ev.client.usualWindow()
 	if c := &ev.client; c.ack.known && seqLess(ack, c.ack.at) && c.ack.at-ack > window {
@@ -133,8 +133,8 @@ func (ev *evidence) judgeACK(ack uint32) verdict {
 	return accepted
 }
 
-// plausible reports whether an acknowledgement of more than the mirror has shown of the
-// server may be right: no more is missing than what the client can have been sent at once.
+// plausible reports whether the client may acknowledge more than the mirror has shown of
+// the server: at most one client's window may be missing in the mirror.
 func (ev *evidence) plausible(ack uint32) bool {
 	shown := ev.client.ack.at
 	if ev.server.nxt.known {
@@ -144,26 +144,26 @@ func (ev *evidence) plausible(ack uint32) bool {
 }
 
 const (
-	// nearby is how far ahead a segment may be by itself where nothing is known of
-	// the server's window: as far as a window without a scale reaches.
+	// nearby is how far ahead a single segment may be if the server's window is not
+	// known, in bytes: a full window without a scale.
 	nearby = 64 << 10
 	// staleness is how many ticks older than the newest a timestamp may be and still
 	// come late through the mirror: 5 s at the usual 1 kHz, and at 1 MHz.
 	staleness, fineStaleness = 5_000, 5_000_000
 	// fineRate is more ticks in a millisecond than a clock of 1 kHz has.
 	fineRate = 10
-	// stampsLast is how long a client may be silent so that its next timestamp tells
-	// something: half of what a clock of 1 MHz, the fastest, takes to come around is 2147 s. RFC
-	// 7323, section 5.5, says 24 days, for a clock of 1 kHz.
+	// stampsLast is how long a client may be silent before its timestamps say nothing any
+	// more. A clock of 1 MHz, the fastest, goes half way around in 2147 s. RFC 7323,
+	// section 5.5, says 24 days, for a clock of 1 kHz.
 	stampsLast = 2100 * time.Second
-	// rateLasts is how long after the first timestamp the rate can be told from it: half
+	// rateLasts is how long the clock's rate can be computed from the first timestamp: half
 	// as long.
 	rateLasts = stampsLast / 2
 )
 
-// outdated reports whether a timestamp is older than what the mirror can have held
-// back (PAWS; RFC 7323, section 5). Where a second one goes on behind one that was, and none
-// that is newer has come since, the clock is there.
+// outdated reports whether a timestamp is too old even for a packet that the mirror has
+// delayed (PAWS; RFC 7323, section 5). If a second such timestamp follows the first, and no
+// newer one came between them, the clock has really changed, and is learned anew.
 func (ev *evidence) outdated(stamp uint32) bool {
 	c := &ev.stamps
 	if !c.known || !seqLess(stamp, c.stamp) || c.stamp-stamp <= c.staleness() {
@@ -199,8 +199,8 @@ func (c *stamps) take(stamp uint32, now time.Duration) {
 	}
 }
 
-// rested forgets the client's timestamps where it was silent for so long that the next
-// one may look older than the last.
+// rested forgets the client's timestamps after a silence so long that the next one may look
+// older than the last.
 func (ev *evidence) rested(now time.Duration) {
 	if ev.stamps.known && now-ev.client.heard >= stampsLast {
 		ev.stamps = stamps{}
@@ -277,28 +277,27 @@ func (ev *evidence) hears(seg *segment, now time.Duration) {
 	}
 }
 
-// silent is called where the mirror does not show the server any more, so that it
-// is no standard to judge by.
+// silent is called when the mirror no longer shows the server. It forgets the server's
+// numbers, so that nothing is judged by them.
 func (ev *evidence) silent() {
 	ev.server.nxt, ev.server.first, ev.server.scaled = mark{}, mark{}, false
 	ev.answers = answers{}
 }
 
-// endsAt reports whether a reset of the server's with the sequence number seq can count:
-// it answers the client's last segment, or is where the server's bytes end, as far as
-// either is known (RFC 9293, section 3.10.7; RFC 5961, section 3.2).
+// endsAt reports whether the server's reset with sequence number seq is valid: it answers
+// the client's last segment, or lies where the server's bytes end, as far as either is known (RFC 9293, section 3.10.7; RFC 5961, section 3.2).
 func (ev *evidence) endsAt(seq uint32) bool {
 	sv, cl := &ev.server, &ev.client
 	return !cl.ack.known && !sv.nxt.known || cl.ack.known && seq == cl.ack.at || sv.nxt.known && seq == sv.nxt.at
 }
 
-// forgiveAfter is how many segments in a row that go on from one another show that they
-// are the client's, whatever was believed of its numbers before.
+// forgiveAfter is how many rejected segments in a row, each continuing the one before,
+// prove that they are the client's and that the earlier numbers were wrong.
 const forgiveAfter = 3
 
-// refuse counts a segment that was rejected. It reports whether the client has gone on
-// so long with such segments that what they were judged by must have been wrong; then
-// nothing of that is believed any more.
+// refuse counts a rejected segment. It reports true if the client has sent forgiveAfter such
+// segments in a row. Then the numbers that they were judged by were wrong, and are
+// forgotten.
 func (ev *evidence) refuse(seg *segment) (wrong bool) {
 	if len(seg.payload) == 0 || seg.flags&flagACK == 0 {
 		return false

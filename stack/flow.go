@@ -11,14 +11,13 @@ import (
 type flowState uint8
 
 const (
-	parked  flowState = iota // holds what has no known start, or data in the SYN
+	parked  flowState = iota // holds segments without a known start, or data in the SYN
 	opening                  // SYN injected
 	open                     // handshake done
 )
 
-// flow is one client's half of one mirrored connection, or what can be had of
-// it: it begins at the SYN, or at a request in the middle. All of it is guarded
-// by Stack.mu.
+// flow is a contiguous part of what one client sends on one mirrored connection. It begins
+// at the SYN, or at a request in the middle. Stack.mu guards all of it.
 type flow struct {
 	key      flowKey
 	id       clientID // its virtual client's; 0 before there is one
@@ -51,7 +50,7 @@ type flow struct {
 	// What the mirror said.
 	ev          evidence
 	beyond      uint32 // the client has sent everything before it
-	serverClaim uint32 // what one packet of the server's says that it has; 0: none
+	serverClaim uint32 // what a single packet of the server acknowledged; 0: none
 	serverAck   uint32 // the server has received everything before it; base at first
 	serverSaid  mark   // what its last packet acknowledged
 	cut         span   // came, but cut by the mirror
@@ -212,8 +211,7 @@ func (s *Stack) sentUpTo(f *flow, seq uint32) {
 	f.beyond = seq
 }
 
-// sent is the sequence number that everything the client sent is before, as
-// far as the mirror told.
+// sent is the sequence number after the last byte that the client is known to have sent.
 func (f *flow) sent() uint32 {
 	if f.finSeen && !seqLess(f.fin, f.beyond) {
 		return f.fin + 1
@@ -221,8 +219,8 @@ func (f *flow) sent() uint32 {
 	return f.beyond
 }
 
-// holed reports whether something is missing right behind what gVisor has. The
-// queue holds all that was not acknowledged, so that this is exact.
+// holed reports whether bytes are missing right after those that gVisor has. This is exact,
+// because the queue holds everything that was not acknowledged.
 func (f *flow) holed() bool {
 	switch {
 	case f.state != open:
@@ -233,9 +231,8 @@ func (f *flow) holed() bool {
 	return seqLess(f.ack, f.sent())
 }
 
-// lost reports whether what is missing at ack is known not to come any more,
-// unless the mirror has delayed it: the server has it already, or the mirror
-// has delivered a part of it.
+// lost reports whether the bytes missing at ack are known not to come any more, unless the
+// mirror has only delayed them: the server has them, or a truncated copy came.
 func (f *flow) lost() bool {
 	return seqLess(f.ack, f.serverAck) || f.cut.has(f.ack)
 }
@@ -246,7 +243,7 @@ func (f *flow) gapless() bool {
 	return first == nil || !seqLess(f.ack, first.seq) && f.q.last().seq+f.q.last().n-first.seq == uint32(f.q.bytes)
 }
 
-// received is the sequence number behind the last byte that is here.
+// received is the sequence number after the last byte that has come.
 func (f *flow) received() uint32 {
 	if last := f.q.last(); last != nil && seqLess(f.ack, last.seq+last.n) {
 		return last.seq + last.n
@@ -276,8 +273,8 @@ func (f *flow) busy() bool {
 	return f.state != open || f.conn == nil || f.q.len() > 0 || f.rstSeen || f.finSeen || f.ending || f.newer != nil || len(f.aside) > 0 || !f.serverRST.IsZero() || f.holed()
 }
 
-// calm reports whether a busy flow has only gVisor to wait for, which has all that
-// the client is known to have sent.
+// calm reports whether a busy flow waits only for gVisor, which has all bytes that the
+// client is known to have sent.
 func (f *flow) calm() bool {
 	return f.state == open && !f.waits() && f.newer == nil && !f.finSeen && len(f.aside) == 0 && f.q.len() > 0 &&
 		!f.holed() && f.sent()-f.q.first().seq == uint32(f.q.bytes)

@@ -63,8 +63,8 @@ func (s *Stack) goesOn(known *stub, seg *segment) {
 	}
 }
 
-// cause is what bytes of a connection in which no stream can begin any more are lost for
-// that are dropped for why.
+// cause is the reason under which lost bytes are counted that are dropped for why. The
+// bytes are of a connection in which no stream can begin any more.
 func (s *stub) cause(why outcome.Drop) outcome.Drop {
 	if s.kind == opaque {
 		return s.left.lostFor
@@ -72,9 +72,9 @@ func (s *stub) cause(why outcome.Drop) outcome.Drop {
 	return why
 }
 
-// follow follows a connection in which no stream can begin any more, and returns what
-// the segment's bytes are lost for. Those that are missing in front of it count, where
-// they would have been forwarded.
+// follow tracks a connection in which no stream can begin any more. It returns the reason
+// for which the segment's bytes are lost. Bytes that are missing in front of the segment
+// count as missing if they would have been forwarded.
 func (s *Stack) follow(known *stub, seg *segment, why outcome.Drop) (as outcome.Drop) {
 	if known.kind == overRate {
 		if within(seg.seq, known.end, nearby) {
@@ -104,7 +104,7 @@ func (s *stub) refuses(seg *segment) bool {
 	return s.ev != nil && s.ev.judge(seg) == rejected && !s.ev.refuse(seg)
 }
 
-// halfOpened takes a segment of a connection of which the SYN was seen.
+// halfOpened takes a segment of a connection whose SYN was seen.
 func (s *Stack) halfOpened(known *stub, seg *segment) {
 	switch {
 	case seg.flags&flagRST != 0 && seg.seq == known.base:
@@ -112,7 +112,7 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 		s.used(seg)
 		return
 	case len(seg.payload) > 0 && seg.seq != known.base && known.prev != nil && near(seg.seq, known.prev.end):
-		// The SYN was a stray one, and the connection before it goes on.
+		// The SYN was a stray, and the connection before it goes on.
 		s.stubs.put(&seg.key, *known.prev, s.now)
 		s.unknown(seg)
 		return
@@ -159,8 +159,8 @@ func (s *Stack) remember(key *flowKey, half stub) {
 	}
 }
 
-// leaves remembers what is left of a connection whose flow ends. A SYN that came since
-// stays; it may be a stray one.
+// leaves remembers a connection whose flow ends. A SYN that came since stays; it may be a
+// stray.
 func (s *Stack) leaves(key *flowKey, left stub) {
 	switch known, ok := s.stubs.get(key, s.now); {
 	case !ok || known.kind != halfOpen:
@@ -172,9 +172,8 @@ func (s *Stack) leaves(key *flowKey, left stub) {
 	}
 }
 
-// syn remembers a client's SYN. What proves that the server took it comes
-// later; until then it costs no more than a stub, unless it brings data along
-// (RFC 7413).
+// syn remembers a client's SYN. The proof that the server accepted it comes later. Until
+// then it costs only a stub, unless it carries data (RFC 7413).
 func (s *Stack) syn(seg *segment) {
 	base := seg.seq + 1
 	if seg.flags&(flagACK|flagRST|flagFIN) != 0 {
@@ -207,9 +206,8 @@ func (s *Stack) syn(seg *segment) {
 	}
 }
 
-// proves reports whether a segment shows that the server took the SYN before
-// it: an acknowledgement of the right place, or what comes behind the first
-// data, which then is late.
+// proves reports whether a segment shows that the server accepted the SYN before it: it
+// acknowledges the right number, or follows the first data, which is then late.
 func proves(seg *segment, base uint32) bool {
 	if seg.seq == base {
 		return seg.flags&(flagACK|flagRST) == flagACK
@@ -218,20 +216,20 @@ func proves(seg *segment, base uint32) bool {
 	return behind && seg.seq-base < maxWindow
 }
 
-// tookData reports whether a segment shows that the server took the data that came with
-// the SYN: the client goes on behind them.
+// tookData reports whether a segment shows that the server accepted the data in the SYN:
+// the client continues after them.
 func (s *stub) tookData(seg *segment) bool {
 	return len(s.synData()) > 0 && seg.seq == s.base+uint32(len(s.synData())) && seg.flags&(flagACK|flagRST) == flagACK
 }
 
-// storeSYNData gives a flow that begins the data of its SYN, which used has counted.
+// storeSYNData gives a new flow the data of its SYN, which used has already counted.
 func (s *Stack) storeSYNData(f *flow, known *stub, seg *segment) {
 	s.loses(f.key.service, outcome.DropOutOfWindow, outcome.DropOutOfWindow, -uint64(len(known.synData()))) // after all
 	s.store(f, &segment{key: f.key, seq: known.base, ack: seg.ack, flags: flagACK, part: true, payload: known.synData()})
 }
 
-// unproven takes a segment of a flow whose SYN was seen, and of which it is not known
-// yet that the server took it.
+// unproven takes a segment of a flow whose SYN was seen, but not yet the proof that the
+// server accepted it.
 func (s *Stack) unproven(f *flow, seg *segment) {
 	within := proves(seg, f.base) || seg.flags&(flagACK|flagRST) == flagACK && seg.seq-f.base <= f.sent()-f.base
 	switch {
@@ -248,8 +246,8 @@ func (s *Stack) unproven(f *flow, seg *segment) {
 		}
 		s.beginWith(f, f.base, seg)
 	default:
-		// The mirror shows servers: a moment for the SYN-ACK to come, or for the
-		// reset with which the server answers a wrong acknowledgement.
+		// The mirror shows servers: wait a moment for the SYN-ACK, or for the reset
+		// with which the server answers a wrong acknowledgement.
 		f.due = earlier(f.due, s.now.Add(s.cfg.Grace))
 		switch {
 		case !f.ev.server.nxt.known:
@@ -276,7 +274,7 @@ func (s *Stack) proved(f *flow) {
 	}
 }
 
-// unanswered ends the wait for the server's word on a flow whose SYN was seen.
+// unanswered ends the wait for the server's answer to a SYN.
 func (s *Stack) unanswered(f *flow) {
 	if f.ev.judgeACK(f.lastACK) != accepted {
 		if f.ev.server.heard > f.opened.Sub(s.epoch) {
@@ -303,8 +301,8 @@ func (s *Stack) turnedAway(f *flow, why outcome.Drop) {
 	}
 }
 
-// serverShownFor is how long a mirror without a packet of any server is still taken
-// for one that shows servers.
+// serverShownFor is how long a mirror counts as showing servers after the last packet of
+// any server.
 const serverShownFor = 10 * time.Second
 
 // twoWay reports whether the mirror shows the server's direction as well.

@@ -9,17 +9,16 @@ import (
 	"netmirror/outcome"
 )
 
-// incoming is a captured segment, read before the stack is locked: what costs time
-// linear in a packet is done then. The checksum of a server's is not, because nearly all
-// of these say nothing that depends on it.
+// incoming is a captured segment, parsed before the stack is locked: work that is linear
+// in the packet's length is done then. The checksum of a server's segment is left for
+// later, because it rarely matters.
 type incoming struct {
 	*Segment
 	segment segment
-	ok      bool // it is one of a connection that can be
+	ok      bool // a connection can have its addresses
 }
 
-// read reads a batch. What it returns is valid until the next call, and as long as the
-// batch is.
+// read parses a batch. The result aliases the batch, and is valid until the next call.
 func (s *Stack) read(batch []Segment) []incoming {
 	s.incoming = slices.Grow(s.incoming[:0], len(batch))[:len(batch)]
 	for i := range batch {
@@ -33,7 +32,7 @@ func (s *Stack) read(batch []Segment) []incoming {
 	return s.incoming
 }
 
-// takeBatch takes a batch in.
+// takeBatch takes the segments of a batch to their flows, and counts them.
 func (s *Stack) takeBatch(batch []incoming) {
 	bytes, serverBytes := 0, 0
 	for i := range batch {
@@ -81,7 +80,7 @@ func (s *Stack) fromClient(in *incoming, serves bool) {
 	}
 }
 
-// whole takes a segment of a client's that the mirror has not cut.
+// whole takes a client's segment that the mirror has not cut.
 func (s *Stack) whole(seg *segment) {
 	if !s.cfg.Checksums.passes(seg.sum) {
 		s.drop(seg, outcome.DropBadChecksum)
@@ -103,10 +102,10 @@ func (s *Stack) toFlow(seg *segment) {
 	}
 }
 
-// turned looks at who of two ends with a port of the service is the client, and turns
-// the segment's key around where it comes from the server. The SYN told; where none
-// was seen, the first request or status line does, and till then the one whose segment
-// came first is taken for the client.
+// turned decides which end is the client if both ends have a port of the service. It
+// reports true, and turns the segment's key around, if the segment comes from the server.
+// The SYN tells; without one, the first request or status line does. Until then, the end
+// whose segment came first counts as the client.
 func (s *Stack) turned(seg *segment) bool {
 	back := seg.key.back()
 	switch {
@@ -126,8 +125,8 @@ func (s *Stack) turned(seg *segment) bool {
 	return true
 }
 
-// certain reports whether the client of a connection between two such ports is known by
-// more than who came first.
+// certain reports whether it is known who the client of such a connection is, by more than
+// whose segment came first.
 func (s *Stack) certain(key *flowKey) bool {
 	if f := s.flows[*key]; f != nil {
 		return f.state != parked || f.hasBase
@@ -161,8 +160,8 @@ func (s *Stack) dropAs(seg *segment, why, as outcome.Drop) {
 	s.loses(seg.key.service, why, as, uint64(len(seg.payload)))
 }
 
-// used counts a segment that did its work without a byte for the stream. What it
-// carries all the same is of no connection.
+// used counts a segment that was needed but brought no byte for the stream. Payload that it
+// carries all the same belongs to no connection.
 func (s *Stack) used(seg *segment) {
 	s.counters.packetsUsed += uint64(seg.packets())
 	s.loses(seg.key.service, outcome.DropOutOfWindow, outcome.DropOutOfWindow, uint64(len(seg.payload)))
@@ -171,8 +170,7 @@ func (s *Stack) used(seg *segment) {
 // clock is the time of the batch at hand, since the stack began.
 func (s *Stack) clock() time.Duration { return s.now.Sub(s.epoch) }
 
-// truncated learns from a segment that the mirror has cut that its bytes will
-// not come whole.
+// truncated learns from a cut segment which bytes will not come whole.
 func (s *Stack) truncated(m *Segment, seg *segment) {
 	if s.subflows.has(&seg.key) {
 		return // its flow has other sequence numbers
@@ -217,8 +215,8 @@ func (s *Stack) known(f *flow, seg *segment) {
 	s.judged(f, seg)
 }
 
-// ofOlder gives a late segment of the connection before f's on the same ports to
-// that one, where only it can have it.
+// ofOlder gives a late segment to the connection before f's on the same ports, if it can
+// belong to that one only. It reports whether it did.
 func (s *Stack) ofOlder(f *flow, seg *segment) bool {
 	old := f.older
 	if old.state != open || within(seg.seq, f.floor()-1, s.near(f)) || !within(seg.seq, old.floor(), s.near(old)) {
@@ -228,8 +226,8 @@ func (s *Stack) ofOlder(f *flow, seg *segment) bool {
 	return true
 }
 
-// judged takes a segment of a flow that has a start, by what the real server made
-// of it.
+// judged takes a segment of a flow that has a start. It treats the segment as the real
+// server did.
 func (s *Stack) judged(f *flow, seg *segment) {
 	if seg.flags&flagRST != 0 {
 		s.reset(f, seg)
@@ -252,8 +250,8 @@ func (s *Stack) judged(f *flow, seg *segment) {
 	s.admit(f, seg)
 }
 
-// misplaced reports whether a segment lies beyond what the server could take, or
-// before all that was seen of the connection.
+// misplaced reports whether a segment lies beyond the server's window, or before
+// everything that was seen of the connection.
 func (s *Stack) misplaced(f *flow, seg *segment) bool {
 	floor := f.floor()
 	if seqLess(floor, seg.seq) {
@@ -262,9 +260,9 @@ func (s *Stack) misplaced(f *flow, seg *segment) bool {
 	return seqLess(seg.next(), floor) && floor-seg.seq > floor-f.origin()+unscaled
 }
 
-// near is how far ahead of what the client has sent a single segment is believed where
-// nothing is known of the server's window: no further than what the connection can
-// have had on its way.
+// near is how far ahead of what the client has sent a single segment is believed, in
+// bytes, if the server's window is not known: as much as the connection can have had in
+// flight.
 func (s *Stack) near(f *flow) uint32 {
 	if f.multipath {
 		return uint32(s.cfg.FlowBytes) // the other subflows may be behind
@@ -272,8 +270,7 @@ func (s *Stack) near(f *flow) uint32 {
 	return uint32(max(nearby, min(f.got+f.q.bytes, s.cfg.FlowBytes)))
 }
 
-// reach is the sequence number before which a segment can begin that does not go on
-// where the client was.
+// reach is the sequence number before which a segment must begin to be believed by itself.
 func (s *Stack) reach(f *flow) uint32 {
 	if sv := &f.ev.server; sv.scaled && sv.nxt.known && !f.multipath {
 		return sv.edge
@@ -281,15 +278,15 @@ func (s *Stack) reach(f *flow) uint32 {
 	return f.beyond + s.near(f)
 }
 
-// superseded takes the first segment of a connection that followed on the same
-// ports. It reports false where seg is none.
+// superseded takes the first segment of a newer connection on the same ports. It reports
+// false if seg is not such a segment.
 func (s *Stack) superseded(f *flow, seg *segment) bool {
 	next, ok := s.stubs.get(&seg.key, s.now)
 	if !ok || next.kind != halfOpen {
 		f.synSeen = false
 		return false
 	}
-	goesOn := f.state == open && seg.seq == f.tail() && seg.seq != f.base // the SYN was a stray one
+	goesOn := f.state == open && seg.seq == f.tail() && seg.seq != f.base // the SYN was a stray
 	fast := next.tookData(seg)
 	if seg.flags&flagRST != 0 || !proves(seg, next.base) && !fast || (seg.seq != next.base && !fast || goesOn) && !f.delivered() {
 		return false
@@ -325,7 +322,7 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 		f.picked && f.base-base < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout:
 		s.drop(seg, outcome.DropDuplicate)
 	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0 && f.beganAt(base):
-		// Late, as was hoped; what is parked proves it.
+		// The SYN was only late; the parked segments prove it.
 		s.counters.halfOpen++
 		s.used(seg)
 		f.anew()
@@ -336,8 +333,8 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 	}
 }
 
-// beganAt reports whether what is parked can be what a client sends that begins at base:
-// some of it is right behind, and nothing right before.
+// beganAt reports whether the parked segments can belong to a client that begins at base:
+// some lie closely behind base, and none closely before it.
 func (f *flow) beganAt(base uint32) bool {
 	if f.q.len() == 0 {
 		return true
@@ -350,22 +347,22 @@ func (f *flow) beganAt(base uint32) bool {
 	return f.q.first().seq-base < lateSYN
 }
 
-// replayed reports whether a SYN like the flow's own begins another connection: the
-// client has ended the first, longer ago than mirrors show packets twice.
+// replayed reports whether a SYN with the flow's own number begins another connection: the
+// client has ended the first one, so long ago that the SYN is no copy made by the mirror.
 func (f *flow) replayed(captured time.Time) bool {
 	return (f.finSeen || f.finished || f.rstSeen) && captured.Sub(f.last) >= repeatsFor(f.ev.server.nxt.known)
 }
 
-// anew forgets what is known of a connection before the one that begins now: its
-// framing tells nothing of this one.
+// anew forgets the connection before the one that begins now: its framing says nothing
+// about the new one.
 func (f *flow) anew() {
 	if f.past != (span{}) {
 		f.past, f.picked, f.ev = span{}, false, evidence{}
 	}
 }
 
-// unpark starts a flow whose SYN came after other segments of it, and lets go
-// of what an older connection on the same ports left behind.
+// unpark starts a flow whose SYN came after its other segments. It drops segments that an
+// older connection on the same ports left behind.
 func (s *Stack) unpark(f *flow, base uint32) {
 	for f.q.len() > 0 && f.q.first().seq-base >= maxWindow {
 		s.lost(f, 1, outcome.DropOutOfWindow)

@@ -13,38 +13,38 @@ import (
 // Config says which connections to rebuild and what they may cost. The zero
 // value of every field is its default.
 type Config struct {
-	// Services are those that Segment.Service names, by their place; SetService adds
-	// further ones. None stands for one with the defaults.
+	// Services are indexed by Segment.Service; SetService adds more. Empty means one
+	// service with the defaults.
 	Services []Service
 
 	// MaxFlows bounds the connections followed at a time (default 20000).
-	// Beyond it, a new one takes the place of one that has shown less of its
-	// connection, or of a client with more than its share, or is dropped.
+	// Beyond it, a new flow evicts one with less evidence of being real, or one of a
+	// client with more than its share; otherwise the new one is dropped.
 	MaxFlows int
 	// MaxStubs bounds what is remembered of connections without a flow:
-	// unproven SYNs and ended connections (default 65536). The oldest go.
+	// unproven SYNs and ended connections (default 65536). The oldest are forgotten.
 	MaxStubs int
 	// FlowBytes bounds the bytes held for one flow that gVisor has not taken
 	// (default 4 MiB); the flow is reset beyond it. ReceiveBuffer, the bytes
 	// that gVisor may hold (default 256 KiB), comes on top.
 	FlowBytes int
-	// TotalBytes bounds the memory of all flows (default 256 MiB): FlowMemory
-	// for each, and the bytes held for them and their readers, to which a
-	// quarter of it is left in any case. The flows that hold most are reset.
+	// TotalBytes bounds the memory of all flows (default 256 MiB): FlowMemory for each,
+	// and the bytes held for them and their readers, which always get at least a
+	// quarter. Beyond it, the flows that hold most are reset.
 	TotalBytes    int
 	ReceiveBuffer int
-	// Budget, where it is not nil, is the memory and the flows of several stacks
-	// together. The flows that hold most, of whichever stack, are reset. TotalBytes is
-	// then only what strays may take an eighth of, and MaxFlows this stack's share,
-	// beyond which it has what the others leave.
+	// Budget, if not nil, is the memory and the flows that several stacks share. The
+	// flows that hold most are reset, whichever stack has them. TotalBytes then only
+	// bounds strays, to an eighth of it. MaxFlows is this stack's share; it may use more
+	// if the others leave some.
 	Budget *budget.Shared
 
 	// Checksums says which damaged segments are dropped.
 	Checksums Checksums
 
-	// MaxPending is how many packets may wait behind a hole before it is
-	// given up, though not before Grace (default 50 ms) has passed, which a
-	// packet that is only late gets in any case. 0 means 128, below 0 none.
+	// MaxPending is how many packets may wait behind a hole; with more, the hole is
+	// given up after Grace (default 50 ms), which every late packet gets. 0 means 128,
+	// below 0 none.
 	MaxPending int
 	Grace      time.Duration
 	// GapTimeout is when a hole is given up at the latest (default 1 s).
@@ -52,16 +52,16 @@ type Config struct {
 	// IdleTimeout is when a flow without a packet is reset (default 10 min).
 	IdleTimeout time.Duration
 
-	// CaughtUp is the time, by Now, before which everything that was captured has
-	// been injected, on whichever way: a hole that was found later may still be
-	// filled by what was not, and is waited for up to GapTimeout. It is asked once a
-	// tick at most. nil: nothing waits to be injected.
+	// CaughtUp returns the time, by Now, up to which every captured packet has been
+	// injected. A hole that was found after that may still be filled by packets not yet
+	// injected; the stack waits for them, for GapTimeout at most. It is called at most
+	// once per tick. nil: nothing waits to be injected.
 	CaughtUp func() time.Time
 
-	// Latency is told how long bytes were on their way: from their capture, as
-	// InjectAt was told, until the reader asks for the next after having read
-	// them. It is told of one at a time for each connection, by any goroutine,
-	// and must not wait. nil: not measured.
+	// Latency is called with the time that bytes took from their capture, as given to
+	// InjectAt, until the reader asks for more after having read them. One byte at a time
+	// is measured on each connection. Any goroutine may call it; it must not block. nil:
+	// not measured.
 	Latency func(time.Duration)
 
 	Logger *slog.Logger     // nil: none
@@ -287,15 +287,14 @@ func (s *Stack) Close() error {
 // net.ErrClosed after Close, or when the last stream has been handed out after Shutdown.
 func (s *Stack) TryAccept() (outcome.Stream, error) { return s.accepted.get() }
 
-// AwaitAccepts waits a moment where very many streams wait for TryAccept. Whoever injects
-// calls it between two batches: while the one who plays the streams is far behind, packets
-// are better left where they were captured, for the memory of a stream that waits
-// outlives its flow, so that no budget has it.
+// AwaitAccepts waits a moment if very many streams wait for TryAccept. Whoever injects calls
+// it between two batches. While the bridge is far behind, packets are better left in the
+// ring: the memory of a waiting stream outlives its flow, so no budget counts it.
 func (s *Stack) AwaitAccepts() { s.accepted.await() }
 
-// OnStream has f called when TryAccept, after it had nothing, may have something: from
-// any goroutine, and with any locks held, so that f waits for nothing and calls no method
-// of the Stack's. There is no call for what came before.
+// OnStream registers f, which is called when TryAccept, after it had nothing, may have a
+// stream. f may be called by any goroutine and with any locks held, so it must not block,
+// and must not call methods of the Stack. It is not called for streams that came before.
 func (s *Stack) OnStream(f func()) {
 	s.accepted.mu.Lock()
 	defer s.accepted.mu.Unlock()

@@ -8,31 +8,31 @@ import (
 	"netmirror/outcome"
 )
 
-// Delivery is what the headline is made of: the share of what the clients of the services
-// have sent that has reached the target.
+// Delivery is the basis of the headline: the share of what the services' clients have sent
+// that has reached the target.
 //
-// In bytes that is (Sent - Lost) ÷ Sent. Sent are the clients' bytes of which it is known
-// what became of them, each once, however often it came: those that the target's
-// connections took, and those that are lost. Lost are
+// In bytes, the share is (Sent - Lost) ÷ Sent. Sent are the clients' bytes whose fate is
+// known, each counted once, however often it came: those written to the target's
+// connections, and those lost. Lost are
 //
-//   - holes: bytes that never came or came truncated, by the sequence numbers of what came
-//     around them, once nobody waits for them any longer;
-//   - bytes that came and went into no stream: behind such a hole, in a connection in
-//     which no stream could begin (again), beyond a budget, or because the target took
-//     no connection, ended it or took too little ([outcome.Drop.Place] says which);
+//   - holes: bytes that never came or came truncated. The sequence numbers around them
+//     show them; they count once nobody waits for them any longer;
+//   - bytes that came and joined no stream: behind such a hole, in a connection in which
+//     no stream could begin (again), beyond a budget, or because the target refused the
+//     connection, ended it or accepted data too slowly ([outcome.Drop.Place] says which);
 //   - bytes that were sent to the target and not acknowledged when its connection was
 //     reset.
 //
-// What waits, for a missing packet or for the target, is neither yet. Left out on
-// purpose, and never lost, is what no service of this netmirror takes (other networks
-// and ports, --sample, the lists of clients), what the real server does not take either,
-// what comes again, and what is still open at a shutdown. Nobody knows of connections
-// of which no packet came, nor of what is lost in front of the first or behind the last
-// packet that came of one. With several targets, what one sends counts for each of them.
+// Bytes that wait for a missing packet or for the target are not counted yet. What is left
+// out on purpose is never lost: what no service of this netmirror selects (other networks
+// and ports, --sample, --max-rate, the lists of clients), what the real server drops too,
+// retransmissions, and what is still open at a shutdown. Two kinds of loss are not known:
+// connections of which no packet came, and bytes before the first or after the last packet
+// that came of a connection. With several targets, what a client sends counts for each.
 //
-// In streams it is Whole ÷ (Whole + LostStreams): of those that have ended, the ones that
-// ended as their client, or its server, ended them. A connection that loses a packet is
-// one that was lost and, from the next request on, another one.
+// In streams, the share is Whole ÷ (Whole + LostStreams), of the streams that have ended.
+// Whole are those that their client, or the real server, ended. A connection that loses a
+// packet is one lost stream and, from the next request on, another stream.
 type Delivery struct {
 	Sent uint64                    // bytes
 	Lost [outcome.NumPlaces]uint64 // of them, by place; outcome.PlaceNone has none

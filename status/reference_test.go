@@ -45,15 +45,15 @@ func TestReference(t *testing.T) {
 
 const referenceHead = `# Metrics
 
-What ` + "`--http`" + ` serves at ` + "`/metrics`" + `. This page is made from the code, by
+What ` + "`--http`" + ` serves at ` + "`/metrics`" + `. This page is generated from the code:
 
     go test ./status -run TestReference -update
 
 Every counter counts since the start. There is no label for a client, a flow or a host: the number of series does not depend on the traffic.
-` + "`service`" + ` is the name of a service: its selection, with its target where it has several, or that of its section in the file. What has no such label is
-of all services together.
-[deploy/prometheus](../deploy/prometheus/netmirror.rules.yml) has alerts, [deploy/grafana](../deploy/grafana/netmirror.json) a dashboard, with a row for each service that is chosen
-(to be imported under Dashboards), [troubleshooting.md](troubleshooting.md) what to do.
+` + "`service`" + ` is a service: its name, or else its selection, with the target if it has several. Metrics without this label
+cover all services together.
+[deploy/prometheus](../deploy/prometheus/netmirror.rules.yml) has alerts. [deploy/grafana](../deploy/grafana/netmirror.json) has a dashboard to import, with a row for each
+chosen service. [troubleshooting.md](troubleshooting.md) says what to do.
 
     scrape_configs:
       - job_name: netmirror
@@ -111,9 +111,9 @@ func writeHeadline(t *testing.T, w *strings.Builder) {
 		fmt.Fprintf(w, "| `%s` | %s | %s | %s |\n", at, at.Text(), strings.Join(reasons, ", "), at.Remedy())
 	}
 	w.WriteString(`
-A missing byte is put down to the ring where it has dropped packets in the 15 s before, to the interface where that has, and else to what is before this host; a
+A missing byte counts as lost in the ring if the ring dropped packets in the 15 s before, else at the interface if that did, else before this host. A
 dropped packet explains no more bytes than it can have held. The reasons are those of the stack, below. ` + "`gap` and `replaced` count" + `
-where what is missing was lost. What came of a connection after its stream was given up counts under the reason for that.
+at the place where the missing bytes were lost. Bytes that came after a stream was given up count under the reason for that.
 
 ## All metrics
 

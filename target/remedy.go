@@ -23,19 +23,19 @@ func Remedy(err error) string {
 	var call *os.SyscallError
 	switch {
 	case errors.As(err, &dns):
-		return "mend the name in --to, or this host's name resolution (/etc/resolv.conf, /etc/hosts)"
+		return "correct the name in --to, or this host's name resolution (/etc/resolv.conf, /etc/hosts)"
 	case errors.Is(err, unix.EADDRNOTAVAIL) && errors.As(err, &call) && call.Syscall == "bind":
 		return "give an address that this host has with --source-address"
 	case errors.Is(err, unix.ECONNREFUSED):
-		return "start the shadow service, or mend the port in --to"
+		return "start the shadow service, or correct the port in --to"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "let this host reach the target: its address in --to, security groups and firewalls between"
 	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH):
-		return "give this host a route to the target, or mend the address in --to"
+		return "give this host a route to the target, or correct the address in --to"
 	case errors.Is(err, unix.EACCES) && errors.As(err, &op) && op.Net == "unix":
 		return "give netmirror's user write permission on the socket, and access to its directory"
 	}
-	return "mend --to, or the shadow service"
+	return "correct --to, or the shadow service"
 }
 
 // remedyOfTLS is for what a handshake failed with; "" for other errors.
@@ -52,9 +52,9 @@ func remedyOfTLS(err error) string {
 	case errors.As(err, &op) && op.Op == "remote error":
 		return "give a certificate that the target accepts with --tls-cert and --tls-key"
 	case errors.As(err, new(tls.RecordHeaderError)):
-		return "write --to as HOST:PORT where the target does not speak TLS, or mend the port"
+		return "write --to as HOST:PORT where the target does not speak TLS, or correct the port"
 	case errors.Is(err, io.EOF): // within the handshake: nothing else reads
-		return "see why the target ends TLS handshakes, or mend the port in --to"
+		return "see why the target ends TLS handshakes, or correct the port in --to"
 	}
 	return ""
 }
