@@ -26,7 +26,6 @@ func (s *stream) introduce() bool {
 	}
 	for len(in.left) > 0 {
 		taken, err := s.out.write(in.left)
-		s.wrote += int64(taken)
 		in.left = in.left[taken:]
 		switch {
 		case err != nil:
@@ -37,6 +36,7 @@ func (s *stream) introduce() bool {
 			return false
 		}
 	}
+	s.wrote += int64(in.own)
 	s.count(in.own, s.used(in.seen, in.own), 0)
 	s.intro = nil
 	return true

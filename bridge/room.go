@@ -10,10 +10,10 @@ type Room struct {
 
 	mu      sync.Mutex        // guards the fields below
 	each    int64             // reserved for each bridge
-	shared  int64             // what is reserved for none
+	shared  int64             // reserved for no bridge
 	members map[*Bridge]int64 // what each bridge has open
-	open    int64             // Σ of members; those that are being turned away are among them
-	beyond  int64             // what of it is beyond what is reserved
+	open    int64             // Σ of members, those being turned away included
+	beyond  int64             // connections taken from the shared part
 }
 
 // NewRoom is for so many connections of so many bridges.

@@ -58,7 +58,7 @@ type stream struct {
 	answered int64 // bytes discarded
 	got      int64 // bytes read from in and not given back
 	sent     int64 // bytes taken by out's kernel; on probation, acknowledged
-	wrote    int64 // bytes taken by out's kernel, on probation and of a header as well
+	wrote    int64 // bytes taken by out's kernel, on probation as well; a header not included
 }
 
 func newStream(l *loop, b *Bridge, in outcome.Stream) *stream {

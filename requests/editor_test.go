@@ -108,7 +108,7 @@ var rows = []struct {
 	{"a length and chunks, and what comes then", only, get + ambiguous + get, get, Stats{Matched: 1, Ambiguous: 1}},
 	{"WebSocket that is wanted", only, socket + "\x81\x85" + get, socket + "\x81\x85" + get, Stats{Matched: 1, Tunnels: 1}},
 	{"WebSocket that is not", only, "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n\x81\x85" + get, "", Stats{NotMatched: 1, Tunnels: 1}},
-	{"a tunnel, of which there is no path", only, "CONNECT a:80 HTTP/1.1\r\n\r\n" + get, "", Stats{NotMatched: 1, Tunnels: 1}},
+	{"CONNECT has no path", only, "CONNECT a:80 HTTP/1.1\r\n\r\n" + get, "", Stats{NotMatched: 1, Tunnels: 1}},
 	{"a PROXY header in front of what is wanted", only, proxy1 + get, proxy1 + get, Stats{Matched: 1}},
 	{"a PROXY header in front of what is not", only, proxy2 + out + get, proxy2 + get, Stats{Matched: 1, NotMatched: 1}},
 	{"empty lines of what is not", only, "\r\n\r\n" + out + "\r\n" + get, "\r\n" + get, Stats{Matched: 1, NotMatched: 1}},

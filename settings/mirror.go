@@ -56,7 +56,7 @@ func (o *Options) live() bool {
 }
 
 // checkSockets says where UDP sockets cannot receive the mirror. With --encap auto they
-// take what of it comes over UDP.
+// receive the encapsulations that use UDP.
 func (o *Options) checkSockets() error {
 	if m := o.Mirror(); o.Capture.Capture == CaptureUDP && o.live() && len(m.UDP()) == 0 {
 		comes := "comes in IP itself, not in UDP"

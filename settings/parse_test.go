@@ -220,6 +220,7 @@ func TestWrongCalls(t *testing.T) {
 		{"two header lines in one", append([]string{"--mark-requests=X-Shadow: 1\r\nHost: a"}, fourFlags...), "one line"},
 		{"a header that frames a request", append([]string{"--mark-requests=Content-Length: 1"}, fourFlags...), "cannot be added"},
 		{"header lines that are too long", append(slices.Repeat([]string{"--mark-requests=X: " + strings.Repeat("a", 3000)}, 2), fourFlags...), "4096 is the most"},
+		{"a list of no path", append([]string{"--only-path=,"}, fourFlags...), "a list of nothing"},
 		{"a path without a slash", append([]string{"--only-path=/api,v2"}, fourFlags...), `path "v2"`},
 		{"a host with a port", append([]string{"--only-host=example.com:80"}, fourFlags...), "no port"},
 		{"a host with an asterisk", append([]string{"--only-host=*.example.com"}, fourFlags...), "write .example.com"},

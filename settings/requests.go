@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"strings"
 
 	"netmirror/requests"
@@ -26,7 +27,10 @@ type paths []string
 
 // UnmarshalFlag implements flags.Unmarshaler.
 func (p *paths) UnmarshalFlag(s string) error {
-	list := words(s)
+	list, err := words(s)
+	if err != nil {
+		return err
+	}
 	if _, err := requests.New(requests.Config{Paths: list}); err != nil {
 		return err
 	}
@@ -39,7 +43,10 @@ type hosts []string
 
 // UnmarshalFlag implements flags.Unmarshaler.
 func (h *hosts) UnmarshalFlag(s string) error {
-	list := words(s)
+	list, err := words(s)
+	if err != nil {
+		return err
+	}
 	if _, err := requests.New(requests.Config{Hosts: list}); err != nil {
 		return err
 	}
@@ -48,11 +55,14 @@ func (h *hosts) UnmarshalFlag(s string) error {
 }
 
 // words are those of a list with commas, which may be empty.
-func words(s string) (all []string) {
+func words(s string) (all []string, err error) {
 	for word := range strings.SplitSeq(s, ",") {
 		if word = strings.TrimSpace(word); word != "" {
 			all = append(all, word)
 		}
 	}
-	return all
+	if len(all) == 0 && strings.TrimSpace(s) != "" {
+		return nil, fmt.Errorf("%q is a list of nothing, which would let everything pass", s)
+	}
+	return all, nil
 }

@@ -52,6 +52,9 @@ func TestServicesComeAndGo(t *testing.T) {
 	if !s.ReleaseService(1) {
 		t.Error("the service is not forgotten")
 	}
+	if gone := s.PastServices(); gone.Bytes != uint64(n) || gone.Lost[outcome.DropShutdown] != uint64(n) {
+		t.Errorf("of the service that is gone, %d bytes came, and %d were lost to its end", gone.Bytes, gone.Lost[outcome.DropShutdown])
+	}
 	if got, err := readAll(t, stays); string(got) != get1+get2 || err != nil {
 		t.Errorf("the other service has %q, %v", got, err)
 	}

@@ -166,7 +166,7 @@ func (s *Stack) leaves(key *flowKey, left stub) {
 	case !ok || known.kind != halfOpen:
 		s.stubs.put(key, left, s.now)
 	case left.kind != over:
-		before := left // so that left, of which there is one for each flow, stays off the heap
+		before := left // a copy: the address of left would put every flow's stub on the heap
 		known.prev = &before
 		s.stubs.put(key, known, known.put.time())
 	}

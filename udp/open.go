@@ -121,24 +121,9 @@ func (g *group) bindAll(cfg Config, port wire.UDPPort, family int) error {
 	if err != nil {
 		return err
 	}
-	granted, err := first.memory()
+	spread, err := cfg.spread(first, n)
 	if err != nil {
 		return err
-	}
-	spread := 1 // as many as hold all of the memory, which the port may come to have
-	if granted.size < cfg.share(n)*9/10 || len(cfg.ports()) > 1 {
-		limit := granted.size
-		if limit >= cfg.share(n)*9/10 { // ask for all
-			if err := first.grow(cfg.Bytes / n); err != nil {
-				return err
-			}
-			most, err := first.memory()
-			if err != nil {
-				return err
-			}
-			limit = most.size
-		}
-		spread = min(max(cfg.Bytes/n/max(limit, 1), 1), MaxSpread)
 	}
 	all := n * spread
 	for i := 1; i < all; i++ {
@@ -149,18 +134,48 @@ func (g *group) bindAll(cfg Config, port wire.UDPPort, family int) error {
 	if _, err := g.bind(cfg, port, family, nil, false); err != nil {
 		return err
 	}
+	if err := g.growAll(port.Port, cfg.share(n)/spread); err != nil {
+		return err
+	}
+	g.shares = append(g.shares, share{first, port.Encap, all})
+	return first.share(cfg.program(port.Encap, all, g.indexes))
+}
+
+// spread is how many sockets one of n receivers needs for a port, to have all of the memory
+// that the port may come to have. first is a socket of the port.
+func (c Config) spread(first *socket, n int) (int, error) {
+	granted, err := first.memory()
+	if err != nil {
+		return 0, err
+	}
+	enough := granted.size >= c.share(n)*9/10
+	if enough && len(c.ports()) == 1 {
+		return 1, nil
+	}
+	if enough { // the port may come to have that of the others
+		if err := first.grow(c.Bytes / n); err != nil {
+			return 0, err
+		}
+		if granted, err = first.memory(); err != nil {
+			return 0, err
+		}
+	}
+	return min(max(c.Bytes/n/max(granted.size, 1), 1), MaxSpread), nil
+}
+
+// growAll asks for so many bytes of memory for each socket of a port.
+func (g *group) growAll(port uint16, bytes int) error {
 	for _, r := range g.receivers {
 		for _, s := range r.sockets {
-			if s.port != port.Port {
+			if s.port != port {
 				continue
 			}
-			if err := s.grow(cfg.share(n) / spread); err != nil {
+			if err := s.grow(bytes); err != nil {
 				return err
 			}
 		}
 	}
-	g.shares = append(g.shares, share{first, port.Encap, all})
-	return first.share(cfg.program(port.Encap, all, g.indexes))
+	return nil
 }
 
 // Select changes Config.VNIs and Config.InnerPorts of all receivers of the group, where it
