@@ -106,15 +106,15 @@ func (s *Stack) acceptAll() {
 	}
 	s.ns.accept(func(id clientID, ep tcpip.Endpoint, wq *waiter.Queue) {
 		f := s.clients[id]
-		if f == nil || f.state != open || f.conn != nil {
+		if f == nil || f.state != open || f.virtual.conn != nil {
 			ep.Abort()
 			return
 		}
-		f.conn = newConn(s, f, ep, wq)
+		f.virtual.conn = newConn(s, f, ep, wq)
 		if f.picked {
-			f.conn.lead(s.headerAgain(f))
+			f.virtual.conn.lead(s.headerAgain(f))
 		}
-		s.handOut(f.conn)
+		s.handOut(f.virtual.conn)
 		s.touch(f)
 		if f.newer != nil {
 			s.touch(f.newer)

@@ -140,10 +140,10 @@ func (s *Stack) settled(resend bool) bool {
 // owed reports whether gVisor owes the flow an answer, whatever its reader does.
 func (f *flow) owed() bool {
 	switch {
-	case f.state == opening, f.state == open && f.conn == nil:
+	case f.state == opening, f.state == open && f.virtual.conn == nil:
 		return true
 	}
-	return f.state == open && f.q.len() > 0 && f.q.first().sent && !seqLess(f.ack, f.q.first().seq)
+	return f.state == open && f.q.len() > 0 && f.q.first().sent && !seqLess(f.virtual.ack, f.q.first().seq)
 }
 
 // note tells awaitGVisor that gVisor has done something.

@@ -4,7 +4,7 @@ import "netmirror/outcome"
 
 // charge brings the budgets up to date with what the flow holds.
 func (s *Stack) charge(f *flow) {
-	cost := f.q.mem + len(f.unread)*unreadOverhead
+	cost := f.q.mem + len(f.virtual.unread)*unreadOverhead
 	for i := range f.aside {
 		cost += entryOverhead + len(f.aside[i].payload)
 	}

@@ -59,8 +59,8 @@ func (s *Stack) owed() int {
 		for f := range f.chain() {
 			switch {
 			case f.state == opening,
-				f.state == open && f.conn == nil,
-				f.state == open && f.q.len() > 0 && f.q.first().sent && !seqLess(f.ack, f.q.first().seq):
+				f.state == open && f.virtual.conn == nil,
+				f.state == open && f.q.len() > 0 && f.q.first().sent && !seqLess(f.virtual.ack, f.q.first().seq):
 				n++
 			}
 		}

@@ -86,20 +86,20 @@ func (s *Stack) cutAtFIN(f *flow, seq, end uint32) uint32 {
 }
 
 // finQueued reports whether the FIN is on its way to gVisor.
-func (f *flow) finQueued() bool { return f.q.len() > 0 && f.q.last().fin }
+func (f *mirrorView) finQueued() bool { return f.q.len() > 0 && f.q.last().fin }
 
 // queueFIN queues the FIN behind the last byte. gVisor loses a FIN that it has to put
 // off: its receiver takes an empty segment at the awaited sequence number for one that
 // was received before.
 func (s *Stack) queueFIN(f *flow) {
 	switch {
-	case seqLess(f.fin, f.ack) || seqLess(f.fin+1, f.serverAck) && !s.refuted(f):
+	case seqLess(f.fin, f.virtual.ack) || seqLess(f.fin+1, f.serverAck) && !s.refuted(f):
 		s.forgetFIN(f) // the stream goes on where it ended
 		return
 	case f.finQueued():
 		return
 	case f.gapless() && f.received() == f.fin:
-	case f.ack == f.fin && f.claims <= 1 && f.holed() && s.finCounts(f):
+	case f.virtual.ack == f.fin && f.claims <= 1 && f.holed() && s.finCounts(f):
 		s.forgetAhead(f)
 	default:
 		return

@@ -56,9 +56,9 @@ func (s *Stack) victims() (all []victim) {
 	for _, f := range s.flows {
 		for f := range f.chain() {
 			s.trim(f)
-			v := victim{f.cost, f, f.conn}
-			if f.conn != nil {
-				v.holds += f.conn.unread()
+			v := victim{f.cost, f, f.virtual.conn}
+			if f.virtual.conn != nil {
+				v.holds += f.virtual.conn.unread()
 			}
 			all = append(all, v)
 		}

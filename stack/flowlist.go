@@ -37,7 +37,9 @@ func (l *flowList) ready() *flow {
 }
 
 // handshaking reports whether gVisor has begun to open the flow, and not handed it out.
-func (f *flow) handshaking() bool { return f.state != parked && f.id != 0 && f.conn == nil }
+func (f *flow) handshaking() bool {
+	return f.state != parked && f.virtual.id != 0 && f.virtual.conn == nil
+}
 
 // push puts f at the end. It must be in no list of this kind.
 func (l *flowList) push(f *flow) {

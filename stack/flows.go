@@ -63,21 +63,21 @@ func (s *Stack) Flows() []FlowInfo {
 
 func (s *Stack) tell(f *flow) FlowInfo {
 	unread := 0
-	if f.conn != nil {
-		unread = f.conn.unread()
+	if f.virtual.conn != nil {
+		unread = f.virtual.conn.unread()
 	}
 	i := FlowInfo{
 		Service: f.key.service, VNI: f.key.vni(),
 		Client: netip.AddrPortFrom(f.key.addr(&f.key.src), f.key.port),
 		Server: netip.AddrPortFrom(f.key.addr(&f.key.dst), f.key.serverPort),
 		State:  FlowOpen, PickedUp: f.picked,
-		Received: uint64(f.got), Held: uint64(f.q.bytes + unread),
+		Received: uint64(f.virtual.got), Held: uint64(f.q.bytes + unread),
 		Opened: f.opened, LastPacket: f.seen,
 	}
 	switch {
 	case f.state == parked:
 		i.State = FlowSeeking
-	case f.state != open || f.conn == nil:
+	case f.state != open || f.virtual.conn == nil:
 		i.State = FlowOpening
 	case f.holed():
 		i.State = FlowGap

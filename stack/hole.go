@@ -41,7 +41,7 @@ func (s *Stack) noteHole(f *flow) {
 // cost what comes next, for it is an end, or nothing can be picked up. With splice nothing
 // can be moved up.
 func (s *Stack) alleged(f *flow) bool {
-	single := f.claims == 1 && f.q.len() == 0 && !f.multipath && !f.ending && f.newer == nil && !f.cut.has(f.ack)
+	single := f.claims == 1 && f.q.len() == 0 && !f.multipath && !f.ending && f.newer == nil && !f.cut.has(f.virtual.ack)
 	seen := f.besides > 0 || f.serverAt.After(f.ahead)
 	return single && (seen || f.rstSeen || f.finSeen || f.framing.opaque() || s.serviceOf(f).OnGap == GapSplice)
 }
@@ -93,13 +93,13 @@ func (s *Stack) forgetAhead(f *flow) {
 	for f.q.len() > 0 {
 		s.lostLast(f, outcome.DropOutOfWindow)
 	}
-	if f.finSeen && seqLess(f.ack, f.fin) {
+	if f.finSeen && seqLess(f.virtual.ack, f.fin) {
 		s.forgetFIN(f)
 	}
-	if f.rstSeen && seqLess(f.ack, f.rst) {
+	if f.rstSeen && seqLess(f.virtual.ack, f.rst) {
 		s.forgetRST(f)
 	}
-	f.beyond, f.serverAck, f.cut, f.claims = f.ack, f.ack, span{}, 0
+	f.beyond, f.serverAck, f.cut, f.claims = f.virtual.ack, f.virtual.ack, span{}, 0
 	f.hole, f.certain, f.doomed = time.Time{}, time.Time{}, time.Time{}
 	s.charge(f)
 	s.touch(f)
@@ -127,7 +127,7 @@ func (s *Stack) giveUp(f *flow) {
 	}
 	if s.serviceOf(f).OnGap == GapSplice {
 		switch {
-		case f.q.len() > 0 || f.ending || f.finSeen && f.fin-f.ack <= bigStep:
+		case f.q.len() > 0 || f.ending || f.finSeen && f.fin-f.virtual.ack <= bigStep:
 			s.splice(f)
 			return
 		case !f.finSeen && !f.rstSeen:
@@ -171,17 +171,17 @@ func (s *Stack) splice(f *flow) {
 	switch {
 	case f.q.len() > 0:
 		to = f.q.first().seq
-	case f.finSeen && !seqLess(f.fin, f.ack):
+	case f.finSeen && !seqLess(f.fin, f.virtual.ack):
 		to = f.fin // which moves up itself
 	}
-	missing := to - f.ack
+	missing := to - f.virtual.ack
 	f.framing.skip(to)
-	s.missed(f, f.q.first(), f.ack, to)
+	s.missed(f, f.q.first(), f.virtual.ack, to)
 	s.counters.spliced++
 	s.counters.splicedBytes += uint64(missing)
-	f.shift += missing
+	f.virtual.shift += missing
 	f.watch.cancel()
-	f.windowEnd += missing
+	f.virtual.windowEnd += missing
 	s.advance(f, to)
 	s.claimed(f)
 	s.touch(f)
@@ -189,7 +189,7 @@ func (s *Stack) splice(f *flow) {
 
 // advance moves what gVisor has received up to ack.
 func (s *Stack) advance(f *flow, ack uint32) {
-	f.ack = ack
+	f.virtual.ack = ack
 	if ack-f.origin() > maxWindow {
 		f.oldest, f.long = ack-maxWindow, true
 	}
@@ -208,15 +208,15 @@ func (s *Stack) advance(f *flow, ack uint32) {
 
 // trim forgets what was kept of bytes that have been read.
 func (s *Stack) trim(f *flow) {
-	if f.conn == nil || len(f.unread) == 0 {
+	if f.virtual.conn == nil || len(f.virtual.unread) == 0 {
 		return
 	}
-	f.starts.forget(f.conn.settled() + f.shift)
-	read := f.conn.position() + f.shift
+	f.virtual.starts.forget(f.virtual.conn.settled() + f.virtual.shift)
+	read := f.virtual.conn.position() + f.virtual.shift
 	gone := 0
-	for gone < len(f.unread) && !seqLess(read, f.unread[gone]) {
+	for gone < len(f.virtual.unread) && !seqLess(read, f.virtual.unread[gone]) {
 		gone++
 	}
-	f.unread = f.unread[:copy(f.unread, f.unread[gone:])]
+	f.virtual.unread = f.virtual.unread[:copy(f.virtual.unread, f.virtual.unread[gone:])]
 	s.charge(f)
 }

@@ -267,7 +267,7 @@ func (s *Stack) near(f *flow) uint32 {
 	if f.multipath {
 		return uint32(s.cfg.FlowBytes) // the other subflows may be behind
 	}
-	return uint32(max(nearby, min(f.got+f.q.bytes, s.cfg.FlowBytes)))
+	return uint32(max(nearby, min(f.virtual.got+f.q.bytes, s.cfg.FlowBytes)))
 }
 
 // reach is the sequence number before which a segment must begin to be believed by itself.
@@ -311,7 +311,7 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 
 // delivered reports whether gVisor has all that the client sent.
 func (f *flow) delivered() bool {
-	return f.state == open && f.q.len() == 0 && (f.finSeen || f.finished || f.rstSeen)
+	return f.state == open && f.q.len() == 0 && (f.finSeen || f.virtual.finished || f.rstSeen)
 }
 
 // synAgain takes a SYN on the addresses of a flow.
@@ -350,7 +350,7 @@ func (f *flow) beganAt(base uint32) bool {
 // replayed reports whether a SYN with the flow's own number begins another connection: the
 // client has ended the first one, so long ago that the SYN is no copy made by the mirror.
 func (f *flow) replayed(captured time.Time) bool {
-	return (f.finSeen || f.finished || f.rstSeen) && captured.Sub(f.last) >= repeatsFor(f.ev.server.nxt.known)
+	return (f.finSeen || f.virtual.finished || f.rstSeen) && captured.Sub(f.last) >= repeatsFor(f.ev.server.nxt.known)
 }
 
 // anew forgets the connection before the one that begins now: its framing says nothing

@@ -27,7 +27,7 @@ func (w *stopwatch) cancel() { w.at.Store(0) }
 // are wanted.
 func (s *Stack) timed(f *flow, end uint32) {
 	if s.cfg.Latency != nil && !f.watch.running() {
-		f.watch.start(end-f.shift, s.captured.Sub(s.epoch))
+		f.watch.start(end-f.virtual.shift, s.captured.Sub(s.epoch))
 	}
 }
 

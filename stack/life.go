@@ -12,7 +12,7 @@ func (s *Stack) newFlow(seg *segment, as rank) *flow {
 		s.drop(seg, why)
 		return nil
 	}
-	f := &flow{key: seg.key, base: seg.seq, beyond: seg.seq, lostFor: outcome.DropMidStream}
+	f := &flow{key: seg.key, mirrorView: mirrorView{base: seg.seq, beyond: seg.seq}, lostFor: outcome.DropMidStream}
 	f.standing.rank = as
 	f.standing.shows(seg)
 	s.add(f)
@@ -21,8 +21,8 @@ func (s *Stack) newFlow(seg *segment, as rank) *flow {
 
 // add puts a new flow into the table.
 func (s *Stack) add(f *flow) {
-	f.active, f.backoff = -1, minBackoff
-	f.opened, f.seen, f.progress = s.now, s.now, s.now
+	f.active, f.virtual.backoff = -1, minBackoff
+	f.opened, f.seen, f.virtual.progress = s.now, s.now, s.now
 	f.q.pool = &s.entries
 	f.last = s.captured
 	s.flows[f.key] = f
@@ -109,11 +109,11 @@ func (s *Stack) end(f *flow, e outcome.End, why outcome.Drop) {
 		as = s.remains(f)
 	}
 	complete := false
-	if f.conn != nil {
-		complete = f.conn.finish(e)
-		s.level(f, f.conn.received())
+	if f.virtual.conn != nil {
+		complete = f.virtual.conn.finish(e)
+		s.level(f, f.virtual.conn.received())
 	}
-	if f.conn == nil && (f.state == opening || f.state == open) && s.now.Sub(f.opened) < openTimeout {
+	if f.virtual.conn == nil && (f.state == opening || f.state == open) && s.now.Sub(f.opened) < openTimeout {
 		f.ending, f.reason, f.finSeen, f.rstSeen = true, e, false, false
 		f.beyond = f.floor()
 		for f.q.len() > 0 && !f.q.last().sent { // gVisor may have the others
@@ -134,7 +134,7 @@ func (s *Stack) end(f *flow, e outcome.End, why outcome.Drop) {
 	switch {
 	case complete:
 		s.counters.completed++
-	case f.conn != nil:
+	case f.virtual.conn != nil:
 		s.counters.ended[e]++
 	}
 	s.remove(f, why, as)
@@ -145,8 +145,8 @@ func (s *Stack) end(f *flow, e outcome.End, why outcome.Drop) {
 // sequence number end, if numbers are counted from the stream's start. The flow
 // is about to end.
 func (s *Stack) level(f *flow, end uint32) {
-	end += f.shift
-	if !seqLess(f.ack, end) {
+	end += f.virtual.shift
+	if !seqLess(f.virtual.ack, end) {
 		return
 	}
 	s.advance(f, end)
@@ -158,7 +158,7 @@ func (s *Stack) level(f *flow, end uint32) {
 	}
 	part := f.q.trimFront(end)
 	s.counters.bytesInOrder += uint64(part)
-	f.got += part
+	f.virtual.got += part
 }
 
 // discard ends a flow whose stream nobody has seen, or has any use for.
@@ -202,11 +202,11 @@ func (s *Stack) remove(f *flow, why outcome.Drop, as stubKind) {
 	if f.removed {
 		return
 	}
-	if f.conn == nil && f.got > 0 {
-		s.unreadLost(f, f.got, why) // nobody has ever seen the stream
+	if f.virtual.conn == nil && f.virtual.got > 0 {
+		s.unreadLost(f, f.virtual.got, why) // nobody has ever seen the stream
 	}
 	s.clearAside(f)
-	f.removed, f.unread = true, nil
+	f.removed, f.virtual.unread = true, nil
 	s.charge(f)
 	s.table.leave(f)
 	s.nflows--
@@ -227,7 +227,7 @@ func (s *Stack) remove(f *flow, why outcome.Drop, as stubKind) {
 		}
 		s.leaves(&f.key, f.stub(as))
 	}
-	delete(s.clients, f.id)
+	delete(s.clients, f.virtual.id)
 	s.setEager(f, false)
 	s.deactivate(f)
 	if s.stopping && s.nflows == 0 {

@@ -31,7 +31,7 @@ func earlier(a, b time.Time) time.Time {
 func (s *Stack) remains(f *flow) stubKind {
 	midstream := s.serviceOf(f).Midstream
 	switch {
-	case f.over() || f.finished || f.ending && f.reason.Final():
+	case f.over() || f.virtual.finished || f.ending && f.reason.Final():
 		return over
 	case midstream == MidstreamOff, midstream == MidstreamHTTP && f.framing.opaque():
 		return opaque
@@ -43,12 +43,14 @@ func (s *Stack) remains(f *flow) stubKind {
 // connection, whose stream is given up for why, and what f holds.
 func (f *flow) rest(why outcome.Drop) *flow {
 	r := &flow{
-		key: f.key, base: f.base, picked: true, lostSYN: true, past: span{f.origin() - 1, f.came(midStream)},
-		counted: f.came(midStream), lostFor: why,
-		beyond: f.beyond, serverAck: f.serverAck, q: f.q.moved(), ev: f.ev, framing: f.framing.apart(),
-		multipath: f.multipath,
-		finSeen:   f.finSeen, fin: f.fin, finished: f.finished, rstSeen: f.rstSeen, rst: f.rst,
-		ending: f.ending, reason: f.reason,
+		key: f.key, picked: true, counted: f.came(midStream), lostFor: why, ending: f.ending, reason: f.reason,
+		mirrorView: mirrorView{
+			base: f.base, lostSYN: true, past: span{f.origin() - 1, f.came(midStream)},
+			beyond: f.beyond, serverAck: f.serverAck, q: f.q.moved(), ev: f.ev, framing: f.framing.apart(),
+			multipath: f.multipath,
+			finSeen:   f.finSeen, fin: f.fin, rstSeen: f.rstSeen, rst: f.rst,
+		},
+		virtual: virtualClient{finished: f.virtual.finished},
 	}
 	r.standing.rank = f.standing.rank
 	r.pastACK = front{r.past.to, f.q.ack, f.q.acked}
@@ -83,7 +85,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	}
 	wait := !start.sure && s.clock()-start.e.at < s.cfg.Grace
 	if !wait {
-		s.missed(rest, start.e, f.ack, start.e.seq)
+		s.missed(rest, start.e, f.virtual.ack, start.e.seq)
 	}
 	if rest.synSeen = next; !next {
 		s.stubs.remove(&f.key)
@@ -107,7 +109,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 func (s *Stack) beforeRequest(c *Conn, p []byte) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.serviceOf(c.flow).Midstream != MidstreamHTTP || s.stops(c.flow.key.service) || c.flow.shift != 0 {
+	if s.serviceOf(c.flow).Midstream != MidstreamHTTP || s.stops(c.flow.key.service) || c.flow.virtual.shift != 0 {
 		return p, nil
 	}
 	s.now = s.cfg.Now()
@@ -137,7 +139,7 @@ func (f *flow) came(kind stubKind) uint32 {
 	switch {
 	case kind == over:
 	case f.state == open:
-		return f.ack
+		return f.virtual.ack
 	case !f.hasBase && f.past != (span{}):
 		return f.past.to
 	}

@@ -66,7 +66,7 @@ const maxRequestLine = 16 << 10
 // begins reports whether the segment at e begins an HTTP/1 request that the client
 // was free to send: one directly behind what it sent before the last answer is a part
 // of that.
-func (f *flow) begins(e *entry) bool {
+func (f *mirrorView) begins(e *entry) bool {
 	if !e.first || e.mayProbe() || !f.fresh(e) {
 		return false
 	}
@@ -109,7 +109,7 @@ type front struct {
 }
 
 // before is what was seen in front of e. seen is false where nothing was.
-func (f *flow) before(e *entry) (at front, seen bool) {
+func (f *mirrorView) before(e *entry) (at front, seen bool) {
 	if f.past != (span{}) && f.past.to == e.seq && f.pastACK.end == e.seq {
 		return f.pastACK, true // whatever came behind a hole since
 	}
@@ -126,7 +126,7 @@ func (f *flow) before(e *entry) (at front, seen bool) {
 // been. Where bytes are missing in between, it is not enough that the client had an
 // answer since: that may be the one to the request before the one whose head is
 // missing.
-func (f *flow) fresh(e *entry) bool {
+func (f *mirrorView) fresh(e *entry) bool {
 	prev, seen := f.before(e)
 	if !prev.acked || !e.acks {
 		return true

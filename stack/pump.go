@@ -44,7 +44,7 @@ func (s *Stack) pumpDirty() {
 // pump moves a flow as far as it goes without an answer.
 func (s *Stack) pump(f *flow) {
 	switch {
-	case f.state == opening && f.id == 0 && f.mayConnect():
+	case f.state == opening && f.virtual.id == 0 && f.mayConnect():
 		s.connect(f)
 	case f.state == open:
 		if len(f.aside) > 0 {
@@ -80,16 +80,16 @@ var synOptions = []byte{2, 4, 0xff, 0xff /* MSS */, 1, 3, 3, 14 /* window scale 
 
 // mayConnect reports whether the connection before f on the same addresses has been
 // handed out: they are in the order in which their client opened them.
-func (f *flow) mayConnect() bool { return f.older == nil || f.older.conn != nil }
+func (f *flow) mayConnect() bool { return f.older == nil || f.older.virtual.conn != nil }
 
 // connect begins a handshake with gVisor, as a virtual client that has never been
 // there.
 func (s *Stack) connect(f *flow) {
 	s.lastID++
-	f.id = s.lastID
-	f.port = s.ns.listen(f.key.serverPort)
-	s.clients[f.id] = f
-	f.opened, f.progress = s.now, s.now
+	f.virtual.id = s.lastID
+	f.virtual.port = s.ns.listen(f.key.serverPort)
+	s.clients[f.virtual.id] = f
+	f.opened, f.virtual.progress = s.now, s.now
 	s.deliver(f, f.base-1, flagSYN, synOptions, nil)
 }
 
@@ -97,7 +97,7 @@ func (s *Stack) connect(f *flow) {
 // on the same one is never answered with a SYN-ACK once gVisor has taken the first,
 // or what is left of it. What gVisor answers to the first attempt is reset.
 func (s *Stack) reconnect(f *flow) {
-	delete(s.clients, f.id)
+	delete(s.clients, f.virtual.id)
 	opened := f.opened
 	s.connect(f)
 	f.opened = opened
@@ -106,7 +106,7 @@ func (s *Stack) reconnect(f *flow) {
 // inject sends what the window has room for.
 func (s *Stack) inject(f *flow) {
 	for e := f.q.unsent; e != nil; e = f.q.unsent {
-		if !e.fin && !seqLess(e.seq, f.windowEnd) || f.q.beyondHole(e, f.ack) && !s.goesAhead(f, e) {
+		if !e.fin && !seqLess(e.seq, f.virtual.windowEnd) || f.q.beyondHole(e, f.virtual.ack) && !s.goesAhead(f, e) {
 			return
 		}
 		s.send(f, e)
@@ -119,7 +119,7 @@ func (s *Stack) inject(f *flow) {
 // keeps: it would have to be injected again for each hole.
 func (s *Stack) goesAhead(f *flow, e *entry) bool {
 	q := &f.q
-	if !q.follows(e, f.ack) && (s.serviceOf(f).OnGap == GapSplice || f.claims <= 1 || e.prev() != nil && e.prev().ahead) {
+	if !q.follows(e, f.virtual.ack) && (s.serviceOf(f).OnGap == GapSplice || f.claims <= 1 || e.prev() != nil && e.prev().ahead) {
 		return false
 	}
 	if q.ahead+e.memory() > s.cfg.ReceiveBuffer/2 {
@@ -149,13 +149,13 @@ func (s *Stack) settle(f *flow) {
 	if f.claims > 0 && f.gapless() && !seqLess(f.received(), f.sent()) {
 		f.claims = 0
 	}
-	if f.rstSeen && seqLess(f.rst, f.ack) {
+	if f.rstSeen && seqLess(f.rst, f.virtual.ack) {
 		s.forgetRST(f) // the stream went on behind it
 	}
 	switch {
 	case f.q.len() > 0:
 		return
-	case f.conn == nil:
+	case f.virtual.conn == nil:
 		return // not handed out yet; acceptAll comes back
 	case f.rstEarly && f.rstSeen:
 		// The server has ignored it, if the client goes on.
@@ -169,11 +169,11 @@ func (s *Stack) settle(f *flow) {
 // deliver injects a segment of f's virtual client. The numbers are the client's,
 // and gVisor's where bytes were spliced out or it is gVisor that is acknowledged.
 func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload *buffer.View) {
-	ack := f.peerSeq
+	ack := f.virtual.peerSeq
 	if flags&flagACK == 0 {
 		ack = 0
 	}
-	s.ns.link.deliver(packetHeader(f.id, f.port, seq-f.shift, ack, flags, opts, payload.Size()), payload)
+	s.ns.link.deliver(packetHeader(f.virtual.id, f.virtual.port, seq-f.virtual.shift, ack, flags, opts, payload.Size()), payload)
 }
 
 // collect acts on gVisor's answers and takes the streams that it has ready.
@@ -196,33 +196,33 @@ func (s *Stack) answer(a *answer) {
 	case f == nil:
 	case f.state == opening && a.flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK && a.ack == f.base:
 		f.state = open
-		f.ack, f.peerSeq, f.scale = f.base, a.seq+1, a.scale
-		f.windowEnd = f.ack + uint32(a.window) // never scaled in a SYN (RFC 7323, section 2.2)
-		f.progress = s.now
+		f.virtual.ack, f.virtual.peerSeq, f.virtual.scale = f.base, a.seq+1, a.scale
+		f.virtual.windowEnd = f.virtual.ack + uint32(a.window) // never scaled in a SYN (RFC 7323, section 2.2)
+		f.virtual.progress = s.now
 		s.claimed(f)
-		s.deliver(f, f.ack, flagACK, nil, nil)
+		s.deliver(f, f.virtual.ack, flagACK, nil, nil)
 		s.touch(f)
-	case f.state == open && a.flags&(flagSYN|flagACK|flagRST) == flagACK && a.seq == f.peerSeq:
+	case f.state == open && a.flags&(flagSYN|flagACK|flagRST) == flagACK && a.seq == f.virtual.peerSeq:
 		s.acknowledged(f, a)
 	}
 }
 
 func (s *Stack) acknowledged(f *flow, a *answer) {
-	ack := a.ack + f.shift
-	end := ack + uint32(a.window)<<f.scale
-	if !seqLess(f.ack, ack) && !seqLess(f.windowEnd, end) {
+	ack := a.ack + f.virtual.shift
+	end := ack + uint32(a.window)<<f.virtual.scale
+	if !seqLess(f.virtual.ack, ack) && !seqLess(f.virtual.windowEnd, end) {
 		return
 	}
-	f.progress, f.backoff = s.now, minBackoff
-	if seqLess(f.ack, ack) {
+	f.virtual.progress, f.virtual.backoff = s.now, minBackoff
+	if seqLess(f.virtual.ack, ack) {
 		s.advance(f, ack)
 		for f.q.len() > 0 && !seqLess(ack, f.q.first().end()) {
 			s.received(f)
 		}
 		s.charge(f)
 	}
-	if seqLess(f.windowEnd, end) {
-		f.windowEnd = end
+	if seqLess(f.virtual.windowEnd, end) {
+		f.virtual.windowEnd = end
 	}
 	s.touch(f)
 }
@@ -232,12 +232,12 @@ func (s *Stack) acknowledged(f *flow, a *answer) {
 func (s *Stack) received(f *flow) {
 	first := f.q.first()
 	s.frame(f, first, first.end())
-	f.unread = append(f.unread, first.end())
-	f.finished = f.finished || first.fin
+	f.virtual.unread = append(f.virtual.unread, first.end())
+	f.virtual.finished = f.virtual.finished || first.fin
 	packets, bytes := f.q.pop()
 	s.counters.packetsUsed += packets
 	s.counters.bytesInOrder += bytes
-	f.got += int(bytes)
+	f.virtual.got += int(bytes)
 }
 
 // frame reads what gVisor has received of an entry, before end, for the places at
@@ -245,7 +245,7 @@ func (s *Stack) received(f *flow) {
 func (s *Stack) frame(f *flow, e *entry, end uint32) {
 	g := &f.framing
 	if g.known && e.n > 0 && seqLess(g.at, end) {
-		g.read(e.payload()[g.at-e.seq:end-e.seq], f.starts.add)
+		g.read(e.payload()[g.at-e.seq:end-e.seq], f.virtual.starts.add)
 		s.serviceOf(f).proxied = s.serviceOf(f).proxied || len(g.proxied()) > 0
 	}
 }

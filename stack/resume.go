@@ -51,7 +51,7 @@ func (s *Stack) left(c *Conn, e outcome.End) {
 	s.level(f, end)
 	s.counters.ended[outcome.EndTargetClosed]++
 	if !closed {
-		s.missed(f, nil, f.ack, f.sent())
+		s.missed(f, nil, f.virtual.ack, f.sent())
 		s.discard(f, why, s.remains(f))
 	} else {
 		rest := f.rest(why)
@@ -79,7 +79,7 @@ func (s *Stack) resume(f *flow, c *Conn) bool {
 	case MidstreamHTTP:
 		ok = ok && !seqLess(c.received(), at) // or it waits for gVisor, and pickUp finds it
 	}
-	if !ok || s.stops(f.key.service) || f.shift != 0 || s.serviceOf(f).Midstream == MidstreamOff {
+	if !ok || s.stops(f.key.service) || f.virtual.shift != 0 || s.serviceOf(f).Midstream == MidstreamOff {
 		return false
 	}
 	next := c.successor(at)
@@ -92,8 +92,8 @@ func (s *Stack) resume(f *flow, c *Conn) bool {
 	}
 	s.counters.ended[outcome.EndTargetClosed]++
 	s.counters.pickedUp++
-	if f.conn == c {
-		f.conn = next
+	if f.virtual.conn == c {
+		f.virtual.conn = next
 	}
 	s.serviceOf(f).conns-- // c's
 	s.handOut(next)

@@ -107,7 +107,7 @@ func (f *flow) claimedAgain(ack uint32) bool {
 }
 
 // serverSure reports whether an earlier packet of the server's said as much as ack.
-func (f *flow) serverSure(ack uint32) bool {
+func (f *mirrorView) serverSure(ack uint32) bool {
 	sure := f.serverClaim != 0 && ack != f.serverClaim && within(ack, f.serverClaim, maxWindow)
 	f.serverClaim = ack
 	return sure

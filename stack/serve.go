@@ -105,7 +105,7 @@ func (s *Stack) age(f *flow) {
 	case f.state == opening && age >= openTimeout:
 		s.counters.ended[outcome.EndNotOpened]++
 		s.discard(f, outcome.DropNotOpened, s.remains(f))
-	case f.state == opening && f.id != 0 && s.now.Sub(f.progress) >= minReopen:
+	case f.state == opening && f.virtual.id != 0 && s.now.Sub(f.virtual.progress) >= minReopen:
 		s.reconnect(f)
 	case f.state == open:
 		s.ageOpen(f)
@@ -137,11 +137,11 @@ func (s *Stack) ageOpen(f *flow) {
 		}
 		return
 	}
-	if f.q.len() == 0 || s.now.Sub(f.progress) < f.backoff {
+	if f.q.len() == 0 || s.now.Sub(f.virtual.progress) < f.virtual.backoff {
 		return
 	}
-	f.progress = s.now
-	f.backoff = min(f.backoff*2, maxBackoff)
+	f.virtual.progress = s.now
+	f.virtual.backoff = min(f.virtual.backoff*2, maxBackoff)
 	if f.q.first().sent {
 		// gVisor was short of memory when it came.
 		f.q.resend()
@@ -151,7 +151,7 @@ func (s *Stack) ageOpen(f *flow) {
 	// The window is closed. Its opening is announced, but an announcement
 	// that was meant for somebody who asks again is not to be relied upon:
 	// ask, with a segment that must be answered (RFC 9293, section 3.8.4).
-	s.deliver(f, f.ack-1, flagACK, nil, nil)
+	s.deliver(f, f.virtual.ack-1, flagACK, nil, nil)
 }
 
 // endIdle ends the flows that have been silent for too long.

@@ -76,7 +76,7 @@ func (s *Stack) claimed(f *flow) {
 }
 
 // goesOn notes that the client is seen where it was before the last claim.
-func (f *flow) goesOn(now time.Time) {
+func (f *mirrorView) goesOn(now time.Time) {
 	f.beside = now
 	f.besides++
 }
@@ -96,7 +96,7 @@ func (s *Stack) store(f *flow, seg *segment) {
 	if seqLess(seq, floor) {
 		seq = floor
 	}
-	if f.finished && seqLess(floor, end) {
+	if f.virtual.finished && seqLess(floor, end) {
 		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}

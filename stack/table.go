@@ -186,7 +186,7 @@ func (s *Stack) displace(f *flow, why outcome.Drop) bool {
 		return false
 	}
 	switch {
-	case f.conn != nil:
+	case f.virtual.conn != nil:
 		s.end(f, outcome.EndShed, why)
 	case f.state != parked:
 		s.counters.ended[outcome.EndShed]++

@@ -1,0 +1,60 @@
+package stack
+
+import "time"
+
+// virtualClient is what gVisor said of a flow, and got of it. Sequence numbers are the
+// mirrored connection's where nothing else is said; gVisor's are behind by shift.
+type virtualClient struct {
+	id   clientID // 0 before it has begun to connect
+	port uint16   // of gVisor's listener
+	conn *Conn    // nil until gVisor's listener has handed it out
+
+	ack       uint32 // everything before it has been received in order
+	windowEnd uint32 // first sequence number beyond the advertised window
+	peerSeq   uint32 // gVisor's own sequence number: what the client acknowledges
+	scale     uint8
+	finished  bool   // gVisor has the FIN
+	shift     uint32 // what the client's sequence numbers are ahead of gVisor's: bytes spliced out
+
+	got    int      // bytes that gVisor has received in order
+	unread []uint32 // ends of the entries that gVisor has and that may not have been read
+	starts starts   // of requests that were received and perhaps not read
+
+	progress time.Time // when gVisor last took something or grew its window
+	backoff  time.Duration
+}
+
+// starts remembers the places in a stream at which requests begin that may not
+// have been read yet, in order.
+type starts []uint32
+
+// maxStarts bounds them: 4 KiB for a stream whose reader is far behind.
+const maxStarts = 1024
+
+func (s *starts) add(seq uint32) {
+	if len(*s) < maxStarts {
+		*s = append(*s, seq)
+	}
+}
+
+// forget drops the places before seq.
+func (s *starts) forget(seq uint32) {
+	gone := 0
+	for gone < len(*s) && seqLess((*s)[gone], seq) {
+		gone++
+	}
+	*s = (*s)[:copy(*s, (*s)[gone:])]
+	if cap(*s) > 16 && len(*s) == 0 {
+		*s = nil
+	}
+}
+
+// from is the first place at or behind seq.
+func (s starts) from(seq uint32) (uint32, bool) {
+	for _, at := range s {
+		if !seqLess(at, seq) {
+			return at, true
+		}
+	}
+	return 0, false
+}
