@@ -5,10 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/waiter"
-
 	"netmirror/outcome"
+	"netmirror/stack/netstack"
 )
 
 // acceptQueue hands streams from the stack to TryAccept. The flow limit bounds
@@ -104,13 +102,13 @@ func (s *Stack) acceptAll() {
 	if !s.accepts.Swap(false) {
 		return
 	}
-	s.ns.accept(func(id clientID, ep tcpip.Endpoint, wq *waiter.Queue) {
+	s.ns.Accept(func(id netstack.ClientID, ep *netstack.Endpoint) {
 		f := s.clients[id]
 		if f == nil || f.state != open || f.virtual.conn != nil {
 			ep.Abort()
 			return
 		}
-		f.virtual.conn = newConn(s, f, ep, wq)
+		f.virtual.conn = newConn(s, f, ep)
 		if f.picked {
 			f.virtual.conn.lead(s.headerAgain(f))
 		}

@@ -3,8 +3,8 @@ package stack
 import (
 	"encoding/binary"
 
-	"gvisor.dev/gvisor/pkg/tcpip/checksum"
-	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"netmirror/stack/netstack"
+	"netmirror/wire"
 )
 
 // Checksums says which segments are dropped for their TCP checksum.
@@ -35,15 +35,15 @@ const (
 // its TCP header.
 func sumOf(ip []byte, tcp int) sum {
 	b := ip[tcp:]
-	addresses, protocol := ip[12:20], uint16(header.TCPProtocolNumber)
+	addresses, protocol := ip[12:20], uint16(wire.ProtoTCP)
 	if ip[0]>>4 == 6 {
 		addresses = ip[8:40]
 	}
 	// The pseudo-header (RFC 9293, section 3.1; RFC 8200, section 8.1).
-	pseudo := checksum.Combine(checksum.Checksum(addresses, 0), protocol)
-	length := checksum.Combine(uint16(len(b)>>16), uint16(len(b)))
-	whole := checksum.Combine(pseudo, length)
-	if checksum.Checksum(b, whole) == 0xffff {
+	pseudo := addSums(netstack.Checksum(addresses, 0), protocol)
+	length := addSums(uint16(len(b)>>16), uint16(len(b)))
+	whole := addSums(pseudo, length)
+	if netstack.Checksum(b, whole) == 0xffff {
 		return sumFull
 	}
 	// Linux leaves the sum of the pseudo-header for the hardware to finish;
@@ -53,6 +53,12 @@ func sumOf(ip []byte, tcp int) sum {
 		return sumUnfinished
 	}
 	return sumWrong
+}
+
+// addSums adds two ones' complement sums (RFC 1071).
+func addSums(a, b uint16) uint16 {
+	v := uint32(a) + uint32(b)
+	return uint16(v + v>>16)
 }
 
 // sumOf is what the checksum of a packet is, if it is wanted.

@@ -2,17 +2,14 @@ package stack
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
 
-	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/waiter"
-
 	"netmirror/service"
+	"netmirror/stack/netstack"
 )
 
 // Conn is one client's byte stream: an outcome.Stream, with a Read that waits for
@@ -34,21 +31,17 @@ type Conn struct {
 	split atomic.Bool   // ends at the next request
 
 	mu     sync.Mutex // guards the fields below; never held while waiting
-	ep     tcpip.Endpoint
-	wq     *waiter.Queue
-	entry  waiter.Entry
-	into   tcpip.SliceWriter // of a read
-	live   bool              // ep still receives; else what is left is in rest
-	head   []byte            // given back: comes before all else
-	rest   bytes.Buffer      // bytes taken out of ep when it was ended
-	end    error             // what follows the last byte
+	ep     *netstack.Endpoint
+	live   bool         // ep still receives; else what is left is in rest
+	head   []byte       // given back: comes before all else
+	rest   bytes.Buffer // bytes taken out of ep when it was ended
+	end    error        // what follows the last byte
 	closed bool
 }
 
-func newConn(s *Stack, f *flow, ep tcpip.Endpoint, wq *waiter.Queue) *Conn {
-	c := &Conn{stack: s, flow: f, key: f.key, begin: f.base, first: f.base, ep: ep, wq: wq, live: true}
-	c.entry = waiter.NewFunctionEntry(waiter.ReadableEvents|waiter.EventHUp|waiter.EventErr, func(waiter.EventMask) { c.wake() })
-	wq.EventRegister(&c.entry)
+func newConn(s *Stack, f *flow, ep *netstack.Endpoint) *Conn {
+	c := &Conn{stack: s, flow: f, key: f.key, begin: f.base, first: f.base, ep: ep, live: true}
+	ep.OnReadable(c.wake)
 	return c
 }
 
@@ -75,7 +68,7 @@ func (c *Conn) wake() {
 func (c *Conn) OnReadable(f func()) { c.notify.Store(&f) }
 
 // errWait says that there is nothing to return yet.
-var errWait = errors.New("stack: not ready")
+var errWait = netstack.ErrWait
 
 // TryRead is outcome.Stream's.
 func (c *Conn) TryRead(p []byte) (int, error) {
@@ -158,18 +151,7 @@ func (c *Conn) readLocked(p []byte) (int, error) {
 	case !c.live:
 		return 0, c.end
 	}
-	c.into = p
-	res, err := c.ep.Read(&c.into, tcpip.ReadOptions{})
-	c.into = nil
-	switch err.(type) {
-	case nil:
-		return res.Count, nil
-	case *tcpip.ErrWouldBlock:
-		return 0, errWait
-	case *tcpip.ErrClosedForReceive:
-		return 0, io.EOF
-	}
-	return 0, gvisorError("read", err)
+	return c.ep.Read(p)
 }
 
 // position is the sequence number of the next byte to be read.
@@ -189,9 +171,7 @@ func (c *Conn) unread() int {
 func (c *Conn) unreadLocked() int {
 	n := len(c.head) + c.rest.Len()
 	if c.live {
-		if queued, err := c.ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption); err == nil {
-			n += queued
-		}
+		n += c.ep.Queued()
 	}
 	return n
 }

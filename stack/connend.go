@@ -5,8 +5,6 @@ import (
 	"io"
 	"net"
 
-	"gvisor.dev/gvisor/pkg/tcpip"
-
 	"netmirror/outcome"
 )
 
@@ -43,11 +41,7 @@ func (c *Conn) finish(err error) (complete bool) {
 	c.mu.Lock()
 	if c.live {
 		c.rest.Grow(c.unreadLocked() - len(c.head))
-		_, rerr := c.ep.Read(&c.rest, tcpip.ReadOptions{})
-		for rerr == nil {
-			_, rerr = c.ep.Read(&c.rest, tcpip.ReadOptions{})
-		}
-		if _, fin := rerr.(*tcpip.ErrClosedForReceive); fin {
+		if c.ep.Drain(&c.rest) {
 			err, complete = io.EOF, true
 		}
 		c.endLocked(err)
@@ -60,8 +54,7 @@ func (c *Conn) finish(err error) (complete bool) {
 	return complete
 }
 
-// endLocked takes the endpoint out of gVisor at once: a close in good order
-// would wait for acknowledgements that nobody sends.
+// endLocked takes the endpoint out of gVisor at once.
 func (c *Conn) endLocked(err error) {
 	c.live = false
 	c.end = err
@@ -139,8 +132,7 @@ func (c *Conn) successor(at uint32) *Conn {
 		c.skipLocked(skip)
 		c.stack.unreadLost(c.flow, skip, outcome.DropTargetEnded)
 	}
-	c.wq.EventUnregister(&c.entry)
-	next := newConn(c.stack, c.flow, c.ep, c.wq)
+	next := newConn(c.stack, c.flow, c.ep)
 	next.begin, next.first, next.retried = at, at, true
 	next.live, next.end, next.head, next.rest = c.live, c.end, c.head, c.rest
 	next.lead(c.stack.headerAgain(c.flow))
@@ -158,11 +150,10 @@ func (c *Conn) skipLocked(n int) {
 		return
 	}
 	for scratch := make([]byte, min(n, 64<<10)); n > 0; {
-		w := tcpip.SliceWriter(scratch[:min(n, len(scratch))])
-		res, err := c.ep.Read(&w, tcpip.ReadOptions{})
+		read, err := c.ep.Read(scratch[:min(n, len(scratch))])
 		if err != nil {
 			return
 		}
-		n -= res.Count
+		n -= read
 	}
 }

@@ -9,5 +9,5 @@
 // the original client's bytes.
 //
 // The package opens no socket and sends nothing: what gVisor emits ends in the
-// link endpoint of this package, which only learns from it.
+// link endpoint of package netstack, and the virtual clients only learn from it.
 package stack

@@ -3,24 +3,24 @@ package stack
 import (
 	"time"
 
-	"gvisor.dev/gvisor/pkg/buffer"
+	"netmirror/stack/netstack"
 )
 
 // entry is a run of client bytes that gVisor has not acknowledged yet.
 type entry struct {
 	seq     uint32
-	n       uint32        // payload bytes
-	ack     uint32        // what the client acknowledged with them
-	packets uint32        // mirrored packets that brought them
-	at      time.Duration // when they came, since Stack.epoch
-	acks    bool          // ack is set
-	fin     bool          // the client's FIN; then n is 0
-	first   bool          // begins where a segment does
-	single  bool          // one byte, which may be a probe's where its place is not known
-	sent    bool          // injected since the last go-back
-	ahead   bool          // it was while something was missing in front
-	view    *buffer.View  // the bytes; gVisor may share them. nil for a FIN
-	links   tower         // its place in the list that holds it
+	n       uint32           // payload bytes
+	ack     uint32           // what the client acknowledged with them
+	packets uint32           // mirrored packets that brought them
+	at      time.Duration    // when they came, since Stack.epoch
+	acks    bool             // ack is set
+	fin     bool             // the client's FIN; then n is 0
+	first   bool             // begins where a segment does
+	single  bool             // one byte, which may be a probe's where its place is not known
+	sent    bool             // injected since the last go-back
+	ahead   bool             // it was while something was missing in front
+	bytes   netstack.Payload // gVisor may share them. None for a FIN
+	links   tower            // its place in the list that holds it
 }
 
 // next is the entry behind e in its queue, nil at the end.
@@ -52,11 +52,11 @@ func (e *entry) mayProbe() bool {
 }
 
 // payload aliases the entry's bytes.
-func (e *entry) payload() []byte { return e.view.AsSlice() }
+func (e *entry) payload() []byte { return e.bytes.Bytes() }
 
 // memory is what an entry takes, with what gVisor needs for it: payloads are
 // kept in chunks of powers of two.
-func (e *entry) memory() int { return entryOverhead + e.view.Capacity() }
+func (e *entry) memory() int { return entryOverhead + e.bytes.Cap() }
 
 // entryOverhead is what an entry costs beside its payload: its place in the
 // queue, headers, and gVisor's own bookkeeping.
@@ -66,19 +66,9 @@ const entryOverhead = 512
 // is to be expected, for all that a packet can carry: the bytes are copied each
 // time.
 func (e *entry) grow(n int) {
-	size := e.view.Size() + n
+	size := e.bytes.Len() + n
 	if size > 8<<10 {
 		size = maxPayload
 	}
-	view := buffer.NewView(size)
-	_, _ = view.Write(e.view.AsSlice())
-	e.view.Release()
-	e.view = view
-}
-
-func (e *entry) release() {
-	if e.view != nil {
-		e.view.Release()
-		e.view = nil
-	}
+	e.bytes.Grow(size)
 }

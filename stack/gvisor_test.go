@@ -3,8 +3,6 @@ package stack
 import (
 	"net/netip"
 	"testing"
-
-	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
 // TestMoreFlowsThanAnyBacklog opens more connections in one batch than a
@@ -25,7 +23,7 @@ func TestMoreFlowsThanAnyBacklog(t *testing.T) {
 			t.Fatalf("a stream reads %q, %v", got, err)
 		}
 	}
-	if n := s.ns.stack.Stats().TCP.ListenOverflowSynCookieSent.Value(); n != 0 {
+	if n := s.ns.Counts().SYNCookies; n != 0 {
 		t.Errorf("%d SYN cookies sent", n)
 	}
 }
@@ -52,35 +50,14 @@ func TestEndpointsAreGone(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	tcp := s.ns.stack.Stats().TCP
-	waitFor(t, "the last endpoint to go", func() bool { return tcp.CurrentConnected.Value() == 0 })
-	if n := len(s.ns.stack.RegisteredEndpoints()); n != 1 {
+	waitFor(t, "the last endpoint to go", func() bool { return s.ns.Counts().Connected == 0 })
+	if n := s.ns.Counts().Registered; n != 1 {
 		t.Errorf("%d endpoints are registered, want the listener", n)
 	}
-	if n := len(s.ns.stack.CleanupEndpoints()); n != 0 {
+	if n := s.ns.Counts().Closing; n != 0 {
 		t.Errorf("%d endpoints wait to be cleaned up", n)
 	}
 	if st := s.Stats(); st.Flows != 0 || len(s.active) != 0 || s.eager.Load() != 0 || s.held != 0 {
 		t.Errorf("%d flows, %d active, %d eager, %d bytes held after all ended", st.Flows, len(s.active), s.eager.Load(), s.held)
-	}
-}
-
-// TestSegmentsAreRewritten checks what the packets that reach gVisor say,
-// whatever the client's said.
-func TestSegmentsAreRewritten(t *testing.T) {
-	view := packetHeader(9, testPort, 7, 77, flagACK, nil, 3)
-	defer view.Release()
-	view.Write([]byte("abc"))
-	ip := header.IPv6(view.AsSlice())
-	if !ip.IsValid(view.Size()) || ip.NextHeader() != uint8(header.TCPProtocolNumber) {
-		t.Fatalf("not a valid IPv6 TCP packet: % x", view.AsSlice())
-	}
-	if src := ip.SourceAddress().As16(); idOf(src[:]) != 9 {
-		t.Errorf("it comes from %v", ip.SourceAddress())
-	}
-	tcp := header.TCP(ip.Payload())
-	if tcp.SequenceNumber() != 7 || tcp.AckNumber() != 77 || tcp.DestinationPort() != testPort ||
-		tcp.DataOffset() != 20 || string(tcp.Payload()) != "abc" {
-		t.Errorf("% x", view.AsSlice())
 	}
 }

@@ -71,7 +71,7 @@ func playHoles(tb testing.TB, holes int, late bool) (injected uint64, took time.
 	if want := uint64(holes); late && st.Holes != 0 || !late && st.Holes != want {
 		tb.Fatalf("%d holes, want %d: %+v", st.Holes, want, st)
 	}
-	injected = s.ns.stack.Stats().TCP.ValidSegmentsReceived.Value()
+	injected = s.ns.Counts().Segments
 	s.Shutdown()
 	clk.pass(tb, s, 10*tick)
 	r.wg.Wait()

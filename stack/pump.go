@@ -3,9 +3,8 @@ package stack
 import (
 	"time"
 
-	"gvisor.dev/gvisor/pkg/buffer"
-
 	"netmirror/outcome"
+	"netmirror/stack/netstack"
 )
 
 // touch has the flow pumped before Stack.mu is released.
@@ -33,7 +32,7 @@ func (s *Stack) pumpDirty() {
 			}
 		}
 		s.dirty = s.dirty[:0]
-		if s.eager.Load() == 0 || s.box.empty() && !s.accepts.Load() {
+		if s.eager.Load() == 0 || !s.ns.HasAnswers() && !s.accepts.Load() {
 			return
 		}
 		s.collect()
@@ -87,10 +86,10 @@ func (f *flow) mayConnect() bool { return f.older == nil || f.older.virtual.conn
 func (s *Stack) connect(f *flow) {
 	s.lastID++
 	f.virtual.id = s.lastID
-	f.virtual.port = s.ns.listen(f.key.serverPort)
+	f.virtual.port = s.ns.Listen(f.key.serverPort)
 	s.clients[f.virtual.id] = f
 	f.opened, f.virtual.progress = s.now, s.now
-	s.deliver(f, f.base-1, flagSYN, synOptions, nil)
+	s.deliver(f, f.base-1, flagSYN, synOptions, netstack.Payload{})
 }
 
 // reconnect begins the handshake anew, on another address: a SYN that is repeated
@@ -135,7 +134,7 @@ func (s *Stack) send(f *flow, e *entry) {
 	if e.fin {
 		flags = flagACK | flagFIN
 	}
-	s.deliver(f, e.seq, flags, nil, e.view)
+	s.deliver(f, e.seq, flags, nil, e.bytes)
 	f.q.markSent(e)
 }
 
@@ -168,17 +167,19 @@ func (s *Stack) settle(f *flow) {
 
 // deliver injects a segment of f's virtual client. The numbers are the client's,
 // and gVisor's where bytes were spliced out or it is gVisor that is acknowledged.
-func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload *buffer.View) {
+func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload netstack.Payload) {
 	ack := f.virtual.peerSeq
 	if flags&flagACK == 0 {
 		ack = 0
 	}
-	s.ns.link.deliver(packetHeader(f.virtual.id, f.virtual.port, seq-f.virtual.shift, ack, flags, opts, payload.Size()), payload)
+	s.ns.Deliver(netstack.Segment{
+		From: f.virtual.id, Port: f.virtual.port, Seq: seq - f.virtual.shift, Ack: ack, Flags: flags, Options: opts,
+	}, payload)
 }
 
 // collect acts on gVisor's answers and takes the streams that it has ready.
 func (s *Stack) collect() {
-	answers := s.box.swap(s.spare)
+	answers := s.ns.Answers(s.spare)
 	for i := range answers {
 		s.answer(&answers[i])
 	}
@@ -187,29 +188,29 @@ func (s *Stack) collect() {
 }
 
 // answer brings a flow up to date with one answer.
-func (s *Stack) answer(a *answer) {
-	f := s.clients[a.to]
+func (s *Stack) answer(a *netstack.Answer) {
+	f := s.clients[a.To]
 	switch {
-	case f == nil && a.flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK:
+	case f == nil && a.Flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK:
 		// Of an attempt that was given up: it would wait for two minutes.
-		s.ns.link.deliver(packetHeader(a.to, a.from, a.ack, 0, flagRST, nil, 0), nil)
+		s.ns.Deliver(netstack.Segment{From: a.To, Port: a.From, Seq: a.Ack, Flags: flagRST}, netstack.Payload{})
 	case f == nil:
-	case f.state == opening && a.flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK && a.ack == f.base:
+	case f.state == opening && a.Flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK && a.Ack == f.base:
 		f.state = open
-		f.virtual.ack, f.virtual.peerSeq, f.virtual.scale = f.base, a.seq+1, a.scale
-		f.virtual.windowEnd = f.virtual.ack + uint32(a.window) // never scaled in a SYN (RFC 7323, section 2.2)
+		f.virtual.ack, f.virtual.peerSeq, f.virtual.scale = f.base, a.Seq+1, a.Scale
+		f.virtual.windowEnd = f.virtual.ack + uint32(a.Window) // never scaled in a SYN (RFC 7323, section 2.2)
 		f.virtual.progress = s.now
 		s.claimed(f)
-		s.deliver(f, f.virtual.ack, flagACK, nil, nil)
+		s.deliver(f, f.virtual.ack, flagACK, nil, netstack.Payload{})
 		s.touch(f)
-	case f.state == open && a.flags&(flagSYN|flagACK|flagRST) == flagACK && a.seq == f.virtual.peerSeq:
+	case f.state == open && a.Flags&(flagSYN|flagACK|flagRST) == flagACK && a.Seq == f.virtual.peerSeq:
 		s.acknowledged(f, a)
 	}
 }
 
-func (s *Stack) acknowledged(f *flow, a *answer) {
-	ack := a.ack + f.virtual.shift
-	end := ack + uint32(a.window)<<f.virtual.scale
+func (s *Stack) acknowledged(f *flow, a *netstack.Answer) {
+	ack := a.Ack + f.virtual.shift
+	end := ack + uint32(a.Window)<<f.virtual.scale
 	if !seqLess(f.virtual.ack, ack) && !seqLess(f.virtual.windowEnd, end) {
 		return
 	}

@@ -68,10 +68,10 @@ func (q *sendQueue) extend(seg *segment, n int) bool {
 		return false
 	}
 	q.mem -= e.memory()
-	if e.view.AvailableSize() < n {
+	if e.bytes.Free() < n {
 		e.grow(n)
 	}
-	_, _ = e.view.Write(seg.payload[:n]) // has no error to return
+	e.bytes.Append(seg.payload[:n])
 	q.mem += e.memory()
 	e.n += uint32(n)
 	e.packets += uint32(seg.packets())
@@ -99,7 +99,7 @@ func (q *sendQueue) trimFront(seq uint32) (bytes int) {
 		return 0
 	}
 	n := seq - e.seq
-	e.view.TrimFront(int(n))
+	e.bytes.TrimFront(int(n))
 	e.seq, e.n, e.first = seq, e.n-n, false
 	q.hold(0, -int(n))
 	q.acked, q.ack = e.acks, e.ack
@@ -149,7 +149,7 @@ func (q *sendQueue) forget(e *entry) {
 	if q.unsent == e {
 		q.unsent = e.next()
 	}
-	e.release()
+	e.bytes.Release()
 	q.remove(e)
 }
 

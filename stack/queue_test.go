@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"netmirror/stack/netstack"
 )
 
 // queueModel is a sendQueue and what it should hold, byte by byte.
@@ -273,7 +275,7 @@ func TestSendQueueLetsGo(t *testing.T) {
 	free := 0
 	for e := q.pool.free; e != nil; e = e.next() {
 		free++
-		if e.view != nil || slices.ContainsFunc(e.links.up[:cap(e.links.up)], func(n neighbors) bool { return n != neighbors{} }) {
+		if e.bytes != (netstack.Payload{}) || slices.ContainsFunc(e.links.up[:cap(e.links.up)], func(n neighbors) bool { return n != neighbors{} }) {
 			t.Fatalf("a free entry holds %+v", e)
 		}
 	}

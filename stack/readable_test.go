@@ -3,8 +3,6 @@ package stack
 import (
 	"net"
 
-	"gvisor.dev/gvisor/pkg/waiter"
-
 	"netmirror/outcome"
 )
 
@@ -31,7 +29,7 @@ func (c *Conn) WaitReadable() error {
 	for {
 		c.mu.Lock()
 		closed := c.closed
-		ready := closed || !c.live || len(c.head) > 0 || c.ep.Readiness(waiter.ReadableEvents) != 0
+		ready := closed || !c.live || len(c.head) > 0 || c.ep.Ready()
 		c.mu.Unlock()
 		if closed {
 			return net.ErrClosed

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"netmirror/service"
+	"netmirror/stack/netstack"
 )
 
 // Services may have more ports than there are listeners, and the same connection may be
 // several services'.
 func TestManyPortsAndServices(t *testing.T) {
-	const ports = maxListeners + 20
+	const ports = netstack.MaxListeners + 20
 	s := newTestStack(t, func(c *Config) { c.Services = make([]Service, 2) })
 	var want []string
 	for i := range ports {

@@ -8,6 +8,7 @@ import (
 
 	"netmirror/budget"
 	"netmirror/outcome"
+	"netmirror/stack/netstack"
 )
 
 // Config says which connections to rebuild and what they may cost. The zero
@@ -99,8 +100,7 @@ func setDefault[T int | time.Duration](v *T, def T) {
 // their streams.
 type Stack struct {
 	cfg Config
-	ns  *netstack
-	box mailbox
+	ns  *netstack.Stack
 
 	wall    func() time.Time        // Config.Now
 	instant atomic.Pointer[instant] // what Advance said; nil where nobody calls it
@@ -113,8 +113,8 @@ type Stack struct {
 	services []serviceState
 	gone     ServiceStats // of services that there are no more
 	flows    map[flowKey]*flow
-	clients  map[clientID]*flow // flows that gVisor knows, by their virtual client
-	lastID   clientID
+	clients  map[netstack.ClientID]*flow // flows that gVisor knows, by their virtual client
+	lastID   netstack.ClientID
 	nflows   int // flows in all, superseded ones included
 	table    table
 	stubs    *stubTable
@@ -136,7 +136,7 @@ type Stack struct {
 	subflows                 subflows
 	asidePackets, asideBytes int       // Σ of what is kept beside the streams
 	caughtUp                 time.Time // what Config.CaughtUp said in this tick; zero: not asked
-	spare                    []answer
+	spare                    []netstack.Answer
 	entries                  entryPool
 	stopping                 bool
 	counters                 counters
@@ -169,7 +169,7 @@ func New(cfg Config) (*Stack, error) {
 		cfg:      cfg,
 		services: newServices(cfg.Services),
 		flows:    make(map[flowKey]*flow),
-		clients:  make(map[clientID]*flow),
+		clients:  make(map[netstack.ClientID]*flow),
 		stubs:    stubs,
 		wall:     cfg.Now,
 		epoch:    cfg.Now(),
@@ -189,22 +189,24 @@ func New(cfg Config) (*Stack, error) {
 		cfg.Budget = budget.New(cfg.TotalBytes, cfg.MaxFlows)
 	}
 	s.all, s.share = cfg.Budget, cfg.Budget.Join(s.signal)
-	s.box.post = func() {
-		s.note()
-		if s.eager.Load() > 0 {
+	s.ns, err = netstack.New(netstack.Config{
+		ReceiveBuffer: cfg.ReceiveBuffer, Backlog: 2*max(cfg.MaxFlows, s.all.Flows()) + 2,
+		OnAnswer: func() {
+			s.note()
+			if s.eager.Load() > 0 {
+				s.signal()
+			}
+		},
+		OnAccept: func() {
+			s.accepts.Store(true)
+			s.note()
 			s.signal()
-		}
-	}
-	ns, err := newNetstack(cfg.ReceiveBuffer, 2*max(cfg.MaxFlows, s.all.Flows())+2, &s.box, func() {
-		s.accepts.Store(true)
-		s.note()
-		s.signal()
+		},
 	})
 	if err != nil {
 		s.share.Leave()
 		return nil, err
 	}
-	s.ns = ns
 	s.serving.Add(1)
 	go s.serve()
 	return s, nil
@@ -275,7 +277,7 @@ func (s *Stack) Close() error {
 		close(s.done)
 		s.serving.Wait()
 		s.accepted.close()
-		s.ns.close()
+		s.ns.Close()
 		s.mu.Lock()
 		s.share.Leave()
 		s.mu.Unlock()

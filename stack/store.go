@@ -3,9 +3,8 @@ package stack
 import (
 	"time"
 
-	"gvisor.dev/gvisor/pkg/buffer"
-
 	"netmirror/outcome"
+	"netmirror/stack/netstack"
 )
 
 // segmentOf takes data, FIN or RST into the flow.
@@ -177,11 +176,10 @@ const maxPayload = 65535 - ipv6HeaderLen - tcpHeaderLen
 
 // carry keeps [from, to) of a segment.
 func (s *Stack) carry(seg *segment, from, to, packets uint32) entry {
-	view := buffer.NewViewWithData(seg.payload[from-seg.seq : to-seg.seq])
 	return entry{
 		seq: from, n: to - from, ack: seg.ack, acks: seg.flags&flagACK != 0 && !seg.noACK,
 		packets: packets, at: s.clock(),
-		first: from == seg.seq, view: view,
+		first: from == seg.seq, bytes: netstack.NewPayload(seg.payload[from-seg.seq : to-seg.seq]),
 	}
 }
 

@@ -1,13 +1,17 @@
 package stack
 
-import "time"
+import (
+	"time"
+
+	"netmirror/stack/netstack"
+)
 
 // virtualClient is what gVisor said of a flow, and got of it. Sequence numbers are the
 // mirrored connection's where nothing else is said; gVisor's are behind by shift.
 type virtualClient struct {
-	id   clientID // 0 before it has begun to connect
-	port uint16   // of gVisor's listener
-	conn *Conn    // nil until gVisor's listener has handed it out
+	id   netstack.ClientID // 0 before it has begun to connect
+	port uint16            // of gVisor's listener
+	conn *Conn             // nil until gVisor's listener has handed it out
 
 	ack       uint32 // everything before it has been received in order
 	windowEnd uint32 // first sequence number beyond the advertised window

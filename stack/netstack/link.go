@@ -1,24 +1,25 @@
-package stack
+package netstack
 
 import (
-	"encoding/binary"
 	"sync"
 
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"netmirror/wire"
 )
 
-// answer is what one packet of gVisor's TCP says to its virtual client.
-type answer struct {
-	to     clientID
-	from   uint16 // the port
-	seq    uint32
-	ack    uint32
-	window uint16 // as in the header, not scaled
-	scale  uint8  // of a SYN-ACK
-	flags  uint8
+// Answer is what one packet of gVisor's TCP says to its virtual client.
+type Answer struct {
+	To     ClientID
+	From   uint16 // the port
+	Seq    uint32
+	Ack    uint32
+	Window uint16 // as in the header, not scaled
+	Scale  uint8  // of a SYN-ACK
+	Flags  uint8
 }
 
 // mailbox collects the answers. It has a lock of its own because gVisor
@@ -26,11 +27,11 @@ type answer struct {
 // injection.
 type mailbox struct {
 	mu   sync.Mutex
-	in   []answer // guarded by mu
+	in   []Answer // guarded by mu
 	post func()   // called without mu after each answer; must not block
 }
 
-func (m *mailbox) put(a answer) {
+func (m *mailbox) put(a Answer) {
 	m.mu.Lock()
 	m.in = append(m.in, a)
 	m.mu.Unlock()
@@ -38,7 +39,7 @@ func (m *mailbox) put(a answer) {
 }
 
 // swap returns the answers so far and takes spare, emptied, to collect more.
-func (m *mailbox) swap(spare []answer) []answer {
+func (m *mailbox) swap(spare []Answer) []Answer {
 	m.mu.Lock()
 	got := m.in
 	m.in = spare[:0]
@@ -90,17 +91,17 @@ func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 }
 
 func (l *link) read(pkt *stack.PacketBuffer, tcp header.TCP) {
-	a := answer{
-		to:     idOf(pkt.NetworkHeader().Slice()[24:40]),
-		from:   tcp.SourcePort(),
-		seq:    tcp.SequenceNumber(),
-		ack:    tcp.AckNumber(),
-		window: tcp.WindowSize(),
-		flags:  uint8(tcp.Flags()),
+	a := Answer{
+		To:     idOf(pkt.NetworkHeader().Slice()[24:40]),
+		From:   tcp.SourcePort(),
+		Seq:    tcp.SequenceNumber(),
+		Ack:    tcp.AckNumber(),
+		Window: tcp.WindowSize(),
+		Flags:  uint8(tcp.Flags()),
 	}
-	if a.flags&flagSYN != 0 {
+	if a.Flags&wire.FlagSYN != 0 {
 		opts := header.ParseSynOptions(tcp.Options(), true)
-		a.scale = uint8(max(opts.WS, 0))
+		a.Scale = uint8(max(opts.WS, 0))
 	}
 	l.box.put(a)
 }
@@ -128,43 +129,3 @@ func (*link) MaxHeaderLength() uint16                 { return 0 }
 func (*link) Wait()                                   {}
 func (*link) Close()                                  {}
 func (*link) SetOnCloseAction(func())                 {}
-
-// clientID is a virtual client's address in gVisor. It is only a key: every
-// attempt to open an endpoint has one of its own, so that no two connections ever
-// meet on one address, whatever addresses the mirrored ones have.
-type clientID uint64
-
-// serverAddr is the address that all virtual clients connect to, and theirs but
-// for the last 8 bytes, which are the clientID. Both are of the prefix for local
-// use (RFC 4193).
-var serverAddr = [16]byte{0xfd}
-
-// idOf undoes the address of a clientID.
-func idOf(addr []byte) clientID { return clientID(binary.BigEndian.Uint64(addr[8:16])) }
-
-// clientPort is the port of every virtual client.
-const clientPort = 1024
-
-// packetHeader builds the IP and TCP headers of a virtual client's packet with
-// n payload bytes. The segment carries no TCP option but those in opts;
-// checksums are left out.
-func packetHeader(id clientID, port uint16, seq, ack uint32, flags uint8, opts []byte, n int) *buffer.View {
-	tcpLen := tcpHeaderLen + len(opts)
-	view := buffer.NewViewSize(ipv6HeaderLen + tcpLen) // zeroed
-	ip := view.AsSlice()
-	ip[0] = 0x60
-	binary.BigEndian.PutUint16(ip[4:], uint16(tcpLen+n))
-	ip[6], ip[7] = uint8(header.TCPProtocolNumber), 64
-	copy(ip[8:], serverAddr[:8])
-	binary.BigEndian.PutUint64(ip[16:], uint64(id))
-	copy(ip[24:], serverAddr[:])
-	tcp := ip[ipv6HeaderLen:]
-	binary.BigEndian.PutUint16(tcp[0:], clientPort)
-	binary.BigEndian.PutUint16(tcp[2:], port)
-	binary.BigEndian.PutUint32(tcp[4:], seq)
-	binary.BigEndian.PutUint32(tcp[8:], ack)
-	tcp[12], tcp[13] = uint8(tcpLen/4)<<4, flags
-	binary.BigEndian.PutUint16(tcp[14:], 65535)
-	copy(tcp[tcpHeaderLen:], opts)
-	return view
-}
