@@ -27,12 +27,12 @@ type Pipeline struct {
 	cores   *processors
 
 	table   atomic.Pointer[table]
-	batches sync.RWMutex  // held for reading from the look at table until the batch is in the stacks
-	changes sync.Mutex    // held while the services are changed, or forgotten
-	untried chan struct{} // holds a token when there are targets that were not tried yet
-	mu      sync.RWMutex  // guards the fields below, and those that say so
-	ids     []*served     // by stack.Segment.Service, those that end included; nil: not in use
-	past    status.Past   // figures of those that there are no more
+	loops   atomic.Pointer[[]*loop] // of Run; nil before
+	changes sync.Mutex              // held while the services are changed, or forgotten
+	untried chan struct{}           // holds a token when there are targets that were not tried yet
+	mu      sync.RWMutex            // guards the fields below, and those that say so
+	ids     []*served               // by stack.Segment.Service, those that end included; nil: not in use
+	past    status.Past             // figures of those that there are no more
 }
 
 // New opens the stages. Close ends them.
