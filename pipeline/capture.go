@@ -11,6 +11,7 @@ import (
 
 	"netmirror/decap"
 	"netmirror/filter"
+	"netmirror/sleeper"
 	"netmirror/source"
 	"netmirror/stack"
 )
@@ -76,7 +77,7 @@ func (p *Pipeline) batch(src source.Source, frames [][]byte, start source.Start,
 		age = p.inject(c, src, now)
 	}
 	c.table.Store(nil)
-	p.cores.batch(&c.load, bytes, age, src.More(), now)
+	p.cores.Batch(&c.load, bytes, age, src.More(), now)
 	for _, st := range p.stacks {
 		st.AwaitAccepts()
 	}
@@ -85,7 +86,7 @@ func (p *Pipeline) batch(src source.Source, frames [][]byte, start source.Start,
 // loop is what a capture loop keeps from batch to batch.
 type loop struct {
 	table   atomic.Pointer[table] // that the batch at hand comes to the stacks by; nil: there is none
-	load    load
+	load    sleeper.Load
 	batches [][]stack.Segment // for each worker
 	packet  decap.Packet
 	joined  []byte // packets of the batch that came in fragments

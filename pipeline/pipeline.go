@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"netmirror/bridge"
+	"netmirror/sleeper"
 	"netmirror/source"
 	"netmirror/stack"
 	"netmirror/status"
@@ -24,7 +25,7 @@ type Pipeline struct {
 	clock   clock
 	counts  counts
 	memory  memory
-	cores   *processors
+	cores   *sleeper.Processors
 
 	table   atomic.Pointer[table]
 	loops   atomic.Pointer[[]*loop] // of Run; nil before
@@ -40,7 +41,7 @@ func New(c Config) (*Pipeline, error) {
 	if err := c.setDefaults(); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{cfg: c, cores: newProcessors(c.AllCores, c.SourceWait), memory: memory{total: c.TotalBytes}, untried: make(chan struct{}, 1)}
+	p := &Pipeline{cfg: c, cores: sleeper.NewProcessors(c.AllCores, c.SourceWait), memory: memory{total: c.TotalBytes}, untried: make(chan struct{}, 1)}
 	p.outer, p.parts = newOuterFragments(c.Mirror, p.clock.now), newInnerFragments(p.clock.now)
 	services, err := p.serve()
 	if err != nil {
