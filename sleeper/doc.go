@@ -15,6 +15,8 @@
 //     goroutines that took twice the processor time. A Go timer wakes the watchdog thread as
 //     well, so the time is a timerfd. While only the time is waited for, the socket is out of the
 //     poller, so that packets wake nobody.
+//   - [Pacer]: where blocks follow one another closely, the readers of all rings look away for two
+//     blocks at a time, and one timer wakes them all.
 //   - [Rhythm]: a loop that is woken often is not woken for events that can be fetched with the
 //     next ones.
 //   - [Processors]: the process runs on one core while that is enough. Go wakes an idle core for
