@@ -95,13 +95,25 @@ func version() string {
 	return info.Main.Version + revision + " " + runtime.Version()
 }
 
+// useProcessors has the process use what it is to use of the processors, and no more. It is
+// for the start, while there are few threads.
+func useProcessors(o *settings.Options) error {
+	if o.Run.Threads > 0 {
+		runtime.GOMAXPROCS(o.Run.Threads)
+	}
+	if o.Run.Nice == 0 {
+		return nil
+	}
+	return machine.Nice(o.Run.Nice)
+}
+
 // mirror opens every stage, the capture last, and runs them until ctx ends.
 func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr io.Writer) error {
 	out := output.New(stderr, o.Reporting.Live != "off" && o.Reporting.LogFormat == "text")
 	defer out.Close()
 	logger := newLogger(o, out)
-	if o.Run.Threads > 0 {
-		runtime.GOMAXPROCS(o.Run.Threads)
+	if err := useProcessors(o); err != nil {
+		return err
 	}
 	asked := *o
 	inForce := shown(o.InForce())

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -27,8 +26,8 @@ func play(ctx context.Context, o *settings.Options, stdin io.Reader, stdout, std
 	out := output.New(stderr, o.Reporting.Live != "off" && o.Reporting.LogFormat == "text")
 	defer out.Close()
 	logger := newLogger(o, out)
-	if o.Run.Threads > 0 {
-		runtime.GOMAXPROCS(o.Run.Threads)
+	if err := useProcessors(o); err != nil {
+		return replay.StatusFailed, err
 	}
 	if err := mayMark(o); err != nil {
 		return replay.StatusFailed, err

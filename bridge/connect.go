@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"netmirror/sleeper"
 	"netmirror/target"
 )
 
@@ -67,7 +68,7 @@ func (s *stream) connectNext() {
 // connect begins to connect to d.at; false: it failed.
 func (s *stream) connect() bool {
 	d := &s.dial
-	fd, err := rawSocket(int(d.at.sock.raw.Addr.Family))
+	fd, err := sleeper.RawSocket(int(d.at.sock.raw.Addr.Family))
 	if err != nil {
 		s.note(os.NewSyscallError("socket", err))
 		return false
@@ -81,7 +82,7 @@ func (s *stream) connect() bool {
 		s.note(err)
 		return false
 	}
-	err = rawConnect(fd, &d.at.sock)
+	err = sleeper.RawConnect(fd, &d.at.sock.raw, d.at.sock.size)
 	if err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
 		s.tcp.close()
 		s.refusedBy(os.NewSyscallError("connect", err))
@@ -169,5 +170,7 @@ func (a *address) toItself(fd int) bool {
 		return false // connections are made from none of these
 	}
 	var own sockaddr
-	return rawName(fd, &own) == nil && own == a.sock
+	var err error
+	own.size, err = sleeper.RawName(fd, &own.raw)
+	return err == nil && own == a.sock
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"netmirror/outcome"
+	"netmirror/sleeper"
 )
 
 // loop plays all streams of one listener in one goroutine, whatever their targets. Nothing
@@ -32,7 +33,7 @@ type loop struct {
 	timers  timers
 	names   map[*Bridge]*names
 	bridges map[*Bridge]func() bool // bridges with streams here; the func stops waiting for the bridge's Close
-	rhythm  rhythm
+	rhythm  sleeper.Rhythm
 	urgent  int   // streams that connect or wait for room
 	flood   int64 // until when large answers may come
 	again   bool  // something may have happened since the last fetch

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/sleeper"
 )
 
 // poller reports the events of a loop's sockets, and its next alarm. It has two epoll
@@ -68,7 +70,7 @@ func (p *poller) start() (err error) {
 		return os.NewSyscallError("timerfd_create", err)
 	}
 	for _, fd := range []int{p.timer, p.epoll} {
-		if err := rawControl(p.gate, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | edge}); err != nil {
+		if err := sleeper.RawControl(p.gate, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | edge}); err != nil {
 			return os.NewSyscallError("epoll_ctl", err)
 		}
 	}
@@ -86,7 +88,7 @@ func (p *poller) start() (err error) {
 func (p *poller) close() {
 	for _, fd := range []int{p.epoll, p.timer} {
 		if fd >= 0 {
-			rawClose(fd)
+			sleeper.RawClose(fd)
 		}
 	}
 	if p.file != nil {
@@ -101,7 +103,7 @@ func (p *poller) now() int64 { return int64(time.Since(p.begun)) }
 // poller is edge-triggered: it reports each event, whether the loop has fetched it or not.
 func (p *poller) watch(signal func()) {
 	_ = p.conn.Read(func(uintptr) bool { // fails at close
-		if rawReady(p.gate, unix.POLLIN) {
+		if sleeper.RawReady(p.gate, unix.POLLIN) {
 			signal()
 		}
 		return false
@@ -120,7 +122,7 @@ func (p *poller) wake(open bool) (fetch bool) {
 		e.Events |= unix.EPOLLIN
 	}
 	// It cannot fail: both descriptors are this poller's.
-	_ = rawControl(p.gate, unix.EPOLL_CTL_MOD, p.epoll, &e)
+	_ = sleeper.RawControl(p.gate, unix.EPOLL_CTL_MOD, p.epoll, &e)
 	return open
 }
 
@@ -138,7 +140,7 @@ func (p *poller) add(s *stream, fd int, events uint32) (place int32, err error) 
 	}
 	p.slots[place].s = s
 	e := unix.EpollEvent{Events: events | edge, Fd: place, Pad: p.slots[place].turn}
-	if err := rawControl(p.epoll, unix.EPOLL_CTL_ADD, fd, &e); err != nil {
+	if err := sleeper.RawControl(p.epoll, unix.EPOLL_CTL_ADD, fd, &e); err != nil {
 		p.remove(place)
 		return 0, os.NewSyscallError("epoll_ctl", err)
 	}
@@ -148,7 +150,7 @@ func (p *poller) add(s *stream, fd int, events uint32) (place int32, err error) 
 // forget takes back an add: fd stays open.
 func (p *poller) forget(place int32, fd int) {
 	p.remove(place)
-	_ = rawControl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil) // it is there
+	_ = sleeper.RawControl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil) // it is there
 }
 
 func (p *poller) remove(place int32) {
@@ -160,7 +162,7 @@ func (p *poller) remove(place int32) {
 // fetch reports the events so far to their streams. Later events are left for the next call.
 func (p *poller) fetch() {
 	for range len(p.slots)/len(p.heard) + 1 {
-		n, err := rawEvents(p.epoll, p.heard[:])
+		n, err := sleeper.RawEvents(p.epoll, p.heard[:])
 		if err != nil {
 			return // of a signal: the next time is soon
 		}
@@ -200,5 +202,5 @@ func (p *poller) wakeAt(at, now int64) {
 	}
 	p.alarm = max(at, 1)
 	// It cannot fail: the descriptor is a timer and the time is none too large.
-	_ = rawAlarm(p.timer, p.begunAt+p.alarm)
+	_ = sleeper.RawAlarm(p.timer, p.begunAt+p.alarm)
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/sleeper"
 )
 
 // answerBatch is how many bytes of answers an open stream leaves to the kernel
@@ -28,9 +30,9 @@ type tcpConn struct {
 // setUp sets the options of a new socket of TCP, of which the loop hears everything. They matter less than the connection:
 // where one cannot be set there is nothing better to do.
 func setUp(fd int) {
-	_ = rawSet(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	_ = sleeper.RawSet(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	// A socket is ready to be read at so many bytes, a FIN or a RST (socket(7)).
-	_ = rawSet(fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, answerBatch)
+	_ = sleeper.RawSet(fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, answerBatch)
 }
 
 // adopt takes c over.
@@ -59,14 +61,14 @@ func (t *tcpConn) watch(p *poller, s *stream, events uint32) (err error) {
 
 func (t *tcpConn) keepAlive() {
 	const seconds = int32(keepAlive / time.Second)
-	_ = rawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds)
-	_ = rawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds)
-	_ = rawSet(t.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	_ = sleeper.RawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds)
+	_ = sleeper.RawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds)
+	_ = sleeper.RawSet(t.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 }
 
 func (t *tcpConn) write(p []byte) (n int, err error) {
 	for {
-		n, err = rawWrite(t.fd, p)
+		n, err = sleeper.RawWrite(t.fd, p)
 		switch err {
 		case nil:
 			return n, nil
@@ -80,7 +82,7 @@ func (t *tcpConn) write(p []byte) (n int, err error) {
 }
 
 // unacked asks SIOCOUTQ, tcp(7).
-func (t *tcpConn) unacked() (int, error) { return rawQueue(t.fd, unix.SIOCOUTQ) }
+func (t *tcpConn) unacked() (int, error) { return sleeper.RawQueue(t.fd, unix.SIOCOUTQ) }
 
 // scratch gives discarding receives their length. The kernel never writes to it,
 // so its pages are never backed by memory and all streams can share it.
@@ -90,7 +92,7 @@ var scratch [1 << 20]byte
 // uncopied: MSG_TRUNC on a TCP socket, tcp(7).
 func (t *tcpConn) discard() (n int, more bool, err error) {
 	for {
-		n, err = rawReceive(t.fd, scratch[:], unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+		n, err = sleeper.RawReceive(t.fd, scratch[:], unix.MSG_TRUNC|unix.MSG_DONTWAIT)
 		switch err {
 		case nil:
 			return n, n == len(scratch), nil
@@ -103,7 +105,7 @@ func (t *tcpConn) discard() (n int, more bool, err error) {
 	}
 }
 
-func (t *tcpConn) saidFIN() bool { return rawReady(t.fd, unix.POLLRDHUP) }
+func (t *tcpConn) saidFIN() bool { return sleeper.RawReady(t.fd, unix.POLLRDHUP) }
 
 // tcpClose is TCP_CLOSE of the kernel's include/net/tcp_states.h.
 const tcpClose = 7
@@ -112,7 +114,7 @@ const tcpClose = 7
 // pending error (SO_ERROR, which this clears). A socket at the peer's FIN keeps on
 // reading as EOF when a RST follows; only this tells.
 func (t *tcpConn) over() (over bool, cause error) {
-	state, err := rawGet(t.fd, unix.IPPROTO_TCP, unix.TCP_INFO, 1)
+	state, err := sleeper.RawGet(t.fd, unix.IPPROTO_TCP, unix.TCP_INFO, 1)
 	if err != nil {
 		return true, err
 	}
@@ -124,14 +126,14 @@ func (t *tcpConn) over() (over bool, cause error) {
 
 // pending takes the error off the socket.
 func (t *tcpConn) pending() error {
-	errno, err := rawGet(t.fd, unix.SOL_SOCKET, unix.SO_ERROR, 4)
+	errno, err := sleeper.RawGet(t.fd, unix.SOL_SOCKET, unix.SO_ERROR, 4)
 	if err == nil && errno != 0 {
 		err = unix.Errno(errno)
 	}
 	return err
 }
 
-func (t *tcpConn) closeWrite() error { return rawShutdown(t.fd) }
+func (t *tcpConn) closeWrite() error { return sleeper.RawShutdown(t.fd) }
 
 func (t *tcpConn) close() {
 	if t.poll != nil {
@@ -141,11 +143,11 @@ func (t *tcpConn) close() {
 		t.conn.Close()
 		return
 	}
-	rawClose(t.fd)
+	sleeper.RawClose(t.fd)
 }
 
 func (t *tcpConn) reset() {
 	// Without the option a close is still a close; there is nothing better to do.
-	_ = rawSetLinger(t.fd)
+	_ = sleeper.RawSetLinger(t.fd)
 	t.close()
 }

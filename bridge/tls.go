@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/sleeper"
 )
 
 // tlsConn is a targetConn of TLS. Two goroutines do what may wait: one encrypts the
@@ -94,7 +96,7 @@ func (t *tlsConn) finish() error {
 	raw, err := t.conn.SyscallConn()
 	if err == nil {
 		// CloseWrite waits for room, but for five seconds only.
-		err = raw.Write(func(fd uintptr) bool { return rawReady(int(fd), unix.POLLOUT|unix.POLLHUP|unix.POLLERR) })
+		err = raw.Write(func(fd uintptr) bool { return sleeper.RawReady(int(fd), unix.POLLOUT|unix.POLLHUP|unix.POLLERR) })
 	}
 	if err == nil {
 		err = t.tls.CloseWrite()

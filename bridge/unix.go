@@ -1,6 +1,10 @@
 package bridge
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"netmirror/sleeper"
+)
 
 // unixConn is a targetConn on a unix socket (unix(7)). What the target's program has
 // read is acknowledged; the kernel counts it by buffers, and not by bytes.
@@ -20,7 +24,7 @@ type unixConn struct {
 // unacked asks SIOCOUTQ. A target that closes throws away what it did not read; the
 // socket has an error by then.
 func (u *unixConn) unacked() (int, error) {
-	n, err := rawQueue(u.fd, unix.SIOCOUTQ)
+	n, err := sleeper.RawQueue(u.fd, unix.SIOCOUTQ)
 	if n == 0 && err == nil {
 		err = u.failure()
 	}
@@ -39,7 +43,7 @@ func (u *unixConn) failure() error {
 var waste [64 << 10]byte
 
 func (u *unixConn) discard() (n int, more bool, err error) {
-	queued, err := rawQueue(u.fd, unix.SIOCINQ)
+	queued, err := sleeper.RawQueue(u.fd, unix.SIOCINQ)
 	if err != nil || queued == 0 {
 		return 0, false, err
 	}
@@ -58,7 +62,7 @@ func (u *unixConn) take(n int) (left int) {
 	if n == 0 {
 		return 0
 	}
-	got, err := rawReceive(u.fd, waste[:min(n, len(waste))], unix.MSG_DONTWAIT)
+	got, err := sleeper.RawReceive(u.fd, waste[:min(n, len(waste))], unix.MSG_DONTWAIT)
 	if err != nil || got == 0 {
 		return 0 // the poller tells of more
 	}
@@ -69,7 +73,7 @@ func (u *unixConn) take(n int) (left int) {
 // target's shuts both down; where it had read everything, that is only its end until
 // this side comes to its own.
 func (u *unixConn) over() (over bool, cause error) {
-	if !rawReady(u.fd, unix.POLLHUP) {
+	if !sleeper.RawReady(u.fd, unix.POLLHUP) {
 		return false, nil
 	}
 	cause = u.failure()
@@ -79,7 +83,7 @@ func (u *unixConn) over() (over bool, cause error) {
 // closeWrite tells what the poller has told before, where the target has closed.
 func (u *unixConn) closeWrite() error {
 	u.finished = true
-	if rawReady(u.fd, unix.POLLHUP) {
+	if sleeper.RawReady(u.fd, unix.POLLHUP) {
 		u.s.tell(evOver)
 	}
 	return u.tcpConn.closeWrite()
@@ -89,7 +93,7 @@ func (u *unixConn) keepAlive() {} // the host is this one
 
 func (u *unixConn) close() {
 	if u.kept {
-		_, _ = rawReceive(u.fd, waste[:], unix.MSG_DONTWAIT)
+		_, _ = sleeper.RawReceive(u.fd, waste[:], unix.MSG_DONTWAIT)
 	}
 	u.tcpConn.close()
 }

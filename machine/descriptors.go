@@ -1,5 +1,5 @@
 // Package machine tells what this host and its limits let the process have: file
-// descriptors and memory.
+// descriptors, memory, and its share of the processors.
 package machine
 
 import (

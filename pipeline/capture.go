@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"netmirror/decap"
 	"netmirror/filter"
+	"netmirror/sleeper"
 	"netmirror/source"
 	"netmirror/stack"
 )
@@ -24,25 +26,29 @@ func (p *Pipeline) captureAll() error {
 			st.Shutdown()
 		}
 	}()
-	var loops errgroup.Group
-	for _, src := range p.all() {
-		loops.Go(func() error {
-			err := p.capture(src)
+	var group errgroup.Group
+	loops := make([]*loop, len(p.all()))
+	for i := range loops {
+		loops[i] = &loop{batches: make([][]stack.Segment, len(p.stacks))}
+	}
+	p.loops.Store(&loops)
+	for i, src := range p.all() {
+		group.Go(func() error {
+			err := p.capture(src, loops[i])
 			if err != nil {
 				p.stop() // one that fails ends all
 			}
 			return err
 		})
 	}
-	return loops.Wait()
+	return group.Wait()
 }
 
 // capture takes the frames of one source to the stacks until the source is stopped
 // and empty. The kernel has shared them out by connection, but for those that it
 // could not tell, which are in the first ring, and for what was captured several in
 // one packet, which is where the first of them belongs.
-func (p *Pipeline) capture(src source.Source) error {
-	c := loop{batches: make([][]stack.Segment, len(p.stacks))}
+func (p *Pipeline) capture(src source.Source, c *loop) error {
 	for {
 		frames, err := src.Next()
 		if errors.Is(err, io.EOF) {
@@ -55,7 +61,7 @@ func (p *Pipeline) capture(src source.Source) error {
 		if start != source.Ethernet && !start.Encap().OverUDP() {
 			return fmt.Errorf("pipeline: frames that begin with a header of %v cannot be decoded", start)
 		}
-		p.batch(src, frames, start, &c)
+		p.batch(src, frames, start, c)
 	}
 }
 
@@ -63,16 +69,15 @@ func (p *Pipeline) capture(src source.Source) error {
 func (p *Pipeline) batch(src source.Source, frames [][]byte, start source.Start, c *loop) {
 	at, stamped := p.clock.follow(src)
 	now, age := time.Now(), time.Duration(0)
-	p.batches.RLock()
-	bytes := p.sort(frames, start, c)
+	bytes := p.sort(p.tableFor(c), frames, start, c)
 	if stamped {
 		p.injectAsOf(c, at)
 	} else {
 		now = time.Now()
 		age = p.inject(c, src, now)
 	}
-	p.batches.RUnlock()
-	p.cores.batch(&c.load, bytes, age, src.More(), now)
+	c.table.Store(nil)
+	p.cores.Batch(&c.load, bytes, age, src.More(), now)
 	for _, st := range p.stacks {
 		st.AwaitAccepts()
 	}
@@ -80,7 +85,8 @@ func (p *Pipeline) batch(src source.Source, frames [][]byte, start source.Start,
 
 // loop is what a capture loop keeps from batch to batch.
 type loop struct {
-	load    load
+	table   atomic.Pointer[table] // that the batch at hand comes to the stacks by; nil: there is none
+	load    sleeper.Load
 	batches [][]stack.Segment // for each worker
 	packet  decap.Packet
 	joined  []byte // packets of the batch that came in fragments
@@ -88,14 +94,13 @@ type loop struct {
 
 // sort decodes frames and sorts them by the workers that they belong to. It returns
 // how many bytes they are.
-func (p *Pipeline) sort(frames [][]byte, start source.Start, c *loop) (bytes int) {
+func (p *Pipeline) sort(t *table, frames [][]byte, start source.Start, c *loop) (bytes int) {
 	for i := range c.batches {
 		c.batches[i] = c.batches[i][:0]
 	}
 	c.joined = c.joined[:0]
 	p.counts.frames.Add(uint64(len(frames)))
 	read := p.clock.now()
-	t := p.table.Load()
 	for _, frame := range frames {
 		bytes += len(frame)
 		if !p.decode(t.decoder, frame, start, &c.packet, &c.joined) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"netmirror/bridge"
+	"netmirror/sleeper"
 	"netmirror/source"
 	"netmirror/stack"
 	"netmirror/status"
@@ -24,15 +25,15 @@ type Pipeline struct {
 	clock   clock
 	counts  counts
 	memory  memory
-	cores   *processors
+	cores   *sleeper.Processors
 
 	table   atomic.Pointer[table]
-	batches sync.RWMutex  // held for reading from the look at table until the batch is in the stacks
-	changes sync.Mutex    // held while the services are changed, or forgotten
-	untried chan struct{} // holds a token when there are targets that were not tried yet
-	mu      sync.RWMutex  // guards the fields below, and those that say so
-	ids     []*served     // by stack.Segment.Service, those that end included; nil: not in use
-	past    status.Past   // figures of those that there are no more
+	loops   atomic.Pointer[[]*loop] // of Run; nil before
+	changes sync.Mutex              // held while the services are changed, or forgotten
+	untried chan struct{}           // holds a token when there are targets that were not tried yet
+	mu      sync.RWMutex            // guards the fields below, and those that say so
+	ids     []*served               // by stack.Segment.Service, those that end included; nil: not in use
+	past    status.Past             // figures of those that there are no more
 }
 
 // New opens the stages. Close ends them.
@@ -40,7 +41,7 @@ func New(c Config) (*Pipeline, error) {
 	if err := c.setDefaults(); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{cfg: c, cores: newProcessors(c.AllCores, c.SourceWait), memory: memory{total: c.TotalBytes}, untried: make(chan struct{}, 1)}
+	p := &Pipeline{cfg: c, cores: sleeper.NewProcessors(c.AllCores, c.SourceWait), memory: memory{total: c.TotalBytes}, untried: make(chan struct{}, 1)}
 	p.outer, p.parts = newOuterFragments(c.Mirror, p.clock.now), newInnerFragments(p.clock.now)
 	services, err := p.serve()
 	if err != nil {

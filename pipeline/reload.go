@@ -149,11 +149,16 @@ func (p *Pipeline) enact(next *plan) {
 	}
 }
 
-// swap puts the services of a plan into the places of those before, between two batches:
-// from then on no packet comes to the stacks by the old table.
+// swap puts the services of a plan into the places of those before. When it returns, no
+// packet comes to the stacks by the old table any more.
 func (p *Pipeline) swap(next *plan) {
-	p.batches.Lock()
-	defer p.batches.Unlock()
+	old := p.table.Load()
+	p.replace(next)
+	p.awaitUnused(old)
+}
+
+// replace is swap, but for the batches that are on their way.
+func (p *Pipeline) replace(next *plan) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()

@@ -99,7 +99,7 @@ func (p *Pipeline) tend(ctx context.Context) {
 			p.changes.Unlock()
 			p.outer.expire()
 			p.parts.expire()
-			p.cores.look(now)
+			p.cores.Look(now)
 		}
 	}
 }

@@ -117,6 +117,7 @@ func (o *Options) numbers() []number {
 		{"max-conns", b.MaxConns, 1, 1 << 20},
 		{"threads", o.Run.Threads, 0, 1024},
 		{"workers", o.Run.Workers, 0, maxWorkers},
+		{"nice", o.Run.Nice, -20, 19},
 	}...)
 }
 

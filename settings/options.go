@@ -126,6 +126,7 @@ type Running struct {
 	ShutdownTimeout time.Duration `long:"shutdown-timeout" env:"NETMIRROR_SHUTDOWN_TIMEOUT" value-name:"TIME" default:"10s" description:"how long to go on delivering after SIGTERM or SIGINT, and for a service that was removed from the settings"`
 	Threads         int           `long:"threads" env:"NETMIRROR_THREADS" value-name:"N" default:"0" description:"processor cores to use at most; 0: all"`
 	Workers         int           `long:"workers" env:"NETMIRROR_WORKERS" value-name:"N" default:"0" description:"independent rings and stacks that share the connections; 0: one for every two cores, 8 at most"`
+	Nice            int           `long:"nice" env:"NETMIRROR_NICE" value-name:"N" default:"0" description:"nice value of all threads, -20 (favored) to 19; 0: as started; below 0 needs CAP_SYS_NICE"`
 	Version         bool          `long:"version" no-ini:"true" description:"print the version and exit"`
 	ManPage         bool          `long:"help-man" no-ini:"true" hidden:"true" description:"print the manual page and exit"`
 }

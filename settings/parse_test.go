@@ -68,6 +68,7 @@ func TestCalls(t *testing.T) {
 				return cmp.Equal(o.Services[0].Settings.Requests, requests.Config{Marks: []string{"X-Shadow: 1, 2", "X-By: a"},
 					Paths: []string{"/api", "/v2"}, Hosts: []string{"example.com", ".example.org", "::1"}})
 			}},
+		{"a value below 0", nil, append([]string{"--nice", "-5"}, fourFlags...), func(o *Options) bool { return o.Run.Nice == -5 }},
 		{"no packet may wait", env{"NETMIRROR_MAX_PENDING_PACKETS": "0"}, fourFlags, func(o *Options) bool {
 			return o.Fidelity.MaxPendingPackets == 0
 		}},

@@ -47,6 +47,13 @@ func repeated(args []string) error {
 	return nil
 }
 
+// given are the values of a flag.
+type given []string
+
+// IsValidValue implements flags.ValueValidator: a value like -5, of which a list of texts
+// does not know that it is none of the flags, was read before.
+func (given) IsValidValue(string) error { return nil }
+
 // listed is the type of a struct of flags in which each flag that has one value is
 // a list of all that are given.
 func listed(of reflect.Type) reflect.Type {
@@ -57,7 +64,7 @@ func listed(of reflect.Type) reflect.Type {
 		if short := f.Tag.Get("short"); short != "" {
 			tag += fmt.Sprintf(" short:%q", short)
 		}
-		list := reflect.TypeFor[[]string]()
+		list := reflect.TypeFor[given]()
 		switch f.Type.Kind() {
 		case reflect.Bool:
 			list = reflect.TypeFor[[]bool]()

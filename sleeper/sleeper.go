@@ -1,5 +1,3 @@
-// Package sleeper waits for a socket or a time in Go's poller without waking more
-// threads than it has to. It reads no socket.
 package sleeper
 
 import (
@@ -14,17 +12,7 @@ import (
 
 // Sleeper is what a reader's goroutine sleeps on: an epoll instance in Go's poller,
 // with a timer in it and, for one event at a time, the socket, whose events
-// so wake nobody who waits for the timer. That is none of Go's: each of those wakes
-// one of the runtime's threads as well.
-//
-// It waits with Go's poller. Against poll(2) with an eventfd for Stop (2 CPUs,
-// Linux 6.18, BlockTimeout 1 ms) the latency is the same, 0.55 ms in the median.
-// In a process that does nothing else the CPU time differs by less than it does
-// between runs, but beside working goroutines it is about half of poll's: 0.22 s
-// a second against 0.35 with a packet every 200 µs, 0.12 against 0.27 with one
-// every 2 ms, the packets' sender included. The likely reason is that the
-// scheduler takes the processor from a thread that blocks in a system call, and
-// the thread has to get one back. Idle, both use next to none.
+// so wake nobody who waits for the timer.
 type Sleeper struct {
 	file   *os.File        // the epoll instance
 	conn   syscall.RawConn // likewise

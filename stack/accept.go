@@ -3,6 +3,7 @@ package stack
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"netmirror/outcome"
@@ -12,7 +13,8 @@ import (
 // acceptQueue hands streams from the stack to TryAccept. The flow limit bounds
 // it.
 type acceptQueue struct {
-	mu     sync.Mutex // guards the fields below
+	count  atomic.Int32 // of conns
+	mu     sync.Mutex   // guards the fields below
 	conns  []*Conn
 	closed bool
 	news   func()        // OnStream's
@@ -33,6 +35,9 @@ func (q *acceptQueue) init() { q.fewer = make(chan struct{}, 1) }
 
 // await waits until not so many streams wait, or for a moment.
 func (q *acceptQueue) await() {
+	if q.count.Load() <= maxUnaccepted {
+		return
+	}
 	q.mu.Lock()
 	q.waits = len(q.conns) > maxUnaccepted
 	waits := q.waits
@@ -49,6 +54,7 @@ func (q *acceptQueue) await() {
 func (q *acceptQueue) put(c *Conn) {
 	q.mu.Lock()
 	q.conns = append(q.conns, c)
+	q.count.Add(1)
 	q.tell()
 }
 
@@ -73,6 +79,7 @@ func (q *acceptQueue) get() (outcome.Stream, error) {
 	c := q.conns[0]
 	q.conns[0] = nil
 	q.conns = q.conns[1:]
+	q.count.Add(-1)
 	if q.waits && len(q.conns) <= maxUnaccepted/2 {
 		q.waits = false
 		select {

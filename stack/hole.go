@@ -113,10 +113,19 @@ func (s *Stack) mayCome(f *flow) bool {
 	if s.cfg.CaughtUp == nil || s.now.Sub(f.hole) >= s.cfg.GapTimeout {
 		return false
 	}
+	return s.asOf().Before(f.doomed)
+}
+
+// asOf is the time before which everything that was captured has been taken to the flows. It
+// is asked for once a tick.
+func (s *Stack) asOf() time.Time {
 	if s.caughtUp.IsZero() {
 		s.caughtUp = s.cfg.CaughtUp()
+		if s.mu.newest.Load() != nil {
+			s.caughtUp = s.epoch // it was injected, but only handed over
+		}
 	}
-	return s.caughtUp.Before(f.doomed)
+	return s.caughtUp
 }
 
 // giveUp is the end of waiting for a hole.

@@ -287,7 +287,7 @@ func TestHowSoonFlowsAreLookedAfter(t *testing.T) {
 		s.Stack.mu.Lock()
 		defer s.Stack.mu.Unlock()
 		s.now = s.cfg.Now()
-		s.takeBatch(s.Stack.read(batch))
+		s.takeBatch(s.Stack.read(batch, nil))
 		s.pumpDirty()
 		told := s.alert
 		next := s.nextLook()

@@ -18,18 +18,18 @@ type incoming struct {
 	ok      bool // a connection can have its addresses
 }
 
-// read parses a batch. The result aliases the batch, and is valid until the next call.
-func (s *Stack) read(batch []Segment) []incoming {
-	s.incoming = slices.Grow(s.incoming[:0], len(batch))[:len(batch)]
+// read parses a batch, in memory that it may replace. The result aliases both.
+func (s *Stack) read(batch []Segment, memory []incoming) []incoming {
+	memory = slices.Grow(memory[:0], len(batch))[:len(batch)]
 	for i := range batch {
-		m, in := &batch[i], &s.incoming[i]
+		m, in := &batch[i], &memory[i]
 		*in = incoming{Segment: m}
 		in.ok = in.segment.parse(m)
 		if in.ok && !m.FromServer && !m.Truncated {
 			in.segment.sum = s.cfg.Checksums.sumOf(m)
 		}
 	}
-	return s.incoming
+	return memory
 }
 
 // takeBatch takes the segments of a batch to their flows, and counts them.

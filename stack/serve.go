@@ -44,21 +44,28 @@ func (s *Stack) serve() {
 		case <-s.wake:
 		case <-timer.C:
 		}
-		s.mu.Lock()
-		s.now = s.cfg.Now()
-		if s.stepped() { // no time has passed
-			s.collect()
-			s.pumpDirty()
-		} else {
-			s.service()
+		next := tick
+		if s.mu.tryLook() {
+			next = s.look()
+			s.mu.Unlock()
 		}
-		next := s.nextLook()
-		if s.stopping && s.nflows == 0 {
-			s.accepted.close()
-		}
-		s.mu.Unlock()
 		timer.Reset(next)
 	}
+}
+
+// look looks after the flows, and returns how long serve may sleep. s.mu is held.
+func (s *Stack) look() time.Duration {
+	s.now = s.cfg.Now()
+	if s.stepped() { // no time has passed
+		s.collect()
+		s.pumpDirty()
+	} else {
+		s.service()
+	}
+	if s.stopping && s.nflows == 0 {
+		s.accepted.close()
+	}
+	return s.nextLook()
 }
 
 // nextLook is how long serve may sleep.

@@ -106,10 +106,10 @@ type Stack struct {
 	instant atomic.Pointer[instant] // what Advance said; nil where nobody calls it
 	epoch   time.Time               // what entries count their time from
 
-	reading  sync.Mutex // guards incoming
-	incoming []incoming // what read returns
+	reading atomic.Pointer[[]incoming] // InjectAt's, for what read returns; nil: in use
 
-	mu       sync.Mutex // guards everything down to counters; held for a batch at the longest
+	mu       tableLock  // guards everything down to counters
+	late     []incoming // of what was handed over
 	services []serviceState
 	gone     ServiceStats // of services that there are no more
 	flows    map[flowKey]*flow
@@ -182,6 +182,7 @@ func New(cfg Config) (*Stack, error) {
 		answered: make(chan struct{}, 1),
 		done:     make(chan struct{}),
 	}
+	s.mu.of = s
 	s.cfg.Now, stubs.epoch = s.time, &s.epoch
 	s.table.init()
 	s.accepted.init()
@@ -220,7 +221,8 @@ func (s *Stack) signal() {
 }
 
 // Inject takes a batch of captured segments, in the order of their capture.
-// It reads them during the call only and waits for nobody.
+// It reads them during the call only. It waits for nobody, unless more than maxHandedOver
+// waits for another goroutine that has the flows.
 func (s *Stack) Inject(batch []Segment) { s.InjectAt(batch, s.cfg.Now()) }
 
 // InjectAt is Inject for a batch that was captured at a time that is of interest,
@@ -229,16 +231,31 @@ func (s *Stack) InjectAt(batch []Segment, captured time.Time) {
 	if len(batch) == 0 {
 		return
 	}
-	s.reading.Lock()
-	defer s.reading.Unlock()
-	taken := s.read(batch)
-	s.mu.Lock()
+	memory := s.reading.Swap(nil)
+	if memory == nil {
+		memory = new([]incoming)
+	}
+	*memory = s.read(batch, *memory)
+	if s.mu.TryLock() {
+		s.mu.unpack()
+	} else if s.mu.handOver(batch, captured) {
+		s.reading.Store(memory)
+		return
+	} else {
+		s.mu.Lock()
+	}
+	s.ingest(*memory, captured)
+	s.mu.Unlock()
+	s.reading.Store(memory)
+}
+
+// ingest takes a batch to its flows. s.mu is held.
+func (s *Stack) ingest(batch []incoming, captured time.Time) {
 	s.now, s.captured = s.cfg.Now(), captured
 	s.collect()
 	s.shareMemory()
-	s.takeBatch(taken)
+	s.takeBatch(batch)
 	s.pumpDirty()
-	s.mu.Unlock()
 }
 
 // Shutdown says that no segment will come any more. Every stream is given
@@ -276,6 +293,7 @@ func (s *Stack) Close() error {
 		s.mu.Unlock()
 		close(s.done)
 		s.serving.Wait()
+		s.mu.asked.Store(false)
 		s.accepted.close()
 		s.ns.Close()
 		s.mu.Lock()

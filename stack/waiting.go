@@ -45,10 +45,7 @@ func (s *Stack) vain(since time.Time) bool {
 	if age < s.cfg.Grace || age >= s.cfg.GapTimeout || s.cfg.CaughtUp == nil {
 		return age >= s.cfg.Grace
 	}
-	if s.caughtUp.IsZero() {
-		s.caughtUp = s.cfg.CaughtUp()
-	}
-	return s.caughtUp.After(since)
+	return s.asOf().After(since)
 }
 
 // holdsWaiting counts a waiting segment among what is held, or takes it back.

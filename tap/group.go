@@ -11,6 +11,7 @@ import (
 
 	"netmirror/filter"
 	"netmirror/link"
+	"netmirror/sleeper"
 )
 
 // maxRings is how many sockets share packets unless the kernel is asked for more
@@ -21,7 +22,7 @@ const maxRings = 256
 type group struct {
 	rings []*Ring
 	held  holder
-	pacer pacer
+	pacer sleeper.Pacer
 	open  atomic.Int32 // rings that are not closed; the last gives what is held back
 }
 
@@ -53,7 +54,7 @@ func OpenGroup(cfg Config, n int) ([]*Ring, error) {
 	}
 	g := new(group)
 	cfg = cfg.share(n)
-	g.pacer.pauses = cfg.paced()
+	g.pacer.Pauses = cfg.paced()
 	if err := g.setUp(cfg, ifi, n); err != nil {
 		return nil, errors.Join(err, g.close())
 	}

@@ -233,13 +233,8 @@ func TestGroupReadsAllBeforeSilence(t *testing.T) {
 		}
 		sent += uint64(len(s.send))
 		allRead(t, rings, sent)
-		for p := &rings[0].group.pacer; ; runtime.Gosched() { // until they wait for packets again
-			p.mu.Lock()
-			timed := p.timed
-			p.mu.Unlock()
-			if !timed {
-				break
-			}
+		for rings[0].group.pacer.Pausing() { // until they wait for packets again
+			runtime.Gosched()
 		}
 		lone := outerLayouts()[0].wrap(t, round, randomFlow(rng).inner(false)...)
 		send(t, fd, lone) // for one of them, and nothing for the others

@@ -48,9 +48,9 @@ func (g *group) newRing(cfg Config) (*Ring, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("tap: %w", err), unix.Close(fd))
 	}
-	r := &Ring{cfg: cfg, group: g, splitter: splitter{mirror: cfg.Mirror}, fd: fd, sleeper: sleeps, look: make(chan struct{}, 1), opened: time.Now()}
+	r := &Ring{cfg: cfg, group: g, splitter: splitter{mirror: cfg.Mirror}, fd: fd, sleeper: sleeps, opened: time.Now()}
 	r.awake = r.awakened
-	r.stopped = func(bool) bool { return r.stopping.Load() }
+	r.paced = sleeps.Paced(r.ready, r.stopping.Load)
 	g.rings = append(g.rings, r)
 	g.open.Add(1)
 	return r, nil

@@ -43,15 +43,14 @@ type Ring struct {
 	taken      uint64          // packets in the blocks read so far
 	blocks     uint64          // blocks read so far
 	awake      func(bool) bool // r.awakened, made once
-	stopped    func(bool) bool // r.stopping's, made once
 	sleepErr   error           // what awakened found
 	gone       error           // the interface is; ends the capture
 	drainUntil time.Time       // set by the first wait for the last block
 
-	look     chan struct{} // holds a token when Next is not to wait for another's timer
-	opened   time.Time     // when the ring was
-	emptied  atomic.Int64  // when Next last found nothing to read, in nanoseconds since opened
-	linkDown atomic.Bool   // set by Next
+	paced    *sleeper.Paced // Next, for the group's pacer
+	opened   time.Time      // when the ring was
+	emptied  atomic.Int64   // when Next last found nothing to read, in nanoseconds since opened
+	linkDown atomic.Bool    // set by Next
 	stopping atomic.Bool
 	stopErr  error // written before stopping is set
 
@@ -108,7 +107,7 @@ func (r *Ring) stop() {
 	r.stopErr = filter.Attach(r.fd, filter.DropAll)
 	r.stopping.Store(true)
 	r.sleeper.Interrupt()
-	r.callBack()
+	r.paced.CallBack()
 }
 
 // Select changes Config.VNIs and Config.InnerPorts of this Ring, not of those that it
@@ -244,7 +243,7 @@ func (r *Ring) read(block []byte) [][]byte {
 	w := walk(block, r.offloads)
 	r.taken += uint64(w.left)
 	r.batchTime = w.time()
-	r.group.pacer.block(r.batchTime, time.Now())
+	r.group.pacer.Block(r.batchTime, time.Now())
 	bare := r.cfg.Mirror.Bare()
 	for frame, ok := w.next(); ok; frame, ok = w.next() {
 		if h := w.offload; h != nil && h.aggregated() {

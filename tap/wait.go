@@ -35,7 +35,7 @@ func (r *Ring) wait() error {
 	if r.poll() {
 		return nil
 	}
-	if paused, err := r.group.pacer.pause(r, now); paused {
+	if paused, err := r.group.pacer.Pause(r.paced, now); paused {
 		return r.waitError(err)
 	}
 	var until time.Time
@@ -124,14 +124,6 @@ func (r *Ring) awakened(event bool) bool {
 	}
 	// After Stop the time alone ends the wait for the last block.
 	return r.sleepErr != nil || r.linkDown.Load() != down || r.stopping.Load() && r.drainUntil.IsZero()
-}
-
-// callBack ends the wait of a reader that relies on another one's timer.
-func (r *Ring) callBack() {
-	select {
-	case r.look <- struct{}{}:
-	default:
-	}
 }
 
 // socketError takes the error off the socket. That the interface went down is

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -156,10 +155,9 @@ func (r *Receiver) ask() error {
 		r.ready = append(r.ready, 0)
 		return nil
 	}
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.poll), uintptr(unsafe.Pointer(&r.events[0])),
-		uintptr(len(r.events)), 0, 0, 0)
-	if errno != 0 {
-		return fmt.Errorf("udp: looking for packets: %w", os.NewSyscallError("epoll_pwait", errno))
+	n, err := sleeper.RawEvents(r.poll, r.events)
+	if err != nil {
+		return fmt.Errorf("udp: looking for packets: %w", os.NewSyscallError("epoll_pwait", err))
 	}
 	for _, e := range r.events[:n] {
 		r.ready = append(r.ready, int(e.Fd))
@@ -244,9 +242,9 @@ func (r *Receiver) pending() bool {
 	if r.closed {
 		return false
 	}
-	var event unix.EpollEvent
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.poll), uintptr(unsafe.Pointer(&event)), 1, 0, 0, 0)
-	return errno != 0 || n > 0
+	var event [1]unix.EpollEvent
+	n, err := sleeper.RawEvents(r.poll, event[:])
+	return err != nil || n > 0
 }
 
 // Buffer is how much memory the kernel has granted for packets that wait, in bytes, and

@@ -1,4 +1,4 @@
-package tap
+package sleeper
 
 import (
 	"testing"
@@ -7,22 +7,22 @@ import (
 
 const testTimeout = time.Millisecond // of a block
 
-// pacing is a pacer with both its clocks, which are an hour apart.
+// pacing is a Pacer with both its clocks, which are an hour apart.
 type pacing struct {
-	pacer
+	Pacer
 	t   *testing.T
 	now time.Time
 }
 
 func newPacing(t *testing.T) *pacing {
-	return &pacing{pacer: pacer{pauses: 2 * testTimeout}, t: t, now: time.Unix(1_700_000_000, 0)}
+	return &pacing{Pacer: Pacer{Pauses: 2 * testTimeout}, t: t, now: time.Unix(1_700_000_000, 0)}
 }
 
 func (p *pacing) pass(ms float64) { p.now = p.now.Add(time.Duration(ms * float64(time.Millisecond))) }
 
 // read is of a block that began so many milliseconds ago.
 func (p *pacing) read(ago float64) {
-	p.block(p.now.Add(-time.Hour-time.Duration(ago*float64(time.Millisecond))), p.now)
+	p.Block(p.now.Add(-time.Hour-time.Duration(ago*float64(time.Millisecond))), p.now)
 }
 
 // looks checks that the next look is so many milliseconds from now; 0: at once.
@@ -140,31 +140,9 @@ func TestPacerAndTheClock(t *testing.T) {
 
 func TestPacerWithoutPauses(t *testing.T) {
 	p := newPacing(t)
-	p.pauses = 0
+	p.Pauses = 0
 	for range 3 {
 		p.read(0)
 		p.looks(0)
-	}
-}
-
-// Nobody looks away from a ring that may fill meanwhile.
-func TestPaced(t *testing.T) {
-	const ms, kib, mib = time.Millisecond, 1 << 10, 1 << 20
-	for name, tc := range map[string]struct {
-		cfg  Config
-		want time.Duration
-	}{
-		"netmirror's own":              {Config{RingBytes: 64 * mib, BlockBytes: 128 * kib, BlockTimeout: ms}, 2 * ms},
-		"for eight workers":            {Config{RingBytes: 8 * mib, BlockBytes: 128 * kib, BlockTimeout: ms}, 2 * ms},
-		"the longest":                  {Config{RingBytes: 64 * mib, BlockBytes: 128 * kib, BlockTimeout: 10 * ms}, 20 * ms},
-		"too long":                     {Config{RingBytes: 512 * mib, BlockBytes: 128 * kib, BlockTimeout: 11 * ms}, 0},
-		"too long for the ring":        {Config{RingBytes: 8 * mib, BlockBytes: 128 * kib, BlockTimeout: 2 * ms}, 0},
-		"a small ring":                 {Config{RingBytes: 4 * mib, BlockBytes: 128 * kib, BlockTimeout: ms}, 0},
-		"a ring of two blocks":         {Config{RingBytes: 64 * mib, BlockBytes: 32 * mib, BlockTimeout: ms}, 0},
-		"it is looked at all the time": {Config{RingBytes: 64 * mib, BlockBytes: 128 * kib, BlockTimeout: ms, BusyPoll: 1}, 0},
-	} {
-		if got := tc.cfg.paced(); got != tc.want {
-			t.Errorf("%s: %v, want %v", name, got, tc.want)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package pipeline
+package sleeper
 
 import (
 	"runtime"
@@ -25,11 +25,8 @@ const (
 	maxQuiet   = 5 * time.Minute
 )
 
-// processors has the process run on one core while that is enough. Go wakes an idle
-// core for everything that becomes ready to run, and at a few thousand packets a
-// second, where each batch is a hand of packets, the waking costs more than the
-// work.
-type processors struct {
+// Processors has the process run on one core while that is enough.
+type Processors struct {
 	all   int           // how many there may be
 	fixed bool          // all are in use for good
 	set   func(int)     // runtime.GOMAXPROCS
@@ -40,19 +37,19 @@ type processors struct {
 
 	one atomic.Bool // only one is in use
 
-	counting sync.Mutex // guards the two below
-	from     time.Time  // since when bytes were counted
-	bytes    int
+	bytes    atomic.Int64 // since from
+	counting sync.Mutex   // guards from
+	from     time.Time    // since when bytes were counted
 
 	mu    sync.Mutex // guards changes of one, and the fields below
 	quiet time.Duration
 	since time.Duration // when one was chosen, since begin
 }
 
-// newProcessors has all that the runtime has, until the first look, or for good. wait
-// is Config.SourceWait.
-func newProcessors(fixed bool, wait time.Duration) *processors {
-	p := &processors{
+// NewProcessors has all that the runtime has, until the first Look, or for good. wait is how
+// long a packet is asked to wait in a source, at most.
+func NewProcessors(fixed bool, wait time.Duration) *Processors {
+	p := &Processors{
 		fixed: fixed, all: runtime.GOMAXPROCS(0), set: func(n int) { runtime.GOMAXPROCS(n) },
 		late: busyAge + 4*wait, begin: time.Now(),
 	}
@@ -60,15 +57,15 @@ func newProcessors(fixed bool, wait time.Duration) *processors {
 	return p
 }
 
-// load is what one capture loop has to do.
-type load struct {
+// Load is what one capture loop has to do.
+type Load struct {
 	behind time.Time // since when each batch left another one waiting; zero: the last did not
 }
 
-// batch takes in a batch of so many bytes, the first of which was captured so long
+// Batch takes in a batch of so many bytes, the first of which was captured so long
 // ago and behind which another one waits or not, and gives all processors back where
 // it shows that one is not enough.
-func (p *processors) batch(l *load, bytes int, age time.Duration, more bool, now time.Time) {
+func (p *Processors) Batch(l *Load, bytes int, age time.Duration, more bool, now time.Time) {
 	switch {
 	case !more:
 		l.behind = time.Time{}
@@ -86,22 +83,23 @@ func (p *processors) batch(l *load, bytes int, age time.Duration, more bool, now
 
 // fast counts bytes and says whether those of all capture loops come faster than
 // busyRate.
-func (p *processors) fast(bytes int, now time.Time) bool {
-	p.counting.Lock()
+func (p *Processors) fast(bytes int, now time.Time) bool {
+	p.bytes.Add(int64(bytes))
+	if !p.counting.TryLock() {
+		return false // another loop looks
+	}
 	defer p.counting.Unlock()
-	p.bytes += bytes
 	took := now.Sub(p.from)
 	if took < busyFor {
 		return false
 	}
-	fast := float64(p.bytes) >= busyRate*took.Seconds()
-	p.from, p.bytes = now, 0
-	return fast
+	p.from = now
+	return float64(p.bytes.Swap(0)) >= busyRate*took.Seconds()
 }
 
-// look takes all processors but one away after a time that one would have done
+// Look takes all processors but one away after a time that one would have done
 // for.
-func (p *processors) look(now time.Time) {
+func (p *Processors) Look(now time.Time) {
 	if p.fixed || p.all == 1 || p.one.Load() {
 		return
 	}
@@ -115,7 +113,7 @@ func (p *processors) look(now time.Time) {
 	}
 }
 
-func (p *processors) useAll(now time.Time) {
+func (p *Processors) useAll(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.one.Swap(false) {

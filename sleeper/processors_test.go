@@ -1,4 +1,4 @@
-package pipeline
+package sleeper
 
 import (
 	"slices"
@@ -12,7 +12,7 @@ const ringBlock = 128 << 10
 func TestOneProcessorWhileItIsEnough(t *testing.T) {
 	begin := time.Unix(1_700_000_000, 0)
 	var set []int
-	p := &processors{all: 8, late: busyAge, set: func(n int) { set = append(set, n) }, begin: begin}
+	p := &Processors{all: 8, late: busyAge, set: func(n int) { set = append(set, n) }, begin: begin}
 	at := func(seconds float64) time.Time { return begin.Add(time.Duration(seconds * float64(time.Second))) }
 	want := func(what string, n ...int) {
 		t.Helper()
@@ -20,59 +20,59 @@ func TestOneProcessorWhileItIsEnough(t *testing.T) {
 			t.Fatalf("%s: set to %v, want %v", what, set, n)
 		}
 	}
-	var l load
-	p.look(at(4.9))
+	var l Load
+	p.Look(at(4.9))
 	want("at first all are in use")
-	p.batch(&l, 1000, time.Millisecond, false, at(4.95))
-	p.look(at(5))
+	p.Batch(&l, 1000, time.Millisecond, false, at(4.95))
+	p.Look(at(5))
 	want("after 5 s with little to do", 1)
 	for i := range 900 {
-		p.batch(&l, ringBlock, time.Millisecond, false, at(5.05+float64(i)/1000))
+		p.Batch(&l, ringBlock, time.Millisecond, false, at(5.05+float64(i)/1000))
 	}
 	want("1 Gbit/s for some time", 1)
 	for i := range 100 { // 9 ms of them, and a pause
-		p.batch(&l, 1000, time.Millisecond, i%10 != 9, at(6+float64(i)/1000))
+		p.Batch(&l, 1000, time.Millisecond, i%10 != 9, at(6+float64(i)/1000))
 	}
 	want("batches that wait for one another now and then", 1)
 	for range 100 {
-		p.batch(&l, 1000, time.Millisecond, true, at(6.5))
+		p.Batch(&l, 1000, time.Millisecond, true, at(6.5))
 	}
-	p.batch(&l, 1000, time.Millisecond, false, at(6.509))
+	p.Batch(&l, 1000, time.Millisecond, false, at(6.509))
 	want("many at once, after a time without the processor", 1)
-	p.batch(&l, 1000, 49*time.Millisecond, false, at(6.51))
+	p.Batch(&l, 1000, 49*time.Millisecond, false, at(6.51))
 	want("for not too long", 1)
 	flood := func(from float64) { // 2.1 Gbit/s for 30 ms, by two loops
 		for i := range 30 {
-			p.batch(&l, 131_250, time.Millisecond, i%2 == 0, at(from+float64(i)/1000))
-			p.batch(new(load), 131_250, time.Millisecond, i%2 == 0, at(from+float64(i)/1000))
+			p.Batch(&l, 131_250, time.Millisecond, i%2 == 0, at(from+float64(i)/1000))
+			p.Batch(new(Load), 131_250, time.Millisecond, i%2 == 0, at(from+float64(i)/1000))
 		}
 	}
-	p.batch(&l, ringBlock, time.Millisecond, false, at(6.8))
-	p.batch(&l, ringBlock, time.Millisecond, false, at(6.801))
+	p.Batch(&l, ringBlock, time.Millisecond, false, at(6.8))
+	p.Batch(&l, ringBlock, time.Millisecond, false, at(6.801))
 	want("a burst", 1)
 	flood(7)
 	want("much, and more than two loops have each", 1, 8)
 	flood(8)
-	p.look(at(18))
+	p.Look(at(18))
 	want("one was too few soon after: 10 s now", 1, 8)
-	p.look(at(18.1))
+	p.Look(at(18.1))
 	want("10 s later", 1, 8, 1)
 	for i := range 12 {
-		p.batch(&l, 100, time.Millisecond, true, at(19+float64(i)/1000))
+		p.Batch(&l, 100, time.Millisecond, true, at(19+float64(i)/1000))
 	}
 	want("batches that pile up", 1, 8, 1, 8)
-	p.look(at(38.9))
+	p.Look(at(38.9))
 	want("again too few: 20 s now", 1, 8, 1, 8)
-	p.look(at(39.1))
+	p.Look(at(39.1))
 	want("after it", 1, 8, 1, 8, 1)
 	flood(100)
-	p.look(at(105.1))
+	p.Look(at(105.1))
 	want("after more than a minute with one, 5 s will do again", 1, 8, 1, 8, 1, 8, 1)
-	p.batch(&l, 1000, 50*time.Millisecond, false, at(200))
+	p.Batch(&l, 1000, 50*time.Millisecond, false, at(200))
 	want("a packet that had to wait", 1, 8, 1, 8, 1, 8, 1, 8)
-	for name, fixed := range map[string]*processors{"--threads 1": {all: 1}, "--busy-poll": {all: 8, fixed: true}} {
+	for name, fixed := range map[string]*Processors{"--threads 1": {all: 1}, "--busy-poll": {all: 8, fixed: true}} {
 		fixed.set, fixed.begin = func(int) { t.Errorf("with %s there is nothing to change", name) }, begin
-		fixed.look(at(100))
-		fixed.batch(&l, ringBlock, time.Millisecond, true, at(101))
+		fixed.Look(at(100))
+		fixed.Batch(&l, ringBlock, time.Millisecond, true, at(101))
 	}
 }

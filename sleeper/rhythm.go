@@ -1,0 +1,31 @@
+package sleeper
+
+import "time"
+
+const (
+	// Latest is how long events that nobody is in a hurry for may go unnoticed while a loop is
+	// woken for others.
+	Latest = 20 * time.Millisecond
+	// often is how many times a loop has to be woken in that time not to be woken for such
+	// events as well.
+	often = 5
+)
+
+// Rhythm tells whether a loop is woken often: it then need not be woken for events that can
+// be fetched with the next ones. Its zero value is ready. It is for the loop's goroutine.
+type Rhythm struct {
+	since int64 // the time at hand, in the loop's time
+	wakes int   // in it
+	busy  bool  // in the one before
+}
+
+// Calm notes that the loop goes to sleep, at a time in nanoseconds by any clock, and reports
+// whether it is not woken often.
+func (r *Rhythm) Calm(now int64) bool {
+	r.wakes++
+	if now-r.since >= int64(Latest) {
+		r.busy = r.wakes > often && now-r.since < 2*int64(Latest)
+		r.since, r.wakes = now, 0
+	}
+	return !r.busy
+}

@@ -1,0 +1,119 @@
+package stack
+
+import (
+	"bytes"
+	"runtime"
+	"testing"
+	"time"
+
+	"netmirror/outcome"
+)
+
+// injects returns a channel that is closed when all batches have been injected.
+func injects(s *Stack, batches ...[]Segment) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, batch := range batches {
+			s.Inject(batch)
+			for i := range batch { // it was read during the call only
+				clear(batch[i].IP)
+			}
+		}
+	}()
+	return done
+}
+
+// The capture goes on while another goroutine has the flows, and all that it brings in that
+// time comes to them as it was, in order.
+func TestCaptureDoesNotWaitForTheFlows(t *testing.T) {
+	s := newTestStack(t, nil)
+	c := newClient(t, 1000)
+	want := pattern(100_000)
+	batches := [][]Segment{c.opening()}
+	for at := 0; at < len(want); at += 10_000 {
+		batches = append(batches, c.stream(at, want[at:at+10_000], 1000))
+	}
+	batches = append(batches, []Segment{c.fin(len(want))})
+	s.mu.Lock()
+	select {
+	case <-injects(s, batches...):
+	case <-time.After(10 * time.Second):
+		s.mu.Unlock()
+		t.Fatal("Inject waits for another goroutine")
+	}
+	s.mu.Unlock()
+	if st := s.Stats(); st.Packets != 103 {
+		t.Errorf("%d segments were taken in, want 103", st.Packets)
+	}
+	if got, err := readAll(t, accept(t, s)); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes, %v; want the %d that were sent", len(got), err, len(want))
+	}
+	if st := s.Stats(); st.DroppedBytes != [outcome.NumDrops]uint64{} {
+		t.Errorf("bytes dropped: %v", st.DroppedBytes)
+	}
+	checkIdentity(t, s)
+}
+
+// What waits for the flows is bounded. Then the capture waits as well, and nothing is lost.
+func TestHandedOverIsBounded(t *testing.T) {
+	s := newTestStack(t, nil)
+	c := newClient(t, 1000)
+	batch := c.stream(0, pattern(1<<20), 1<<14)
+	s.mu.Lock()
+	given := 0
+	for ; s.mu.handOver(batch, time.Now()); given += 1 << 20 {
+		if given > 2*maxHandedOver {
+			t.Fatalf("%d bytes were taken, of at most %d", given, maxHandedOver)
+		}
+	}
+	last := injects(s, batch)
+	s.mu.Unlock()
+	<-last
+	if st := s.Stats(); st.Bytes != uint64(given+1<<20) {
+		t.Errorf("%d bytes were taken in, want %d", st.Bytes, given+1<<20)
+	}
+	if !s.mu.handOver(batch, time.Now()) {
+		t.Error("there is no room where nothing waits")
+	}
+}
+
+// What was only handed over to the flows may fill a hole, though the ring is empty.
+func TestAHoleIsNotGivenUpWhileItsBytesAreHandedOver(t *testing.T) {
+	var s *timed
+	var fill []Segment
+	s = newTimed(t, func(c *Config) {
+		c.Services = []Service{{Midstream: MidstreamOff}}
+		now := c.Now
+		c.CaughtUp = func() time.Time { // called while serve has the flows
+			s.Inject(fill)
+			fill = nil
+			return now()
+		}
+	})
+	c := newClient(t, 1000)
+	s.Inject(c.opening())
+	s.pass(10 * time.Millisecond)
+	s.Inject([]Segment{c.data(10, []byte("behind")), c.server(1000, 16, "")})
+	fill = []Segment{c.data(0, []byte("0123456789")), c.fin(16)}
+	s.pass(200 * time.Millisecond)
+	s.is(c, text("0123456789behind", nil))
+}
+
+// Where the flows are taken when it is time to look after them, whoever has them does.
+func TestTheHolderLooksAfterTheFlows(t *testing.T) {
+	s := newTimed(t, nil)
+	c := newClient(t, 1000)
+	s.Inject(c.opening())
+	s.pass(10 * time.Millisecond)
+	s.Stack.mu.Lock()
+	s.clk.elapsed.Add(int64(time.Hour))
+	s.signal()
+	for !s.Stack.mu.asked.Load() {
+		runtime.Gosched()
+	}
+	s.Stack.mu.Unlock()
+	if n := s.open(); n != 0 {
+		t.Errorf("%d idle flows are still open", n)
+	}
+}
