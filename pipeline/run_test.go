@@ -19,6 +19,7 @@ import (
 	"netmirror/source/sourcetest"
 	"netmirror/stack"
 	"netmirror/status"
+	"netmirror/target/targettest"
 )
 
 // segment is the frame of a client's TCP segment to the service of VNI 1.
@@ -41,32 +42,18 @@ func segment(t *testing.T, client uint16, seq uint32, flags, payload string) []b
 // target is a shadow service that keeps what each connection brought.
 func target(t *testing.T) (address string, streams <-chan string) {
 	t.Helper()
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
 	got := make(chan string, 100)
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				text, err := io.ReadAll(c)
-				if err == nil && len(text) == 0 {
-					return // only looked whether there is somebody
-				}
-				if err != nil {
-					text = append(text, " reset"...)
-				}
-				got <- string(text)
-			}()
+	address = targettest.Listen(t, func(c net.Conn) {
+		text, err := io.ReadAll(c)
+		if err == nil && len(text) == 0 {
+			return // only looked whether there is somebody
 		}
-	}()
-	return ln.Addr().String(), got
+		if err != nil {
+			text = append(text, " reset"...)
+		}
+		got <- string(text)
+	})
+	return address, got
 }
 
 func testConfig(target string, workers int) Config {
