@@ -17,15 +17,8 @@ func (o *Options) check() error {
 	if err := cmp.Or(o.checkRequired(), o.checkTogether(), o.checkMirror(), o.checkSockets()); err != nil {
 		return err
 	}
-	for _, c := range o.numbers() {
-		if c.value < c.least || c.value > c.most {
-			return c.wrong()
-		}
-	}
-	for _, c := range o.times() {
-		if c.value < c.least || c.value > c.most {
-			return c.wrong()
-		}
+	if err := checkBounds(o.numbers(), o.times()); err != nil {
+		return err
 	}
 	if every := o.Reporting.StatsInterval; every > 0 && every < minStatsInterval {
 		return ofFlag("stats-interval", fmt.Errorf("--stats-interval %v: need 0 or at least %v", every, minStatsInterval))
@@ -101,6 +94,21 @@ type number struct {
 
 func (c *number) wrong() error {
 	return ofFlag(c.flag, fmt.Errorf("--%s %d: need %d to %d", c.flag, c.value, c.least, c.most))
+}
+
+// checkBounds returns the error of the first value that is out of its bounds.
+func checkBounds(numbers []number, times []interval) error {
+	for _, c := range numbers {
+		if c.value < c.least || c.value > c.most {
+			return c.wrong()
+		}
+	}
+	for _, c := range times {
+		if c.value < c.least || c.value > c.most {
+			return c.wrong()
+		}
+	}
+	return nil
 }
 
 // numbers are the flags that have a number. No product of theirs is more than an
