@@ -20,6 +20,7 @@ import (
 	"netmirror/stack"
 	"netmirror/status"
 	"netmirror/target/targettest"
+	"netmirror/wire/wiretest"
 )
 
 // segment is the frame of a client's TCP segment to the service of VNI 1.
@@ -36,7 +37,7 @@ func segment(t *testing.T, client uint16, seq uint32, flags, payload string) []b
 		}
 	}
 	eth := &layers.Ethernet{SrcMAC: make(net.HardwareAddr, 6), DstMAC: make(net.HardwareAddr, 6), EthernetType: layers.EthernetTypeIPv4}
-	return serialized(t, eth, outer, udp, &layers.VXLAN{ValidIDFlag: true, VNI: 1}, eth, ip, tcp, gopacket.Payload(payload))
+	return wiretest.Serialize(t, eth, outer, udp, &layers.VXLAN{ValidIDFlag: true, VNI: 1}, eth, ip, tcp, gopacket.Payload(payload))
 }
 
 // target is a shadow service that keeps what each connection brought.
