@@ -28,7 +28,7 @@ func checkConfig(o *settings.Options, program string) check.Config {
 	return c
 }
 
-// checkedInterface is the one that check looks at, "" for all.
+// checkedInterface is the interface to check, "" for all.
 func checkedInterface(o *settings.Options) string {
 	if o.OnAnyInterface() || len(o.Capture.Iface) == 0 {
 		return ""
@@ -36,7 +36,7 @@ func checkedInterface(o *settings.Options) string {
 	return o.Capture.Iface[0]
 }
 
-// runCheck looks at an interface or, with --read, at capture files.
+// runCheck checks an interface or, with --read, capture files.
 func runCheck(ctx context.Context, o *settings.Options, program string, stdout, stderr io.Writer) (ok bool, err error) {
 	warnOfVariables(o, newLogger(o, stderr))
 	c := checkConfig(o, program)
@@ -65,7 +65,7 @@ func runCheck(ctx context.Context, o *settings.Options, program string, stdout, 
 	return ok, err
 }
 
-// checkedPorts are those of all services; none where they are to be found out.
+// checkedPorts are the ports of all services, or none if check is to find them.
 func checkedPorts(o *settings.Options) service.Ports {
 	if len(o.Services) > 0 {
 		return o.Captured().Ports

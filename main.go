@@ -31,12 +31,13 @@ import (
 )
 
 func main() {
-	// go-flags ends a program that finds this variable, wherever it comes from.
+	// go-flags ends any program that finds this variable, even one that was inherited by
+	// accident.
 	if os.Getenv("NETMIRROR_COMPLETION") == "" {
 		os.Unsetenv("GO_FLAGS_COMPLETION")
 	}
 	machine.UseCapability(unix.CAP_NET_RAW)
-	// Whoever reads the log may go; that is no reason to end.
+	// A reader of the log may go away. That is no reason to end.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	go func() {
@@ -154,8 +155,7 @@ func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr
 	return p.Run(ctx, again.enter(), sources...)
 }
 
-// listen opens --http. serve answers there until stop; where nobody asked for it, it
-// does nothing.
+// listen opens --http. serve answers there until stop. Without --http, serve does nothing.
 func listen(o *settings.Options, logger *slog.Logger, monitor *status.Monitor, metrics *status.Metrics) (serve func() (stop func()), err error) {
 	if o.Reporting.HTTP == "" {
 		return func() func() { return func() {} }, nil

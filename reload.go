@@ -14,9 +14,9 @@ import (
 	"netmirror/status"
 )
 
-// onHangup calls f for each SIGHUP, at most once for those that come while it runs, until
-// stop, which f is told of. From then on the signal is ignored: it would end a program
-// that is ending in order, with another status.
+// onHangup calls f for each SIGHUP until stop; signals that come while f runs count as one.
+// stopped is closed by stop. From then on the signal is ignored: otherwise it would end a
+// program that is shutting down, with another exit status.
 func onHangup(f func(stopped <-chan struct{})) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	stopped, done := make(chan struct{}), make(chan struct{})
@@ -43,7 +43,7 @@ func ignoreHangups(log *slog.Logger) (stop func()) {
 	})
 }
 
-// reloader reads the settings file again, and puts what is in it into force.
+// reloader reads the settings file again and applies it.
 type reloader struct {
 	call    settings.Call
 	started *settings.Options // as they were at the start, and are in force but for the services
@@ -54,7 +54,7 @@ type reloader struct {
 	running chan struct{} // closed once the pipeline runs
 }
 
-// enter tells the monitor of a phase, and of the first that there is something to reload.
+// enter passes a phase to the monitor. The first phase also allows reloads.
 func (r *reloader) enter() func(status.Phase) {
 	begun := sync.OnceFunc(func() { close(r.running) })
 	return func(p status.Phase) {
@@ -63,7 +63,7 @@ func (r *reloader) enter() func(status.Phase) {
 	}
 }
 
-// reload is what SIGHUP asks for. One that comes before the pipeline runs waits for that.
+// reload handles a SIGHUP. One that comes before the pipeline runs waits until it does.
 func (r *reloader) reload(stopped <-chan struct{}) {
 	select {
 	case <-r.running:
@@ -96,7 +96,7 @@ func (r *reloader) reload(stopped <-chan struct{}) {
 	logServices(next, r.log)
 }
 
-// mixed is what is in force, as the page shows it: of next what is the services'.
+// mixed is the settings in force, as the page shows them: those of the services are of next.
 func (r *reloader) mixed(next *settings.Options) []status.Setting {
 	all, is := r.started.InForce(), next.InForce()
 	for i, s := range all {
@@ -107,7 +107,7 @@ func (r *reloader) mixed(next *settings.Options) []status.Setting {
 	return shown(all)
 }
 
-// newReloader is for a pipeline that was called for so.
+// newReloader makes the reloader of a pipeline that was started with these settings.
 func newReloader(call settings.Call, o *settings.Options, p *pipeline.Pipeline, monitor *status.Monitor, metrics *status.Metrics, log *slog.Logger) *reloader {
 	return &reloader{call: call, started: o, run: p, monitor: monitor, metrics: metrics, log: log, running: make(chan struct{})}
 }

@@ -21,7 +21,7 @@ func newLogger(o *settings.Options, stderr io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(stderr, h))
 }
 
-// shown is settings as the status page shows them.
+// shown converts settings for the status page.
 func shown(settings []settings.Setting) (all []status.Setting) {
 	for _, s := range settings {
 		all = append(all, status.Setting(s))
@@ -29,7 +29,7 @@ func shown(settings []settings.Setting) (all []status.Setting) {
 	return all
 }
 
-// logSettings tells what is in force.
+// logSettings logs the settings in force.
 func logSettings(log *slog.Logger, all []status.Setting) {
 	args := []any{"version", version()}
 	for _, s := range all {
@@ -38,7 +38,7 @@ func logSettings(log *slog.Logger, all []status.Setting) {
 	log.Info("settings", args...)
 }
 
-// logServices tells which services there are, where they are several.
+// logServices logs each service, if there are several.
 func logServices(o *settings.Options, log *slog.Logger) {
 	if len(o.Services) < 2 {
 		return
@@ -48,7 +48,7 @@ func logServices(o *settings.Options, log *slog.Logger) {
 	}
 }
 
-// warnOfVariables tells of variables that set nothing because no flag is called so.
+// warnOfVariables warns about variables that set nothing because they belong to no flag.
 func warnOfVariables(o *settings.Options, log *slog.Logger) {
 	if len(o.UnknownVariables) > 0 {
 		log.Warn("environment variables of no flag are ignored", "variables", strings.Join(o.UnknownVariables, ", "),
@@ -56,7 +56,7 @@ func warnOfVariables(o *settings.Options, log *slog.Logger) {
 	}
 }
 
-// watched is the snapshot with what the interfaces have dropped from now on.
+// watched adds to a snapshot what the interfaces have dropped since this call.
 func watched(o *settings.Options, snapshot func() status.Snapshot) func() status.Snapshot {
 	names := o.Capture.Iface
 	if o.OnAnyInterface() {
@@ -75,13 +75,13 @@ func watched(o *settings.Options, snapshot func() status.Snapshot) func() status
 	}
 }
 
-// alert is when the headline is amber and red.
+// alert is the limits below which the headline is amber and red.
 func alert(o *settings.Options) (a status.Alert) {
 	a.Amber, a.Red = o.Reporting.AlertBelow.Shares()
 	return a
 }
 
-// captured is what the status page says of the capture.
+// captured is the status page's description of the capture.
 func captured(o *settings.Options) status.Capture {
 	host, _ := os.Hostname() // without a name, the page shows none
 	return status.Capture{

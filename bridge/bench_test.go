@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/outcome"
+	"netmirror/target/targettest"
 )
 
 // zeros is an accepted stream that holds left bytes and then a FIN; a TryRead returns
@@ -51,23 +52,13 @@ func sink(b *testing.B) net.Listener {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go swallow(c.(*net.TCPConn))
-		}
-	}()
+	targettest.Serve(b, ln, func(c net.Conn) { swallow(c.(*net.TCPConn)) })
 	return ln
 }
 
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 func swallow(c *net.TCPConn) {
-	defer c.Close()
 	raw, err := c.SyscallConn()
 	for n := 1; err == nil && n > 0; {
 		err = raw.Read(func(fd uintptr) bool {
@@ -80,8 +71,8 @@ func swallow(c *net.TCPConn) {
 	}
 }
 
-func serveBench(b *testing.B) (*Bridge, *queue) {
-	br, err := New(Config{Target: sink(b).Addr().String()})
+func serveBench(b *testing.B, c Config) (*Bridge, *queue) {
+	br, err := New(c)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -94,18 +85,21 @@ func serveBench(b *testing.B) (*Bridge, *queue) {
 
 const benchBytes = 64 << 20
 
-func BenchmarkOneStream(b *testing.B) {
-	b.Run("bridge", func(b *testing.B) {
-		_, ln := serveBench(b)
-		b.SetBytes(benchBytes)
-		for b.Loop() {
-			z := &zeros{left: benchBytes, done: make(chan outcome.End, 1)}
-			ln.conns <- z
-			if o := <-z.done; o != outcome.EndComplete {
-				b.Fatal(o)
-			}
+// benchStreams plays long streams, one after the other.
+func benchStreams(b *testing.B, c Config) {
+	_, ln := serveBench(b, c)
+	b.SetBytes(benchBytes)
+	for b.Loop() {
+		z := &zeros{left: benchBytes, done: make(chan outcome.End, 1)}
+		ln.conns <- z
+		if o := <-z.done; o != outcome.EndComplete {
+			b.Fatal(o)
 		}
-	})
+	}
+}
+
+func BenchmarkOneStream(b *testing.B) {
+	b.Run("bridge", func(b *testing.B) { benchStreams(b, Config{Target: sink(b).Addr().String()}) })
 	b.Run("io.Copy", func(b *testing.B) {
 		ln := sink(b)
 		buf := make([]byte, bufferSize)
@@ -130,7 +124,7 @@ func BenchmarkOneStream(b *testing.B) {
 
 // BenchmarkSmallRequests reports the cost of one of many requests on a stream.
 func BenchmarkSmallRequests(b *testing.B) {
-	_, ln := serveBench(b)
+	_, ln := serveBench(b, Config{Target: sink(b).Addr().String()})
 	z := &zeros{left: 400 * max(b.N, 1), piece: 400, done: make(chan outcome.End, 1)}
 	b.ReportAllocs()
 	b.SetBytes(400)
@@ -142,7 +136,7 @@ func BenchmarkSmallRequests(b *testing.B) {
 }
 
 func BenchmarkShortStreams(b *testing.B) {
-	_, ln := serveBench(b)
+	_, ln := serveBench(b, Config{Target: sink(b).Addr().String()})
 	done := make(chan outcome.End, 1)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -157,7 +151,7 @@ func BenchmarkShortStreams(b *testing.B) {
 // half of the benchmark's own target included.
 func BenchmarkIdleStreams(b *testing.B) {
 	const n = 500
-	br, ln := serveBench(b)
+	br, ln := serveBench(b, Config{Target: sink(b).Addr().String()})
 	for b.Loop() {
 		before := memory()
 		all := make([]*script, n)

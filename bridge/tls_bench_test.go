@@ -1,13 +1,11 @@
 package bridge
 
 import (
-	"context"
 	"crypto/tls"
 	"io"
 	"net"
 	"testing"
 
-	"netmirror/outcome"
 	"netmirror/target"
 	"netmirror/target/targettest"
 )
@@ -20,36 +18,11 @@ func BenchmarkTLSStream(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				io.CopyBuffer(struct{ io.Writer }{io.Discard}, c, make([]byte, bufferSize))
-				c.Close()
-			}()
-		}
-	}()
+	targettest.Serve(b, ln, func(c net.Conn) {
+		io.CopyBuffer(struct{ io.Writer }{io.Discard}, c, make([]byte, bufferSize))
+	})
 	b.Run("bridge", func(b *testing.B) {
-		br, err := New(Config{Target: "tls://" + ln.Addr().String(), Options: target.Options{TLS: target.TLSOptions{CA: ca.File(b)}}})
-		if err != nil {
-			b.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		streams, done := newQueue(), make(chan error, 1)
-		go func() { done <- br.Serve(ctx, streams) }()
-		b.Cleanup(func() { cancel(); <-done })
-		b.SetBytes(benchBytes)
-		for b.Loop() {
-			z := &zeros{left: benchBytes, done: make(chan outcome.End, 1)}
-			streams.conns <- z
-			if o := <-z.done; o != outcome.EndComplete {
-				b.Fatal(o)
-			}
-		}
+		benchStreams(b, Config{Target: "tls://" + ln.Addr().String(), Options: target.Options{TLS: target.TLSOptions{CA: ca.File(b)}}})
 	})
 	b.Run("crypto/tls", func(b *testing.B) {
 		buf := make([]byte, bufferSize)

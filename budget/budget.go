@@ -1,6 +1,5 @@
-// Package budget has several holders of memory and of flows share one amount of each,
-// so that each can use what the others leave, and says which of them has what is to
-// give way.
+// Package budget shares an amount of memory and of flows among several holders. Each can use
+// what the others leave. If it runs short, it tells which holder must give something up.
 package budget
 
 import (
@@ -26,8 +25,8 @@ func (s *Shared) Bytes() int { return s.total }
 // Flows is how many flows there may be.
 func (s *Shared) Flows() int { return s.max }
 
-// Join adds a holder. wake, which must not wait, is called by any goroutine where the
-// holder is asked to give something up.
+// Join adds a holder. wake is called, on any goroutine, when the holder is asked to give
+// something up. It must not block.
 func (s *Shared) Join(wake func()) *Holder {
 	h := &Holder{of: s, wake: wake}
 	s.mu.Lock()
@@ -47,8 +46,7 @@ type Holder struct {
 	than        atomic.Int64 // of what is heavier than that
 }
 
-// Tell says what the holder holds now: bytes, and flows. It returns what the others
-// do.
+// Tell reports what the holder holds now, in bytes and flows. It returns what the others hold.
 func (h *Holder) Tell(held, flows int) (othersHeld, othersFlows int) {
 	all, n := h.of.held.Load(), h.of.flows.Load()
 	if held != h.held {
@@ -61,11 +59,11 @@ func (h *Holder) Tell(held, flows int) (othersHeld, othersFlows int) {
 	return int(all) - held, int(n) - flows
 }
 
-// Weigh says what the heaviest flow of the holder holds.
+// Weigh reports how many bytes the holder's heaviest flow holds.
 func (h *Holder) Weigh(heaviest int) { h.heaviest.Store(int64(heaviest)) }
 
-// Ask has the holder whose heaviest flow holds most give up so many bytes, of flows
-// that hold more than than. It reports false where no other holder has such a flow.
+// Ask asks the holder with the heaviest flow to give up so many bytes, from flows that hold
+// more than than. It reports false if no other holder has such a flow.
 func (h *Holder) Ask(bytes, than int) bool {
 	h.of.mu.Lock()
 	defer h.of.mu.Unlock()
@@ -84,8 +82,8 @@ func (h *Holder) Ask(bytes, than int) bool {
 	return true
 }
 
-// Asked is how many bytes the holder has been asked to give up since it last asked,
-// of flows that hold more than than.
+// Asked returns how many bytes the holder was asked to give up since the last call, from flows
+// that hold more than than.
 func (h *Holder) Asked() (bytes, than int) {
 	if h.asked.Load() == 0 {
 		return 0, 0
@@ -93,7 +91,7 @@ func (h *Holder) Asked() (bytes, than int) {
 	return int(h.asked.Swap(0)), int(h.than.Load())
 }
 
-// Leave takes back all that the holder has told.
+// Leave removes the holder and all that it has reported.
 func (h *Holder) Leave() {
 	h.Tell(0, 0)
 	h.of.mu.Lock()

@@ -8,23 +8,23 @@ import (
 const (
 	batchFrames = 64
 	batchBytes  = 1 << 20
-	// batchTime is short: where a client's packets and the server's answer to them come
-	// in one batch, the answer is judged before the stream has taken what it answers to.
+	// batchTime is short: if a client's packets and the server's answer came in one batch, the
+	// answer would be judged before the stream has taken what it answers.
 	batchTime = 100 * time.Microsecond
-	// maxBackstep is how far times may go back without that being a step of the
-	// clock: packets of several interfaces or cores are written a little out of order.
+	// maxBackstep is how far times may go back without counting as a step of the clock.
+	// Packets of several interfaces or cores are written a little out of order.
 	maxBackstep = time.Second
 )
 
-// latest is the last time of which Unix nanoseconds fit into 64 bits.
+// latest is the last time whose Unix nanoseconds fit into 64 bits.
 var latest = time.Unix(0, math.MaxInt64)
 
-// Batch is packets that were captured within 0.1 ms, 64 at most. A packet does not
-// wait for others that a pipe may bring later.
+// Batch is at most 64 packets that were captured within 0.1 ms. A packet does not wait for
+// others that a pipe may bring later.
 type Batch struct {
-	// Time is that of the first. It never goes back from batch to batch: a packet
-	// that was captured before the one in front of it counts as captured with it,
-	// and where the clock was set back, time goes on from there.
+	// Time is when the first packet was captured. It never goes back from batch to batch. A
+	// packet with an earlier time than the one in front of it gets that one's time. If the
+	// clock was set back, time goes on from there.
 	Time time.Time
 	// Frames are the packets, as [Packet.Data] is, and Lengths their Lengths. They
 	// are valid until the next call of Read.
@@ -69,7 +69,7 @@ func (b *Batcher) Read(batch *Batch) error {
 	return nil
 }
 
-// fetch has a packet in next, unless there is none any more.
+// fetch reads a packet into next, unless none is left.
 func (b *Batcher) fetch() bool {
 	if b.more {
 		return true
@@ -85,7 +85,7 @@ func (b *Batcher) fetch() bool {
 	return true
 }
 
-// fits says whether the next packet belongs into the batch.
+// fits reports whether the next packet belongs in the batch.
 func (b *Batcher) fits(batch *Batch) bool {
 	if len(batch.Frames) == 0 {
 		return true
@@ -93,7 +93,7 @@ func (b *Batcher) fits(batch *Batch) bool {
 	return len(batch.Frames) < batchFrames && len(b.memory)+len(b.next.Data) <= batchBytes && b.at.Sub(batch.Time) < batchTime
 }
 
-// forward is the file's time made one that does not go back.
+// forward turns the file's time into one that never goes back.
 func (b *Batcher) forward(at time.Time) time.Time {
 	if at = at.Add(b.shift); at.After(latest) {
 		at = latest

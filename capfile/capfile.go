@@ -23,29 +23,29 @@ var (
 )
 
 const (
-	// maxPacket is the most bytes of one packet that are read. Linux makes packets of
-	// up to 512 KiB on a host (BIG TCP), and tcpdump's snapshot length is 256 KiB.
+	// maxPacket bounds how many bytes of one packet are read. Linux makes packets of up to 512
+	// KiB on a host (BIG TCP), and tcpdump's snapshot length is 256 KiB.
 	maxPacket = 1 << 20
-	// headroom is what is free before a packet as it is read, so that any link
-	// layer's header can be made an Ethernet header in place.
+	// headroom is the free space in front of a packet as it is read, so that any link-layer
+	// header can be replaced with an Ethernet header in place.
 	headroom = ethernetHeader
 )
 
 // Packet is one packet of a capture file.
 type Packet struct {
-	// Time is when it was captured, from 1970 to 2242. A pcapng block without a time has
-	// that of the packet before it in the file.
+	// Time is when it was captured, from 1970 to 2242. A pcapng block without a time has the
+	// time of the packet before it in the file.
 	Time time.Time
-	// Data begins with an Ethernet header, whatever the capture's link layer is;
-	// where that has no MAC addresses, the 12 bytes mean nothing. Data is valid
-	// until the next call of Next.
+	// Data begins with an Ethernet header, whatever the capture's link layer is. If that has
+	// no MAC addresses, the first 12 bytes mean nothing. Data is valid until the next call of
+	// Next.
 	Data []byte
-	// Length is how many bytes the packet had when it was captured, counted as Data
-	// is. It is more than len(Data) where the capture's snapshot length cut it.
+	// Length is the packet's length when it was captured, counted like Data. It exceeds
+	// len(Data) if the capture's snapshot length cut the packet.
 	Length int
 }
 
-// Cut says that the capture has not all of the packet.
+// Cut reports whether the capture holds only a part of the packet.
 func (p *Packet) Cut() bool { return len(p.Data) < p.Length }
 
 // Stats counts what was read.
@@ -53,11 +53,10 @@ type Stats struct {
 	Packets uint64 // that Next gave
 	Bytes   uint64 // of their data
 	Cut     uint64 // packets that the snapshot length cut
-	// OtherLink are packets of link layers that cannot be read; Next leaves them
-	// out.
+	// OtherLink are packets of link layers that cannot be read. Next skips them.
 	OtherLink uint64
-	// Dropped are packets that the program which wrote the files has lost, where
-	// it says so (pcapng interface statistics).
+	// Dropped are packets lost by the program that wrote the files, if it says so (pcapng
+	// interface statistics).
 	Dropped uint64
 }
 
@@ -72,8 +71,8 @@ type format interface {
 // buffer holds one packet.
 type buffer struct{ b []byte }
 
-// read reads a packet's n bytes, n from 0 to maxPacket. There is headroom before
-// what it gives.
+// read reads a packet's n bytes, n from 0 to maxPacket. The result has headroom in front of
+// it.
 func (f *buffer) read(r io.Reader, n int) ([]byte, error) {
 	if need := headroom + n; cap(f.b) < need {
 		f.b = make([]byte, max(need, min(2*cap(f.b), headroom+maxPacket), 2048))
@@ -83,7 +82,7 @@ func (f *buffer) read(r io.Reader, n int) ([]byte, error) {
 	return data, within(err)
 }
 
-// frame makes the packet that read gave an Ethernet frame; see [toEthernet].
+// frame turns the packet that read returned into an Ethernet frame; see [toEthernet].
 func (f *buffer) frame(link uint32, n int, p *Packet, length int) bool {
 	start, end, ok := toEthernet(link, f.b[:headroom+n])
 	if !ok {
@@ -94,7 +93,8 @@ func (f *buffer) frame(link uint32, n int, p *Packet, length int) bool {
 	return true
 }
 
-// within is err of a read in the middle of something: no end is a good one there.
+// within is the error of a read in the middle of a structure, where an end of file is never
+// right.
 func within(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

@@ -16,8 +16,7 @@ import (
 
 const (
 	readBuffer = 64 << 10 // bytes
-	// maxWindow is the memory that a zstd file may ask for: what zstd's own program
-	// gives at most.
+	// maxWindow is how much memory a zstd file may ask for: the limit of the zstd program.
 	maxWindow = 128 << 20
 )
 
@@ -31,7 +30,7 @@ type input struct {
 	size  int64 // bytes
 }
 
-// counters are what a format counts, while others may look.
+// counters are a format's counters, which other goroutines may read.
 type counters struct{ otherLink, dropped atomic.Uint64 }
 
 // openInput opens the file at path and reads its header. read counts the bytes as
@@ -61,7 +60,7 @@ func openInput(path string, stdin io.Reader, read *atomic.Int64, stats *counters
 	return in, nil
 }
 
-// reason is what the system says of a file, without the path, which is named already.
+// reason is the system's error without the path, which the message already has.
 func reason(err error) error {
 	var of *os.PathError
 	if errors.As(err, &of) {
@@ -78,7 +77,7 @@ func (in *input) Close() error {
 	return in.file.Close()
 }
 
-// begin finds out what the file is, and reads its header.
+// begin detects the file's format and reads its header.
 func (in *input) begin(raw io.Reader, stats *counters) error {
 	plain, err := in.decompress(bufio.NewReaderSize(raw, readBuffer))
 	if err != nil {
@@ -112,8 +111,8 @@ var (
 	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 )
 
-// decompress gives the bytes of the file, decompressed where its beginning says that
-// they are compressed.
+// decompress returns the bytes of the file, decompressed if its first bytes say that it is
+// compressed.
 func (in *input) decompress(r *bufio.Reader) (*bufio.Reader, error) {
 	magic, err := r.Peek(4)
 	if err != nil {
@@ -138,7 +137,7 @@ func (in *input) decompress(r *bufio.Reader) (*bufio.Reader, error) {
 	return r, nil
 }
 
-// notCompressed is what a decompressor says of a file's beginning.
+// notCompressed is the error for a file that a decompressor refuses at its beginning.
 func notCompressed(err error) error {
 	if err = within(err); err == io.ErrUnexpectedEOF {
 		return err

@@ -32,7 +32,7 @@ const (
 	noEtherType = 0
 )
 
-// readable says whether toEthernet knows the link layer.
+// readable reports whether toEthernet knows the link layer.
 func readable(link uint32) bool {
 	switch link {
 	case linkEthernet, linkNull, linkLoop, linkRaw, linkRawBSD, linkRawOpen, linkIPv4, linkIPv6, linkSLL, linkSLL2:
@@ -41,10 +41,9 @@ func readable(link uint32) bool {
 	return false
 }
 
-// toEthernet makes an Ethernet frame of the packet at b[headroom:], in place: the
-// frame is b[start:end]. A packet that ends within its link header gives one that
-// is too short for an Ethernet header. ok is false for a link layer that it does
-// not know.
+// toEthernet turns the packet at b[headroom:] into an Ethernet frame in place: the frame is
+// b[start:end]. A packet that ends within its link header gives a frame that is too short for
+// an Ethernet header. ok is false for an unknown link layer.
 func toEthernet(link uint32, b []byte) (start, end int, ok bool) {
 	header := 0
 	switch link {
@@ -93,9 +92,9 @@ func linkEtherType(link uint32, packet []byte) uint16 {
 	return noEtherType
 }
 
-// familyEtherType reads a protocol family: in the byte order of the host that wrote
-// it, which need not be the file's, or in network byte order. That of IPv6 depends on
-// the system: Linux 10, Windows 23, NetBSD and OpenBSD 24, FreeBSD 28, macOS 30.
+// familyEtherType reads a protocol family. Its byte order is that of the host that wrote it,
+// which may differ from the file's, or network byte order. The family of IPv6 depends on the
+// system: Linux 10, Windows 23, NetBSD and OpenBSD 24, FreeBSD 28, macOS 30.
 func familyEtherType(header []byte) uint16 {
 	family := header[0]
 	if bytes.Equal(header[:3], []byte{0, 0, 0}) {

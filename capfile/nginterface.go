@@ -84,7 +84,7 @@ func (f *pcapng) statistics() error {
 	return nil
 }
 
-// nextOption splits the first option off (section 3.5). ok is false at their end.
+// nextOption splits off the first option (section 3.5). ok is false after the last one.
 func nextOption(order binary.ByteOrder, b []byte) (code uint16, value, rest []byte, ok bool) {
 	if len(b) < 4 {
 		return 0, nil, nil, false
@@ -97,8 +97,8 @@ func nextOption(order binary.ByteOrder, b []byte) (code uint16, value, rest []by
 	return code, b[4 : 4+n], b[min(4+(n+3)&^3, len(b)):], true
 }
 
-// unitsPerSecond is what if_tsresol means: a power of 10, or of 2 where the highest
-// bit is set. 0: it is more than 64 bits can say.
+// unitsPerSecond decodes if_tsresol: a power of 10, or of 2 if the highest bit is set. It is 0
+// if that exceeds 64 bits.
 func unitsPerSecond(resolution byte) uint64 {
 	n := int(resolution & 0x7f)
 	if resolution&0x80 != 0 {
@@ -117,8 +117,8 @@ func unitsPerSecond(resolution byte) uint64 {
 	return units
 }
 
-// maxSeconds is the latest time that a packet may have, in the year 2242: what is later
-// or before 1970 is no time, and nanoseconds would not fit into 64 bits.
+// maxSeconds is the latest time of a packet, in the year 2242. A later one, or one before
+// 1970, is no time; its nanoseconds would not fit into 64 bits.
 const maxSeconds = 1 << 33
 
 // time is that of a packet, in the interface's units.

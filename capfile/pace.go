@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Pacer waits until packets are due that were captured at other times.
+// Pacer waits until packets are due, by the times at which they were captured.
 type Pacer struct {
-	// Speed is how many times as fast as it was captured the file is read: 1 is as it
-	// was. 0 or less: nothing is waited for.
+	// Speed is the rate relative to the capture; 1 is the original rate. At 0 or less, Wait
+	// returns at once.
 	Speed float64
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -19,9 +19,9 @@ type Pacer struct {
 	begun        bool
 }
 
-// Wait waits until what was captured at that time is due, counted from the first call,
-// or until ctx ends, whose error it gives. What is late is due at once: the time that
-// was lost is made up for.
+// Wait waits until a packet captured at that time is due, counted from the first call, or
+// until ctx ends, whose error it returns. A late packet is due at once, so lost time is made
+// up for.
 func (p *Pacer) Wait(ctx context.Context, at time.Time) error {
 	now, after := p.Now, p.After
 	if now == nil {

@@ -32,7 +32,8 @@ type pcap struct {
 	buf    buffer
 }
 
-// pcapOrder is the byte order of the pcap file that begins like b; nil: it is none.
+// pcapOrder is the byte order of the pcap file that begins with b, or nil if b begins no pcap
+// file.
 func pcapOrder(b []byte) binary.ByteOrder {
 	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 		switch order.Uint32(b) {

@@ -73,8 +73,7 @@ func (f *pcapng) next(p *Packet) error {
 	}
 }
 
-// bodyLength is what the head says of the length of the block's body. Blocks are
-// padded to 32 bits.
+// bodyLength is the length of the block's body by its head. Blocks are padded to 32 bits.
 func (f *pcapng) bodyLength() (int64, error) {
 	total := int64(f.order.Uint32(f.head[4:]))
 	if total < blockHead+blockTail || total%4 != 0 {
@@ -83,8 +82,7 @@ func (f *pcapng) bodyLength() (int64, error) {
 	return total - blockHead - blockTail, nil
 }
 
-// section reads the rest of a section header, which says in which byte order the
-// section is.
+// section reads the rest of a section header, which tells the byte order of the section.
 func (f *pcapng) section() error {
 	length := [4]byte(f.head[4:8])
 	if _, err := io.ReadFull(f.r, f.head[8:16]); err != nil {
@@ -110,7 +108,7 @@ func (f *pcapng) section() error {
 	return f.skip(body - 8)
 }
 
-// block reads the body of a block, and its tail. found: it has a packet, in p.
+// block reads the body and the tail of a block. found means that it holds a packet, now in p.
 func (f *pcapng) block(kind uint32, body int64, p *Packet) (found bool, err error) {
 	switch kind {
 	case blockPacket, blockOldPacket:
@@ -174,8 +172,8 @@ func (f *pcapng) simple(body int64, p *Packet) (bool, error) {
 	return f.data(i, body-fixed, captured, int(length), p)
 }
 
-// data reads a packet's bytes, and the rest of its block, which has so many bytes
-// left.
+// data reads a packet's bytes and the rest of its block. left is how many bytes of the block
+// are left.
 func (f *pcapng) data(i *ngInterface, left, captured int64, length int, p *Packet) (bool, error) {
 	if captured > left || captured > maxPacket {
 		return false, fmt.Errorf("%w: a packet of %d bytes in a block with %d left", ErrCorrupt, captured, left)
@@ -194,8 +192,8 @@ func (f *pcapng) data(i *ngInterface, left, captured int64, length int, p *Packe
 	return ok, nil
 }
 
-// take reads the body of a block without a packet, of which no more is kept than can
-// be of interest, and its tail.
+// take reads the body and the tail of a block without a packet. It keeps the first maxOptions
+// bytes of the body.
 func (f *pcapng) take(body int64) error {
 	if f.body == nil {
 		f.body = make([]byte, maxOptions)

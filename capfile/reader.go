@@ -58,8 +58,8 @@ func Open(paths []string, stdin io.Reader) (*Reader, error) {
 	return r, nil
 }
 
-// look reads a file's first packet. It closes the file again where there are others
-// and it can be opened twice.
+// look reads a file's first packet. If there are other files, and this one can be opened a
+// second time, it closes the file again.
 func (r *Reader) look(m *member, others bool) error {
 	if err := r.begin(m); err != nil {
 		return err
@@ -97,9 +97,9 @@ func (r *Reader) begin(m *member) (err error) {
 	return nil
 }
 
-// Next gives the next packet. At the end of the last file the error is io.EOF or,
-// where files could not be read to their end, what was wrong with all of them:
-// whatever was before that has been given.
+// Next gives the next packet. At the end of the last file the error is io.EOF or, if files
+// could not be read to their end, the errors of all of them. Everything before such an end has
+// been returned.
 func (r *Reader) Next(p *Packet) error {
 	r.advance()
 	r.admit()
@@ -120,11 +120,11 @@ func (r *Reader) Next(p *Packet) error {
 	return nil
 }
 
-// Ready says that Next has something to read from, and will hardly have to wait for
-// it: a pipe may bring the next packet much later.
+// Ready reports whether Next can read without a long wait. A pipe may bring the next packet
+// much later.
 func (r *Reader) Ready() bool { return r.given == nil || r.given.in.bytes.Buffered() > 0 }
 
-// advance reads the packet behind the one that was given last, whose memory it takes.
+// advance reads the packet after the one returned last, and reuses its memory.
 func (r *Reader) advance() {
 	m := r.given
 	if m == nil {
@@ -162,7 +162,7 @@ func (r *Reader) admit() {
 	}
 }
 
-// earliest is the open file with the earliest packet; nil: none is open.
+// earliest is the open file with the earliest packet, or nil if none is open.
 func (r *Reader) earliest() (first *member) {
 	for _, m := range r.open {
 		if first == nil || m.head.Time.Before(first.head.Time) {
@@ -208,8 +208,8 @@ func (r *Reader) Stats() Stats {
 	return s
 }
 
-// Progress says how many bytes of the files were read, as they are on the disk, and
-// how many there are; total is 0 where that is not known, because one is a pipe.
+// Progress is how many bytes of the files were read, as on the disk, and how many there are.
+// total is 0 if it is unknown because a file is a pipe.
 func (r *Reader) Progress() (read, total int64) {
 	known := true
 	for _, m := range r.all {

@@ -14,10 +14,10 @@ const (
 	heldOverhead = 128         // bytes that a packet takes beside its data, about
 )
 
-// sorter gives the packets of a pcapng file of several interfaces in the order of
-// their times. What it holds spans 1 s, and takes 16 MiB and one packet at most, as
-// does the memory that it keeps for others. A packet that is further behind shows that the clock was set back: it comes behind
-// what was before it, as in the file.
+// sorter returns the packets of a pcapng file of several interfaces in the order of their
+// times. It holds packets of 1 s, at most 16 MiB and one packet, and keeps as much freed
+// memory for reuse. A packet that is further behind shows that the clock was set back; it
+// keeps its place in the file.
 type sorter struct {
 	file  *pcapng
 	queue held
@@ -59,7 +59,7 @@ func (s *sorter) next(p *Packet) error {
 	return nil
 }
 
-// release takes the memory of the packet back that was given last.
+// release takes back the memory of the packet that was returned last.
 func (s *sorter) release() {
 	if s.given != nil && s.spare < maxSorted {
 		s.free = append(s.free, s.given)
@@ -68,7 +68,7 @@ func (s *sorter) release() {
 	s.given = nil
 }
 
-// due says whether nothing that is still to come may belong before the first packet.
+// due reports whether no packet that is still to come can belong in front of the first one.
 func (s *sorter) due() bool {
 	if len(s.queue) == 0 {
 		return false
@@ -94,7 +94,7 @@ func (s *sorter) hold(p *Packet) {
 	heap.Push(&s.queue, h)
 }
 
-// memory is that of a packet that was given, or new.
+// memory returns a used packet's memory, or new memory.
 func (s *sorter) memory() *heldPacket {
 	n := len(s.free)
 	if n == 0 {
@@ -106,7 +106,7 @@ func (s *sorter) memory() *heldPacket {
 	return h
 }
 
-// size is the memory that the packet takes, about.
+// size is about how much memory the packet takes.
 func (h *heldPacket) size() int { return cap(h.Data) + heldOverhead }
 
 // held is a heap of packets.

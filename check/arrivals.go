@@ -6,8 +6,8 @@ import (
 	"netmirror/decap"
 )
 
-// arrivals tells whether mirror packets came. It is false where there is nothing
-// more to tell of them.
+// arrivals tells whether mirror packets came. It returns false if there is nothing more to
+// tell about them.
 func (r *report) arrivals(c Config, s *seen) bool {
 	if s.frames == 0 && c.Capture != nil {
 		r.fault("give a file that has packets", "capture: there is no packet in it")

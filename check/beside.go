@@ -18,18 +18,17 @@ type place struct {
 }
 
 const (
-	// drainInterval is how often what came is counted; what does not fit the
-	// socket's buffer in between is not, so that a busy overlay network on such a
-	// port costs next to nothing.
+	// drainInterval is how often arrived packets are counted. Packets that do not fit the
+	// socket's buffer in between are not counted, so a busy overlay network on such a port
+	// costs next to nothing.
 	drainInterval = 20 * time.Millisecond
 	// snapBytes holds an IP header and the UDP ports.
 	snapBytes = 64
 )
 
-// beside counts what comes to the usual ports of tunnels on all interfaces, but
-// for the mirror's ports on the interface that is looked at. Unlike a tap it holds
-// no port, which on these may be another program's, and leaves the interfaces as
-// they are, not promiscuous.
+// beside counts packets to the usual ports of tunnels on all interfaces, except those to the
+// mirror's ports on the interface under check. Unlike a tap it binds no port, which may be
+// another program's, and does not make interfaces promiscuous.
 type beside struct {
 	fd   int
 	seen map[place]uint64
@@ -37,8 +36,7 @@ type beside struct {
 	done chan struct{} // closed when counting has ended
 }
 
-// listenBeside starts to count. What comes to one of
-// ports on link is left out.
+// listenBeside starts to count. It leaves out packets to ports on link.
 func listenBeside(link int, ports []uint16) (*beside, error) {
 	// SOCK_DGRAM takes the link's header off, whatever it is (packet(7)).
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -88,8 +86,7 @@ func (b *beside) count() {
 	}
 }
 
-// maxDrain bounds what one drain counts, where packets come as fast as they are
-// counted.
+// maxDrain bounds one drain, for when packets come as fast as they are counted.
 const maxDrain = 4096
 
 func (b *beside) drain() {

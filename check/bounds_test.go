@@ -2,10 +2,11 @@ package check
 
 import (
 	"encoding/binary"
-	"netmirror/source"
 	"runtime"
 	"strings"
 	"testing"
+
+	"netmirror/source"
 )
 
 // Offsets in the frames of packet.frame, over IPv4.

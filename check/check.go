@@ -64,15 +64,13 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Run writes what it finds to out while it finds it, and a verdict. It looks for
-// c.Time, or until ctx ends, which does not keep it from saying what it has.
+// Run writes its findings to out as it makes them, and a verdict at the end. It looks for
+// c.Time, or until ctx ends; it reports what it has seen in both cases.
 //
-// ok says that netmirror would have packets of clients to forward with these
-// settings, or, where some are not given, with the only ones that they can be; that
-// a target can make something of them, which it cannot of TLS; and that the
-// target, where one is given, answers. The error is one that kept it from looking
-// or from writing; that the set-up is wrong, the privilege missing for example, is
-// none.
+// ok means three things. With these settings, or with the only possible values of those not
+// given, netmirror would have packets of clients to forward. A target can use them, which is
+// not so with TLS. And the target answers, if one is given. The error is a failure to look or
+// to write. A wrong set-up, like a missing privilege, is not an error.
 func Run(ctx context.Context, c Config, out io.Writer) (ok bool, err error) {
 	c = c.withDefaults()
 	if err := c.Mirror.Check(); err != nil {
@@ -98,8 +96,8 @@ func Run(ctx context.Context, c Config, out io.Writer) (ok bool, err error) {
 	return r.first == "", r.err
 }
 
-// see looks at the mirror's packets, or at the capture files. It gives nil where nothing
-// could be looked at, which it has then said.
+// see looks at the mirror's packets, or at the capture files. If it could not look, it says
+// why and returns nil.
 func (r *report) see(ctx context.Context, c Config) (*seen, error) {
 	if c.Capture != nil {
 		what := "a mirror's packets"
@@ -122,7 +120,7 @@ func (r *report) see(ctx context.Context, c Config) (*seen, error) {
 	return look(ctx, r, c, ifi)
 }
 
-// packets says what was seen. It is false where there is nothing more to tell of it.
+// packets says what was seen. It returns false if there is nothing more to tell about it.
 func (r *report) packets(c Config, s *seen) bool {
 	if s == nil || !r.arrivals(c, s) {
 		return false
@@ -131,8 +129,7 @@ func (r *report) packets(c Config, s *seen) bool {
 	return true
 }
 
-// chosen says what was seen of the service. It gives the one to forward, nil where none
-// was found.
+// chosen describes the service to forward. It returns nil if none was found.
 func (r *report) chosen(c Config, s *seen) *choice {
 	ch := r.choose(c, s)
 	if ch != nil {

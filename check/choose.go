@@ -15,9 +15,8 @@ type choice struct {
 	service
 }
 
-// choose finds the service that was given, or the only one that it can be: the
-// only one that was seen, or whose clients sent data. Where there is none it says
-// why, and gives nil.
+// choose finds the given service, or the only possible one: the only one seen, or the only one
+// whose clients sent data. If there is none, it says why and returns nil.
 func (r *report) choose(c Config, s *seen) *choice {
 	ids := s.matching(c.VNIs, c.Ports)
 	switch {

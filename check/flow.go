@@ -8,9 +8,9 @@ import (
 	asked "netmirror/service"
 )
 
-// maxFlows is how many connections are told apart before they are added to their
-// services and forgotten. 65536 of them take some 20 MiB, and as much again for each
-// end where a mirror loses packets of all.
+// maxFlows is how many connections are kept apart before they are added to their services and
+// forgotten. 65536 of them take some 20 MiB, and 20 MiB more for each end if the mirror loses
+// packets of all.
 const maxFlows = 1 << 16
 
 // flowKey is a mirrored connection, whichever direction a packet has.
@@ -27,7 +27,7 @@ func keyOf(vni uint32, s *segment) (k flowKey, from int) {
 	return flowKey{vni, [2]netip.AddrPort{s.src, s.dst}}, 0
 }
 
-// flow is what was seen of a connection.
+// flow is what was seen of one connection.
 type flow struct {
 	sides   [2]side // by the end that sent
 	server  serverEnd
@@ -48,8 +48,7 @@ type side struct {
 	sequence         sequence
 }
 
-// serverEnd says which end of a flow a SYN or its answer has shown to be the
-// server's.
+// serverEnd is the end of a flow that a SYN or SYN-ACK has shown to be the server.
 type serverEnd uint8
 
 const (

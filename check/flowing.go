@@ -26,9 +26,9 @@ func (w *flowing) merge(o flowing) {
 	w.alone += o.alone
 }
 
-// lonely says that the servers' packets in unheard are more than a server sends
-// before it needs the client's acknowledgement (RFC 6928: ten), so that the look's
-// beginning and its end do not explain that there is none.
+// lonely reports whether the servers sent more packets in unheard connections than a server
+// sends before it needs an acknowledgment (RFC 6928: ten). Then the start and the end of the
+// look do not explain the missing clients.
 func (w *flowing) lonely() bool { return w.alone > 10 }
 
 // few is the share, one in so many, up to which connections are stray ones.
@@ -61,8 +61,8 @@ func (s *service) directions() string {
 	return "both"
 }
 
-// sides tells which directions the mirror carries. It is false where the clients'
-// is none of them.
+// sides tells which directions the mirror carries. It returns false if the clients' direction
+// is missing.
 func (r *report) sides(name string, ch *choice) bool {
 	w := &ch.flowing
 	if ch.serversOnly() {

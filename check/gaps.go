@@ -8,7 +8,7 @@ import (
 	"netmirror/defrag"
 )
 
-// gaps is what of the clients' data never came, though later data did.
+// gaps counts client data that never came although later data did.
 type gaps struct {
 	sending uint64 // connections in which clients sent data
 	with    uint64 // of these, those that lack some
@@ -42,16 +42,16 @@ func (g *gaps) merge(o gaps) {
 	g.lacking += o.lacking
 }
 
-// less leaves out what as many packets may account for as this program has lost
-// itself: one packet is in one connection.
+// less subtracts the losses that may be due to the own packets that this program has dropped.
+// One packet belongs to one connection.
 func (g gaps) less(own uint64) gaps {
 	g.with -= min(g.with, own)
 	g.lacking -= min(g.lacking, own)
 	return g
 }
 
-// The shares of connections from which losses are told of, and are a fault. A few
-// packets in a hundred thousand are none, though they may be of every connection.
+// From these shares of connections on, losses are a note or a fault. A few packets in a
+// hundred thousand are no fault, even if every connection has lost one.
 const (
 	worthANote  = 0.01
 	worthAFault = 0.20

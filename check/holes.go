@@ -39,8 +39,8 @@ type hole struct {
 
 func (h hole) size() uint64 { return min(uint64(h.to-h.from), maxHoleBytes) }
 
-// add takes in the sequence numbers of a segment, at a time of the look. copied
-// says that it is a copy of one of the last.
+// add takes in the sequence numbers of a segment at a time of the look. copied means that the
+// segment repeats one of the last few.
 func (q *sequence) add(s *segment, at time.Duration, copied bool) {
 	from, to := s.seq, s.seq+s.numbers
 	ahead := int32(from - q.next)
@@ -91,7 +91,7 @@ func (l *holes) add(h hole) {
 	l.open = append(l.open, h)
 }
 
-// forget has the n oldest open holes be lost.
+// forget counts the n oldest open holes as lost.
 func (l *holes) forget(n int) {
 	if l == nil {
 		return
@@ -104,8 +104,8 @@ func (l *holes) forget(n int) {
 	l.open = append(l.open[:0], l.open[n:]...)
 }
 
-// fill takes what has come late out of the open holes. What fits none may be what
-// a forgotten one lacks.
+// fill removes bytes that came late from the open holes. If they fit none, they may belong to
+// a hole that was forgotten.
 func (l *holes) fill(from, to uint32) {
 	filled := false
 	old := l.open

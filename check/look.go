@@ -88,7 +88,7 @@ func watch(ctx context.Context, from source.Source, c Config) (*seen, error) {
 	return s, err
 }
 
-// lookClock says how long a look has taken, by the clock of what is looked at.
+// lookClock measures how long a look has taken, by the clock of its source.
 type lookClock struct {
 	from  source.Source
 	start time.Time
@@ -157,7 +157,8 @@ func newSeen(c Config) *seen {
 // maxPins is how many ports of a service are kept though others have more packets.
 const maxPins = 16
 
-// pin has what is asked for be kept. Of a service with more ports it is not.
+// pin keeps the networks and ports that were asked for: the first maxPins ports of each
+// network.
 func (s *seen) pin(of asked.Selection) {
 	for _, vni := range of.VNIs {
 		s.vnis.pin(vni)

@@ -19,7 +19,7 @@ func TestWhatIsToldOfLayers(t *testing.T) {
 	plain := packet{vni: 7, src: "10.0.0.2:50002", dst: "10.0.0.9:8080", flags: "S"}.frame(t)[50:]
 	ip := gopacket.Payload(plain[14:])
 	label := func(bottom bool) *layers.MPLS { return &layers.MPLS{Label: 16, StackBottom: bottom, TTL: 64} }
-	tagged := serialize(t, &layers.Ethernet{SrcMAC: wiretest.PeerMAC, DstMAC: wiretest.MonMAC, EthernetType: layers.EthernetTypeDot1Q},
+	tagged := wiretest.Serialize(t, &layers.Ethernet{SrcMAC: wiretest.PeerMAC, DstMAC: wiretest.MonMAC, EthernetType: layers.EthernetTypeDot1Q},
 		&layers.Dot1Q{VLANIdentifier: 7, Type: layers.EthernetTypeMPLSUnicast}, label(false), label(true), ip)
 	s.add(encap(t, 7, tagged), source.Ethernet)
 	s.add(encap(t, 7, tagged), source.Ethernet)

@@ -3,14 +3,15 @@ package check
 import (
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
+
 	"netmirror/source"
+	"netmirror/wire/wiretest"
 
 	asked "netmirror/service"
 )
@@ -40,12 +41,12 @@ func (p packet) frame(tb testing.TB) []byte {
 	if src.Addr().Is4() {
 		ip := &layers.IPv4{Version: 4, TTL: 64, Id: p.id, Protocol: layers.IPProtocolTCP, SrcIP: src.Addr().AsSlice(), DstIP: dst.Addr().AsSlice()}
 		tcp.SetNetworkLayerForChecksum(ip)
-		inner = serialize(tb, eth, ip, tcp, gopacket.Payload(p.payload))
+		inner = wiretest.Serialize(tb, eth, ip, tcp, gopacket.Payload(p.payload))
 	} else {
 		eth.EthernetType = layers.EthernetTypeIPv6
 		ip := &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: layers.IPProtocolTCP, SrcIP: src.Addr().AsSlice(), DstIP: dst.Addr().AsSlice()}
 		tcp.SetNetworkLayerForChecksum(ip)
-		inner = serialize(tb, eth, ip, tcp, gopacket.Payload(p.payload))
+		inner = wiretest.Serialize(tb, eth, ip, tcp, gopacket.Payload(p.payload))
 	}
 	return encap(tb, p.vni, inner[:len(inner)-p.cut])
 }
@@ -56,18 +57,9 @@ func encap(tb testing.TB, vni uint32, inner []byte) []byte {
 	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolUDP, SrcIP: net.IPv4(192, 0, 2, 1), DstIP: net.IPv4(192, 0, 2, 2)}
 	udp := &layers.UDP{SrcPort: 49152, DstPort: 4789}
 	udp.SetNetworkLayerForChecksum(ip)
-	return serialize(tb,
+	return wiretest.Serialize(tb,
 		&layers.Ethernet{SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 3}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 4}, EthernetType: layers.EthernetTypeIPv4},
 		ip, udp, &layers.VXLAN{ValidIDFlag: true, VNI: vni}, gopacket.Payload(inner))
-}
-
-func serialize(tb testing.TB, ls ...gopacket.SerializableLayer) []byte {
-	tb.Helper()
-	buf := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ls...); err != nil {
-		tb.Fatal(err)
-	}
-	return slices.Clone(buf.Bytes())
 }
 
 // testConfig is of a mirror on an interface that no test opens.

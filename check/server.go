@@ -29,11 +29,10 @@ func (t *flows) usage() usage {
 	return u
 }
 
-// serverOf says which end of a connection is the server's: what its SYN shows,
-// else the port that is said to be the service's, a port that other connections
-// show to be a server's, the one that is asked, the one that more connections
-// share, one below 1024 where the other is one that clients are given. Where none
-// of these tells, it is the lower one, of which it is not sure.
+// serverOf tells which end of a connection is the server. It goes by, in this order: a SYN;
+// the port given for the service; a port that other connections show to be a server's; the
+// port that is asked; the port that more connections share; a port below 1024 where the other
+// is an ephemeral one. Otherwise it is the lower port, and sure is false.
 func (u usage) serverOf(k flowKey, f *flow) (end int, sure bool) {
 	if f.server != unshown {
 		return int(f.server - firstEnd), true

@@ -120,17 +120,7 @@ func TestTargetsOfOtherKinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, ln := range []net.Listener{secure, local} {
-		defer ln.Close()
-		go func() {
-			for {
-				c, err := ln.Accept()
-				if err != nil {
-					return
-				}
-				_, _ = io.Copy(io.Discard, c)
-				c.Close()
-			}
-		}()
+		targettest.Serve(t, ln, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	}
 	trusted := func(ca *targettest.Authority) target.Options {
 		return target.Options{TLS: target.TLSOptions{CA: ca.File(t)}}

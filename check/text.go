@@ -41,7 +41,7 @@ func numbers(vnis []uint32) string {
 	return list(vnis, func(vni uint32) string { return strconv.FormatUint(uint64(vni), 10) })
 }
 
-// count gives a number with its noun, of which the plural has an s.
+// count gives a number and its noun, in the plural with an s unless it is 1.
 func count(n uint64, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -13,9 +13,9 @@ const (
 	topKeep  = 1024
 )
 
-// top counts by keys of which there may be millions, made up by someone: it keeps
-// the heaviest, and of the others only how many there were (lossy counting). A
-// key that was forgotten and comes again begins anew.
+// top counts by key. There may be millions of keys, made up by an attacker, so it keeps the
+// heaviest and only the number of the others (lossy counting). A key that was forgotten starts
+// at zero when it comes again.
 type top[K comparable, V any] struct {
 	entries map[K]*V
 	pinned  map[K]bool // never forgotten
@@ -29,7 +29,7 @@ func newTop[K comparable, V any](weight func(*V) uint64) *top[K, V] {
 	return &top[K, V]{entries: make(map[K]*V), pinned: make(map[K]bool), weight: weight}
 }
 
-// pin has a key be kept, whatever its weight.
+// pin keeps a key, whatever its weight.
 func (t *top[K, V]) pin(k K) { t.pinned[k] = true }
 
 // at gives the entry of a key, new if need be. It is valid until the next call.

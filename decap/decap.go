@@ -22,7 +22,7 @@ import (
 var (
 	ErrNoServices = errors.New("decap: no services given")
 	ErrMirror     = errors.New("decap: no such mirror")
-	// ErrBareVNI: where nothing is around the mirrored frames, their VNI is 0.
+	// ErrBareVNI: without an encapsulation the VNI of mirrored frames is 0.
 	ErrBareVNI = errors.New("decap: without an encapsulation the only VNI is 0")
 )
 

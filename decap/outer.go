@@ -56,8 +56,8 @@ func (d *Decoder) inUDP(b []byte, own, off int, unsized bool, p *Packet, s *Sigh
 	return d.inDatagram(encap, payload, missing, p, s)
 }
 
-// inDatagram goes on from the payload of a datagram, of which so many bytes behind its
-// end were not captured.
+// inDatagram goes on from the payload of a datagram. missing is how many bytes behind its end
+// were not captured.
 func (d *Decoder) inDatagram(encap wire.Encap, payload []byte, missing int, p *Packet, s *Sight) Reason {
 	f := vxlanFaults
 	if encap == wire.EncapGeneve {

@@ -142,7 +142,7 @@ func cut(name, shown string) outcome.Words {
 	return outcome.Words{Name: name, Shown: shown, Remedy: outcome.ProblemTruncated.Remedy()}
 }
 
-// Words is what is told of r. A packet that is not ours is harmless.
+// Words describe r to users. A packet that is not ours is harmless.
 func (r Reason) Words() outcome.Words {
 	if r < NumReasons {
 		return reasons[r]

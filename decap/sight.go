@@ -55,11 +55,10 @@ func (l Layers) String() string {
 	return strings.Join(names, ", ")
 }
 
-// Form is an encapsulation together with what it carries or which of its types it is, where
-// it has several.
+// Form tells the variants of an encapsulation apart: its type, or what it carries.
 type Form uint8
 
-// The forms; FormPlain is of what has one only.
+// The forms. FormPlain is for encapsulations with one form only.
 const (
 	FormPlain Form = iota
 	FormVXLANInGeneve
@@ -83,7 +82,7 @@ func (f Form) String() string {
 	return formNames[f]
 }
 
-// greForm is the form of what has GRE around it.
+// greForm is the form of a packet in GRE.
 func greForm(encap wire.Encap, named uint16, numbered bool) Form {
 	switch {
 	case encap == wire.EncapERSPAN && named == wire.EtherTypeERSPAN3:

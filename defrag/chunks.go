@@ -42,8 +42,8 @@ func (c *chunks) need(header, data []byte) int {
 	return (len(header) + len(data) + ChunkBytes - 1) / ChunkBytes
 }
 
-// store copies header and data, of which one is not empty, and gives their piece.
-// The caller has seen to it that there is room.
+// store copies header and data, and returns their piece. At least one of them is not empty,
+// and the caller has made sure that there is room.
 func (c *chunks) store(header, data []byte) int32 {
 	if c.memory == nil {
 		c.make()

@@ -174,9 +174,9 @@ func (f *fragment) verdict() verdict {
 	return partial
 }
 
-// join makes one packet's headers, the IP header at ip, of what were those of
-// a datagram's first fragment, for b, the frame with the whole payload. It is
-// false where a length field cannot say how long that is.
+// join turns the headers of a datagram's first fragment into those of the whole datagram. b is
+// the frame with the whole payload, and its IP header is at ip. It returns false if a length
+// field cannot hold the length.
 func join(b []byte, ip int) bool {
 	p := b[ip:]
 	if p[0]>>4 == 6 {

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -365,15 +364,7 @@ func TestCheckOfAnInterfaceThatGoesAway(t *testing.T) {
 }
 
 func TestCheckOfAnInterfaceThatIsDown(t *testing.T) {
-	n, err := lab.NewNamespace("empty")
-	if errors.Is(err, lab.ErrPrivilege) && os.Getenv("CI") == "" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
-	status, stdout, _ := call(t, n.Do, "check", "--iface", "lo")
+	status, stdout, _ := call(t, emptyNamespace(t).Do, "check", "--iface", "lo")
 	checkSays(t, status, 1, stdout, "FAULT interface lo: it is down", "verdict: not yet; first, sudo ip link set dev lo up")
 }
 

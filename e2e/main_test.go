@@ -63,19 +63,35 @@ const (
 // raceRate is what a netmirror with the race detector in it can follow, in bit/s.
 const raceRate = 100_000_000
 
-// buildLab makes a lab for the test, which is skipped where the kernel refuses.
-func buildLab(t testing.TB, opts lab.Options) *lab.Lab {
+// mustAllow fails the test for an error. Where the kernel only refuses the privilege to
+// make a lab, it skips the test, except in CI.
+func mustAllow(t testing.TB, err error) {
 	t.Helper()
-	if os.Getenv("NETMIRROR_RACE") == "1" {
-		opts.Rate = raceRate
-	}
-	l, err := lab.New(opts)
 	if errors.Is(err, lab.ErrPrivilege) && os.Getenv("CI") == "" {
 		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// emptyNamespace makes a network namespace whose only interface, lo, is down.
+func emptyNamespace(t *testing.T) *lab.Namespace {
+	t.Helper()
+	n, err := lab.NewNamespace("empty")
+	mustAllow(t, err)
+	t.Cleanup(n.Close)
+	return n
+}
+
+// buildLab makes a lab for the test.
+func buildLab(t testing.TB, opts lab.Options) *lab.Lab {
+	t.Helper()
+	if os.Getenv("NETMIRROR_RACE") == "1" {
+		opts.Rate = raceRate
+	}
+	l, err := lab.New(opts)
+	mustAllow(t, err)
 	t.Cleanup(func() {
 		if err := l.Close(); err != nil {
 			t.Error(err)

@@ -152,20 +152,14 @@ func inputs(t *testing.T, n int, size int64) (paths []string) {
 	return paths
 }
 
-func TestNginxAndCurl(t *testing.T) {
-	nginxPath, curl := program(t, "nginx", "nginx"), program(t, "curl", "curl")
-	s := &scene{Lab: buildLab(t, lab.Options{}), ctx: deadline(t)}
-	origin := startNginx(t, s.Srv, nginxPath, s.Origin(servicePort).String())
-	shadow := startNginx(t, s.Dst, nginxPath, s.Shadow(shadowPort).String())
-	base := "http://" + s.Origin(servicePort).String() + "/"
-	upload(t, s, curl, "--retry-connrefused", "--retry", "5", "-X", "OPTIONS", "--no-fail", base)
-	s.netmirror = start(t, s.Mon, netmirrorPath, "--iface", lab.MirrorLink, "--vni", "42",
-		"--port", fmt.Sprint(servicePort), "--to", s.Shadow(shadowPort).String())
-	s.netmirror.capturing(s.ctx)
-
-	files := inputs(t, 60, 64<<10)
+// uploadAll uploads small files, each on a connection of its own and all on one, and a few
+// large ones. single are further arguments of curl for the first. It returns the number
+// of requests.
+func uploadAll(t *testing.T, s *scene, curl, base string, small int, single ...string) (requests int) {
+	t.Helper()
+	files := inputs(t, small, 64<<10)
 	for _, f := range files {
-		upload(t, s, curl, "-T", f, base+"single/")
+		upload(t, s, curl, append(single, "-T", f, base+"single/")...)
 	}
 	// One connection for all, as curl keeps it alive.
 	many := []string{}
@@ -178,8 +172,21 @@ func TestNginxAndCurl(t *testing.T) {
 	for _, f := range large {
 		upload(t, s, curl, "-T", f, base+"large/")
 	}
+	return 2*len(files) + len(large)
+}
 
-	n := 2*len(files) + len(large)
+func TestNginxAndCurl(t *testing.T) {
+	nginxPath, curl := program(t, "nginx", "nginx"), program(t, "curl", "curl")
+	s := &scene{Lab: buildLab(t, lab.Options{}), ctx: deadline(t)}
+	origin := startNginx(t, s.Srv, nginxPath, s.Origin(servicePort).String())
+	shadow := startNginx(t, s.Dst, nginxPath, s.Shadow(shadowPort).String())
+	base := "http://" + s.Origin(servicePort).String() + "/"
+	upload(t, s, curl, "--retry-connrefused", "--retry", "5", "-X", "OPTIONS", "--no-fail", base)
+	s.netmirror = start(t, s.Mon, netmirrorPath, "--iface", lab.MirrorLink, "--vni", "42",
+		"--port", fmt.Sprint(servicePort), "--to", s.Shadow(shadowPort).String())
+	s.netmirror.capturing(s.ctx)
+
+	n := uploadAll(t, s, curl, base, 60)
 	shadow.await(s.ctx, t, n)
 	s.netmirror.stop(t)
 	got, want := shadow.requests(t), origin.requests(t)

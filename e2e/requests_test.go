@@ -24,21 +24,7 @@ func TestMarkedRequestsInNginx(t *testing.T) {
 		"--port", fmt.Sprint(servicePort), "--to", s.Shadow(shadowPort).String(), "--mark-requests", "X-Shadow: 1; a")
 	s.netmirror.capturing(s.ctx)
 
-	files := inputs(t, 20, 64<<10)
-	for _, f := range files {
-		upload(t, s, curl, "-H", "Transfer-Encoding: chunked", "-T", f, base+"single/")
-	}
-	many := []string{}
-	for _, f := range files {
-		many = append(many, "-T", f, base+"kept/")
-	}
-	upload(t, s, curl, many...)
-	large := inputs(t, 3, 12<<20)
-	for _, f := range large {
-		upload(t, s, curl, "-T", f, base+"large/")
-	}
-
-	n := 2*len(files) + len(large)
+	n := uploadAll(t, s, curl, base, 20, "-H", "Transfer-Encoding: chunked")
 	shadow.await(s.ctx, t, n)
 	s.netmirror.stop(t)
 	for _, line := range shadow.requests(t) {

@@ -32,25 +32,16 @@ type delivery struct {
 // deliveries serves a listener until the test ends. read reads a connection's bytes.
 func deliveries(t *testing.T, ln net.Listener, read func(net.Conn) ([]byte, error)) <-chan delivery {
 	t.Helper()
-	t.Cleanup(func() { ln.Close() })
 	all := make(chan delivery, 100)
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-				data, err := read(c)
-				a := delivery{data: data, err: err}
-				// Of a header, where there was one.
-				a.client, a.server = c.RemoteAddr().String(), c.LocalAddr().String()
-				c.Close()
-				all <- a
-			}()
-		}
-	}()
+	targettest.Serve(t, ln, func(c net.Conn) {
+		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+		d := delivery{}
+		d.data, d.err = read(c)
+		// Of a header, where there was one.
+		d.client, d.server = c.RemoteAddr().String(), c.LocalAddr().String()
+		c.Close()
+		all <- d
+	})
 	return all
 }
 

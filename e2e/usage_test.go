@@ -116,15 +116,7 @@ func checkRefusal(t *testing.T, status int, stdout, stderr string, says ...strin
 }
 
 func TestInterfaceThatIsDown(t *testing.T) {
-	n, err := lab.NewNamespace("empty")
-	if errors.Is(err, lab.ErrPrivilege) && os.Getenv("CI") == "" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
-	status, stdout, stderr := call(t, n.Do, "lo", "42", "80", "127.0.0.1:9")
+	status, stdout, stderr := call(t, emptyNamespace(t).Do, "lo", "42", "80", "127.0.0.1:9")
 	checkRefusal(t, status, stdout, stderr, "lo", "down")
 }
 

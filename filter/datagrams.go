@@ -39,8 +39,8 @@ func (c Config) Datagrams(encap wire.Encap, n int, interfaces []int) []bpf.Instr
 	)
 }
 
-// payloadHash loads FlowHash of the mirrored packet in the UDP payload at X, which is 0.
-// It answers 0 where there is none, and where it does not read the encapsulation.
+// payloadHash loads FlowHash of the mirrored packet in the UDP payload at X, which is 0. It
+// answers 0 if there is no such hash, or if it cannot read the encapsulation.
 func payloadHash(encap wire.Encap) []bpf.Instruction {
 	switch encap {
 	case wire.EncapVXLAN:
@@ -94,8 +94,8 @@ func geneveHash() []bpf.Instruction {
 	)
 }
 
-// onwards makes a filter one that goes on behind itself for what it accepts and answers
-// other for what it drops.
+// onwards turns a filter into one that goes on with the next instruction for what it accepts,
+// and answers other for what it drops.
 func onwards(filter []bpf.Instruction, other uint32) []bpf.Instruction {
 	for i, in := range filter {
 		switch ret, ok := in.(bpf.RetConstant); {

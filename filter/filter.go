@@ -15,7 +15,7 @@ import (
 	"netmirror/wire"
 )
 
-// filteredExtensions are looked behind by the filter. One is needed against
+// filteredExtensions is how many IPv6 extension headers the filter skips. One is needed for
 // multicast listener reports, which every IPv6 host sends.
 const filteredExtensions = 2
 
@@ -33,17 +33,17 @@ var tagTypes = []uint32{wire.EtherTypeCTag, wire.EtherTypeSTag, wire.EtherTypeQi
 
 // Config says which mirror packets are wanted.
 type Config struct {
-	// Mirror is how they come. A UDP socket's programs do not look at it: the socket is
-	// bound to one of its ports.
+	// Mirror is how they come. The programs of a UDP socket ignore it: the socket is bound to
+	// one of its ports.
 	Mirror wire.Mirror
-	// VNIs are the VXLAN network identifiers, each 0..16777215. The programs do not look
-	// where the list is empty, or longer than 64.
+	// VNIs are the VXLAN network identifiers, each 0..16777215. The programs do not check them
+	// if the list is empty or longer than 64.
 	VNIs []uint32
-	// InnerPorts are the TCP ports of the mirrored services; none means any. The programs
-	// do not look where they are more ranges than 64.
+	// InnerPorts are the TCP ports of the mirrored services; none means any. The programs do
+	// not check them if there are more than 64 ranges.
 	InnerPorts service.Ports
-	// AnyLink says that Frames meets interfaces that are not Ethernet, whose packets it
-	// drops.
+	// AnyLink means that Frames also gets packets of interfaces other than Ethernet, and drops
+	// them.
 	AnyLink bool
 }
 
@@ -126,8 +126,8 @@ func toVXLAN(m wire.Mirror, unseen uint32) []bpf.Instruction {
 	)
 }
 
-// behindIPv4 moves X from an IPv4 header (RFC 791, section 3.1) to UDP. For the
-// other protocols given the answer is unseen.
+// behindIPv4 moves X from an IPv4 header (RFC 791, section 3.1) to UDP. It answers unseen for
+// the other protocols given.
 func behindIPv4(others []uint32, unseen uint32) []bpf.Instruction {
 	return slices.Concat(
 		[]bpf.Instruction{load(9, 1)},
@@ -143,9 +143,8 @@ func behindIPv4(others []uint32, unseen uint32) []bpf.Instruction {
 	)
 }
 
-// behindIPv6 moves X from an IPv6 header (RFC 8200, section 3) to UDP. Extension
-// headers after the first few and AH are not looked behind. For the other protocols
-// given the answer is unseen.
+// behindIPv6 moves X from an IPv6 header (RFC 8200, section 3) to UDP. It skips the first few
+// extension headers, but not AH. It answers unseen for the other protocols given.
 func behindIPv6(others []uint32, unseen uint32) []bpf.Instruction {
 	skipped := []uint32{wire.ProtoHopByHop, wire.ProtoRouting, wire.ProtoDestination}
 	prog := slices.Concat(
@@ -167,8 +166,8 @@ func behindIPv6(others []uint32, unseen uint32) []bpf.Instruction {
 	)
 }
 
-// behindExtension moves X from an extension header (RFC 8200, section 4) to the
-// next, which A comes to name.
+// behindExtension moves X from an extension header (RFC 8200, section 4) to the next one,
+// whose protocol number it loads into A.
 func behindExtension() []bpf.Instruction {
 	return []bpf.Instruction{
 		load(0, 1),
@@ -182,8 +181,8 @@ func behindExtension() []bpf.Instruction {
 	}
 }
 
-// behindFragment moves X from a fragment header (RFC 8200, section 4.5) to UDP,
-// which A comes to name.
+// behindFragment moves X from a fragment header (RFC 8200, section 4.5) to UDP, and loads the
+// protocol number into A.
 func behindFragment(others []uint32, unseen uint32) []bpf.Instruction {
 	return slices.Concat(
 		[]bpf.Instruction{load(0, 1)},

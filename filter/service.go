@@ -153,7 +153,7 @@ func portFilter(at uint32, ports service.Ports) []bpf.Instruction {
 	)
 }
 
-// acceptPorts accepts the packet where A is one of ports.
+// acceptPorts accepts the packet if A is one of ports.
 func acceptPorts(ports service.Ports) (prog []bpf.Instruction) {
 	for _, r := range ports {
 		if r.First == r.Last {
@@ -219,7 +219,7 @@ func behindInnerIPv6(at uint32) []bpf.Instruction {
 	)
 }
 
-// unless accepts the packet if the condition does not hold between A and v.
+// unless accepts the packet if the condition between A and v does not hold.
 func unless(cond bpf.JumpTest, v uint32) []bpf.Instruction {
 	return []bpf.Instruction{
 		bpf.JumpIf{Cond: cond, Val: v, SkipTrue: 1},

@@ -58,8 +58,8 @@ func mirroredLength(encap wire.Encap, data []byte) int {
 	return 0
 }
 
-// carried is what follows the header that data begins with, of which 8 bytes are there,
-// and where; 0 where that is not looked at.
+// carried is the EtherType and the offset of what follows the encapsulation header at the
+// start of data, which must hold 8 bytes. It is 0 for encapsulations that it does not read.
 func carried(encap wire.Encap, data []byte) (etherType uint16, at int) {
 	switch encap {
 	case wire.EncapVXLAN:
@@ -72,7 +72,7 @@ func carried(encap wire.Encap, data []byte) (etherType uint16, at int) {
 	return 0, 0
 }
 
-// gpeType is what a VXLAN-GPE header says of what follows.
+// gpeType is the EtherType of what follows a VXLAN-GPE header.
 func gpeType(header []byte) uint16 {
 	if header[0]&wire.GPEFlagP == 0 {
 		return wire.EtherTypeTEB

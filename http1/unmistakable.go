@@ -106,7 +106,7 @@ const known = "ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GE
 	"REQMOD RESPMOD " +
 	"ACK BYE CANCEL INFO INVITE MESSAGE PRACK PUBLISH REFER REGISTER"
 
-// methods has those of the known ones that cannot be the end of another.
+// methods are the known methods that are not the end of another one.
 var methods = func() map[string]bool {
 	all := strings.Fields(known)
 	m := make(map[string]bool, len(all))

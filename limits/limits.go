@@ -1,5 +1,5 @@
-// Package limits holds the budgets that were asked for against what the host and the process
-// may have, and says what to do where they do not fit.
+// Package limits compares the budgets of the settings with what the host and the process may
+// have, and says what to do if they do not fit.
 package limits
 
 import (
@@ -15,10 +15,9 @@ import (
 	"netmirror/udp"
 )
 
-// Fit holds the budgets against what the process may have. Target connections are
-// lowered to what the limit of open files allows; memory is left as it was asked
-// for. warn says what to do where they do not fit: when it is known that the
-// program starts.
+// Fit compares the budgets with what the process may have. It lowers the target connections to
+// what the limit of open files allows, and leaves memory as it is. warn logs what to do if
+// they do not fit; call it once the program is known to start.
 func Fit(o *settings.Options, memory machine.Limit) (warn func(*slog.Logger)) {
 	files, err := machine.RaiseDescriptors()
 	asked := *o
@@ -34,8 +33,8 @@ func Fit(o *settings.Options, memory machine.Limit) (warn func(*slog.Logger)) {
 	}
 }
 
-// fitConns lowers --max-conns to what is left of the descriptors, 0 for unknown,
-// so that --http and the log go on when all of them are taken.
+// fitConns lowers --max-conns to what the descriptors allow (0: unknown), so that --http and
+// the log keep working when all connections are open.
 func fitConns(o *settings.Options, files int) {
 	if files > 0 {
 		o.Budgets.MaxConns = min(o.Budgets.MaxConns, max(files-reservedFiles(o, files), files/4, 1))
@@ -51,8 +50,8 @@ func warnOfConns(o *settings.Options, log *slog.Logger, conns, files int) {
 			asked+reservedFiles(o, asked)))
 }
 
-// reservedFiles are the descriptors of files that are kept for all but the target's
-// connections.
+// reservedFiles is how many descriptors to keep free for everything but the connections to the
+// target.
 func reservedFiles(o *settings.Options, files int) int {
 	n := 32 + 8*o.Workers()*max(len(o.Capture.Iface), 1) // the standard streams, the runtime's, the rings and what wakes them
 	if o.Capture.Capture == settings.CaptureUDP {
@@ -73,7 +72,7 @@ func named(s settings.Service) bool {
 	return err == nil && a.Named()
 }
 
-// warnOfMemory warns where the budgets are more than there is.
+// warnOfMemory warns if the budgets exceed the memory.
 func warnOfMemory(o *settings.Options, log *slog.Logger, memory machine.Limit) {
 	wanted, there := int64(o.Budgets.TotalMiB+o.Capture.RingMiB), memory.Bytes>>20
 	if memory.Bytes == 0 || wanted <= there {
@@ -90,8 +89,8 @@ func warnOfMemory(o *settings.Options, log *slog.Logger, memory machine.Limit) {
 		"wanted_mib", wanted, "there_mib", there, "limit", memory.Name, "do", lower)
 }
 
-// WarnOfBuffer tells what the kernel granted UDP sockets where that is less than what
-// --ring-mib asks for: a burst may then find no room.
+// WarnOfBuffer warns if the kernel granted UDP sockets less memory than --ring-mib asks for: a
+// burst may then be lost in part.
 func WarnOfBuffer(o *settings.Options, log *slog.Logger, sources []source.Source) {
 	granted, needed := 0, 0
 	for _, src := range sources {

@@ -15,9 +15,9 @@ const (
 	rxMissed  = 15
 )
 
-// Drops is how many packets the interfaces with the names, or all of the host where
-// there are none, have dropped or missed on their way in, since each was made:
-// rx_dropped and rx_missed_errors of rtnetlink(7). It asks for all interfaces at once.
+// Drops is how many incoming packets the named interfaces, or all interfaces if there are no
+// names, have dropped or missed since they were made: rx_dropped and rx_missed_errors of
+// rtnetlink(7). It makes one request for all interfaces.
 func Drops(names ...string) (sum uint64, err error) {
 	rib, err := syscall.NetlinkRIB(unix.RTM_GETLINK, unix.AF_UNSPEC)
 	if err != nil {

@@ -19,8 +19,8 @@ var (
 	ErrGone = errors.New("interface is gone")
 )
 
-// Find looks an interface up and sees that it is up. The error wraps ErrNone or ErrDown,
-// or says why the interfaces could not be listed.
+// Find looks an interface up and checks that it is up. The error wraps ErrNone or ErrDown, or
+// says why the interfaces could not be listed.
 func Find(name string) (*net.Interface, error) {
 	all, err := net.Interfaces()
 	if err != nil {
@@ -40,9 +40,9 @@ func Find(name string) (*net.Interface, error) {
 	return nil, fmt.Errorf("%w: %q; there are: %s", ErrNone, name, strings.Join(names, ", "))
 }
 
-// Up says whether the interface with an index is up (netdevice(7)). It asks by a socket, so
-// that neither a new name nor the thread's network namespace matters. The error is
-// ErrGone where there is no such interface.
+// Up reports whether the interface with an index is up (netdevice(7)). It asks through a
+// socket, so a new name or the thread's network namespace does not matter. The error is
+// ErrGone if there is no such interface.
 func Up(socket, index int) (bool, error) {
 	ifr, err := unix.NewIfreq("")
 	if err != nil {

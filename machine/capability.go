@@ -7,11 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// UseCapability makes a capability (capabilities(7)) effective that the process is
-// permitted but does not have in effect: a file with cap_net_raw+p permits it where the
-// runtime lets it, and starts where it does not. It does nothing where the capability is
-// not permitted; whoever needs it then is told so by the kernel. It is for the start of the
-// program.
+// UseCapability makes a capability (capabilities(7)) effective that the process is permitted
+// to use. A file with cap_net_raw+p permits it, and still starts where the runtime does not
+// allow it. If it is not permitted, UseCapability does nothing, and the kernel refuses the
+// later call. Call it at the start of the program.
 func UseCapability(number int) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData

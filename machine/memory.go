@@ -49,10 +49,9 @@ func meminfo(root fs.FS) int64 {
 	return 0
 }
 
-// lower takes in the limits of a control group and of all above it, for each of
-// which holds for those below. In a container, a group may have another path than
-// the one that the kernel tells; then the root of what is mounted is the
-// container's own.
+// lower takes in the limits of a control group and of all groups above it, which hold for
+// those below. In a container, the group's path may differ from the one that the kernel tells;
+// then the root of the mount is the container's own group.
 func (l *Limit) lower(root fs.FS, mount, group, file string) {
 	for dir := path.Clean("/" + group); ; dir = path.Dir(dir) {
 		text, _ := fs.ReadFile(root, path.Join(mount, dir, file))

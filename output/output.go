@@ -62,8 +62,8 @@ func (o *Output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// LostLines is how many lines found no room since it last said so. It says nothing
-// before there is room again, for a line that tells of it.
+// LostLines is how many lines found no room since it last returned more than 0. It returns 0
+// until there is room again for a line that reports them.
 func (o *Output) LostLines() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -75,7 +75,7 @@ func (o *Output) LostLines() uint64 {
 	return n
 }
 
-// Show replaces the live line, where there is one; "" takes it away.
+// Show replaces the live line, if there is one; "" removes it.
 func (o *Output) Show(line string) {
 	if !o.live {
 		return

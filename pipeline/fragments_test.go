@@ -13,6 +13,7 @@ import (
 	"netmirror/service/servicetest"
 	"netmirror/source"
 	"netmirror/wire"
+	"netmirror/wire/wiretest"
 )
 
 // mirroredFragments are the frames in which a TCP packet from a client to port comes,
@@ -31,7 +32,7 @@ func mirroredFragments(t *testing.T, ip6 bool, vni uint32, port layers.TCPPort, 
 	if err := seg.SetNetworkLayerForChecksum(header.(gopacket.NetworkLayer)); err != nil {
 		t.Fatal(err)
 	}
-	whole = serialized(t, header, seg, gopacket.Payload(bytes.Repeat([]byte{fill}, 2000)))
+	whole = wiretest.Serialize(t, header, seg, gopacket.Payload(bytes.Repeat([]byte{fill}, 2000)))
 	data := whole[len(whole)-2020:]
 	const cut = 1000
 	for i, part := range [][]byte{data[:cut], data[cut:]} {
@@ -51,18 +52,9 @@ func mirroredFragments(t *testing.T, ip6 bool, vni uint32, port layers.TCPPort, 
 			t.Fatal(err)
 		}
 		all := append([]gopacket.SerializableLayer{&outerEth, outer, udp, &layers.VXLAN{ValidIDFlag: true, VNI: vni}, eth}, headers...)
-		frames[i] = serialized(t, append(all, gopacket.Payload(part))...)
+		frames[i] = wiretest.Serialize(t, append(all, gopacket.Payload(part))...)
 	}
 	return frames, whole
-}
-
-func serialized(t *testing.T, all ...gopacket.SerializableLayer) []byte {
-	t.Helper()
-	buf := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, all...); err != nil {
-		t.Fatal(err)
-	}
-	return bytes.Clone(buf.Bytes())
 }
 
 func decodingPipeline(t *testing.T) *Pipeline {
@@ -148,7 +140,7 @@ func outerFragments(t *testing.T, frame []byte) (first, second []byte) {
 		ip := &layers.IPv4{Version: 4, TTL: 64, Id: 5, Protocol: layers.IPProtocolUDP, SrcIP: net.IP{10, 0, 0, 1}, DstIP: net.IP{10, 0, 0, 2},
 			FragOffset: uint16(i * cut / 8), Flags: layers.IPv4MoreFragments * layers.IPv4Flag(1-i)}
 		eth := &layers.Ethernet{SrcMAC: make(net.HardwareAddr, 6), DstMAC: make(net.HardwareAddr, 6), EthernetType: layers.EthernetTypeIPv4}
-		first, second = second, serialized(t, eth, ip, gopacket.Payload(part))
+		first, second = second, wiretest.Serialize(t, eth, ip, gopacket.Payload(part))
 	}
 	return first, second
 }

@@ -19,6 +19,8 @@ import (
 	"netmirror/source/sourcetest"
 	"netmirror/stack"
 	"netmirror/status"
+	"netmirror/target/targettest"
+	"netmirror/wire/wiretest"
 )
 
 // segment is the frame of a client's TCP segment to the service of VNI 1.
@@ -35,38 +37,24 @@ func segment(t *testing.T, client uint16, seq uint32, flags, payload string) []b
 		}
 	}
 	eth := &layers.Ethernet{SrcMAC: make(net.HardwareAddr, 6), DstMAC: make(net.HardwareAddr, 6), EthernetType: layers.EthernetTypeIPv4}
-	return serialized(t, eth, outer, udp, &layers.VXLAN{ValidIDFlag: true, VNI: 1}, eth, ip, tcp, gopacket.Payload(payload))
+	return wiretest.Serialize(t, eth, outer, udp, &layers.VXLAN{ValidIDFlag: true, VNI: 1}, eth, ip, tcp, gopacket.Payload(payload))
 }
 
 // target is a shadow service that keeps what each connection brought.
 func target(t *testing.T) (address string, streams <-chan string) {
 	t.Helper()
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
 	got := make(chan string, 100)
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				text, err := io.ReadAll(c)
-				if err == nil && len(text) == 0 {
-					return // only looked whether there is somebody
-				}
-				if err != nil {
-					text = append(text, " reset"...)
-				}
-				got <- string(text)
-			}()
+	address = targettest.Listen(t, func(c net.Conn) {
+		text, err := io.ReadAll(c)
+		if err == nil && len(text) == 0 {
+			return // only looked whether there is somebody
 		}
-	}()
-	return ln.Addr().String(), got
+		if err != nil {
+			text = append(text, " reset"...)
+		}
+		got <- string(text)
+	})
+	return address, got
 }
 
 func testConfig(target string, workers int) Config {

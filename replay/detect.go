@@ -10,10 +10,10 @@ import (
 	"netmirror/wire"
 )
 
-// Kind is what packets a capture has.
+// Kind tells what packets a capture holds.
 type Kind struct {
-	// Mirror is how they are wrapped: not at all where they were captured where the
-	// service's clients or its server are.
+	// Mirror is how they are wrapped. They are bare if they were captured at the service's
+	// clients or its server.
 	Mirror wire.Mirror
 	// VNIs are the mirror's networks with packets of the service, in ascending order;
 	// 0 alone where the packets are not wrapped.
@@ -28,14 +28,14 @@ func bare() Kind {
 	return Kind{Mirror: wire.Mirror{Encap: wire.EncapNone}, VNIs: []uint32{0}}
 }
 
-// linuxVXLAN is the port that Linux sends VXLAN to where it is not told another
+// linuxVXLAN is the port that Linux sends VXLAN to by default
 // (Documentation/networking/vxlan.rst).
 const linuxVXLAN = 8472
 
 // usual is every encapsulation at every port that mirrors are known to use.
 var usual = wire.Mirror{Ports: []uint16{wire.PortVXLAN, wire.PortGeneve, wire.PortVXLANGPE, wire.PortTZSP, linuxVXLAN}}
 
-// maxVNIs bounds the networks that are told apart.
+// maxVNIs bounds how many networks are kept apart.
 const maxVNIs = 256
 
 // detector looks at packets to find out what they are.
@@ -47,8 +47,8 @@ type detector struct {
 	kind           Kind
 }
 
-// newDetector makes a detector for the packets of ports; none: of any. Where m
-// is not the zero value, it is the only way that a mirror may come.
+// newDetector makes a detector for the packets of ports, or of any port if there are none. m
+// is the only way that a mirror may come, unless it is the zero value.
 func newDetector(ports service.Ports, m wire.Mirror) (*detector, error) {
 	if m.Encap == wire.EncapAuto && len(m.Ports) == 0 {
 		m = usual
@@ -79,8 +79,8 @@ func (d *detector) see(frame []byte) {
 	}
 }
 
-// look says whether a frame is a mirror's, of which network, and whether it has a TCP
-// packet of the service's.
+// look tells whether a frame is a mirror's, its VNI, and whether it holds a TCP packet of the
+// service.
 func (d *detector) look(as *decap.Probe, frame []byte) (vni uint32, wrapped, ours bool) {
 	var p decap.Packet
 	var s decap.Sight
@@ -91,22 +91,22 @@ func (d *detector) look(as *decap.Probe, frame []byte) (vni uint32, wrapped, our
 	return s.VNI, s.Wrapped, ours
 }
 
-// sure says that more packets would hardly change the result. Those of a pipe may take
-// their time.
+// sure reports whether more packets would hardly change the result. The packets of a pipe may
+// take long to come.
 func (d *detector) sure() bool {
 	const few, enough = 20, 200
 	of := d.kind.Mirrored + d.kind.Plain
 	return of >= enough || of >= few && (d.kind.Mirrored == 0 || d.kind.Plain == 0)
 }
 
-// other says whether a frame is of the service in a network that is not among k's.
+// other reports whether a frame belongs to the service in a network that is not among k's.
 func (d *detector) other(frame []byte, k *Kind) bool {
 	vni, wrapped, ours := d.look(d.wrapped, frame)
 	return wrapped && ours && !slices.Contains(k.VNIs, vni)
 }
 
-// result is what most of the service's packets are: a mirror's collector has packets
-// of its own, and a host may send some of its through VXLAN.
+// result is the kind of most of the service's packets. A mirror's collector also has packets
+// of its own, and a host may send some of its own through VXLAN.
 func (d *detector) result() Kind {
 	k := d.kind
 	if k.Mirrored > k.Plain {

@@ -15,8 +15,8 @@ import (
 	"netmirror/status"
 )
 
-// Figures are what the pipeline's figures come to when s has been played by it. began
-// is when the replay did.
+// Figures are the results of s, taken from the pipeline's counters. began is when the replay
+// began.
 func (s *Source) Figures(p *status.Snapshot, began time.Time) Figures {
 	files := s.Files()
 	from, to := s.Span()
@@ -43,7 +43,7 @@ func (s *Source) Figures(p *status.Snapshot, began time.Time) Figures {
 	return f
 }
 
-// faults are those of the files one by one.
+// faults are the errors of the files, one by one.
 func (s *Source) faults() []error {
 	err := s.Fault()
 	var several interface{ Unwrap() []error }
@@ -56,7 +56,7 @@ func (s *Source) faults() []error {
 	return []error{err}
 }
 
-// notHeld is what the files do not have.
+// notHeld lists what is missing from the files.
 func notHeld(p *status.Snapshot, files capfile.Stats) []Loss {
 	dropped, ends := &p.Stack.Dropped, p.Bridge.Outcomes
 	cut := p.Decap[decap.InnerTruncated] + p.Decap[decap.TunnelTruncated] + p.Decap[decap.TCPTruncated] + p.Decap[decap.OuterTruncated] + dropped[outcome.DropTruncated]
@@ -79,7 +79,7 @@ func notHeld(p *status.Snapshot, files capfile.Stats) []Loss {
 	return lost
 }
 
-// incomplete is how many fragments were of datagrams that did not become whole.
+// incomplete is how many fragments belonged to datagrams that stayed incomplete.
 func incomplete(s *defrag.Stats) (n uint64) {
 	for d, count := range s.FragmentsDropped {
 		if defrag.Drop(d) != defrag.DropDuplicate {
@@ -89,7 +89,7 @@ func incomplete(s *defrag.Stats) (n uint64) {
 	return n
 }
 
-// notForwarded is what the files have, and the target did not get.
+// notForwarded lists what the files hold but the target did not get.
 func notForwarded(p *status.Snapshot) []Loss {
 	dropped, ends := &p.Stack.Dropped, p.Bridge.Outcomes
 	lost := []Loss{
@@ -111,7 +111,7 @@ func notForwarded(p *status.Snapshot) []Loss {
 	return lost
 }
 
-// leftOut is what the settings leave out.
+// leftOut lists what the settings leave out.
 func leftOut(p *status.Snapshot) []Loss {
 	var overRate uint64
 	var packets [service.NumLeftOut]uint64

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"netmirror/wire/wiretest"
+
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
@@ -21,7 +23,7 @@ func plainFrame(t testing.TB, port layers.TCPPort, payload string) []byte {
 	if err := tcp.SetNetworkLayerForChecksum(ip); err != nil {
 		t.Fatal(err)
 	}
-	return serialized(t, eth, ip, tcp, gopacket.Payload(payload))
+	return wiretest.Serialize(t, eth, ip, tcp, gopacket.Payload(payload))
 }
 
 // mirrored is a frame as a mirror sends it.
@@ -32,21 +34,12 @@ func mirrored(t testing.TB, vni uint32, udpPort layers.UDPPort, frame []byte) []
 	if err := udp.SetNetworkLayerForChecksum(ip); err != nil {
 		t.Fatal(err)
 	}
-	return serialized(t, eth, ip, udp, &layers.VXLAN{ValidIDFlag: true, VNI: vni}, gopacket.Payload(frame))
+	return wiretest.Serialize(t, eth, ip, udp, &layers.VXLAN{ValidIDFlag: true, VNI: vni}, gopacket.Payload(frame))
 }
 
 func headers(proto layers.IPProtocol) (*layers.Ethernet, *layers.IPv4) {
 	return &layers.Ethernet{SrcMAC: make(net.HardwareAddr, 6), DstMAC: make(net.HardwareAddr, 6), EthernetType: layers.EthernetTypeIPv4},
 		&layers.IPv4{Version: 4, TTL: 64, Protocol: proto, SrcIP: net.IP{192, 0, 2, 1}, DstIP: net.IP{192, 0, 2, 2}}
-}
-
-func serialized(t testing.TB, all ...gopacket.SerializableLayer) []byte {
-	t.Helper()
-	buf := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, all...); err != nil {
-		t.Fatal(err)
-	}
-	return bytes.Clone(buf.Bytes())
 }
 
 var zero = time.Unix(1_700_000_000, 0)

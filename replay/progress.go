@@ -12,7 +12,7 @@ type Progress struct {
 	Took        time.Duration // so far
 }
 
-// Part is how much of the files was read, 0 to 1; false: that is not known.
+// Part is how much of the files was read, from 0 to 1. It is false if that is unknown.
 func (p Progress) Part() (float64, bool) {
 	if p.Total <= 0 {
 		return 0, false
@@ -20,7 +20,7 @@ func (p Progress) Part() (float64, bool) {
 	return min(float64(p.Read)/float64(p.Total), 1), true
 }
 
-// Left is how long it will take at the pace so far; false: that cannot be said.
+// Left is how long the rest will take at the pace so far. It is false if that is unknown.
 func (p Progress) Left() (time.Duration, bool) {
 	part, ok := p.Part()
 	if !ok || part < 0.001 {

@@ -1,6 +1,5 @@
-// Package replay plays capture files: it finds out what they hold, gives their
-// packets to the pipeline no faster than they can be forwarded, and says in the end
-// what became of them.
+// Package replay plays capture files. It detects what they hold, passes their packets to the
+// pipeline no faster than they can be forwarded, and reports the outcome at the end.
 package replay
 
 import (
@@ -30,19 +29,18 @@ type Config struct {
 	// Paths are the files; see [capfile.Open].
 	Paths []string
 	Stdin io.Reader
-	// Speed is how many times as fast as they were captured packets are given; 0: as
-	// fast as they can be forwarded.
+	// Speed is the rate relative to the capture. 0: as fast as packets can be forwarded.
 	Speed float64
 	// Ports are the services' TCP ports; none: any.
 	Ports service.Ports
-	// Mirror is the only way that a mirror's packets come, where it is not the zero
-	// value.
+	// Mirror is the encapsulation and the ports of the mirror's packets. The zero value stands
+	// for any.
 	Mirror wire.Mirror
-	// VNIs: the files hold a mirror's packets, of these networks. If there are none,
-	// what they hold is found out.
+	// VNIs are the networks of the mirror's packets in the files. If there are none, the first
+	// packets decide what the files hold.
 	VNIs []uint32
-	// EveryVNI: the services themselves say which networks they take, so that a network
-	// that the first packets do not show is none that is missed.
+	// EveryVNI: the services themselves select the networks, so a network that the first
+	// packets do not show is not reported as missing.
 	EveryVNI bool
 }
 
@@ -109,9 +107,9 @@ func Open(ctx context.Context, c Config) (*Source, error) {
 	return s, nil
 }
 
-// interruptible is stdin, of which a read ends when the source is stopped. Nothing
-// else can end a read of a pipe that somebody else has opened: it is left to a
-// goroutine, which ends with it.
+// interruptible is stdin with reads that end when the source is stopped. Nothing else can end
+// a read of a pipe that another program has opened. So a goroutine makes the reads; it ends
+// with the pipe.
 func (s *Source) interruptible(stdin io.Reader) io.Reader {
 	r, w := io.Pipe()
 	context.AfterFunc(s.stopped, func() { w.CloseWithError(context.Canceled) })
@@ -162,12 +160,12 @@ func cut(b *capfile.Batch) (n int) {
 // Kind is what the files hold, by their first packets.
 func (s *Source) Kind() Kind { return s.kind }
 
-// Throttle has Next wait while the pipeline has too much to do. It must be called
-// before Next is, if at all.
+// Throttle makes Next wait while the pipeline has too much to do. Call it before Next, if at
+// all.
 func (s *Source) Throttle(b Backlog) { s.throttle.Backlog = b }
 
-// Next implements [source.Source]. A file that cannot be read to its end ends as a
-// whole one does: Fault has why.
+// Next implements [source.Source]. A file that cannot be read to its end ends like a complete
+// one; Fault tells why.
 func (s *Source) Next() ([][]byte, error) {
 	s.caughtUp.Store(s.at.Load())
 	at, frames, cut, err := s.read()
@@ -238,7 +236,7 @@ func (s *Source) count(at time.Time, frames [][]byte, cut int) {
 	s.stats.Cut += uint64(cut)
 }
 
-// end is the end of the files, or of the reading.
+// end ends the source: the files are read, or the reading was stopped.
 func (s *Source) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -286,16 +284,16 @@ func (s *Source) Files() capfile.Stats { return s.reader.Stats() }
 // Progress is that of [capfile.Reader].
 func (s *Source) Progress() (read, total int64) { return s.reader.Progress() }
 
-// Fault is why the files could not be read to their end; nil: they were, or not yet.
-// Of several files each has one ([errors.Join]).
+// Fault is why the files could not be read to their end, or nil. Several files have one error
+// each ([errors.Join]).
 func (s *Source) Fault() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.fault
 }
 
-// Unknown is how many packets are of the service in networks that are not among those
-// of Kind, because the first packets did not show them.
+// Unknown is how many packets of the service are in networks that Kind does not have, because
+// the first packets did not show them.
 func (s *Source) Unknown() uint64 { return s.unknown.Load() }
 
 // Span is from when to when the packets were captured that Next has given.

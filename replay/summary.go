@@ -10,26 +10,26 @@ import (
 	"netmirror/status"
 )
 
-// Whose says what a loss is due to.
+// Whose tells what caused a loss.
 type Whose uint8
 
 const (
-	// OfFile: the files do not have it.
+	// OfFile: the files do not hold it.
 	OfFile Whose = iota
-	// OfReplay: the files have it, and the target did not get it.
+	// OfReplay: the files hold it, but the target did not get it.
 	OfReplay
-	// OfSettings: it was left out on purpose, which is no loss.
+	// OfSettings: it was left out on purpose. That is no loss.
 	OfSettings
 )
 
-// Loss is one reason for which something was not forwarded.
+// Loss is a reason why something was not forwarded.
 type Loss struct {
 	Whose Whose
 	Count uint64
 	Text  string // behind the number
 }
 
-// Figures are what a replay comes to.
+// Figures are the results of a replay.
 type Figures struct {
 	Files    int
 	Packets  uint64
@@ -61,7 +61,7 @@ const (
 	StatusGaps   = 3 // all that they hold was, but they do not hold all, or nothing to forward
 )
 
-// Status is the exit status that the figures come to.
+// Status is the exit status for the figures.
 func (f *Figures) Status() int {
 	status := StatusAll
 	if len(f.Faults) > 0 || f.nothing() {
@@ -82,7 +82,7 @@ func (f *Figures) Status() int {
 	return status
 }
 
-// nothing says whether the files have no connection that could be forwarded.
+// nothing reports whether the files hold no connection that could be forwarded.
 func (f *Figures) nothing() bool {
 	return len(f.Services) > 0 && !slices.ContainsFunc(f.Services, func(s ServiceFigures) bool { return s.Streams > 0 })
 }

@@ -13,17 +13,17 @@ type Load struct {
 	Done   uint64 // grows with every byte that a target has taken and every connection that has ended
 }
 
-// Waiting is what a load waits for.
+// Waiting says what a load waits for.
 type Waiting struct {
 	Target int64 // bytes of it that wait for the target
 	Alive  int   // connections that have not ended in the file
 }
 
-// Backlog tells of the pipeline behind a file, and from when on the file has to wait
-// for it.
+// Backlog tells how much the pipeline behind a file has to do, and from which amount on the
+// file has to wait.
 type Backlog struct {
 	Load func() Load // is asked often
-	// Waiting is asked where nothing is done while the load is too much.
+	// Waiting is called if nothing happens while the load is too high.
 	Waiting func() Waiting
 
 	MaxHeld  int64
@@ -32,26 +32,25 @@ type Backlog struct {
 
 const (
 	throttleEvery = time.Millisecond // between two looks at a load that is too much
-	// throttlePatience is how long nothing is done before it is asked what is waited
-	// for.
+	// throttlePatience is how long nothing may happen before Waiting is called.
 	throttlePatience = 100 * time.Millisecond
-	// pauseLeast is the shortest pause in a capture that is kept, in part.
+	// pauseLeast is the shortest pause in a capture that a replay waits in.
 	pauseLeast = 10 * time.Millisecond
-	// pauseMost is how much of one is kept.
+	// pauseMost is how long it waits in a pause.
 	pauseMost = 100 * time.Millisecond
-	// throttleStep is the part of the limits that is read between two looks.
+	// throttleStep is the part of the limits that may be read between two looks at the load.
 	throttleStep = 8
 )
 
-// throttle keeps a file from being read faster than it can be forwarded. It looks at
-// the load only when what was read since the last look could have made it too much.
+// throttle keeps a file from being read faster than it can be forwarded. It looks at the load
+// only when the bytes read since the last look could have made it too high.
 type throttle struct {
 	Backlog       // Load is nil: nothing is waited for
 	bytes   int64 // that may be read before the next look
 	conns   int   // that may begin before the next look
 }
 
-// wait waits until there is room for the frames, or ctx ends, whose error it gives.
+// wait waits until there is room for the frames, or until ctx ends, whose error it returns.
 func (t *throttle) wait(ctx context.Context, frames [][]byte) error {
 	for _, f := range frames {
 		t.bytes -= int64(len(f))
@@ -82,9 +81,9 @@ func (t *throttle) wait(ctx context.Context, frames [][]byte) error {
 	return ctx.Err()
 }
 
-// pause is a pause in the capture, of which what was captured before takes as much as it
-// needs to be delivered. Where a connection is opened again on its ports, or goes on
-// after a packet is lost, it matters how far its stream has got.
+// pause waits during a pause in the capture until what was captured before it is delivered, at
+// most as long as the pause. How far a stream has got matters if its connection is opened
+// again on the same ports, or goes on after a lost packet.
 func (t *throttle) pause(ctx context.Context, length time.Duration) error {
 	if t.Load == nil || length < pauseLeast {
 		return ctx.Err()
@@ -105,16 +104,16 @@ func (t *throttle) pause(ctx context.Context, length time.Duration) error {
 	return ctx.Err()
 }
 
-// admit says whether there is room, and takes it: a look for each few bytes near the
-// limit would cost more than it brings.
+// admit reports whether there is room, and takes it. Near the limit, looking again after every
+// few bytes would cost more than it gains.
 func (t *throttle) admit(l Load) bool {
 	t.bytes, t.conns = t.MaxHeld-l.Held, t.MaxConns-l.Conns
 	return t.bytes >= t.MaxHeld/throttleStep && t.conns >= t.MaxConns/throttleStep
 }
 
-// needed says whether the file has to go on though the load is too much, because
-// nothing else can make it less: a missing packet is given up by the file's time, and
-// connections that are open in the file end there.
+// needed reports whether the file has to go on although the load is too high, because nothing
+// else can lower it: a missing packet is given up by the file's time, and connections that are
+// open in the file end there.
 func (t *throttle) needed(l Load) bool {
 	w := t.Waiting()
 	if w.Target >= t.MaxHeld/2 || l.Conns-w.Alive >= t.MaxConns/throttleStep {

@@ -10,8 +10,8 @@ import (
 // ErrNoFile is returned by Again where the call names no settings file.
 var ErrNoFile = errors.New("no settings file: --config names none")
 
-// Again reads the settings file of a call again, and holds it against the flags and the
-// environment as Parse does.
+// Again reads the settings file of a call again, and applies the flags and the environment to
+// it as Parse does.
 func Again(call Call, was *Options) (*Options, error) {
 	if was.Run.Config == "" {
 		return nil, ErrNoFile
@@ -33,8 +33,8 @@ var serviceFlags = func() []string {
 // OfServices reports whether a flag says what the services are.
 func (s Setting) OfServices() bool { return slices.Contains(serviceFlags, s.Flag) }
 
-// NeedRestart are the flags that are not of services and have other values in next: no
-// program that runs can change them.
+// NeedRestart are the flags outside the services whose values differ in next. A running
+// program cannot change them.
 func (o *Options) NeedRestart(next *Options) (flags []string) {
 	is := next.InForce()
 	for i, was := range o.InForce() {

@@ -11,21 +11,13 @@ import (
 	"netmirror/capfile"
 )
 
-// check says what is wrong with the flags, one thing at a time, and what to write
-// instead.
+// check returns the first error in the flags, and says what to write instead.
 func (o *Options) check() error {
 	if err := cmp.Or(o.checkRequired(), o.checkTogether(), o.checkMirror(), o.checkSockets()); err != nil {
 		return err
 	}
-	for _, c := range o.numbers() {
-		if c.value < c.least || c.value > c.most {
-			return c.wrong()
-		}
-	}
-	for _, c := range o.times() {
-		if c.value < c.least || c.value > c.most {
-			return c.wrong()
-		}
+	if err := checkBounds(o.numbers(), o.times()); err != nil {
+		return err
 	}
 	if every := o.Reporting.StatsInterval; every > 0 && every < minStatsInterval {
 		return ofFlag("stats-interval", fmt.Errorf("--stats-interval %v: need 0 or at least %v", every, minStatsInterval))
@@ -36,7 +28,7 @@ func (o *Options) check() error {
 	return o.resolve()
 }
 
-// minStatsInterval keeps the log from being nothing but figures.
+// minStatsInterval keeps the counters from filling the log.
 const minStatsInterval = time.Millisecond
 
 // checkRequired says all that is missing.
@@ -54,13 +46,13 @@ func (o *Options) checkRequired() error {
 	})
 }
 
-// lack is something that may be missing, and what is said then.
+// lack is a flag that may be missing, and what to say then.
 type lack struct {
 	is   bool
 	says string
 }
 
-// missing is one error for all that is missing, nil where nothing is.
+// missing is one error for everything that is missing, or nil.
 func missing(all []lack) error {
 	var says []string
 	for _, l := range all {
@@ -103,8 +95,23 @@ func (c *number) wrong() error {
 	return ofFlag(c.flag, fmt.Errorf("--%s %d: need %d to %d", c.flag, c.value, c.least, c.most))
 }
 
-// numbers are the flags that have a number. No product of theirs is more than an
-// int can hold; the least of a budget is what the smallest use takes.
+// checkBounds returns the error of the first value that is out of its bounds.
+func checkBounds(numbers []number, times []interval) error {
+	for _, c := range numbers {
+		if c.value < c.least || c.value > c.most {
+			return c.wrong()
+		}
+	}
+	for _, c := range times {
+		if c.value < c.least || c.value > c.most {
+			return c.wrong()
+		}
+	}
+	return nil
+}
+
+// numbers are the flags with a number. No product of them overflows an int. The lower bound of
+// a budget is what the smallest use takes.
 func (o *Options) numbers() []number {
 	b, common := &o.Budgets, o.common()
 	return append(common.numbers(), []number{

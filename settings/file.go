@@ -126,10 +126,9 @@ func readSmall(path string) ([]byte, error) {
 	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), err
 }
 
-// checkLines refuses what the parser takes in a way that nobody means: a key that
-// is there twice though its flag has one value, of which the last would count, and
-// one without a value though its flag is on or off, which would be on. The error
-// begins with the number of the line.
+// checkLines refuses two lines that the parser accepts but nobody means: a repeated key whose
+// flag has one value (the last would count), and a key without a value whose flag is a switch
+// (it would be on). The error begins with the line number.
 func checkLines(text []byte, p *flags.Parser) error {
 	n := 0
 	first := make(map[string]int) // line of each key

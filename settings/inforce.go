@@ -50,7 +50,7 @@ func (o *Options) InForce() []Setting {
 	return all
 }
 
-// defaults are the texts of a field's value where nobody sets it.
+// defaults are the texts of a field's default value.
 func defaults(tag reflect.StructTag, field reflect.Value) []string {
 	if text, ok := tag.Lookup("default"); ok {
 		if d, err := time.ParseDuration(text); err == nil && field.Type() == reflect.TypeFor[time.Duration]() {

@@ -59,8 +59,8 @@ func (o *Options) legacyEnvironment(p *flags.Parser, getenv func(string) string)
 	return inForce, nil
 }
 
-// rustLogLevel reads RUST_LOG: "level", or directives "module=level" divided by
-// commas, of which the one without a module, else the first, counts.
+// rustLogLevel reads RUST_LOG: "level", or a list with commas of "module=level". The directive
+// without a module counts, or else the first.
 func rustLogLevel(s string) (string, bool) {
 	found := ""
 	for d := range strings.SplitSeq(s, ",") {

@@ -82,14 +82,14 @@ type Target struct {
 	TLSInsecure   bool          `long:"tls-insecure" env:"NETMIRROR_TLS_INSECURE" description:"accept any certificate of a tls:// target"`
 }
 
-// Requests is what becomes of HTTP/1 requests on their way to the target.
+// Requests says how to alter HTTP/1 requests on their way to the target.
 type Requests struct {
 	Mark     headerLines `long:"mark-requests" env:"NETMIRROR_MARK_REQUESTS" env-delim:"\n" value-name:"HEADER" description:"alters the stream: adds a header line, like 'X-Shadow: 1', to every HTTP/1 request; may be given more than once; off by default"`
 	OnlyPath paths       `long:"only-path" env:"NETMIRROR_ONLY_PATH" env-delim:"," value-name:"PATH" description:"alters the stream: forwards only HTTP/1 requests whose path begins with one of these, a list with commas like /api,/v2; may be given more than once; off by default"`
 	OnlyHost hosts       `long:"only-host" env:"NETMIRROR_ONLY_HOST" env-delim:"," value-name:"HOST" description:"alters the stream: forwards only HTTP/1 requests for these hosts, a list with commas like example.com, or .example.com for all names below it; may be given more than once; off by default"`
 }
 
-// Fidelity is what becomes of what the mirror lost.
+// Fidelity says what to do about packets that the mirror lost.
 type Fidelity struct {
 	GapTimeout        time.Duration `long:"gap-timeout" env:"NETMIRROR_GAP_TIMEOUT" value-name:"TIME" default:"1s" description:"how long to wait for a missing packet before the stream is reset"`
 	OnGap             string        `long:"on-gap" env:"NETMIRROR_ON_GAP" value-name:"WHAT" default:"reset" choice:"reset" choice:"splice" description:"what to do when a packet is missing for good: reset the stream, or leave the bytes out, which alters the stream"`

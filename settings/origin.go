@@ -27,7 +27,7 @@ func ofFlag(flag string, err error) error {
 	return &flagError{err, flag}
 }
 
-// origins are where flags that are not in the call have their values from.
+// origins say where the values of flags outside the command line come from.
 type origins struct {
 	config string              // the file
 	file   map[string][]string // what it sets, by flag
@@ -77,8 +77,9 @@ func sectionOf(opt *flags.Option, p *flags.Parser) string {
 // wrongFlag is how the parser names the flag whose value it does not take.
 var wrongFlag = regexp.MustCompile("(?:flag|option) `(?:-., )?--([a-z0-9-]+)'")
 
-// nameVariable adds the variable that a value came from which the parser did not take.
-// It takes those of the call first, so that they are right where the call alone is.
+// nameVariable adds to a parser's error the variable that the wrong value came from. The
+// parser reads the command line before the environment, so the command line is right if it
+// parses alone.
 func nameVariable(parseErr error, program string, args []string) error {
 	var ferr *flags.Error
 	if !errors.As(parseErr, &ferr) || ferr.Type != flags.ErrMarshal && ferr.Type != flags.ErrInvalidChoice {
@@ -105,15 +106,15 @@ func nameVariable(parseErr error, program string, args []string) error {
 	return fromVariable(parseErr, name)
 }
 
-// kubernetes are the variables that Kubernetes sets in pods for a Service that is called
-// netmirror, unless it is told not to. Nobody has written them.
+// kubernetes are the variables that Kubernetes sets in pods for a Service called netmirror,
+// unless that is switched off. No user wrote them.
 var kubernetes = regexp.MustCompile(`^NETMIRROR_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)$`)
 
 // completionVariable has a shell's completion made; main reads it.
 const completionVariable = "NETMIRROR_COMPLETION"
 
-// unknownVariables are those of an environment that are called like variables of flags
-// and are not, with what was probably meant.
+// unknownVariables are the variables with netmirror's prefix that belong to no flag, each with
+// the name that was probably meant.
 func unknownVariables(environ []string, p *flags.Parser) (all []string) {
 	known := []string{completionVariable}
 	for _, section := range sectionsOf(p) {

@@ -25,10 +25,9 @@ type Call struct {
 	Version string              // what --version says
 }
 
-// Parse reads the flags, or the four words of the call that netmirror takes over from
-// vxlan-to-http, the environment, and the file that one of them names. It returns what
-// is right and complete, ErrShown, or an error of one line for the user, which says
-// what to write.
+// Parse reads the flags (or vxlan-to-http's four positional arguments), the environment, and
+// the settings file if one of them names it. It returns complete and valid options, ErrShown,
+// or an error of one line that tells the user what to write.
 func Parse(call Call) (*Options, error) {
 	program, args, getenv, stdout := call.Program, helpCall(call.Args), call.Getenv, call.Stdout
 	c, err := parseCall(program, args, nil)
@@ -91,8 +90,8 @@ type parsed struct {
 	words   []string // that are neither flags nor the command
 }
 
-// parseCall reads a command line and the environment; file has what the
-// configuration file has in place of the defaults, by flag.
+// parseCall reads a command line and the environment. file replaces the defaults of flags with
+// the settings file's values.
 func parseCall(program string, args []string, file map[string][]string) (*parsed, error) {
 	c, err := newParser(program)
 	if err != nil {

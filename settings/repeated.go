@@ -8,9 +8,8 @@ import (
 	"github.com/jessevdk/go-flags"
 )
 
-// repeated refuses a command line that gives a flag more than once that has one
-// value: which one was meant cannot be known. The command line was read before
-// without an error.
+// repeated refuses a command line that repeats a flag with a single value: nobody can know
+// which one was meant. The command line must have been parsed without an error.
 func repeated(args []string) error {
 	p := flags.NewNamedParser("", flags.PassDoubleDash)
 	p.SubcommandsOptional = true
@@ -50,12 +49,11 @@ func repeated(args []string) error {
 // given are the values of a flag.
 type given []string
 
-// IsValidValue implements flags.ValueValidator: a value like -5, of which a list of texts
-// does not know that it is none of the flags, was read before.
+// IsValidValue implements flags.ValueValidator. It takes a value like -5, which go-flags would
+// take for a flag: the real parse has judged it already.
 func (given) IsValidValue(string) error { return nil }
 
-// listed is the type of a struct of flags in which each flag that has one value is
-// a list of all that are given.
+// listed is a type of flags like the given one, with a list in place of each single value.
 func listed(of reflect.Type) reflect.Type {
 	var fields []reflect.StructField
 	for i := range of.NumField() {

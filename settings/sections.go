@@ -200,19 +200,7 @@ func take[T any](to *T, from *T) {
 }
 
 // check says what is wrong with the numbers and times of a section.
-func (s *ServiceOptions) check() error {
-	for _, c := range s.times() {
-		if c.value < c.least || c.value > c.most {
-			return c.wrong()
-		}
-	}
-	for _, c := range s.numbers() {
-		if c.value < c.least || c.value > c.most {
-			return c.wrong()
-		}
-	}
-	return nil
-}
+func (s *ServiceOptions) check() error { return checkBounds(s.numbers(), s.times()) }
 
 // numbers and times are the settings that are bounded.
 func (s *ServiceOptions) numbers() []number {

@@ -1,5 +1,5 @@
-// Package source says what the pipeline asks of whatever frames come from: the
-// kernel's ring, a socket, a capture file. It opens and reads nothing itself.
+// Package source defines what the pipeline needs from a source of frames: the kernel's ring, a
+// socket, a capture file. It opens and reads nothing itself.
 package source
 
 import (
@@ -29,25 +29,25 @@ type Source interface {
 
 	// Clock is the clock that the source's times are read from.
 	Clock() Clock
-	// CaughtUp is the time before which everything that arrived has been returned by
-	// Next, and was done with when Next was called again. now is the time.
+	// CaughtUp is the time before which Next has returned everything that arrived, and its
+	// caller has called Next again. now is the current time.
 	CaughtUp(now time.Time) time.Time
 	// Stats gives the counters; after Close those of its moment.
 	Stats() Stats
-	// Stop has Next, which it wakes, return io.EOF after the last frame that has
-	// arrived. Sources that share what arrives stop together.
+	// Stop wakes Next and makes it return io.EOF after the last frame that has arrived.
+	// Sources that share what arrives stop together.
 	Stop()
 	// Close ends the source at once and frees what it holds. It must not be called
 	// while Next runs or a frame is in use. Further calls do nothing.
 	Close() error
 }
 
-// Selecting is a Source that leaves out what is certainly not of a selection, so that less
-// has to be looked at.
+// Selecting is a Source that can leave out what certainly does not belong to a selection, to
+// save work.
 type Selecting interface {
 	Source
-	// Select changes the selection. What is of the old one and of the new one is not
-	// missed meanwhile. It may be called from any goroutine; once the source is stopped,
+	// Select changes the selection. Packets that belong to both the old and the new one are
+	// not missed meanwhile. It may be called from any goroutine. Once the source is stopped,
 	// it does nothing.
 	Select(service.Selection) error
 }

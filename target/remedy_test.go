@@ -20,23 +20,11 @@ import (
 func TestRemedy(t *testing.T) {
 	ca := targettest.NewAuthority(t)
 	addr, _ := listen(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "127.0.0.1")}})
-	closing, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closing.Close()
-	go func() {
-		for {
-			c, err := closing.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.ReadAtLeast(c, make([]byte, 1<<10), 6)
-			c.(*net.TCPConn).CloseWrite()
-			_, _ = io.Copy(io.Discard, c)
-			c.Close()
-		}
-	}()
+	closing := targettest.Listen(t, func(c net.Conn) {
+		_, _ = io.ReadAtLeast(c, make([]byte, 1<<10), 6)
+		c.(*net.TCPConn).CloseWrite()
+		_, _ = io.Copy(io.Discard, c)
+	})
 	for _, tt := range []struct {
 		to   string
 		o    Options
@@ -44,7 +32,7 @@ func TestRemedy(t *testing.T) {
 	}{
 		{"tls://" + addr, Options{}, "--tls-ca"},
 		{"tls://" + addr, Options{TLS: TLSOptions{CA: ca.File(t), Name: "other.test"}}, "--tls-name"},
-		{"tls://" + closing.Addr().String(), Options{}, "why the target ends TLS handshakes"},
+		{"tls://" + closing, Options{}, "why the target ends TLS handshakes"},
 		{addr, Options{Source: netip.MustParseAddr("192.0.2.77")}, "--source-address"},
 		{"unix://" + filepath.Join(t.TempDir(), "none"), Options{}, "--to"},
 		{"127.0.0.1:1", Options{}, "start the shadow service"},

@@ -22,26 +22,15 @@ import (
 // and errors of handshakes.
 func listen(t *testing.T, c *tls.Config) (addr string, results <-chan result) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
 	all := make(chan result, 100)
-	go func() {
-		for {
-			raw, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			s := tls.Server(raw, c)
-			err = s.Handshake()
-			all <- result{s.ConnectionState(), err}
-			_, _ = io.Copy(io.Discard, s)
-			s.Close()
-		}
-	}()
-	return ln.Addr().String(), all
+	addr = targettest.Listen(t, func(raw net.Conn) {
+		s := tls.Server(raw, c)
+		err := s.Handshake()
+		all <- result{s.ConnectionState(), err}
+		_, _ = io.Copy(io.Discard, s)
+		s.Close()
+	})
+	return addr, all
 }
 
 type result struct {
@@ -129,19 +118,11 @@ func TestClientCertificates(t *testing.T) {
 }
 
 func TestTargetThatSpeaksNoTLS(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	go func() {
-		if c, err := ln.Accept(); err == nil {
-			_, _ = c.Write([]byte("220 ready\r\n"))
-			_, _ = io.Copy(io.Discard, c)
-			c.Close()
-		}
-	}()
-	err = try(t, "tls://"+ln.Addr().String(), Options{TLS: TLSOptions{Insecure: true}})
+	addr := targettest.Listen(t, func(c net.Conn) {
+		_, _ = c.Write([]byte("220 ready\r\n"))
+		_, _ = io.Copy(io.Discard, c)
+	})
+	err := try(t, "tls://"+addr, Options{TLS: TLSOptions{Insecure: true}})
 	if err == nil || !strings.Contains(err.Error(), "does not speak TLS") {
 		t.Errorf("got %v", err)
 	}

@@ -59,10 +59,10 @@ func (b *batch) begin() {
 	b.received = 0
 }
 
-// full says whether there is no room for a packet.
+// full reports whether there is no room for another packet.
 func (b *batch) full() bool { return b.received == batchSize }
 
-// receive appends what waits in a socket, as far as there is room.
+// receive appends the packets that wait in a socket, as far as there is room.
 func (b *batch) receive(fd int) error {
 	room := b.messages[b.received:]
 	for {
@@ -82,8 +82,7 @@ func (b *batch) receive(fd int) error {
 	}
 }
 
-// packet is what was received as message i, which aliases the batch's memory, and
-// whether it is cut.
+// packet is the data of message i, which aliases the batch's memory, and whether it was cut.
 func (b *batch) packet(i int) (data []byte, cut bool) {
 	m := &b.messages[i]
 	at := i * bufferBytes
@@ -91,8 +90,8 @@ func (b *batch) packet(i int) (data []byte, cut bool) {
 	return b.memory[at:end:end], m.header.Flags&unix.MSG_TRUNC != 0
 }
 
-// control gives what the kernel says of message i: how many bytes each of several
-// datagrams has (UDP_GRO, udp(7)), 0 where it is one, and when it arrived.
+// control reads the control messages of message i: the size of each of several datagrams in
+// bytes (UDP_GRO, udp(7)), 0 for a single one, and the time of arrival.
 func (b *batch) control(i int) (size int, at time.Time) {
 	rest := b.controls[i][:min(b.messages[i].header.Controllen, controlBytes)]
 	for len(rest) >= unix.SizeofCmsghdr {

@@ -34,7 +34,7 @@ func (c Config) bindError(port wire.UDPPort, err error) error {
 	return fmt.Errorf("udp: opening UDP port %d: %w", port.Port, err)
 }
 
-// owner says what has a port, and how to end it.
+// owner says what holds a port, and how to stop it.
 func owner(port wire.UDPPort) string {
 	driver := "vxlan"
 	if port.Encap == wire.EncapGeneve {
@@ -47,7 +47,7 @@ func owner(port wire.UDPPort) string {
 	return fmt.Sprintf("another program has UDP port %d: stop it (sudo ss -ulnp 'sport = :%d' shows which)", port.Port, port.Port)
 }
 
-// fewer says how to leave a port alone, where it was not asked for.
+// fewer says how to leave a port out that was not asked for.
 func (c Config) fewer(port wire.UDPPort) string {
 	if c.Mirror.Encap != wire.EncapAuto || len(c.Mirror.Ports) > 0 {
 		return ""
@@ -59,8 +59,8 @@ func (c Config) fewer(port wire.UDPPort) string {
 	return fmt.Sprintf(", or leave the port alone by naming what the mirror sends, like --encap %v", other)
 }
 
-// tunnels are the names of the interfaces that are a driver's (ethtool -i); each tunnel's
-// device has a socket of the kernel's.
+// tunnels are the names of a driver's interfaces (ethtool -i). The kernel holds a socket for
+// each tunnel device.
 func tunnels(driver string) (names []string) {
 	all, err := net.Interfaces()
 	if err != nil {

@@ -300,7 +300,8 @@ func (g *group) close() error {
 	return errors.Join(errs...)
 }
 
-// closed is told of each receiver that was closed. The last gives back what is common.
+// closed is called once for each receiver that was closed. The last call frees what they
+// share.
 func (g *group) closed() error {
 	var errs []error
 	if g.open.Add(-1) == 0 {

@@ -147,8 +147,8 @@ func (r *Receiver) receive() error {
 	return nil
 }
 
-// ask finds the sockets that have something. Each has its turn before it is asked again,
-// so that a busy one holds up none.
+// ask finds the sockets that have packets. Each has its turn before it is asked again, so a
+// busy one delays no other.
 func (r *Receiver) ask() error {
 	r.ready, r.turn = r.ready[:0], 0
 	if len(r.sockets) == 1 {
@@ -165,8 +165,8 @@ func (r *Receiver) ask() error {
 	return nil
 }
 
-// read gives the datagrams of what was received of a socket, which is all from message
-// from on, and counts.
+// read appends the datagrams received from a socket, which are all messages from from on, and
+// counts them.
 func (r *Receiver) read(from int, s *source.Stats) {
 	for i := from; i < r.batch.received; i++ {
 		data, cut := r.batch.packet(i)
@@ -186,7 +186,7 @@ func (r *Receiver) read(from int, s *source.Stats) {
 	}
 }
 
-// split appends the datagrams of size bytes that data is.
+// split appends the datagrams, of size bytes each, that data consists of.
 func (r *Receiver) split(data []byte, size int, s *source.SplitStats) {
 	switch n := gso.Count(r.encap, data, size); n {
 	case 0:
@@ -218,12 +218,12 @@ func (r *Receiver) BatchTime() time.Time { return r.arrived }
 // called by the goroutine of Next.
 func (r *Receiver) More() bool { return r.batch.full() || r.turn < len(r.ready) }
 
-// handover is how long a packet may take from its time to the socket: the kernel stamps
-// it when it comes from the interface, and may queue it on its way.
+// handover is how long a packet may take to the socket. The kernel stamps it when it comes
+// from the interface, and may queue it afterwards.
 const handover = 8 * time.Millisecond
 
-// CaughtUp is the time before which all that arrived has been returned by Next, and was
-// done with when Next was called again. now is the time.
+// CaughtUp is the time before which Next has returned everything that arrived, and its caller
+// has called Next again. now is the current time.
 func (r *Receiver) CaughtUp(now time.Time) time.Time {
 	emptied := r.emptied.Load()
 	up := r.opened.Add(time.Duration(emptied))
@@ -247,8 +247,8 @@ func (r *Receiver) pending() bool {
 	return err != nil || n > 0
 }
 
-// Buffer is how much memory the kernel has granted for packets that wait, in bytes, and
-// what net.core.rmem_max has to be for as much as was asked for.
+// Buffer is how much memory, in bytes, the kernel has granted for waiting packets, and the
+// net.core.rmem_max that the requested amount needs.
 func (r *Receiver) Buffer() (granted, sysctl int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

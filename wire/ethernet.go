@@ -39,8 +39,7 @@ const (
 // AtEtherType is where an Ethernet header has its EtherType, bytes.
 const AtEtherType = 12
 
-// EtherType is that of the frame at the start of b, of which the Ethernet header is
-// there.
+// EtherType is that of the frame at the start of b, which must hold an Ethernet header.
 func EtherType(b []byte) uint16 { return binary.BigEndian.Uint16(b[AtEtherType:]) }
 
 // IsTag says whether an EtherType announces a VLAN tag.
@@ -52,9 +51,9 @@ func IsTag(etherType uint16) bool {
 	return false
 }
 
-// SkipTags gives the EtherType behind an Ethernet header and up to most VLAN
-// tags, and where what it names starts. That is beyond the end of a frame that
-// ends in one of these headers. The EtherType is a tag's where there are more.
+// SkipTags gives the EtherType behind an Ethernet header and up to most VLAN tags, and the
+// offset of what it names. The offset is beyond the end of a frame that ends within these
+// headers. If there are more tags, the EtherType is a tag's.
 func SkipTags(frame []byte, most int) (etherType uint16, at int) {
 	at = EthernetHeader
 	for tags := 0; len(frame) >= at; tags++ {

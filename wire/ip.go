@@ -81,18 +81,17 @@ func (p IPv6) Src() []byte { return p[8:24] }
 // Dst is the destination address, 16 bytes.
 func (p IPv6) Dst() []byte { return p[24:40] }
 
-// IPv6Part is what the fragment header at the start of b says of which part of a
-// datagram the packet is: [IPv6More] and [IPv6Offset], 0 for all of it (RFC 8200,
-// section 4.5).
+// IPv6Part is the offset and the M flag of the fragment header at the start of b: [IPv6More]
+// and [IPv6Offset], 0 for a whole datagram (RFC 8200, section 4.5).
 func IPv6Part(b []byte) uint16 { return binary.BigEndian.Uint16(b[2:]) & (IPv6More | IPv6Offset) }
 
 // AtIPv6Next is where an IPv6 header names what follows it, bytes.
 const AtIPv6Next = 6
 
-// SkipOptions moves over the extension headers of an IPv6 packet that lie in front
-// of a fragment header: hop-by-hop and destination options, and routing. named is
-// where the header at start is named. It is false where there are more than
-// [MaxExtensions], or the packet ends in one.
+// SkipOptions skips the extension headers of an IPv6 packet in front of a fragment header:
+// hop-by-hop and destination options, and routing. named is the offset of the byte that names
+// the header at start. ok is false if there are more than [MaxExtensions], or if the packet
+// ends in one.
 func SkipOptions(p []byte) (named, start int, ok bool) {
 	named, start = AtIPv6Next, IPv6Header
 	for n := 0; isOptions(p[named]); n++ {

@@ -15,6 +15,7 @@ import (
 	"netmirror/source"
 	"netmirror/source/sourcetest"
 	"netmirror/stack"
+	"netmirror/target/targettest"
 )
 
 // batchFrames is how many full frames a block of the capture ring has.
@@ -110,23 +111,13 @@ func newSink(b *testing.B) *sink {
 		b.Fatal(err)
 	}
 	s := &sink{Listener: ln}
-	b.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go s.swallow(c)
-		}
-	}()
+	targettest.Serve(b, ln, s.swallow)
 	return s
 }
 
 var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
 func (s *sink) swallow(c net.Conn) {
-	defer c.Close()
 	buf := buffers.Get().(*[64 << 10]byte)
 	defer buffers.Put(buf)
 	for {

@@ -158,6 +158,14 @@ func linesInBodies() []script {
 	}
 }
 
+// answerInterim has the server give interim answers, and the client acknowledge each.
+func (c *conn) answerInterim(answers []string) {
+	for _, a := range answers {
+		c.answer(interim(a))
+		c.ack()
+	}
+}
+
 func interimAnswers() []script {
 	var scripts []script
 	for _, answers := range [][]string{{"100 Continue"}, {"102 Processing"}, {"103 Early Hints"}, {"103 Early Hints", "100 Continue"}} {
@@ -167,10 +175,7 @@ func interimAnswers() []script {
 				s.reset(c.requests("/a"))
 				body := hidden + filler(600)
 				c.lose(headOf("/expect", len(body)))
-				for _, a := range answers {
-					c.answer(interim(a))
-					c.ack()
-				}
+				c.answerInterim(answers)
 				c.send(body)
 				c.answered()
 				s.wait(100 * time.Millisecond)
@@ -193,10 +198,7 @@ func interimAnswers() []script {
 			script{fmt.Sprintf("without loss, a body behind %v stays with its head", answers), fewShapes, nil, func(s *scene) {
 				c := s.open()
 				sent := c.send(headOf("/expect", 2*len(hidden)))
-				for _, a := range answers {
-					c.answer(interim(a))
-					c.ack()
-				}
+				c.answerInterim(answers)
 				sent += c.send(hidden) + c.send(hidden)
 				c.answered()
 				s.eof(sent + c.requests("/n"))

@@ -1,4 +1,4 @@
-// Package targettest has the certificates of shadow services for tests.
+// Package targettest has shadow services and their certificates for tests.
 package targettest
 
 import (

@@ -107,6 +107,15 @@ func Packet(t testing.TB, parts ...any) []byte {
 	return append([]byte(nil), buf.Bytes()...)
 }
 
+// Serialize serialises layers with all lengths and checksums. A transport layer's checksum
+// needs its network layer set.
+func Serialize(t testing.TB, all ...gopacket.SerializableLayer) []byte {
+	t.Helper()
+	buf := gopacket.NewSerializeBuffer()
+	Must(t, gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, all...))
+	return append([]byte(nil), buf.Bytes()...)
+}
+
 // Mirrored is a whole mirror packet over IPv4.
 func Mirrored(t testing.TB, payload []byte) []byte {
 	t.Helper()
