@@ -20,6 +20,7 @@ const maxRings = 256
 // group is the rings of a capture, one or several, and what they have in common.
 type group struct {
 	rings []*Ring
+	spare *queue // for what finds no room in them; nil: there is none
 	held  holder
 	pacer pacer
 	open  atomic.Int32 // rings that are not closed; the last gives what is held back
@@ -60,15 +61,11 @@ func OpenGroup(cfg Config, n int) ([]*Ring, error) {
 	return slices.Clone(g.rings), nil
 }
 
-// share gives the configuration of one of n rings.
-func (c Config) share(n int) Config {
-	each := (c.RingBytes + n - 1) / n
-	c.RingBytes = roundUp(max(each, minBlocks*c.BlockBytes), c.BlockBytes)
-	return c
-}
-
 // setUp makes the rings and starts them.
 func (g *group) setUp(cfg Config, ifi *net.Interface, n int) error {
+	if err := g.openSpare(cfg); err != nil {
+		return err
+	}
 	for range n {
 		r, err := g.newRing(cfg)
 		if err != nil {
@@ -82,13 +79,27 @@ func (g *group) setUp(cfg Config, ifi *net.Interface, n int) error {
 	if g.held, err = hold(cfg.Mirror); err != nil {
 		return err
 	}
-	if n > 1 {
+	if g.shared() {
 		return g.fanOut(cfg, ifi)
 	}
-	if err := filter.Attach(g.rings[0].fd, cfg.program(n)); err != nil {
+	if err := filter.Attach(g.rings[0].fd, cfg.program(false)); err != nil {
 		return err
 	}
 	return g.rings[0].bind(ifi)
+}
+
+// shared says whether several sockets share the packets.
+func (g *group) shared() bool { return len(g.rings) > 1 || g.spare != nil }
+
+// queues are all that share the packets, in the order of their sockets' creation.
+func (g *group) queues() (all []*queue) {
+	if g.spare != nil {
+		all = append(all, g.spare)
+	}
+	for _, r := range g.rings {
+		all = append(all, &r.queue)
+	}
+	return all
 }
 
 // fanOut starts rings that share packets. The kernel lets a socket join only when
@@ -99,15 +110,19 @@ func (g *group) fanOut(cfg Config, ifi *net.Interface) error {
 	if err := g.join(ifi); err != nil {
 		return err
 	}
-	prog, err := filter.Assemble(filter.Fanout(cfg.Mirror))
+	share := filter.Fanout(cfg.Mirror)
+	if g.spare != nil {
+		share = filter.FanoutBehind(cfg.Mirror, len(g.rings))
+	}
+	prog, err := filter.Assemble(share)
 	if err != nil {
 		return err
 	}
 	if err := unix.SetsockoptSockFprog(g.rings[0].fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, prog); err != nil {
 		return fmt.Errorf("tap: attaching the program that shares packets: %w", err)
 	}
-	for _, r := range g.rings {
-		if err := filter.Attach(r.fd, cfg.program(len(g.rings))); err != nil {
+	for _, q := range g.queues() {
+		if err := filter.Attach(q.fd, cfg.program(true)); err != nil {
 			return err
 		}
 	}
@@ -121,14 +136,17 @@ func (g *group) join(ifi *net.Interface) error {
 	// The sockets of a group have one hook between them, which does not know of
 	// their PACKET_IGNORE_OUTGOING. Linux before 6.2 passes over the flag.
 	request := (unix.PACKET_FANOUT_CBPF | unix.PACKET_FANOUT_FLAG_UNIQUEID | unix.PACKET_FANOUT_FLAG_IGNORE_OUTGOING) << 16
-	for i, r := range g.rings {
-		if err := filter.Attach(r.fd, filter.DropAll); err != nil {
+	if g.spare != nil {
+		request |= unix.PACKET_FANOUT_FLAG_ROLLOVER << 16
+	}
+	for i, q := range g.queues() {
+		if err := filter.Attach(q.fd, filter.DropAll); err != nil {
 			return err
 		}
-		if err := r.bind(ifi); err != nil {
+		if err := q.bind(ifi); err != nil {
 			return err
 		}
-		if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_FANOUT, request); err != nil {
+		if err := unix.SetsockoptInt(q.fd, unix.SOL_PACKET, unix.PACKET_FANOUT, request); err != nil {
 			return fmt.Errorf("tap: sharing packets among sockets: %w", err)
 		}
 		if i > 0 {
@@ -137,7 +155,7 @@ func (g *group) join(ifi *net.Interface) error {
 		// The number that the kernel has chosen, with type and flags in the
 		// upper half, as the others have to ask for it.
 		var err error
-		if request, err = unix.GetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_FANOUT); err != nil {
+		if request, err = unix.GetsockoptInt(q.fd, unix.SOL_PACKET, unix.PACKET_FANOUT); err != nil {
 			return fmt.Errorf("tap: sharing packets among sockets: %w", err)
 		}
 	}
@@ -162,7 +180,11 @@ func (g *group) close() error {
 
 // closed is told of each ring that was closed.
 func (g *group) closed() {
-	if g.open.Add(-1) == 0 {
-		g.held.close()
+	if g.open.Add(-1) > 0 {
+		return
+	}
+	g.held.close()
+	if g.spare != nil {
+		g.spare.close()
 	}
 }

@@ -87,8 +87,8 @@ func (p *pacer) pause(r *Ring, now time.Time) (bool, error) {
 		err = r.sleeper.UntilAlarm(until, r.stopped)
 		p.mu.Lock()
 		again = p.next(time.Now())
-		p.call((*Ring).ready)
-		again = again && err == nil && !r.ready() && !r.stopping.Load()
+		p.call((*Ring).pending)
+		again = again && err == nil && !r.pending() && !r.stopping.Load()
 	}
 	p.timed = false
 	p.call(func(*Ring) bool { return true }) // the first to come back has the timer
