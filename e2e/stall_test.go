@@ -22,7 +22,7 @@ func TestStallLosesNothing(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			q := newRequests(16, tt.perSecond, tt.all, "GET", 0)
 			s := stage(t, lab.Options{}, q.answer)
-			s.play(t, q.check, "--workers", "2")
+			s.play(t, q.check)
 			continued := make(chan error, 1)
 			go func() { continued <- s.stall(q, tt.length) }()
 			q.send(t, s)

@@ -62,9 +62,6 @@ func Fanout(m wire.Mirror) []bpf.Instruction {
 // in its outer headers, which Frames drops, is the first one's: the kernel answers
 // 0 for it.
 func FanoutBehind(m wire.Mirror, n int) []bpf.Instruction {
-	if n == 1 {
-		return answer(1)
-	}
 	prog := Fanout(m)
 	for i, in := range prog {
 		if in == (bpf.RetConstant{Val: 0}) {

@@ -21,6 +21,7 @@ const maxRings = 256
 type group struct {
 	rings []*Ring
 	spare *queue // for what finds no room in them; nil: there is none
+	leader
 	held  holder
 	pacer pacer
 	open  atomic.Int32 // rings that are not closed; the last gives what is held back
@@ -63,17 +64,8 @@ func OpenGroup(cfg Config, n int) ([]*Ring, error) {
 
 // setUp makes the rings and starts them.
 func (g *group) setUp(cfg Config, ifi *net.Interface, n int) error {
-	if err := g.openSpare(cfg); err != nil {
+	if err := g.openAll(cfg, ifi, n); err != nil {
 		return err
-	}
-	for range n {
-		r, err := g.newRing(cfg)
-		if err != nil {
-			return err
-		}
-		if err := r.setUp(ifi); err != nil {
-			return err
-		}
 	}
 	var err error
 	if g.held, err = hold(cfg.Mirror); err != nil {
@@ -88,11 +80,37 @@ func (g *group) setUp(cfg Config, ifi *net.Interface, n int) error {
 	return g.rings[0].bind(ifi)
 }
 
+// openAll makes the rings. The kernel numbers the sockets of a group in the order of their
+// creation, and looks for room in that order.
+func (g *group) openAll(cfg Config, ifi *net.Interface, n int) error {
+	if n > 1 {
+		if err := g.openSpare(cfg); err != nil {
+			return err
+		}
+	}
+	for range n {
+		r, err := g.newRing(cfg)
+		if err != nil {
+			return err
+		}
+		if err := r.setUp(ifi); err != nil {
+			return err
+		}
+	}
+	if n == 1 {
+		return g.openSpare(cfg)
+	}
+	return nil
+}
+
 // shared says whether several sockets share the packets.
 func (g *group) shared() bool { return len(g.rings) > 1 || g.spare != nil }
 
 // queues are all that share the packets, in the order of their sockets' creation.
 func (g *group) queues() (all []*queue) {
+	if g.alone() {
+		return []*queue{&g.rings[0].queue, g.spare}
+	}
 	if g.spare != nil {
 		all = append(all, g.spare)
 	}
@@ -110,6 +128,21 @@ func (g *group) fanOut(cfg Config, ifi *net.Interface) error {
 	if err := g.join(ifi); err != nil {
 		return err
 	}
+	if !g.alone() {
+		if err := g.distribute(cfg); err != nil {
+			return err
+		}
+	}
+	for _, q := range g.queues() {
+		if err := filter.Attach(q.fd, cfg.program(true)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// distribute gives the group its program.
+func (g *group) distribute(cfg Config) error {
 	share := filter.Fanout(cfg.Mirror)
 	if g.spare != nil {
 		share = filter.FanoutBehind(cfg.Mirror, len(g.rings))
@@ -121,12 +154,18 @@ func (g *group) fanOut(cfg Config, ifi *net.Interface) error {
 	if err := unix.SetsockoptSockFprog(g.rings[0].fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, prog); err != nil {
 		return fmt.Errorf("tap: attaching the program that shares packets: %w", err)
 	}
-	for _, q := range g.queues() {
-		if err := filter.Attach(q.fd, cfg.program(true)); err != nil {
-			return err
-		}
-	}
 	return nil
+}
+
+// kind is how the kernel shares the packets.
+func (g *group) kind() int {
+	switch {
+	case g.alone():
+		return unix.PACKET_FANOUT_ROLLOVER
+	case g.spare != nil:
+		return unix.PACKET_FANOUT_CBPF | unix.PACKET_FANOUT_FLAG_ROLLOVER
+	}
+	return unix.PACKET_FANOUT_CBPF
 }
 
 // join binds the sockets, which take nothing in yet, and makes them a group. The
@@ -135,10 +174,7 @@ func (g *group) fanOut(cfg Config, ifi *net.Interface) error {
 func (g *group) join(ifi *net.Interface) error {
 	// The sockets of a group have one hook between them, which does not know of
 	// their PACKET_IGNORE_OUTGOING. Linux before 6.2 passes over the flag.
-	request := (unix.PACKET_FANOUT_CBPF | unix.PACKET_FANOUT_FLAG_UNIQUEID | unix.PACKET_FANOUT_FLAG_IGNORE_OUTGOING) << 16
-	if g.spare != nil {
-		request |= unix.PACKET_FANOUT_FLAG_ROLLOVER << 16
-	}
+	request := (g.kind() | unix.PACKET_FANOUT_FLAG_UNIQUEID | unix.PACKET_FANOUT_FLAG_IGNORE_OUTGOING) << 16
 	for i, q := range g.queues() {
 		if err := filter.Attach(q.fd, filter.DropAll); err != nil {
 			return err

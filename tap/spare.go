@@ -16,11 +16,14 @@ const (
 	spareLook = time.Millisecond
 )
 
-// The spare ring of a group takes what another has no room for: the kernel gives a packet
-// to the next socket that has more than a quarter of its blocks free
-// (PACKET_FANOUT_FLAG_ROLLOVER, packet(7)). The rings are made for a short latency: their
-// blocks are closed soon, and with few packets in them used up soon. The spare one
-// is made to last. Ring 0 reads it.
+// The spare ring of a group takes what another has no room for. The rings are made for a
+// short latency: their blocks are closed soon, and with few packets in them used up
+// soon. The spare one is made to last. Ring 0 reads it.
+//
+// Of several rings the kernel gives a packet to the next socket that has more than a
+// quarter of its blocks free (PACKET_FANOUT_FLAG_ROLLOVER, packet(7)), if that of the
+// packet's flow has none. A packet is lost for which it has chosen a ring whose last block
+// is closed at that moment. A single ring is spared that: see leader.
 //
 // Packets go back to a ring as soon as it has room again. So the order is by time, in
 // units of blocks: no ring is read beyond packets in the spare one, unless there is
@@ -46,14 +49,22 @@ func (c Config) spareWait() time.Duration {
 	return max(min(spareTimeout, half.Truncate(time.Millisecond)), c.BlockTimeout)
 }
 
+// alone says whether there is a single ring, and a spare one.
+func (g *group) alone() bool { return g.spare != nil && len(g.rings) == 1 }
+
 // overflowing says whether something is in the spare ring.
 func (g *group) overflowing() bool { return g.spare != nil && !g.spare.empty() }
 
 // take gives the block that is to be read next if the kernel has handed it over, else nil.
 func (r *Ring) take() []byte {
 	own := r.ready()
-	switch { // the order matters: what is in the spare ring before a block is closed is seen
-	case !r.group.overflowing():
+	overflowing := r.group.overflowing() // after own: what went there before that block was closed is seen
+	if r.group.alone() {
+		r.group.leader.astray = r.group.leader.astray || overflowing
+		r.lead()
+	}
+	switch {
+	case !overflowing:
 		if own {
 			r.from = &r.queue
 		}
@@ -108,8 +119,7 @@ func (r *Ring) pending() bool {
 	return r.ready() || r.spare() != nil && r.group.overflowing()
 }
 
-// openSpare makes the spare ring, if there is to be one. The kernel numbers the
-// sockets of a group in the order of their creation, and tries them in that order.
+// openSpare makes the spare ring, if there is to be one.
 func (g *group) openSpare(cfg Config) error {
 	if cfg.SpareBytes == 0 {
 		return nil

@@ -64,6 +64,21 @@ func TestSpareTakesOver(t *testing.T) {
 				sent++
 			}
 		}
+		// Packets go to the ring again, for good.
+		for range 3 {
+			send(t, fd, frame(sent))
+			sent++
+			for len(got) < sent {
+				frames, err := rings[0].Next()
+				must(t, err)
+				for _, f := range frames {
+					got = append(got, slices.Clone(f))
+				}
+			}
+		}
+		if rings[0].from != &rings[0].queue || rings[0].group.overflowing() || rings[0].group.mark != nil {
+			t.Errorf("%d rings: packets go to the spare one though there is room", n)
+		}
 		rings[0].Stop()
 		for _, batch := range drainGroup(t, rings) {
 			got = append(got, batch...)

@@ -39,6 +39,9 @@ func (r *Ring) wait() error {
 		return r.waitError(err)
 	}
 	var until time.Time
+	if r.group.astray { // a packet that was under way may be in the spare ring
+		until = time.Now().Add(spareTimeout)
+	}
 	if r.linkDown.Load() {
 		until = time.Now().Add(downInterval)
 	}
