@@ -28,8 +28,12 @@ var (
 
 // ringBlock is the unit of the ring. A block is handed over, however little is
 // in it, when --ring-wait has passed, so that many small ones bridge a longer
-// absence of the reader than few big ones.
+// absence of the reader than few big ones. It holds the largest frames.
 const ringBlock = 128 << 10
+
+// spareShare is which part of the ring's memory is for what finds no room in the workers'
+// rings.
+const spareShare = 4
 
 // pipelineConfig has latencies measured where somebody can ask for them.
 func pipelineConfig(o *settings.Options, logger *slog.Logger, metrics *status.Metrics) pipeline.Config {
@@ -116,10 +120,11 @@ func openSources(o *settings.Options) (all []source.Source, err error) {
 	if o.Capture.Capture == settings.CaptureUDP {
 		return sourcesOf(udp.OpenGroup(udpConfig(o), o.Workers()))
 	}
+	ring := o.Capture.RingMiB << 20 / len(o.Capture.Iface)
 	for _, name := range o.Capture.Iface {
 		c := tap.Config{
 			Interface: name, Mirror: o.Mirror(), VNIs: o.Captured().VNIs, InnerPorts: o.Captured().Ports,
-			RingBytes: o.Capture.RingMiB << 20 / len(o.Capture.Iface), BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
+			RingBytes: ring, SpareBytes: ring / spareShare, BlockBytes: ringBlock, BlockTimeout: o.Capture.RingWait,
 			BusyPoll: o.Capture.BusyPoll,
 		}
 		if o.OnAnyInterface() {

@@ -18,7 +18,7 @@ import (
 // whether it came right.
 
 // stage makes a scene without a shadow service and without anything that captures.
-func stage(b *testing.B, opts lab.Options, origin lab.Handler) *scene {
+func stage(b testing.TB, opts lab.Options, origin lab.Handler) *scene {
 	b.Helper()
 	s := &scene{Lab: buildLab(b, opts), ctx: deadline(b)}
 	s.client = s.ClientOf(servicePort)
@@ -31,7 +31,7 @@ func stage(b *testing.B, opts lab.Options, origin lab.Handler) *scene {
 }
 
 // play has netmirror capture for a shadow service.
-func (s *scene) play(b *testing.B, shadow lab.Handler, args ...string) {
+func (s *scene) play(b testing.TB, shadow lab.Handler, args ...string) {
 	b.Helper()
 	s.serveShadow(b, behindFirst(shadow))
 	s.startNetmirror(b, args...)

@@ -120,7 +120,7 @@ func (q *requests) serve(c *lab.Conn, take func(r []byte, now time.Time) bool) {
 }
 
 // send makes the requests and returns when the origin has answered all.
-func (q *requests) send(b *testing.B, s *scene) {
+func (q *requests) send(b testing.TB, s *scene) {
 	b.Helper()
 	conns := make([]*net.TCPConn, q.conns)
 	for i := range conns {
@@ -159,7 +159,7 @@ func (q *requests) send(b *testing.B, s *scene) {
 // discardAnswers returns a function that throws away what has come on conns and
 // returns how many bytes that were in all. The connections do not wake
 // anybody.
-func discardAnswers(b *testing.B, conns []*net.TCPConn) func() int64 {
+func discardAnswers(b testing.TB, conns []*net.TCPConn) func() int64 {
 	b.Helper()
 	raws := make([]syscall.RawConn, len(conns))
 	for i, c := range conns {

@@ -72,13 +72,16 @@ func answerIf(cond bpf.JumpTest, v, with uint32) []bpf.Instruction {
 }
 
 // acceptShort accepts a packet that ends before X+n, for which A is lost.
-func acceptShort(n uint32) []bpf.Instruction {
+func acceptShort(n uint32) []bpf.Instruction { return answerShort(n, acceptAll) }
+
+// answerShort answers if the packet ends before X+n. A is lost.
+func answerShort(n, with uint32) []bpf.Instruction {
 	return []bpf.Instruction{
 		bpf.LoadExtension{Num: bpf.ExtLen},
 		bpf.JumpIfX{Cond: bpf.JumpGreaterOrEqual, SkipFalse: 2},
 		bpf.ALUOpX{Op: bpf.ALUOpSub},
 		bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: n, SkipTrue: 1},
-		bpf.RetConstant{Val: acceptAll},
+		bpf.RetConstant{Val: with},
 	}
 }
 

@@ -57,16 +57,33 @@ func Fanout(m wire.Mirror) []bpf.Instruction {
 	return slices.Concat(start, toVXLAN(m, 0), toPayload(), flowHash(), end)
 }
 
+// FanoutBehind is Fanout for n sockets that come behind another one, which gets nothing
+// by the program: 1 + FlowHash % n, and 1 for what Fanout gives 0. Only a packet that ends
+// in its outer headers, which Frames drops, is the first one's: the kernel answers
+// 0 for it.
+func FanoutBehind(m wire.Mirror, n int) []bpf.Instruction {
+	prog := Fanout(m)
+	for i, in := range prog {
+		if in == (bpf.RetConstant{Val: 0}) {
+			prog[i] = bpf.RetConstant{Val: 1}
+		}
+	}
+	return append(prog[:len(prog)-1], // RetA
+		bpf.ALUOpConstant{Op: bpf.ALUOpMod, Val: uint32(n)},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: 1},
+		bpf.RetA{})
+}
+
 // flowHash loads FlowHash of the mirrored packet in the VXLAN datagram whose UDP payload X
 // is at. It answers 0 where there is none.
 func flowHash() []bpf.Instruction {
-	return append([]bpf.Instruction{load(atInner+inType, 2)}, hashPacket(atInner+inIP)...)
+	return slices.Concat(answerShort(atInner+inIP, 0), []bpf.Instruction{load(atInner+inType, 2)}, hashPacket(atInner+inIP))
 }
 
 // hashPacket loads FlowHash of the packet at X+ip, of the EtherType in A. It answers 0
 // where there is none.
 func hashPacket(ip uint32) []bpf.Instruction {
-	tag := slices.Concat([]bpf.Instruction{load(ip+2, 2)}, add(wire.VLANTag))
+	tag := slices.Concat(answerShort(ip+wire.VLANTag, 0), []bpf.Instruction{load(ip+2, 2)}, add(wire.VLANTag))
 	return slices.Concat(
 		[]bpf.Instruction{
 			bpf.StoreScratch{Src: bpf.RegA, N: scratchA},
@@ -84,6 +101,7 @@ func hashPacket(ip uint32) []bpf.Instruction {
 			bpf.ALUOpConstant{Op: bpf.ALUOpMul, Val: addressFactor},
 			bpf.StoreScratch{Src: bpf.RegA, N: scratchSum},
 		},
+		answerShort(ip+4, 0),
 		addUp(ip, 2, 2), // the ports
 		[]bpf.Instruction{
 			bpf.LoadScratch{Dst: bpf.RegA, N: scratchSum},
@@ -99,6 +117,7 @@ func hashPacket(ip uint32) []bpf.Instruction {
 // X+ip and moves X on by its length, behind which is TCP.
 func sumIPv4(ip uint32) []bpf.Instruction {
 	return slices.Concat(
+		answerShort(ip+wire.IPv4Header, 0),
 		[]bpf.Instruction{load(ip+9, 1)},
 		require(wire.ProtoTCP),
 		[]bpf.Instruction{load(ip+6, 2)},
@@ -112,6 +131,7 @@ func sumIPv4(ip uint32) []bpf.Instruction {
 // X+ip and moves X on by its length, behind which is TCP.
 func sumIPv6(ip uint32) []bpf.Instruction {
 	return slices.Concat(
+		answerShort(ip+wire.IPv6Header, 0),
 		[]bpf.Instruction{load(ip+6, 1)},
 		require(wire.ProtoTCP),
 		addUp(ip+8, 8, 4),

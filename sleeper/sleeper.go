@@ -90,6 +90,13 @@ func (s *Sleeper) Interrupt() {
 	_ = s.file.SetReadDeadline(time.Unix(1, 0))
 }
 
+// Wake ends the wait that runs, or has the next one return early. It may be called from any
+// goroutine, and not after Close.
+func (s *Sleeper) Wake() {
+	// The error could only be that there is no such timer.
+	_ = s.setTime(1)
+}
+
 // UntilEvent waits until done reports true, or for a time, of which zero is never.
 // done is asked before the wait, and after each event of the socket, an error on it
 // included.
@@ -168,8 +175,12 @@ func (s *Sleeper) disarm() {
 
 // setTimer sets it to a time of CLOCK_MONOTONIC, in nanoseconds; 0: to none.
 func (s *Sleeper) setTimer(at int64) {
+	s.fail(s.setTime(at))
+}
+
+func (s *Sleeper) setTime(at int64) error {
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(at)}
-	s.fail(os.NewSyscallError("timerfd_settime", unix.TimerfdSettime(s.timer, unix.TFD_TIMER_ABSTIME, &spec, nil)))
+	return os.NewSyscallError("timerfd_settime", unix.TimerfdSettime(s.timer, unix.TFD_TIMER_ABSTIME, &spec, nil))
 }
 
 // fail has the wait that runs end with an error, if err is one.

@@ -184,6 +184,7 @@ func readerOf(b testing.TB) *Ring {
 	cfg, err := Config{}.resolve()
 	must(b, err)
 	r := &Ring{group: new(group), cfg: cfg, closed: true}
+	r.from, r.group.rings = &r.queue, []*Ring{r}
 	r.fragments = defrag.New(defrag.Config{Protocol: wire.ProtoUDP})
 	return r
 }

@@ -29,13 +29,29 @@ func (r *Ring) readKernel() {
 	if r.closed {
 		return
 	}
-	st, err := unix.GetsockoptTpacketStatsV3(r.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
-	if err != nil {
-		return // the counters stay in the kernel for the next time
+	// Where it fails, the counters stay in the kernel for the next time.
+	if st, err := unix.GetsockoptTpacketStatsV3(r.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
+		r.stats.Packets += uint64(st.Packets)
+		r.stats.Drops += uint64(st.Drops)
+		r.stats.Freezes += uint64(st.Freeze_q_cnt)
 	}
-	r.stats.Packets += uint64(st.Packets)
-	r.stats.Drops += uint64(st.Drops)
-	r.stats.Freezes += uint64(st.Freeze_q_cnt)
+	s := r.spare()
+	if s == nil {
+		return
+	}
+	// What the spare ring has taken in counts when it is read.
+	if st, err := unix.GetsockoptTpacketStatsV3(s.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
+		r.stats.Packets += uint64(st.Drops)
+		r.stats.Drops += uint64(st.Drops)
+		r.stats.Freezes += uint64(st.Freeze_q_cnt)
+	}
+}
+
+// countSpared counts the packets of a block of the spare ring.
+func (r *Ring) countSpared(packets uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Packets += uint64(packets)
 }
 
 // publish counts a batch.
@@ -52,8 +68,8 @@ func (r *Ring) publish(w walker, frames [][]byte) {
 	r.stats.Malformed += w.malformed
 	r.stats.SplitStats = r.splitter.stats
 	r.stats.FragmentStats = r.fragments.Stats()
-	r.blocks++
-	if r.blocks%readEvery == 0 {
+	r.batches++
+	if r.batches%readEvery == 0 {
 		r.readKernel()
 	}
 }

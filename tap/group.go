@@ -21,6 +21,8 @@ const maxRings = 256
 // group is the rings of a capture, one or several, and what they have in common.
 type group struct {
 	rings []*Ring
+	spare *queue // for what finds no room in them; nil: there is none
+	leader
 	held  holder
 	pacer sleeper.Pacer
 	open  atomic.Int32 // rings that are not closed; the last gives what is held back
@@ -61,15 +63,32 @@ func OpenGroup(cfg Config, n int) ([]*Ring, error) {
 	return slices.Clone(g.rings), nil
 }
 
-// share gives the configuration of one of n rings.
-func (c Config) share(n int) Config {
-	each := (c.RingBytes + n - 1) / n
-	c.RingBytes = roundUp(max(each, minBlocks*c.BlockBytes), c.BlockBytes)
-	return c
-}
-
 // setUp makes the rings and starts them.
 func (g *group) setUp(cfg Config, ifi *net.Interface, n int) error {
+	if err := g.openAll(cfg, ifi, n); err != nil {
+		return err
+	}
+	var err error
+	if g.held, err = hold(cfg.Mirror); err != nil {
+		return err
+	}
+	if g.shared() {
+		return g.fanOut(cfg, ifi)
+	}
+	if err := filter.Attach(g.rings[0].fd, cfg.program(false)); err != nil {
+		return err
+	}
+	return g.rings[0].bind(ifi)
+}
+
+// openAll makes the rings. The kernel numbers the sockets of a group in the order of their
+// creation, and looks for room in that order.
+func (g *group) openAll(cfg Config, ifi *net.Interface, n int) error {
+	if n > 1 {
+		if err := g.openSpare(cfg); err != nil {
+			return err
+		}
+	}
 	for range n {
 		r, err := g.newRing(cfg)
 		if err != nil {
@@ -79,17 +98,27 @@ func (g *group) setUp(cfg Config, ifi *net.Interface, n int) error {
 			return err
 		}
 	}
-	var err error
-	if g.held, err = hold(cfg.Mirror); err != nil {
-		return err
+	if n == 1 {
+		return g.openSpare(cfg)
 	}
-	if n > 1 {
-		return g.fanOut(cfg, ifi)
+	return nil
+}
+
+// shared says whether several sockets share the packets.
+func (g *group) shared() bool { return len(g.rings) > 1 || g.spare != nil }
+
+// queues are all that share the packets, in the order of their sockets' creation.
+func (g *group) queues() (all []*queue) {
+	if g.alone() {
+		return []*queue{&g.rings[0].queue, g.spare}
 	}
-	if err := filter.Attach(g.rings[0].fd, cfg.program(n)); err != nil {
-		return err
+	if g.spare != nil {
+		all = append(all, g.spare)
 	}
-	return g.rings[0].bind(ifi)
+	for _, r := range g.rings {
+		all = append(all, &r.queue)
+	}
+	return all
 }
 
 // fanOut starts rings that share packets. The kernel lets a socket join only when
@@ -100,19 +129,44 @@ func (g *group) fanOut(cfg Config, ifi *net.Interface) error {
 	if err := g.join(ifi); err != nil {
 		return err
 	}
-	prog, err := filter.Assemble(filter.Fanout(cfg.Mirror))
+	if !g.alone() {
+		if err := g.distribute(cfg); err != nil {
+			return err
+		}
+	}
+	for _, q := range g.queues() {
+		if err := filter.Attach(q.fd, cfg.program(true)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// distribute gives the group its program.
+func (g *group) distribute(cfg Config) error {
+	share := filter.Fanout(cfg.Mirror)
+	if g.spare != nil {
+		share = filter.FanoutBehind(cfg.Mirror, len(g.rings))
+	}
+	prog, err := filter.Assemble(share)
 	if err != nil {
 		return err
 	}
 	if err := unix.SetsockoptSockFprog(g.rings[0].fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, prog); err != nil {
 		return fmt.Errorf("tap: attaching the program that shares packets: %w", err)
 	}
-	for _, r := range g.rings {
-		if err := filter.Attach(r.fd, cfg.program(len(g.rings))); err != nil {
-			return err
-		}
-	}
 	return nil
+}
+
+// kind is how the kernel shares the packets.
+func (g *group) kind() int {
+	switch {
+	case g.alone():
+		return unix.PACKET_FANOUT_ROLLOVER
+	case g.spare != nil:
+		return unix.PACKET_FANOUT_CBPF | unix.PACKET_FANOUT_FLAG_ROLLOVER
+	}
+	return unix.PACKET_FANOUT_CBPF
 }
 
 // join binds the sockets, which take nothing in yet, and makes them a group. The
@@ -121,15 +175,15 @@ func (g *group) fanOut(cfg Config, ifi *net.Interface) error {
 func (g *group) join(ifi *net.Interface) error {
 	// The sockets of a group have one hook between them, which does not know of
 	// their PACKET_IGNORE_OUTGOING. Linux before 6.2 passes over the flag.
-	request := (unix.PACKET_FANOUT_CBPF | unix.PACKET_FANOUT_FLAG_UNIQUEID | unix.PACKET_FANOUT_FLAG_IGNORE_OUTGOING) << 16
-	for i, r := range g.rings {
-		if err := filter.Attach(r.fd, filter.DropAll); err != nil {
+	request := (g.kind() | unix.PACKET_FANOUT_FLAG_UNIQUEID | unix.PACKET_FANOUT_FLAG_IGNORE_OUTGOING) << 16
+	for i, q := range g.queues() {
+		if err := filter.Attach(q.fd, filter.DropAll); err != nil {
 			return err
 		}
-		if err := r.bind(ifi); err != nil {
+		if err := q.bind(ifi); err != nil {
 			return err
 		}
-		if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_FANOUT, request); err != nil {
+		if err := unix.SetsockoptInt(q.fd, unix.SOL_PACKET, unix.PACKET_FANOUT, request); err != nil {
 			return fmt.Errorf("tap: sharing packets among sockets: %w", err)
 		}
 		if i > 0 {
@@ -138,7 +192,7 @@ func (g *group) join(ifi *net.Interface) error {
 		// The number that the kernel has chosen, with type and flags in the
 		// upper half, as the others have to ask for it.
 		var err error
-		if request, err = unix.GetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_FANOUT); err != nil {
+		if request, err = unix.GetsockoptInt(q.fd, unix.SOL_PACKET, unix.PACKET_FANOUT); err != nil {
 			return fmt.Errorf("tap: sharing packets among sockets: %w", err)
 		}
 	}
@@ -163,7 +217,11 @@ func (g *group) close() error {
 
 // closed is told of each ring that was closed.
 func (g *group) closed() {
-	if g.open.Add(-1) == 0 {
-		g.held.close()
+	if g.open.Add(-1) > 0 {
+		return
+	}
+	g.held.close()
+	if g.spare != nil {
+		g.spare.close()
 	}
 }

@@ -6,9 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/net/bpf"
 
 	"netmirror/defrag"
 	"netmirror/filter"
@@ -26,22 +25,19 @@ var _ source.Selecting = (*Ring)(nil)
 // Ring is a running capture. One goroutine calls Next; Stop and Stats may be
 // called from any.
 type Ring struct {
-	cfg     Config
-	group   *group
-	fd      int // the packet socket, non-blocking
+	cfg   Config
+	group *group
+	queue
 	sleeper *sleeper.Sleeper
-	mem     []byte // shared with the kernel; nil once closed
 
 	// Next's own.
-	current    int  // the block to be read next
-	held       bool // current is in the reader's hands
+	from       *queue // whose current block is in the reader's hands; nil: none
 	frames     [][]byte
-	offloads   bool // frames have offload headers
 	splitter   splitter
 	fragments  *defrag.Reassembler
 	batchTime  time.Time
 	taken      uint64          // packets in the blocks read so far
-	blocks     uint64          // blocks read so far
+	batches    uint64          // blocks read so far
 	awake      func(bool) bool // r.awakened, made once
 	sleepErr   error           // what awakened found
 	gone       error           // the interface is; ends the capture
@@ -104,7 +100,7 @@ func (r *Ring) stop() {
 	if r.closed || r.stopping.Load() {
 		return
 	}
-	r.stopErr = filter.Attach(r.fd, filter.DropAll)
+	r.stopErr = r.attach(filter.DropAll)
 	r.stopping.Store(true)
 	r.sleeper.Interrupt()
 	r.paced.CallBack()
@@ -121,7 +117,24 @@ func (r *Ring) Select(s service.Selection) error {
 	}
 	c := r.cfg
 	c.VNIs, c.InnerPorts = s.VNIs, s.Ports
-	return filter.Attach(r.fd, c.program(len(r.group.rings)))
+	return r.attach(c.program(r.group.shared()))
+}
+
+// attach makes prog the filter of the Ring's sockets.
+func (r *Ring) attach(prog []bpf.Instruction) error {
+	err := filter.Attach(r.fd, prog)
+	if s := r.spare(); s != nil {
+		err = errors.Join(err, filter.Attach(s.fd, prog))
+	}
+	return err
+}
+
+// release gives the block that is in the reader's hands, if any, back to the kernel.
+func (r *Ring) release() {
+	if r.from != nil {
+		r.from.release()
+		r.from = nil
+	}
 }
 
 // Close ends the capture at once and gives its memory back, and, when the Rings
@@ -138,13 +151,7 @@ func (r *Ring) Close() error {
 	r.readKernel()
 	r.closed = true
 	r.group.closed()
-	var errs []error
-	if r.mem != nil {
-		errs = append(errs, os.NewSyscallError("munmap", unix.Munmap(r.mem)))
-		r.mem = nil
-	}
-	errs = append(errs, r.sleeper.Close(), os.NewSyscallError("close", unix.Close(r.fd)))
-	return errors.Join(errs...)
+	return errors.Join(append(r.queue.close(), r.sleeper.Close())...)
 }
 
 // Start is Ethernet.
@@ -160,8 +167,10 @@ func (r *Ring) BatchTime() time.Time { return r.batchTime }
 // More says whether another batch is waiting already. It is called by the goroutine
 // of Next.
 func (r *Ring) More() bool {
-	next := (r.current + 1) % (r.cfg.RingBytes / r.cfg.BlockBytes)
-	return atomic.LoadUint32(r.statusOf(next))&unix.TP_STATUS_USER != 0
+	if r.from != &r.queue {
+		return r.ready()
+	}
+	return r.more()
 }
 
 // Backlog is how many blocks of the ring wait for the reader, or are in its
@@ -177,11 +186,9 @@ func (r *Ring) backlog() (waiting, blocks int) {
 	if r.closed {
 		return 0, 0
 	}
-	blocks = r.cfg.RingBytes / r.cfg.BlockBytes
-	for i := range blocks {
-		if atomic.LoadUint32(r.statusOf(i))&unix.TP_STATUS_USER != 0 {
-			waiting++
-		}
+	waiting, blocks = r.waiting(), r.blocks
+	if s := r.spare(); s != nil {
+		waiting, blocks = waiting+s.waiting(), blocks+s.blocks
 	}
 	return waiting, blocks
 }
@@ -189,61 +196,36 @@ func (r *Ring) backlog() (waiting, blocks int) {
 // CaughtUp is the time before which all that was captured has been returned by
 // Next, and was done with when Next was called again. now is the time.
 func (r *Ring) CaughtUp(now time.Time) time.Time {
-	if waiting, _ := r.Backlog(); waiting > 0 {
+	if r.behind() {
 		now = r.opened.Add(time.Duration(r.emptied.Load()))
 	}
 	return now.Add(-handover - 2*r.cfg.BlockTimeout)
 }
 
+// behind says whether something waits for Next, or is in its hands.
+func (r *Ring) behind() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	waiting, _ := r.backlog()
+	return waiting > 0 || !r.closed && r.spare() != nil && r.group.overflowing()
+}
+
 // LinkDown says whether the interface is down.
 func (r *Ring) LinkDown() bool { return r.linkDown.Load() }
-
-// take gives the current block if the kernel has handed it over, else nil.
-func (r *Ring) take() []byte {
-	if !r.ready() {
-		return nil
-	}
-	r.held = true
-	at := r.current * r.cfg.BlockBytes
-	return r.mem[at : at+r.cfg.BlockBytes : at+r.cfg.BlockBytes]
-}
-
-// ready says whether the kernel has handed the current block over.
-func (r *Ring) ready() bool {
-	return atomic.LoadUint32(r.status())&unix.TP_STATUS_USER != 0
-}
-
-// release gives the current block, if it is in the reader's hands, back to the
-// kernel.
-func (r *Ring) release() {
-	if !r.held {
-		return
-	}
-	r.held = false
-	atomic.StoreUint32(r.status(), unix.TP_STATUS_KERNEL)
-	r.current++
-	if r.current == r.cfg.RingBytes/r.cfg.BlockBytes {
-		r.current = 0
-	}
-}
-
-// status is the word by which the current block changes hands: what is written
-// to the block before it is stored is seen by the side that loads it.
-func (r *Ring) status() *uint32 { return r.statusOf(r.current) }
-
-func (r *Ring) statusOf(block int) *uint32 {
-	return (*uint32)(unsafe.Pointer(&r.mem[block*r.cfg.BlockBytes+blockStatus]))
-}
 
 // read gives the frames of a block, split or reassembled where need be.
 func (r *Ring) read(block []byte) [][]byte {
 	r.frames = r.frames[:0]
 	r.fragments.Begin()
 	r.splitter.begin()
-	w := walk(block, r.offloads)
+	w := walk(block, r.from.offloads)
 	r.taken += uint64(w.left)
 	r.batchTime = w.time()
-	r.group.pacer.Block(r.batchTime, time.Now())
+	if r.from == &r.queue {
+		r.group.pacer.Block(r.batchTime, time.Now())
+	} else {
+		r.countSpared(w.left)
+	}
 	bare := r.cfg.Mirror.Bare()
 	for frame, ok := w.next(); ok; frame, ok = w.next() {
 		if h := w.offload; h != nil && h.aggregated() {

@@ -65,8 +65,13 @@ type Config struct {
 	//
 	// As a block is closed after BlockTimeout however little is in it, the
 	// reader may be away for RingBytes/BlockBytes*BlockTimeout at most, before
-	// packets are lost at any rate.
+	// packets are lost at any rate, but for SpareBytes.
 	RingBytes int
+	// SpareBytes is how many of RingBytes are a ring for what finds no room in the others,
+	// rounded up to whole blocks. Its blocks are open for up to 100 ms, so that
+	// it lasts for longer at low rates. The kernel uses three quarters of it. 0, or where
+	// the others or it would have fewer than four blocks: there is none.
+	SpareBytes int
 	// BlockBytes is the size of a block, the unit in which packets are handed
 	// over, in bytes: a multiple of the page size that holds a packet of 64 KiB
 	// with its headers; 0 means 1 MiB.
@@ -101,7 +106,7 @@ func (c Config) resolve() (Config, error) {
 	c.FragmentBytes = or(c.FragmentBytes, defaultFragmentBytes)
 	c.FragmentTimeout = or(c.FragmentTimeout, defaultFragmentTimeout)
 
-	if min(c.RingBytes, c.BlockBytes, c.FragmentBytes) < 0 || min(c.BlockTimeout, c.FragmentTimeout, c.BusyPoll) < 0 {
+	if min(c.RingBytes, c.SpareBytes, c.BlockBytes, c.FragmentBytes) < 0 || min(c.BlockTimeout, c.FragmentTimeout, c.BusyPoll) < 0 {
 		return c, fmt.Errorf("tap: negative size or time in %+v", c)
 	}
 	if err := c.Mirror.Check(); err != nil {
@@ -127,9 +132,9 @@ func (c Config) filter() filter.Config {
 	return filter.Config{Mirror: c.Mirror, VNIs: c.VNIs, InnerPorts: c.InnerPorts, AnyLink: c.Interface == AnyInterface}
 }
 
-// program is the kernel's filter for each of so many rings.
-func (c Config) program(rings int) []bpf.Instruction {
-	if rings > 1 {
+// program is the kernel's filter for each socket, which share the packets or are one.
+func (c Config) program(shared bool) []bpf.Instruction {
+	if shared {
 		return slices.Concat(filter.DropSent, c.filter().Frames())
 	}
 	return c.filter().Frames()

@@ -25,7 +25,7 @@ const (
 // the capture.
 func (r *Ring) wait() error {
 	now := time.Now()
-	if r.ready() { // since it was found empty
+	if r.waitSpare(now) || r.ready() { // since it was found empty
 		return nil
 	}
 	r.emptied.Store(int64(now.Sub(r.opened)))
@@ -39,6 +39,9 @@ func (r *Ring) wait() error {
 		return r.waitError(err)
 	}
 	var until time.Time
+	if r.group.astray { // a packet that was under way may be in the spare ring
+		until = time.Now().Add(spareTimeout)
+	}
 	if r.linkDown.Load() {
 		until = time.Now().Add(downInterval)
 	}
@@ -51,6 +54,41 @@ func (r *Ring) wait() error {
 	return nil
 }
 
+// waitSpare is wait while there are packets in the spare ring, for which this one's are to
+// wait or which this one's reader reads. It reports false otherwise, and where, after
+// Stop, that takes too long.
+func (r *Ring) waitSpare(now time.Time) bool {
+	first := r.group.rings[0]
+	if !r.group.overflowing() || !r.ready() && r != first || !r.drainUntil.IsZero() && now.After(r.drainUntil) {
+		return false
+	}
+	if r.stopping.Load() || r.gone != nil {
+		r.drain(now)
+	}
+	if r != first {
+		first.nudge()
+	}
+	time.Sleep(spareLook)
+	return true
+}
+
+// drain begins the time in which the last blocks are waited for.
+func (r *Ring) drain(now time.Time) {
+	if r.drainUntil.IsZero() {
+		r.drainUntil = now.Add(r.cfg.BlockTimeout + drainLimit)
+	}
+}
+
+// nudge has the reader look for packets in the spare ring, which do not wake it.
+func (r *Ring) nudge() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.sleeper.Wake()
+		r.paced.CallBack()
+	}
+}
+
 // poll looks for a block for as long as the configuration says, and lets other
 // goroutines run in between.
 func (r *Ring) poll() bool {
@@ -58,7 +96,7 @@ func (r *Ring) poll() bool {
 		return false
 	}
 	for end := time.Now().Add(r.cfg.BusyPoll); !r.stopping.Load() && time.Now().Before(end); runtime.Gosched() {
-		if r.ready() {
+		if r.pending() {
 			return true
 		}
 	}
@@ -74,9 +112,7 @@ func (r *Ring) waitLast() error {
 		return r.stopErr
 	}
 	start := time.Now()
-	if r.drainUntil.IsZero() {
-		r.drainUntil = start.Add(r.cfg.BlockTimeout + drainLimit)
-	}
+	r.drain(start)
 	quiet := start.Add(r.cfg.BlockTimeout + time.Millisecond)
 	if err := r.sleep(quiet); err != nil {
 		return err
@@ -115,7 +151,7 @@ func (r *Ring) waitError(err error) error {
 
 // awakened says whether sleep is to end.
 func (r *Ring) awakened(event bool) bool {
-	if r.ready() {
+	if r.pending() {
 		return true
 	}
 	down := r.linkDown.Load()
