@@ -162,6 +162,8 @@ func measureRequests(b *testing.B, q *requests, p subject) {
 	b.ReportMetric(float64(lost), "lost")
 	if !p.stranger {
 		b.ReportMetric(float64(figures["kernel_drops"]), "drops")
+	}
+	if p.name == "netmirror" {
 		b.ReportMetric(float64(resident-ringBytes)/(1<<20), "rss-MiB")
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"net"
 	"net/netip"
@@ -13,7 +14,7 @@ import (
 )
 
 // frameOf is a mirrored segment from 10.0.0.1:40000 to 10.0.0.2:8080 under VNI 42.
-func frameOf(t *testing.T, flags byte, payload string) []byte {
+func frameOf(t *testing.T, seq uint32, flags byte, payload string) []byte {
 	t.Helper()
 	const ethernet = "020000000002 020000000001 0800"
 	inner := ethernet + "45000000 00000000 40060000 0a000001 0a000002" + // IPv4
@@ -27,6 +28,7 @@ func frameOf(t *testing.T, flags byte, payload string) []byte {
 	}
 	const innerIP = 14 + 20 + 8 + 8 + 14
 	b[innerIP+20+13] = flags
+	binary.BigEndian.PutUint32(b[innerIP+20+4:], seq)
 	b = append(b, payload...)
 	b[16], b[17] = byte((len(b)-14)>>8), byte(len(b)-14)
 	b[innerIP+2], b[innerIP+3] = byte((len(b)-innerIP)>>8), byte(len(b)-innerIP)
@@ -36,17 +38,17 @@ func frameOf(t *testing.T, flags byte, payload string) []byte {
 var service = mirror{vni: 42, port: 8080}
 
 func TestParse(t *testing.T) {
-	s, ok := service.parse(frameOf(t, flagFIN, "hello"))
+	s, ok := service.parse(frameOf(t, 7, flagFIN, "hello"))
 	want := key{src: [4]byte{10, 0, 0, 1}, dst: [4]byte{10, 0, 0, 2}, srcPort: 40000, dstPort: 8080}
-	if !ok || s.key != want || s.flags != flagFIN || string(s.payload) != "hello" {
+	if !ok || s.key != want || s.seq != 7 || s.flags != flagFIN || string(s.payload) != "hello" {
 		t.Errorf("%+v, %v", s, ok)
 	}
 	for _, other := range []mirror{{vni: 43, port: 8080}, {vni: 42, port: 80}} {
-		if _, ok := other.parse(frameOf(t, 0, "")); ok {
+		if _, ok := other.parse(frameOf(t, 7, 0, "")); ok {
 			t.Errorf("%+v took another's packet", other)
 		}
 	}
-	whole := bytes.TrimSuffix(frameOf(t, 0, ""), []byte("padding"))
+	whole := bytes.TrimSuffix(frameOf(t, 7, 0, ""), []byte("padding"))
 	for n := range whole {
 		if _, ok := service.parse(whole[:n]); ok {
 			t.Errorf("a frame of %d bytes was taken", n)
@@ -54,8 +56,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// The target gets what the client sent and its end, also where it does not read for a
-// while.
+// The target gets what the client sent, once, and its end, also where it does not read
+// for a while.
 func TestForward(t *testing.T) {
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -63,7 +65,9 @@ func TestForward(t *testing.T) {
 	}
 	defer ln.Close()
 	f := newForwarder(service, netip.MustParseAddrPort(ln.Addr().String()))
-	f.take(frameOf(t, flagSYN, ""))
+	const isn = 1<<32 - 1000
+	f.take(frameOf(t, isn, flagSYN, ""))
+	f.take(frameOf(t, isn, flagSYN, ""))
 	c, err := ln.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -72,13 +76,17 @@ func TestForward(t *testing.T) {
 	var sent []byte
 	for n := range 10_000 { // more than the sockets take
 		payload := strings.Repeat(string(rune('a'+n%26)), 1400)
-		f.take(frameOf(t, 0, payload))
+		seq := uint32(isn + 1 + len(sent))
+		f.take(frameOf(t, seq, 0, payload))
+		if n%10 == 9 {
+			f.take(frameOf(t, seq-700, 0, strings.Repeat("?", 1400))) // seen before
+		}
 		sent = append(sent, payload...)
 		if n%3000 == 0 {
 			f.deliver()
 		}
 	}
-	f.take(frameOf(t, flagFIN, ""))
+	f.take(frameOf(t, isn+1+uint32(len(sent)), flagFIN, ""))
 	got := make(chan []byte)
 	go func() {
 		var all bytes.Buffer

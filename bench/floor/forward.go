@@ -16,6 +16,7 @@ const (
 // flow is a client's connection and the one to the target.
 type flow struct {
 	fd     int
+	next   uint32       // sequence number behind what was taken last
 	parts  []unix.Iovec // payload in the block being read
 	left   []byte       // what the target's socket did not take yet
 	queued bool         // it is in forwarder.queue
@@ -49,24 +50,20 @@ func (f *forwarder) take(frame []byte) {
 	if !ok {
 		return
 	}
+	fl := f.flows[s.key]
 	if s.flags&flagSYN != 0 {
+		if fl != nil && fl.next == s.seq+1 {
+			return // the client's second try
+		}
 		if fd := connect(&f.target); fd >= 0 {
-			f.flows[s.key] = f.newFlow(fd)
+			f.flows[s.key] = f.newFlow(fd, s.seq+1)
 		}
 		return
 	}
-	fl := f.flows[s.key]
 	if fl == nil {
 		return
 	}
-	if len(s.payload) > 0 {
-		if len(fl.parts) == mostParts-1 { // one is left for fl.left
-			fl.write()
-		}
-		part := unix.Iovec{Base: &s.payload[0]}
-		part.SetLen(len(s.payload))
-		fl.parts = append(fl.parts, part)
-	}
+	fl.add(s)
 	if s.flags&(flagFIN|flagRST) != 0 {
 		fl.ended = true
 		delete(f.flows, s.key)
@@ -77,14 +74,33 @@ func (f *forwarder) take(frame []byte) {
 	}
 }
 
-func (f *forwarder) newFlow(fd int) *flow {
+// add takes what was not there before. What is missing is not missed.
+func (f *flow) add(s segment) {
+	end := s.seq + uint32(len(s.payload))
+	if seen := int(int32(f.next - s.seq)); seen > 0 {
+		s.payload = s.payload[min(seen, len(s.payload)):]
+	}
+	if len(s.payload) == 0 {
+		return
+	}
+	f.next = end
+	if len(f.parts) == mostParts-1 { // one is left for f.left
+		f.write()
+	}
+	part := unix.Iovec{Base: &s.payload[0]}
+	part.SetLen(len(s.payload))
+	f.parts = append(f.parts, part)
+}
+
+// newFlow begins a flow whose first byte has the sequence number next.
+func (f *forwarder) newFlow(fd int, next uint32) *flow {
 	n := len(f.unused)
 	if n == 0 {
-		return &flow{fd: fd}
+		return &flow{fd: fd, next: next}
 	}
 	fl := f.unused[n-1]
 	f.unused = f.unused[:n-1]
-	*fl = flow{fd: fd, parts: fl.parts[:0], left: fl.left[:0]}
+	*fl = flow{fd: fd, next: next, parts: fl.parts[:0], left: fl.left[:0]}
 	return fl
 }
 

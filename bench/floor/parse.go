@@ -34,6 +34,7 @@ type key struct {
 // segment is a mirrored TCP segment. payload aliases its frame.
 type segment struct {
 	key     key
+	seq     uint32
 	flags   byte
 	payload []byte
 }
@@ -65,7 +66,7 @@ func (m mirror) parse(frame []byte) (s segment, ok bool) {
 	if s.key.dstPort != m.port || offset > len(tcp) {
 		return s, false
 	}
-	s.flags, s.payload = tcp[13], tcp[offset:]
+	s.seq, s.flags, s.payload = binary.BigEndian.Uint32(tcp[4:]), tcp[13], tcp[offset:]
 	return s, true
 }
 
