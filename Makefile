@@ -33,10 +33,10 @@ demo: build
 	go run ./e2e/demo -netmirror $(BIN)
 
 ## bench: what netmirror costs, with the bars it is held to, in one table; with
-## BASE=path beside that binary, with BENCH="-only Requests -json" (go run ./bench -h)
-## in other ways. 3 minutes; needs root.
+## BASE=path beside that binary, with PEER=path beside that vxlan-to-http, with
+## BENCH="-only Requests -json" (go run ./bench -h) in other ways. 6 minutes; needs root.
 bench: build
-	go run ./bench -bin $(BIN) $(if $(BASE),-base $(BASE)) $(BENCH)
+	go run ./bench -bin $(BIN) $(if $(BASE),-base $(BASE)) $(if $(PEER),-peer $(PEER)) $(BENCH)
 
 # gcc for the race detector; nginx, curl and nft for the end-to-end tests.
 deps:

@@ -13,46 +13,67 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
+	"strings"
 	"text/tabwriter"
 )
 
 // suite is benchmarks that are run by one call.
 type suite struct {
-	dir    string // package
-	bench  string // go test's -bench
-	time   string // its -benchtime
-	count  int    // its -count; the table has the median
-	binary bool   // they drive the netmirror binary
+	dir      string // package
+	bench    string // go test's -bench
+	time     string // its -benchtime
+	runs     runs
+	subjects string // -bench of the subjects among them that are netmirror, if there are any
 }
 
+// runs is how often a suite is run.
+type runs byte
+
+const (
+	stageRuns    runs = iota // three times, without the binary
+	comparedRuns             // options.count
+	standingRuns             // half as often: they take long, or compare nothing
+	busyRuns                 // options.busy
+)
+
+const netmirrors = "/./^(netmirror|2_workers|udp)$"
+
 var suites = []suite{
-	{"decap", ".", "200ms", 1, false},
-	{"bench/replay", ".", "1s", 3, false},
-	{"e2e", "^BenchmarkRequests$", "1x", 1, true},
-	{"e2e", "^BenchmarkVisits$", "1x", 1, true},
-	{"e2e", "^BenchmarkStreams$", "1x", 1, true},
-	{"e2e", "^BenchmarkIdleFlows$", "1x", 1, true},
-	{"e2e", "^BenchmarkStart$", "1x", 1, true},
-	{"e2e", "^BenchmarkSlowNeighbours$", "1x", 1, true},
-	{"e2e", "^BenchmarkHostileMemory$", "1x", 1, true},
+	{"decap", ".", "100ms", stageRuns, ""},
+	{"bench/replay", "Bulk|Connections|Acks", "1s", stageRuns, ""},
+	{"e2e", "^BenchmarkCurl$", "1x", comparedRuns, netmirrors},
+	{"e2e", "^BenchmarkVisits$", "1x", comparedRuns, netmirrors},
+	{"e2e", "^BenchmarkRequests$", "1x", comparedRuns, netmirrors},
+	{"e2e", "^BenchmarkStreams$", "1x", comparedRuns, netmirrors},
+	{"e2e", "^BenchmarkIdleFlows$", "1x", standingRuns, ""},
+	{"e2e", "^BenchmarkStart$", "1x", standingRuns, ""},
+	{"e2e", "^BenchmarkSlowNeighbours$", "1x", standingRuns, ""},
+	{"e2e", "^BenchmarkHostileMemory$", "1x", standingRuns, ""},
+	{"e2e", "^BenchmarkBusy$", "1x", busyRuns, ""},
 }
 
 // options are the command line.
 type options struct {
-	binary, base, raw string
-	only              *regexp.Regexp
-	count             int
-	json              bool
+	binary, base, peer, raw string
+	only                    *regexp.Regexp
+	count, busy             int
+	json                    bool
+}
+
+// times is how often a suite is run.
+func (o options) times(r runs) int {
+	return [...]int{stageRuns: 3, comparedRuns: o.count, standingRuns: (o.count + 1) / 2, busyRuns: o.busy}[r]
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.binary, "bin", "bin/netmirror", "the netmirror `binary` to measure")
 	flag.StringVar(&o.base, "base", "", "another `binary` to measure beside it")
+	flag.StringVar(&o.peer, "peer", "", "a vxlan-to-http to measure beside it, a `program` that is called with IFACE VNI PORT HOST:PORT")
 	flag.StringVar(&o.raw, "raw", "bin", "`directory` for bench.txt, and bench-base.txt of the other binary, as benchstat reads them")
 	only := flag.String("only", "", "run the suites that match the `regexp`, as in e2e/.*Requests")
-	flag.IntVar(&o.count, "count", 1, "how often to run what drives the binary; the table has the median")
+	flag.IntVar(&o.count, "count", 2, "how `often` to run netmirror in turn with what it is compared with, and half as often the rest of what drives it; the table has the median")
+	flag.IntVar(&o.busy, "busy", 10, "how `often` to run it beside busy loops; the table has the worst")
 	flag.BoolVar(&o.json, "json", false, "print an object for each row, one a line")
 	flag.Parse()
 	var err error
@@ -80,6 +101,11 @@ func run(o options) error {
 		return err
 	}
 	defer own.out.Close()
+	if o.peer != "" {
+		if own.peer, err = program(o.peer); err != nil {
+			return err
+		}
+	}
 	other := &runner{} // without figures
 	if o.base != "" {
 		if other, err = newRunner(dir, o.base, filepath.Join(o.raw, "bench-base.txt")); err != nil {
@@ -87,26 +113,34 @@ func run(o options) error {
 		}
 		defer other.out.Close()
 	}
-	var failed error
+	failed := runSuites(o, own, other)
+	if err := printResults(os.Stdout, tabulate(own.figures, other.figures, o.only.String() == ""), o.json); err != nil {
+		return err
+	}
+	return failed
+}
+
+// runSuites returns the last failure. What base cannot do is none: that binary is
+// not under test, and may be older than a flag.
+func runSuites(o options, own, base *runner) (failed error) {
 	for _, s := range suites {
 		if !o.only.MatchString(s.dir + "/" + s.bench) {
 			continue
 		}
-		if s.binary {
-			s.count = o.count
-		}
-		if err := own.run(s); err != nil {
-			failed = err
-		}
-		// In turn, so that whatever else the machine does meets both.
-		if o.base != "" && s.binary {
-			if err := other.run(s); err != nil {
+		// In turn, so that whatever else the machine does meets all.
+		for range o.times(s.runs) {
+			if err := own.run(s); err != nil {
 				failed = err
 			}
+			if base.figures == nil || s.runs == stageRuns {
+				continue
+			}
+			s.bench += s.subjects
+			if err := base.run(s); err != nil {
+				fmt.Fprintln(os.Stderr, "bench: the base has no figures of some rows:", err)
+			}
+			s.bench = strings.TrimSuffix(s.bench, s.subjects)
 		}
-	}
-	if err := printResults(os.Stdout, tabulate(own.figures, other.figures, o.only.String() == ""), o.json); err != nil {
-		return err
 	}
 	return failed
 }
@@ -115,16 +149,14 @@ func run(o options) error {
 type runner struct {
 	dir     string // for test binaries
 	binary  string // absolute path of netmirror
+	peer    string // that of vxlan-to-http; may be empty
 	out     *os.File
 	figures figures
 }
 
 func newRunner(dir, binary, out string) (*runner, error) {
-	path, err := filepath.Abs(binary)
+	path, err := program(binary)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
 	f, err := os.Create(out)
@@ -134,6 +166,16 @@ func newRunner(dir, binary, out string) (*runner, error) {
 	return &runner{dir: dir, binary: path, out: f, figures: make(figures)}, nil
 }
 
+// program is the absolute path of a file that is there.
+func program(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	_, err = os.Stat(path)
+	return path, err
+}
+
 // run runs a suite, and reads its figures as they come.
 func (r *runner) run(s suite) error {
 	test, err := build(r.dir, s.dir)
@@ -141,9 +183,9 @@ func (r *runner) run(s suite) error {
 		return err
 	}
 	cmd := exec.Command(test, "-test.run=^$", "-test.bench="+s.bench, "-test.benchtime="+s.time,
-		"-test.count="+strconv.Itoa(s.count), "-test.timeout=10m")
+		"-test.timeout=10m")
 	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "NETMIRROR_BIN="+r.binary)
+	cmd.Env = append(os.Environ(), "NETMIRROR_BIN="+r.binary, "NETMIRROR_PEER="+r.peer)
 	if os.Getenv("NETMIRROR_HOSTILE") == "" {
 		cmd.Env = append(cmd.Env, "NETMIRROR_HOSTILE=20s")
 	}
@@ -188,7 +230,7 @@ func printResults(w io.Writer, results []result, asJSON bool) error {
 		return nil
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NAME\tFIGURE\tUNIT\tBAR\tRATIO\tTO\tNEW/BASE\t")
+	fmt.Fprintln(t, "NAME\tFIGURE\tUNIT\tBAR\tRATIO\tTO\tNEW/BASE\tNEW/PEER\t")
 	for _, r := range results {
 		fmt.Fprintln(t, r.String())
 	}

@@ -48,11 +48,23 @@ func (f figures) figure(name, unit string) (v float64, ok bool) {
 		if len(all) == 0 || n != name && !(many && strings.HasPrefix(n, prefix)) {
 			continue
 		}
-		if median := all[len(all)/2]; !ok || median > v {
+		if median := (all[(len(all)-1)/2] + all[len(all)/2]) / 2; !ok || median > v {
 			v, ok = median, true
 		}
 	}
 	return v, ok
+}
+
+// worst is, of a benchmark's runs, the one that the bar is hardest on.
+func (f figures) worst(name, unit string, k barKind) (v float64, ok bool) {
+	all := f[name][unit]
+	if len(all) == 0 {
+		return 0, false
+	}
+	if k == least {
+		return slices.Min(all), true
+	}
+	return slices.Max(all), true
 }
 
 // ran reports whether the row's benchmark, or one of those around it, has figures.
@@ -67,75 +79,57 @@ func (f figures) ran(name string) bool {
 }
 
 // row is a row of the table: a figure of a benchmark, the same figure of
-// another that it is compared with, and the bar for the one or the ratio.
+// another that it is compared with, and the bars for it and the ratio.
 type row struct {
 	name, bench, unit string
 	than              string // the benchmark to compare with
-	bar               bar
+	bars              bars
+	worst             bool // the figure is that of the worst run, not the median
 }
-
-type bar struct {
-	at    float64
-	kind  barKind
-	ratio bool // it is the ratio that is held to it
-}
-
-type barKind byte
 
 const (
-	none barKind = iota
-	most
-	least
-)
-
-func (b bar) String() string {
-	text := [...]string{none: "", most: "<= ", least: ">= "}[b.kind]
-	if b.kind != none {
-		text += strconv.FormatFloat(b.at, 'g', -1, 64)
-	}
-	if b.ratio {
-		text = "ratio " + text
-	}
-	return text
-}
-
-func (b bar) met(v float64) bool {
-	switch b.kind {
-	case most:
-		return v <= b.at
-	case least:
-		return v >= b.at
-	default:
-		return true
-	}
-}
-
-func atMost(v float64) bar  { return bar{at: v, kind: most} }
-func atLeast(v float64) bar { return bar{at: v, kind: least} }
-
-var rows = slices.Concat(requestRows, streamRows, stageRows, standingRows)
-
-const (
-	gets   = "BenchmarkRequests/20000_GETs_a_second/"
+	curl   = "BenchmarkCurl/200_POSTs_of_8_KB/"
+	visits = "BenchmarkVisits/2000_a_second/"
+	fives  = "BenchmarkRequests/1000_POSTs_a_second,_5_a_connection/"
 	posts  = "BenchmarkRequests/1000_POSTs_a_second/"
+	gets   = "BenchmarkRequests/20000_GETs_a_second/"
 	seldom = "BenchmarkRequests/100_GETs_a_second/"
+	busy   = "BenchmarkBusy"
 )
+
+var rows = slices.Concat(requestRows, streamRows, busyRows, stageRows, standingRows)
 
 var requestRows = []row{
-	{"100 000 GETs, 20 000/s: CPU", gets + "netmirror", "cpu-s", gets + "reader", atMost(1.3)},
-	{"100 000 GETs, 20 000/s: CPU with 2 workers", gets + "2_workers", "cpu-s", gets + "netmirror", bar{1.1, most, true}},
-	{"100 000 GETs, 20 000/s: lost", gets + "netmirror", "lost", "", atMost(0)},
-	{"100 000 GETs, 20 000/s: latency, 99 %", gets + "netmirror", "p99-ms", "", atMost(5)},
-	{"5000 POSTs of 2 KB, 1000/s: CPU", posts + "netmirror", "cpu-s", posts + "reader", atMost(0.3)},
-	{"5000 POSTs of 2 KB, 1000/s: CPU with 2 workers", posts + "2_workers", "cpu-s", posts + "netmirror", bar{1.1, most, true}},
-	{"5000 POSTs of 2 KB, 1000/s: lost", posts + "netmirror", "lost", "", atMost(0)},
-	{"400 GETs, 100/s: CPU", seldom + "netmirror", "cpu-s", seldom + "reader", bar{}},
-	{"400 GETs, 100/s: latency, median", seldom + "netmirror", "p50-ms", "", atMost(2)},
-	{"10 000 connections with a POST of 400 B, 2000/s: CPU each", "BenchmarkVisits", "cpu-us/conn", "", atMost(120)},
-	{"10 000 connections with a POST of 400 B, 2000/s: lost", "BenchmarkVisits", "lost", "", atMost(0)},
+	{name: "200 curl POSTs of 8 KB, a connection each: CPU", bench: curl + "netmirror", unit: "cpu-s", than: curl + "floor", bars: peer(1, 1)},
+	{name: "200 curl POSTs of 8 KB: lost", bench: curl + "netmirror", unit: "lost", bars: atMost(0)},
+	{name: "2000 connections/s, a POST of 400 B each: CPU", bench: visits + "netmirror", unit: "cpu-us/conn", than: visits + "floor", bars: slices.Concat(peer(1, 1.31), atMost(120))},
+	{name: "2000 connections/s: right", bench: visits + "netmirror", unit: "right-%", bars: atLeast(100)},
+	{name: "1000 POSTs/s of 2 KB, 5 a connection: CPU", bench: fives + "netmirror", unit: "cpu-us/req", than: fives + "floor", bars: peer(1, 1.51)},
+	{name: "1000 POSTs/s, 5 a connection: lost", bench: fives + "netmirror", unit: "lost", bars: atMost(0)},
+	{name: "1000 keep-alive POSTs/s of 2 KB: CPU", bench: posts + "netmirror", unit: "cpu-us/req", than: posts + "floor", bars: slices.Concat(peer(0.8, 2.05), atMost(60))},
+	{name: "1000 keep-alive POSTs/s: CPU with 2 workers", bench: posts + "2_workers", unit: "cpu-us/req", than: posts + "netmirror", bars: ratioAtMost(1.1)},
+	{name: "1000 keep-alive POSTs/s: CPU with --capture udp", bench: posts + "udp", unit: "cpu-us/req", than: posts + "netmirror"},
+	{name: "1000 keep-alive POSTs/s: lost", bench: posts + "netmirror", unit: "lost", bars: atMost(0)},
+	{name: "1000 keep-alive POSTs/s: RSS beside the ring", bench: posts + "netmirror", unit: "rss-MiB", bars: atMost(12)},
+	{name: "20 000 GETs/s: CPU", bench: gets + "netmirror", unit: "cpu-us/req", than: gets + "floor", bars: slices.Concat(peer(0.5, 3.27), ratioAtMost(1.6), atMost(13))},
+	{name: "20 000 GETs/s: CPU with 2 workers", bench: gets + "2_workers", unit: "cpu-us/req", than: gets + "netmirror", bars: ratioAtMost(1.1)},
+	{name: "20 000 GETs/s: CPU with --capture udp", bench: gets + "udp", unit: "cpu-us/req", than: gets + "netmirror"},
+	{name: "20 000 GETs/s: lost", bench: gets + "netmirror", unit: "lost", bars: atMost(0)},
+	{name: "20 000 GETs/s: latency, 99 %", bench: gets + "netmirror", unit: "p99-ms", bars: atMost(5)},
+	{name: "100 GETs/s: CPU", bench: seldom + "netmirror", unit: "cpu-us/req", than: seldom + "floor"},
+	{name: "100 GETs/s: latency, median", bench: seldom + "netmirror", unit: "p50-ms", bars: atMost(2)},
+}
+
+// busyRows are of ten runs.
+var busyRows = []row{
+	{name: "2000 connections/s beside 5 busy loops: right", bench: busy, unit: "right-%", bars: atLeast(100), worst: true},
+	{name: "2000 connections/s beside 5 busy loops: latency, 99 %", bench: busy, unit: "p99-ms"},
+	{name: "2000 connections/s beside 5 busy loops: latency, 99 %, worst run", bench: busy, unit: "p99-ms", worst: true},
+	{name: "2000 connections/s beside 5 busy loops: kernel drops", bench: busy, unit: "drops", bars: atMost(0), worst: true},
 }
 
 const (
+	slow    = "BenchmarkStreams/1_at_400_Mbit/"
 	eight   = "BenchmarkStreams/8_at_1_Gbit/"
 	single  = "BenchmarkStreams/1_at_1_Gbit/"
 	fast    = "BenchmarkStreams/8_at_4_Gbit/"
@@ -143,39 +137,42 @@ const (
 )
 
 var streamRows = []row{
-	{"8 streams, 1 Gbit/s together: CPU", eight + "netmirror", "cpu-s/GB", eight + "reader", atMost(2)},
-	{"8 streams, 1 Gbit/s together: CPU with 2 workers", eight + "2_workers", "cpu-s/GB", eight + "netmirror", bar{1.1, most, true}},
-	{"8 streams, 1 Gbit/s together: kernel drops", eight + "netmirror", "drops", "", atMost(0)},
-	{"8 streams, 1 Gbit/s together: streams right, of 8", eight + "netmirror", "right", "", atLeast(8)},
-	{"1 stream, 1 Gbit/s: CPU", single + "netmirror", "cpu-s/GB", single + "reader", atMost(1.5)},
-	{"1 stream, 1 Gbit/s: streams right, of 1", single + "netmirror", "right", "", atLeast(1)},
-	{"8 streams, 4 Gbit/s: CPU", fast + "netmirror", "cpu-s/GB", fast + "reader", bar{}},
-	{"8 streams, 4 Gbit/s: kernel drops", fast + "netmirror", "drops", "", bar{}},
-	{"8 streams, 4 Gbit/s: streams right, of 8", fast + "netmirror", "right", "", bar{}},
-	{"8 streams, unpaced: rate", unpaced + "netmirror", "Gbit/s", "", bar{}},
-	{"8 streams, unpaced: kernel drops", unpaced + "netmirror", "drops", "", bar{}},
-	{"8 streams, unpaced: streams right, of 8", unpaced + "netmirror", "right", "", bar{}},
-	{"8 streams, unpaced: streams reset", unpaced + "netmirror", "reset", "", bar{}},
+	{name: "1 stream, 400 Mbit/s: CPU", bench: slow + "netmirror", unit: "cpu-s/GB", than: slow + "floor", bars: ratioAtMost(1.6)},
+	{name: "1 stream, 400 Mbit/s: streams right, of 1", bench: slow + "netmirror", unit: "right", bars: atLeast(1)},
+	{name: "8 streams, 1 Gbit/s together: CPU", bench: eight + "netmirror", unit: "cpu-s/GB", than: eight + "floor", bars: slices.Concat(ratioAtMost(1.6), atMost(2))},
+	{name: "8 streams, 1 Gbit/s together: CPU with 2 workers", bench: eight + "2_workers", unit: "cpu-s/GB", than: eight + "netmirror", bars: ratioAtMost(1.1)},
+	{name: "8 streams, 1 Gbit/s together: CPU with --capture udp", bench: eight + "udp", unit: "cpu-s/GB", than: eight + "netmirror"},
+	{name: "8 streams, 1 Gbit/s together: kernel drops", bench: eight + "netmirror", unit: "drops", bars: atMost(0)},
+	{name: "8 streams, 1 Gbit/s together: streams right, of 8", bench: eight + "netmirror", unit: "right", bars: atLeast(8)},
+	{name: "1 stream, 1 Gbit/s: CPU", bench: single + "netmirror", unit: "cpu-s/GB", than: single + "floor", bars: atMost(1.5)},
+	{name: "1 stream, 1 Gbit/s: streams right, of 1", bench: single + "netmirror", unit: "right", bars: atLeast(1)},
+	{name: "8 streams, 4 Gbit/s: CPU", bench: fast + "netmirror", unit: "cpu-s/GB"},
+	{name: "8 streams, 4 Gbit/s: kernel drops", bench: fast + "netmirror", unit: "drops"},
+	{name: "8 streams, 4 Gbit/s: streams right, of 8", bench: fast + "netmirror", unit: "right"},
+	{name: "8 streams, unpaced: rate", bench: unpaced + "netmirror", unit: "Gbit/s"},
+	{name: "8 streams, unpaced: kernel drops", bench: unpaced + "netmirror", unit: "drops"},
+	{name: "8 streams, unpaced: streams right, of 8", bench: unpaced + "netmirror", unit: "right"},
+	{name: "8 streams, unpaced: streams reset", bench: unpaced + "netmirror", unit: "reset"},
 }
 
 // stageRows are of the packages, without the binary.
 var stageRows = []row{
-	{"8 streams from memory", "BenchmarkBulk/netmirror", "MB/s", "BenchmarkBulk/plain", bar{0.3, least, true}},
-	{"connections of 400 B from memory", "BenchmarkConnections/netmirror", "conns/s", "BenchmarkConnections/plain", atLeast(10_000)},
-	{"pure acknowledgements", "BenchmarkAcks/netmirror", "ns/op", "BenchmarkAcks/decap", atMost(150)},
-	{"decap, a packet", "BenchmarkDecode/ours/v4", "ns/op", "", atMost(60)},
-	{"decap, another service's packet", "BenchmarkDecode/other*", "ns/op", "", atMost(40)},
-	{"decap, allocations", "BenchmarkDecode/*", "allocs/op", "", atMost(0)},
+	{name: "8 streams from memory", bench: "BenchmarkBulk/netmirror", unit: "MB/s", than: "BenchmarkBulk/plain", bars: ratioAtLeast(0.3)},
+	{name: "connections of 400 B from memory", bench: "BenchmarkConnections/netmirror", unit: "conns/s", than: "BenchmarkConnections/plain", bars: atLeast(10_000)},
+	{name: "pure acknowledgements", bench: "BenchmarkAcks/netmirror", unit: "ns/op", than: "BenchmarkAcks/decap", bars: atMost(150)},
+	{name: "decap, a packet", bench: "BenchmarkDecode/ours/v4", unit: "ns/op", bars: atMost(60)},
+	{name: "decap, another service's packet", bench: "BenchmarkDecode/other*", unit: "ns/op", bars: atMost(40)},
+	{name: "decap, allocations", bench: "BenchmarkDecode/*", unit: "allocs/op", bars: atMost(0)},
 }
 
 // standingRows are of a netmirror that has other things to do than to forward much.
 var standingRows = []row{
-	{"15 000 idle flows: memory each", "BenchmarkIdleFlows", "rss-B/flow", "", atMost(20_000)},
-	{"15 000 idle flows: CPU", "BenchmarkIdleFlows", "idle-cpu-%", "", atMost(0.5)},
-	{"start to first byte", "BenchmarkStart", "median-ms", "", atMost(100)},
-	{"beside targets that never read: 99 %", "BenchmarkSlowNeighbours/never_read", "p99-ratio", "", atMost(2)},
-	{"beside targets that read 10 KB/s: 99 %", "BenchmarkSlowNeighbours/read_at_10_KB/s", "p99-ratio", "", atMost(2)},
-	{"hostile mix: memory", "BenchmarkHostileMemory", "peak/budget", "", atMost(1)},
+	{name: "15 000 idle flows: memory each", bench: "BenchmarkIdleFlows", unit: "rss-B/flow", bars: atMost(8192)},
+	{name: "15 000 idle flows: CPU", bench: "BenchmarkIdleFlows", unit: "idle-cpu-%", bars: atMost(0.5)},
+	{name: "start to first byte", bench: "BenchmarkStart", unit: "median-ms", bars: atMost(100)},
+	{name: "beside targets that never read: 99 %", bench: "BenchmarkSlowNeighbours/never_read", unit: "p99-ratio", bars: atMost(2)},
+	{name: "beside targets that read 10 KB/s: 99 %", bench: "BenchmarkSlowNeighbours/read_at_10_KB/s", unit: "p99-ratio", bars: atMost(2)},
+	{name: "hostile mix: memory", bench: "BenchmarkHostileMemory", unit: "peak/budget", bars: atMost(1)},
 }
 
 // result is a row with its figures. What was not measured is nil.
@@ -187,37 +184,62 @@ type result struct {
 	Ratio   *float64 `json:"ratio,omitempty"`    // to the figure of another benchmark of this run
 	To      string   `json:"to,omitempty"`       // that benchmark
 	NewBase *float64 `json:"new_base,omitempty"` // to the figure of the other binary
-	OK      bool     `json:"ok"`                 // the bar is met
+	NewPeer *float64 `json:"new_peer,omitempty"` // to that of vxlan-to-http
+	OK      bool     `json:"ok"`                 // the bars are met
+
+	hasBase bool // there is another binary
 }
 
 // tabulate fills in the rows: all of them, or those of which there is something.
 // base may be nil.
 func tabulate(f, base figures, all bool) (results []result) {
 	for _, r := range rows {
-		if !all && !f.ran(r.bench) {
-			continue
+		if all || f.ran(r.bench) {
+			results = append(results, r.result(f, base))
 		}
-		res := result{Name: r.name, Unit: r.unit, Bar: r.bar.String()}
-		v, ok := f.figure(r.bench, r.unit)
-		if ok {
-			res.Figure = &v
-		}
-		if than, found := f.figure(r.than, r.unit); ok && found && than != 0 {
-			ratio := v / than
-			res.Ratio, res.To = &ratio, r.than[strings.LastIndex(r.than, "/")+1:]
-		}
-		if old, found := base.figure(r.bench, r.unit); ok && found && old != 0 {
-			ratio := v / old
-			res.NewBase = &ratio
-		}
-		held := res.Figure
-		if r.bar.ratio {
-			held = res.Ratio
-		}
-		res.OK = held != nil && r.bar.met(*held)
-		results = append(results, res)
 	}
 	return results
+}
+
+// result compares the row's figure in f with the others.
+func (r row) result(f, base figures) result {
+	res := result{Name: r.name, Unit: r.unit, hasBase: base != nil}
+	figure := func(f figures, bench string) *float64 {
+		v, ok := f.figure(bench, r.unit)
+		if r.worst {
+			v, ok = f.worst(bench, r.unit, r.bars.kind())
+		}
+		if !ok {
+			return nil
+		}
+		return &v
+	}
+	res.Figure = figure(f, r.bench)
+	than := r.than[strings.LastIndex(r.than, "/")+1:]
+	if res.Ratio = over(res.Figure, figure(f, r.than)); res.Ratio != nil {
+		res.To = than
+	}
+	res.NewBase = over(res.Figure, figure(base, r.bench))
+	if own, ok := strings.CutSuffix(r.bench, "/netmirror"); ok {
+		res.NewPeer = over(res.Figure, figure(f, own+"/peer"))
+	}
+	res.OK = res.Figure != nil
+	var texts []string
+	for _, b := range r.bars {
+		texts = append(texts, b.text(res, than))
+		res.OK = res.OK && b.met(res)
+	}
+	res.Bar = strings.Join(texts, ", ")
+	return res
+}
+
+// over is a ratio, where there is one.
+func over(v, than *float64) *float64 {
+	if v == nil || than == nil || *than == 0 {
+		return nil
+	}
+	ratio := *v / *than
+	return &ratio
 }
 
 // String is the result in the columns of the table.
@@ -231,8 +253,12 @@ func (r result) String() string {
 	case !r.OK:
 		verdict = "miss"
 	}
+	base := number(r.NewBase)
+	if base == "" && r.hasBase {
+		base = "—"
+	}
 	return strings.Join([]string{
-		r.Name, number(r.Figure), r.Unit, r.Bar, number(r.Ratio), r.To, number(r.NewBase), verdict,
+		r.Name, number(r.Figure), r.Unit, r.Bar, number(r.Ratio), r.To, base, number(r.NewPeer), verdict,
 	}, "\t")
 }
 

@@ -1,9 +1,6 @@
 package e2e
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -28,36 +25,6 @@ func stage(b testing.TB, opts lab.Options, origin lab.Handler) *scene {
 	}
 	b.Cleanup(s.origin.Close)
 	return s
-}
-
-// play has netmirror capture for a shadow service.
-func (s *scene) play(b testing.TB, shadow lab.Handler, args ...string) {
-	b.Helper()
-	s.serveShadow(b, behindFirst(shadow))
-	s.startNetmirror(b, args...)
-	s.ready(b)
-}
-
-// readOnly has bench/reader, which only counts the frames, take netmirror's place.
-func (s *scene) readOnly(b *testing.B) {
-	b.Helper()
-	path := filepath.Join(b.TempDir(), "reader")
-	cmd := exec.Command("go", "build", "-o", path, "netmirror/bench/reader")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("build reader: %v\n%s", err, out)
-	}
-	s.netmirror = start(b, s.Mon, path, lab.MirrorLink)
-	s.netmirror.capturing(s.ctx)
-}
-
-// readAll ends the reader, which must have counted so many frames at least.
-func (s *scene) readAll(b *testing.B, frames int) {
-	b.Helper()
-	s.netmirror.stop(b)
-	if f := s.netmirror.final(b); f["packets_received"] < int64(frames) || f["kernel_drops"] > 0 {
-		b.Errorf("of %d frames and more: %v", frames, f)
-	}
 }
 
 // cpu is the processor time that the process has used, all threads and the

@@ -20,9 +20,9 @@ func TestStallLosesNothing(t *testing.T) {
 		{"1 s at 20000 requests a second", time.Second, 20_000, 50_000},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			q := newRequests(16, tt.perSecond, tt.all, "GET", 0)
+			q := newRequests(16, tt.perSecond, tt.all, newForm("GET", 0))
 			s := stage(t, lab.Options{}, q.answer)
-			s.play(t, q.check)
+			s.play(t, q.check, netmirrorWith("netmirror"))
 			continued := make(chan error, 1)
 			go func() { continued <- s.stall(q, tt.length) }()
 			q.send(t, s)

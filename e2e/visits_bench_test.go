@@ -3,10 +3,8 @@ package e2e
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
-	"net"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,17 +15,18 @@ import (
 
 // visits are connections of one request each, begun at an even pace.
 type visits struct {
+	form
+	*journey
 	perSecond, count int
-	form             []byte // the request, all the same
 	whole            atomic.Int64
 	wrong            atomic.Int64
 }
 
+// newVisits has requests of so many bytes, a few hundred.
 func newVisits(perSecond, count, size int) *visits {
-	head := "POST /visit HTTP/1.1\r\nHost: lab\r\nContent-Length: %d\r\n\r\n"
-	body := size - len(fmt.Sprintf(head, size))
-	form := fmt.Sprintf(head, body) + strings.Repeat("x", body)
-	return &visits{perSecond: perSecond, count: count, form: []byte(form)}
+	const some = 100 // of three digits, as the body is
+	body := some + size - len(newForm("POST", some).text)
+	return &visits{form: newForm("POST", body), journey: newJourney(count), perSecond: perSecond, count: count}
 }
 
 // answer is the origin: it answers the request and waits for the client's end.
@@ -37,36 +36,47 @@ func (v *visits) answer(c *lab.Conn, _ <-chan struct{}) {
 
 // check is the shadow service: it answers, and counts what came right.
 func (v *visits) check(c *lab.Conn, _ <-chan struct{}) {
-	if v.serve(c) {
+	n, at, ok := v.serve(c)
+	if ok && v.note(n, at) {
 		v.whole.Add(1)
 	} else {
 		v.wrong.Add(1)
 	}
 }
 
-func (v *visits) serve(c *lab.Conn) bool {
-	buf := make([]byte, len(v.form)+1)
-	if _, err := io.ReadFull(c.TCPConn, buf[:len(v.form)]); err != nil || !bytes.HasPrefix(buf, v.form) {
-		return false
+// serve says which visit a connection was, when it had come, and whether it was
+// whole and ended in order.
+func (v *visits) serve(c *lab.Conn) (n int, at time.Time, ok bool) {
+	buf := make([]byte, len(v.text))
+	if _, err := io.ReadFull(c.TCPConn, buf); err != nil {
+		return 0, at, false
+	}
+	at = time.Now()
+	if n = v.number(buf, v.count); n < 0 {
+		return n, at, false
+	}
+	want := slices.Clone(v.text)
+	if v.mark(want, n); !bytes.Equal(buf, want) {
+		return n, at, false
 	}
 	if _, err := c.TCPConn.Write([]byte(lab.Answer)); err != nil {
-		return false
+		return n, at, false
 	}
-	n, err := c.TCPConn.Read(buf)
-	return n == 0 && errors.Is(err, io.EOF)
+	more, err := c.TCPConn.Read(buf)
+	return n, at, more == 0 && errors.Is(err, io.EOF)
 }
 
 // pay makes the connections and returns when the origin has answered all.
 func (v *visits) pay(b *testing.B, s *scene) {
 	b.Helper()
-	work := make(chan struct{}, v.count)
+	work := make(chan int, v.count)
 	var clients sync.WaitGroup
 	var failed atomic.Int64
 	for range 32 {
 		clients.Go(func() {
-			answer := make([]byte, len(lab.Answer))
-			for range work {
-				if err := v.once(s, answer); err != nil {
+			r, answer := slices.Clone(v.text), make([]byte, len(lab.Answer))
+			for n := range work {
+				if err := v.once(s, n, r, answer); err != nil {
 					failed.Add(1)
 				}
 			}
@@ -78,7 +88,7 @@ func (v *visits) pay(b *testing.B, s *scene) {
 	for n := 0; n < v.count; {
 		<-tick.C
 		for due := min(v.count, int(time.Since(begin).Seconds()*float64(v.perSecond))); n < due; n++ {
-			work <- struct{}{}
+			work <- n
 		}
 	}
 	close(work)
@@ -88,38 +98,54 @@ func (v *visits) pay(b *testing.B, s *scene) {
 	}
 }
 
-func (v *visits) once(s *scene, answer []byte) error {
+// once makes visit n. r and answer are scratch.
+func (v *visits) once(s *scene, n int, r, answer []byte) error {
 	c, err := s.Cli.Dial(s.ctx, s.Origin(servicePort))
 	if err != nil {
 		return err
 	}
-	defer func(c *net.TCPConn) { c.Close() }(c)
-	if _, err := c.Write(v.form); err != nil {
+	defer c.Close()
+	v.mark(r, n)
+	v.begun[n] = time.Now()
+	if _, err := c.Write(r); err != nil {
 		return err
 	}
 	_, err = io.ReadFull(c, answer)
 	return err
 }
 
-// BenchmarkVisits measures what netmirror uses of the processor for each of
-// 2000 new connections a second, with one request of 400 bytes.
+// BenchmarkVisits measures what is used of the processor for each of 2000 new
+// connections a second, with one request of 400 bytes.
 func BenchmarkVisits(b *testing.B) {
-	for range b.N {
-		v := newVisits(2000, 10_000, 400)
-		s := stage(b, lab.Options{}, v.answer)
-		s.play(b, v.check, "--workers", "1")
-		before := s.netmirror.cpu(b)
-		v.pay(b, s)
-		settled(func() bool { return v.whole.Load() == int64(v.count) }, v.whole.Load)
-		used := s.netmirror.cpu(b) - before
-		s.netmirror.stop(b)
-		lost := v.count - int(v.whole.Load())
-		figures := s.excused(b, lost)
-		if n := v.wrong.Load(); n > 0 && lost == 0 {
-			b.Errorf("%d streams were altered: %v", n, figures)
-		}
-		b.ReportMetric(used.Seconds()/float64(v.count)*1e6, "cpu-us/conn")
-		b.ReportMetric(float64(lost), "lost")
+	b.Run("2000 a second", func(b *testing.B) {
+		besideFloor(b, func(b *testing.B, p subject) {
+			measureVisits(b, newVisits(2000, 10_000, 400), p, func() {})
+		})
+	})
+}
+
+// measureVisits calls ready when p captures.
+func measureVisits(b *testing.B, v *visits, p subject, ready func()) {
+	s := stage(b, lab.Options{}, v.answer)
+	s.play(b, v.check, p)
+	ready()
+	before := s.netmirror.cpu(b)
+	v.pay(b, s)
+	settled(func() bool { return v.whole.Load() == int64(v.count) }, v.whole.Load)
+	used := s.netmirror.cpu(b) - before
+	lost := v.count - int(v.whole.Load())
+	figures := s.end(b, p, lost)
+	if n := v.wrong.Load(); n > 0 && lost == 0 && !p.stranger {
+		b.Errorf("%d streams were altered: %v", n, figures)
+	}
+	l := v.latencies()
+	if len(l) == 0 {
+		b.Fatalf("no request came: %v", figures)
+	}
+	b.ReportMetric(used.Seconds()/float64(v.count)*1e6, "cpu-us/conn")
+	b.ReportMetric(float64(v.whole.Load())/float64(v.count)*100, "right-%")
+	b.ReportMetric(l[len(l)*99/100].Seconds()*1e3, "p99-ms")
+	if !p.stranger {
 		b.ReportMetric(float64(figures["kernel_drops"]), "drops")
 	}
 }
