@@ -25,6 +25,17 @@ func (b *Bridge) Check(ctx context.Context) error {
 	return nil
 }
 
+// Begin is Check before any stream has come. It logs what fails like the failure of a
+// stream, so that the first streams do not log it once more.
+func (b *Bridge) Begin(ctx context.Context) {
+	switch err := b.try(ctx); {
+	case err == nil:
+		b.outage.answered()
+	case ctx.Err() == nil:
+		b.outage.failed(time.Now(), err, 0)
+	}
+}
+
 func (b *Bridge) try(ctx context.Context) error {
 	if b.cfg.Dial != nil {
 		c, err := b.dialWith(ctx, b.cfg.Dial)

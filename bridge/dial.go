@@ -107,7 +107,9 @@ func (s *stream) resolved(addrs []*address, err error) {
 // connected ends dialing: the target has taken the connection.
 func (s *stream) connected(out targetConn) {
 	s.b.cfg.DialTime(time.Duration(s.l.now-s.dial.begun), nil)
-	s.b.outage.answered()
+	if !s.pending {
+		s.b.outage.answered()
+	}
 	s.dial = dial{}
 	s.out = out
 	if s.b.to.HasHeader() && s.b.to.Network != target.TLS {

@@ -282,6 +282,23 @@ func TestOutageIsLoggedOnceAMinute(t *testing.T) {
 	}
 }
 
+// Nor does a target that is dead from the start warn once at the start and once more at
+// its first stream.
+func TestTargetThatIsDeadAtTheStartIsOneWarning(t *testing.T) {
+	for _, err := range []error{syscall.ECONNREFUSED, syscall.EMFILE} {
+		var l lines
+		h := serve(t, Config{Target: "127.0.0.1:1", Retries: -1, Logger: slog.New(&l),
+			Dial: func(context.Context, string, string) (net.Conn, error) { return nil, err }})
+		h.Begin(t.Context())
+		for range 3 {
+			h.open(t).outcome(t)
+		}
+		if got := l.all(); len(got) != 1 {
+			t.Errorf("%v: logged %q", err, got)
+		}
+	}
+}
+
 func TestDeadTargetIsOneWarning(t *testing.T) {
 	g := newTarget(t)
 	var dead atomic.Bool

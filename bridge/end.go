@@ -27,7 +27,7 @@ func (s *stream) passFIN() {
 	s.finSent = true
 	s.enter(lingering)
 	if err := s.out.closeWrite(); err != nil {
-		s.finish(outcome.EndTargetClosed)
+		s.targetClosed()
 		return
 	}
 	s.stall = stall{}
@@ -47,7 +47,7 @@ func (s *stream) lookForSilence() {
 	queued, err := s.out.unacked()
 	switch {
 	case err != nil:
-		s.finish(outcome.EndTargetClosed)
+		s.targetClosed()
 	case !s.stall.over(s.l.now, s.answered-int64(queued), s.b.cfg.LingerTimeout):
 		s.l.after(s, s.lingerLook())
 	case queued > 0:
@@ -65,6 +65,18 @@ func (s *stream) targetOver(cause error) {
 	}
 	if cause == nil && s.finSent {
 		s.finish(outcome.EndComplete)
+		return
+	}
+	s.targetClosed()
+}
+
+// targetClosed ends the stream where the target has ended its connection. In TLS 1.3 that
+// may be how it refuses our certificate: then it took nothing of the stream.
+func (s *stream) targetClosed() {
+	var why *refusal
+	if t, ok := s.out.(*tlsConn); ok && errors.As(t.failed(), &why) {
+		s.b.outage.refused(time.Now(), why)
+		s.finish(outcome.EndTargetRefused)
 		return
 	}
 	s.finish(outcome.EndTargetClosed)

@@ -407,3 +407,9 @@ func (l *lines) Handle(_ context.Context, r slog.Record) error {
 	}
 	return nil
 }
+
+func (l *lines) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.text)
+}

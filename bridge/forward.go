@@ -39,7 +39,7 @@ func (s *stream) copy() {
 		s.settle(p[:n], taken)
 		switch {
 		case err != nil:
-			s.finish(outcome.EndTargetClosed)
+			s.targetClosed()
 			return
 		case taken < len(out):
 			s.block(taken)
@@ -90,7 +90,7 @@ func (s *stream) lookForRoom() {
 	queued, err := s.out.unacked()
 	switch {
 	case err != nil:
-		s.finish(outcome.EndTargetClosed)
+		s.targetClosed()
 	case s.stall.over(s.l.now, -int64(queued), limit):
 		s.finish(outcome.EndTargetSlow)
 	case s.retry:

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"netmirror/outcome"
 	"netmirror/proxyhdr"
 )
 
@@ -29,7 +28,7 @@ func (s *stream) introduce() bool {
 		in.left = in.left[taken:]
 		switch {
 		case err != nil:
-			s.finish(outcome.EndTargetClosed)
+			s.targetClosed()
 			return false
 		case len(in.left) > 0:
 			s.block(taken)

@@ -36,18 +36,23 @@ var causes = [...]struct {
 	end                 outcome.End
 	begins, lasts, over string
 	do                  string
+	untried             string // in place of begins, where no stream has come yet; "": the same
 }{
-	{outcome.EndTargetRefused, "target does not answer", "target still does not answer", "target answers again", ""},
+	{outcome.EndTargetRefused, "target does not answer", "target still does not answer", "target answers again", "",
+		"target does not answer; its streams are given up until it does"},
 	{outcome.EndNoDescriptor, "no file descriptor is left to connect to the target with", "still no file descriptor is left to connect to the target with",
 		"there are file descriptors for the target's connections again",
-		outcome.EndNoDescriptor.Words().Remedy},
+		outcome.EndNoDescriptor.Words().Remedy, ""},
 	{outcome.EndNoPort, "no local port is left to connect to the target from", "still no local port is left to connect to the target from",
 		"there are local ports for the target's connections again",
-		outcome.EndNoPort.Words().Remedy},
+		outcome.EndNoPort.Words().Remedy, ""},
 }
 
 // refused notes that a stream got no connection.
-func (o *outage) refused(now time.Time, err error) {
+func (o *outage) refused(now time.Time, err error) { o.failed(now, err, 1) }
+
+// failed notes that so many streams got no connection.
+func (o *outage) failed(now time.Time, err error, streams uint64) {
 	why := dialEnd(err)
 	if why == outcome.EndTargetRefused {
 		o.health.note(now, err)
@@ -56,21 +61,24 @@ func (o *outage) refused(now time.Time, err error) {
 	defer o.mu.Unlock()
 	for i := range causes {
 		if causes[i].end == why {
-			o.warn(i, now, err)
+			o.warn(i, now, err, streams)
 		}
 	}
 }
 
-// warn counts a stream of a cause, and logs it if it is time. o.mu is held.
-func (o *outage) warn(i int, now time.Time, err error) {
+// warn counts streams of a cause, and logs it if it is time. o.mu is held.
+func (o *outage) warn(i int, now time.Time, err error, streams uint64) {
 	s, c := &o.spell[i], &causes[i]
-	s.refusal++
+	s.refusal += streams
 	if now.Before(s.next) {
 		return
 	}
 	msg := c.begins
-	if s.down {
+	switch {
+	case s.down:
 		msg = c.lasts
+	case streams == 0:
+		msg = cmp.Or(c.untried, c.begins)
 	}
 	o.log.Warn(msg, "dst", o.target, "streams", s.refusal, "err", err, "do", cmp.Or(c.do, target.Remedy(err)))
 	*s = spell{down: true, next: now.Add(outagePeriod)}

@@ -1,7 +1,5 @@
 package bridge
 
-import "netmirror/outcome"
-
 // probeSize is how much is risked on a target that has closed its side. It holds
 // most requests, and little is held while it waits.
 const probeSize = 4 << 10
@@ -42,7 +40,7 @@ func (s *stream) sendProbe() {
 	s.wrote += int64(written)
 	if err != nil {
 		s.settle(p, 0)
-		s.finish(outcome.EndTargetClosed)
+		s.targetClosed()
 		return
 	}
 	s.probe, s.written = append(s.probe[:0], p...), written

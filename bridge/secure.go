@@ -25,36 +25,36 @@ func (s *stream) secure() {
 	s.l.goPost(func() func() {
 		ctx, cancel := context.WithTimeout(s.l.ctx, left)
 		defer cancel()
-		conn, err := shakeHands(ctx, c, head, s.b.to.TLS)
-		return func() { s.secured(c, conn, err) }
+		conn, pending, err := shakeHands(ctx, c, head, s.b.to)
+		return func() { s.secured(c, conn, pending, err) }
 	})
 }
 
 // secured goes on with what became of a handshake.
-func (s *stream) secured(c *net.TCPConn, conn *tls.Conn, err error) {
+func (s *stream) secured(c *net.TCPConn, conn *tls.Conn, pending bool, err error) {
 	switch {
 	case s.phase == ended:
 		c.Close()
 	case err != nil:
 		s.connectFailed(err)
 	case s.adopt(c, 0):
-		s.connected(startTLS(s, conn))
+		s.pending = pending
+		s.connected(startTLS(s, conn, pending))
 	}
 }
 
-// shakeHands makes a connection to the target one of TLS, behind head. It closes c
-// where that fails.
-func shakeHands(ctx context.Context, c *net.TCPConn, head []byte, config *tls.Config) (*tls.Conn, error) {
-	_, err := c.Write(head) // for which a new socket has room
-	conn := tls.Client(c, config)
-	if err == nil {
-		err = conn.HandshakeContext(ctx)
+// shakeHands makes a connection to the target one of TLS, behind head, as
+// [target.Target.Handshake] does. It closes c where that fails.
+func shakeHands(ctx context.Context, c *net.TCPConn, head []byte, to *target.Target) (conn *tls.Conn, pending bool, err error) {
+	if _, err = c.Write(head); err != nil { // for which a new socket has room
+		err = target.TLSError(err)
+	} else {
+		conn, pending, err = to.Handshake(ctx, c)
 	}
 	if err != nil {
 		c.Close()
-		return nil, target.TLSError(err)
 	}
-	return conn, nil
+	return conn, pending, err
 }
 
 // release gives the connection to net, which takes a descriptor of its own. It is

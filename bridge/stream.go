@@ -43,6 +43,7 @@ type stream struct {
 	out   targetConn    // tcp, or what is made of it
 	intro *introduction // what goes before the client's bytes; nil: nothing, or nothing more
 
+	pending   bool          // the target may still refuse our certificate
 	keptAlive bool          // the target's host is asked for signs of life
 	answers   bool          // more of them are left to discard
 	retry     bool          // of blocked: the write is tried again whatever the socket says
@@ -104,6 +105,7 @@ func (s *stream) expired() {
 	case lingering:
 		s.lookForSilence()
 	case copying:
+		s.accepted()
 		s.keptAlive = true
 		s.out.keepAlive()
 	}
@@ -148,6 +150,9 @@ func (s *stream) discard(all bool) bool {
 	for {
 		n, more, err := s.out.discard()
 		s.answered += int64(n)
+		if n > 0 {
+			s.accepted()
+		}
 		s.b.n.discarded.Add(uint64(n))
 		if n >= answerBatch {
 			s.l.flood = s.l.now + int64(floodFor)
@@ -163,6 +168,14 @@ func (s *stream) discard(all bool) bool {
 			s.l.schedule(s)
 			return true
 		}
+	}
+}
+
+// accepted notes that the target has taken the connection for good.
+func (s *stream) accepted() {
+	if s.pending {
+		s.pending = false
+		s.b.outage.answered()
 	}
 }
 
@@ -198,7 +211,11 @@ func (s *stream) finish(e outcome.End) {
 	case dialed:
 		s.dial.cancel(s)
 	case e == outcome.EndComplete:
+		s.accepted()
 		s.out.close()
+	case e == outcome.EndTargetRefused: // whatever its host has acknowledged
+		s.b.n.unacked.Add(uint64(s.sent))
+		s.out.reset()
 	default:
 		s.b.n.unacked.Add(uint64(s.unacked()))
 		s.out.reset()

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/sleeper"
+	"netmirror/target"
 )
 
 // tlsConn is a targetConn of TLS. Two goroutines do what may wait: one encrypts the
@@ -27,10 +28,12 @@ type tlsConn struct {
 	closed bool       // it is
 	last   int        // bytes of the last piece
 
-	queued   atomic.Int64 // bytes that the connection below has not taken; an end is one
-	wanted   atomic.Bool  // the loop waits for queued to be 0
-	answered atomic.Int64 // bytes discarded that the loop does not know of
-	heardEnd atomic.Bool  // of the answers
+	queued   atomic.Int64  // bytes that the connection below has not taken; an end is one
+	wanted   atomic.Bool   // the loop waits for queued to be 0
+	answered atomic.Int64  // bytes discarded that the loop does not know of
+	heardEnd atomic.Bool   // of the answers
+	pending  atomic.Bool   // the target may still refuse our certificate
+	drained  chan struct{} // closed when the answers have ended, one way or another
 	failure  atomic.Pointer[error]
 }
 
@@ -45,9 +48,11 @@ type buffer [bufferSize]byte
 // pieces are in use while they are encrypted: an idle connection has none.
 var pieces = sync.Pool{New: func() any { return new(buffer) }}
 
-// startTLS begins to play s on conn, below which is its tcp.
-func startTLS(s *stream, conn *tls.Conn) *tlsConn {
-	t := &tlsConn{tcpConn: &s.tcp, tls: conn, tell: s.tell, work: make(chan piece, 1)}
+// startTLS begins to play s on conn, below which is its tcp. pending is what
+// [target.Target.Handshake] says.
+func startTLS(s *stream, conn *tls.Conn, pending bool) *tlsConn {
+	t := &tlsConn{tcpConn: &s.tcp, tls: conn, tell: s.tell, work: make(chan piece, 1), drained: make(chan struct{})}
+	t.pending.Store(pending)
 	s.l.wg.Go(t.encrypt)
 	s.l.wg.Go(t.drain)
 	return t
@@ -75,7 +80,7 @@ func (t *tlsConn) encrypt() {
 		_, err := t.tls.Write(p.buffer[:p.n])
 		pieces.Put(p.buffer)
 		if err != nil {
-			t.fail(err)
+			t.writeFailed(err)
 			return
 		}
 		t.queued.Store(0)
@@ -84,7 +89,7 @@ func (t *tlsConn) encrypt() {
 		}
 	}
 	if err := t.finish(); err != nil {
-		t.fail(err)
+		t.writeFailed(err)
 		return
 	}
 	t.queued.Store(0)
@@ -107,18 +112,36 @@ func (t *tlsConn) finish() error {
 	return err
 }
 
+// writeFailed is fail for what cannot be written. Where the target may have refused the
+// connection, that has come before: it is read first.
+func (t *tlsConn) writeFailed(err error) {
+	if t.pending.Load() {
+		_ = t.conn.CloseRead() // what has come can still be read (shutdown(2))
+		<-t.drained
+	}
+	t.fail(err)
+}
+
 // drain discards answers to their end, which may be a FIN alone: nobody looks at them.
 func (t *tlsConn) drain() {
+	defer close(t.drained)
 	buf := make([]byte, 2<<10)
 	for untold := 0; ; {
 		n, err := t.tls.Read(buf)
 		t.answered.Add(int64(n))
+		if n > 0 && t.pending.Load() {
+			t.pending.Store(false)
+			t.tell(evAnswer)
+		}
 		switch {
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			t.heardEnd.Store(true)
 			t.tell(evAnswer | evFIN | evOver)
 			return
 		case err != nil:
+			if t.pending.Load() && target.IsAlert(err) {
+				err = &refusal{target.TLSError(err)}
+			}
 			t.fail(err)
 			return
 		}
@@ -134,6 +157,11 @@ func (t *tlsConn) fail(err error) {
 	t.failure.CompareAndSwap(nil, &err)
 	t.tell(evAnswer | evRoom | evOver)
 }
+
+// refusal is why the target has refused a connection whose handshake had ended for us.
+type refusal struct{ error }
+
+func (r *refusal) Unwrap() error { return r.error }
 
 func (t *tlsConn) failed() error {
 	if err := t.failure.Load(); err != nil {
@@ -163,6 +191,9 @@ func (t *tlsConn) discard() (n int, more bool, err error) {
 func (t *tlsConn) over() (over bool, cause error) {
 	if err := t.failed(); err != nil {
 		return true, err
+	}
+	if t.pending.Load() && !t.heardEnd.Load() {
+		return false, nil // drain reads why
 	}
 	over, cause = t.tcpConn.over()
 	if cause == nil && (!t.heardEnd.Load() || t.answered.Load() > 0 || t.queued.Load() > 0) {

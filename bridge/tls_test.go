@@ -6,7 +6,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -176,6 +179,55 @@ func TestTLSHandshakeThatFails(t *testing.T) {
 	if err := h.Health().Err; !errors.As(err, &wrong) {
 		t.Errorf("health has %v", err)
 	}
+}
+
+// In TLS 1.3 a target refuses a certificate when the handshake is over for the client
+// (RFC 8446, section 4.4.2.4). Such a stream ends as one whose handshake fails, however
+// much of it was on its way.
+func TestTLSTargetThatRefusesOurCertificate(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, size := range []int{0, 100, 4 << 20} {
+			g := newSecure(t)
+			g.config.MaxVersion, g.config.ClientAuth = version, tls.RequireAnyClientCert
+			var log lines
+			h := g.serve(t, Config{Retries: -1, Logger: slog.New(&log)})
+			s := h.open(t)
+			if size > 0 {
+				s.send(split(random(size), bufferSize)...)
+			}
+			c := tls.Server(g.shadow.accept(t), g.config)
+			if err := c.Handshake(); err == nil {
+				t.Error("the target took a client without a certificate")
+			}
+			c.Close()
+			want(t, "outcome", s.outcome(t), "target-refused")
+			n := h.Stats()
+			want(t, "bytes that arrived", n.BytesWritten-n.BytesUnacked, uint64(0))
+			why := h.Health()
+			if why.Answers || !target.IsAlert(why.Err) || !strings.Contains(target.Remedy(why.Err), "--tls-cert") {
+				t.Errorf("health is %+v, and to do is %q", why, target.Remedy(why.Err))
+			}
+			if got := log.all(); !slices.Equal(got, []string{"WARN target does not answer"}) {
+				t.Errorf("logged %q", got)
+			}
+		}
+	}
+}
+
+// What such a target has taken is known from its first answer on.
+func TestTLSTargetThatTakesOurCertificate(t *testing.T) {
+	g := newSecure(t)
+	g.config.ClientAuth = tls.RequestClientCert
+	h := g.serve(t, Config{})
+	s := h.open(t, []byte("request"))
+	c := g.accept(t)
+	want(t, "tried before the first answer", h.Health().Tried, false)
+	if _, err := c.Write([]byte("answer")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "health", func() bool { return h.Health().Answers })
+	rst(raw(c))
+	want(t, "outcome", s.outcome(t), "target-closed")
 }
 
 func TestTLSHandshakeThatTakesTooLong(t *testing.T) {

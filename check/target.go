@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,7 @@ type answer struct {
 	from netip.AddrPort
 	took time.Duration
 	err  error
+	tls  bool // it is a plain target, and speaks TLS
 }
 
 // dial begins to connect to the target, if there is one, as netmirror does for
@@ -47,7 +49,26 @@ func try(ctx context.Context, c Config) (a answer) {
 		a.from = tcp.AddrPort()
 	}
 	a.took, a.err = time.Since(start), err
+	if err == nil && to.Network == target.TCP && slices.Contains(tlsPorts, to.Port) {
+		a.tls = speaksTLS(ctx, to.HostPort(), c.TargetOptions)
+	}
 	return a
+}
+
+// tlsPorts are where a service usually speaks TLS. No other one is sent a ClientHello:
+// it would be an error in the log of a plain service.
+var tlsPorts = []uint16{443, 8443}
+
+// speaksTLS reports whether what listens at an address answers a TLS handshake, whatever
+// its certificate is.
+func speaksTLS(ctx context.Context, address string, o target.Options) bool {
+	o.TLS = target.TLSOptions{Insecure: true}
+	to, err := target.New("tls://"+address, o)
+	if err != nil {
+		return false
+	}
+	_, err = to.Try(ctx)
+	return err == nil || target.IsAlert(err)
 }
 
 // target tells whether the target answers. ch is the service that is forwarded
@@ -65,6 +86,11 @@ func (r *report) target(c Config, result <-chan answer, ch *choice) {
 	at := netip.AddrPortFrom(a.from.Addr().Unmap(), a.from.Port())
 	if ch != nil && slices.Contains(ch.servers, at) {
 		r.fault("give the shadow service with --to", "target %s: it is %v, a server of the mirrored service: production would get everything twice, and the copies would be mirrored too", c.Target, at)
+		return
+	}
+	if a.tls && (ch == nil || ch.spoken() != tls) { // of clients that speak TLS, the service tells
+		r.fault("give the target as --to tls://"+strings.TrimPrefix(c.Target, "tcp://"),
+			"target %s: it speaks TLS, and would get the clients' bytes in the clear", c.Target)
 		return
 	}
 	as := "" // what a name stands for

@@ -149,3 +149,48 @@ func TestTargetsOfOtherKinds(t *testing.T) {
 		}
 	}
 }
+
+// A plain target that speaks TLS would refuse every stream: tls:// is what it needs.
+func TestPlainTargetThatSpeaksTLS(t *testing.T) {
+	ca := targettest.NewAuthority(t)
+	secure, err := cryptotls.Listen("tcp", "127.0.0.1:0", &cryptotls.Config{Certificates: []cryptotls.Certificate{ca.Issue(t, "elsewhere.test")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ln, answer := range map[net.Listener]string{secure: "", plain: "HTTP/1.1 400 Bad Request\r\n\r\n"} {
+		defer ln.Close()
+		go func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = c.Read(make([]byte, 1<<10))
+				_, _ = io.WriteString(c, answer)
+				c.Close()
+			}
+		}()
+		if got := speaksTLS(t.Context(), ln.Addr().String(), target.Options{}); got != (ln == secure) {
+			t.Errorf("%v speaks TLS: %v", ln.Addr(), got)
+		}
+	}
+	encrypted := &choice{}
+	encrypted.speaks[tls] = 1
+	for _, tt := range []struct {
+		choice *choice
+		first  string
+	}{{nil, "give the target as --to tls://shadow:443"}, {encrypted, ""}} {
+		var out strings.Builder
+		r := &report{out: &out}
+		result := make(chan answer, 1)
+		result <- answer{tls: true}
+		r.target(Config{Target: "shadow:443"}.withDefaults(), result, tt.choice)
+		if r.first != tt.first {
+			t.Errorf("it says %q, and first %q, want %q", out.String(), r.first, tt.first)
+		}
+	}
+}

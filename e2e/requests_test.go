@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"netmirror/e2e/lab"
 )
 
@@ -97,6 +99,17 @@ func TestOnlySomeRequests(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The page has what became of requests, and nothing of what did not happen.
+func TestStatusPageHasRequests(t *testing.T) {
+	s := set(t, lab.Options{}, nil, append([]string{"--only-path", "/api"}, pageArgs...)...)
+	all, _, left := conversation(1, 10)
+	s.converse(t, all, 10)
+	b := s.browse(t)
+	b.do(chromedp.Navigate(pageAddress))
+	const rows = `[...document.querySelectorAll("#sums tr")].map((row) => row.firstChild.firstChild.textContent + ": " + row.lastChild.textContent).filter((text) => /^(requests|streams) .*(mark|match|left|large|HTTP|tunnel|ambig)/.test(text)).join(", ")`
+	b.await(fmt.Sprintf(`%s === "requests that match: %d, requests left out: %d"`, rows, 10-left, left))
 }
 
 // converse sends pieces with n requests on a connection of their own, and reads the

@@ -38,6 +38,8 @@ const (
 	ProblemMPTCP
 	ProblemNotOpened
 	ProblemHeaderUnknown
+	ProblemHeadTooLarge
+	ProblemAmbiguous
 	ProblemBroken
 	ProblemMidStream
 	ProblemHalfOpen
@@ -51,8 +53,8 @@ func (p Problem) Severity() Severity { return problems[p].severity }
 // String is the name of p: a word for programs, as in /status.json.
 func (p Problem) String() string { return problems[p].name }
 
-// Text says what is wrong. Where p is counted, the number of packets, streams or
-// connections that it is about stands before it.
+// Text says what is wrong. Where p is counted, the number of packets, streams,
+// connections or bytes that it is about stands before it.
 func (p Problem) Text() string { return problems[p].text }
 
 // Remedy is what an operator can do about p.
@@ -133,6 +135,12 @@ var problems = [NumProblems]struct {
 	ProblemHeaderUnknown: {"header_unknown", Note,
 		"streams began in the middle of connections whose PROXY protocol header was not seen",
 		"expect this for connections older than netmirror; the shadow service gets them without a header"},
+	ProblemHeadTooLarge: {"head_too_large", Loss,
+		"requests were left out because their head was too large to be judged by --only-path and --only-host",
+		"find out which clients send heads of more than 64 KiB; without --only-path and --only-host they are forwarded"},
+	ProblemAmbiguous: {"ambiguous", Loss,
+		"bytes were left out because --only-path and --only-host could not tell where their requests begin",
+		"find out which clients send Content-Length with Transfer-Encoding, or malformed chunks; without --only-path and --only-host they are forwarded"},
 	ProblemBroken: {"broken", Note,
 		"packets could not be read",
 		"find out what else is sent to the mirror's UDP port; the reasons are under drop_ in the log"},

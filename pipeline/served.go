@@ -2,9 +2,7 @@ package pipeline
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
-	"log/slog"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -52,9 +50,6 @@ func newServed(s Service, id service.ID, room *bridge.Room) (*served, error) {
 	}
 	return &served{Service: s, id: id, bridge: b, chosen: !s.Clients.All() || !s.Sample.All(), figures: new(figures)}, nil
 }
-
-// log is where the service's lines go.
-func (s *served) log(all *slog.Logger) *slog.Logger { return cmp.Or(s.Target.Logger, all) }
 
 // takes reports whether a service takes a packet, by the addresses and ports alone; why
 // not is counted.

@@ -2,14 +2,9 @@ package pipeline
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"netmirror/bridge"
-	shadow "netmirror/target"
 )
 
 const (
@@ -27,7 +22,7 @@ const (
 func (p *Pipeline) watchTargets(ctx context.Context) {
 	first := func(s *served) {
 		if !s.bridge.Health().Tried {
-			s.begin(ctx, s.log(p.cfg.Log))
+			s.bridge.Begin(ctx)
 		}
 	}
 	p.tryTargets(first)
@@ -60,15 +55,4 @@ func (p *Pipeline) tryTargets(try func(*served)) {
 		})
 	}
 	_ = tries.Wait() // which never fails
-}
-
-// begin tries a target for the first time.
-func (s *served) begin(ctx context.Context, log *slog.Logger) {
-	switch err := s.bridge.Check(ctx); {
-	case err == nil || ctx.Err() != nil:
-	case errors.Is(err, bridge.ErrNoDescriptor), errors.Is(err, bridge.ErrNoPort):
-		log.Warn("the target could not be tried; streams are given up until it can be", "err", err)
-	default:
-		log.Warn("target does not answer; its streams are given up until it does", "err", err, "do", shadow.Remedy(err))
-	}
 }

@@ -34,6 +34,7 @@ type state struct {
 	due    bool // the lines to add go in front of the next byte
 	judged bool // of this request it is known whether it is forwarded
 	wanted bool // the last one that was judged is
+	large  bool // what is left out was too large to be judged
 	later  bool // a request was there before
 
 	holds int   // input that is not judged yet, in bytes

@@ -186,7 +186,7 @@ func checkCounts(t *testing.T, r *Rules, want Stats, in, out int) {
 	if held := r.held.Load(); held != 0 {
 		t.Fatalf("%d bytes are held behind the end", held)
 	}
-	got.BytesAdded, got.BytesLeftOut = 0, 0
+	got.BytesAdded, got.BytesLeftOut, got.BytesTooLarge, got.BytesAmbiguous = 0, 0, 0, 0
 	if got != want {
 		t.Fatalf("counted %+v, want %+v", got, want)
 	}
@@ -299,5 +299,33 @@ func TestBadValues(t *testing.T) {
 		if _, err := New(c); err == nil {
 			t.Errorf("%q is taken", fmt.Sprint(c))
 		}
+	}
+}
+
+// What is left out because nobody can tell whether it was wanted is counted apart, to its
+// last byte; what does not match is not.
+func TestBytesThatCouldNotBeJudged(t *testing.T) {
+	body := "POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\nA: " + strings.Repeat("a", maxHead) + "\r\n\r\n" + strings.Repeat("b", 1000)
+	for name, tt := range map[string]struct {
+		in             []string
+		large, unclear int
+	}{
+		"does not match":       {[]string{get, out, post + "abcde"}, 0, 0},
+		"no HTTP/1":            {[]string{tls, get}, 0, 0},
+		"too large, with body": {[]string{out, body, out, get}, len(body), 0},
+		"ambiguous":            {[]string{out, ambiguous, get, get}, 0, len(ambiguous + get + get)},
+		"too large, ambiguous": {[]string{body, out, ambiguous, get}, len(body), len(ambiguous + get)},
+	} {
+		r := rules(t, only)
+		play(r, tt.in...)
+		if n := r.Stats(); n.BytesTooLarge != uint64(tt.large) || n.BytesAmbiguous != uint64(tt.unclear) || n.Unjudged() > n.BytesLeftOut {
+			t.Errorf("%s: %d bytes too large and %d ambiguous of %d left out, want %d and %d", name, n.BytesTooLarge, n.BytesAmbiguous, n.BytesLeftOut, tt.large, tt.unclear)
+		}
+	}
+	// A mark alone leaves nothing out.
+	r := rules(t, marking)
+	play(r, ambiguous, get)
+	if n := r.Stats(); n.Unjudged() != 0 {
+		t.Errorf("%d bytes not judged with marks alone", n.Unjudged())
 	}
 }

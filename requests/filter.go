@@ -20,7 +20,7 @@ func (e *Editor) filter(s *state, b []byte) (n int, p piece) {
 	if s.wanted {
 		return n, verbatim(b[:n])
 	}
-	s.done.BytesLeftOut += uint64(n)
+	s.leaveOut(n)
 	return n, piece{}
 }
 
@@ -38,6 +38,7 @@ func (e *Editor) filterHead(s *state, b []byte) (n int, p piece) {
 	case part == http1.Unknown:
 		return len(b), e.judgeRest(s, b)
 	case s.holds+n > maxHead || !ended && e.rules.held.Load() > maxHeld:
+		s.large = true
 		s.refuse(&s.done.TooLarge, n, ended)
 		return n, piece{}
 	case ended:
@@ -50,6 +51,7 @@ func (e *Editor) filterHead(s *state, b []byte) (n int, p piece) {
 // judge ends a head with b.
 func (e *Editor) judge(s *state, b []byte) piece {
 	head := e.pending(s, b)
+	s.large = false
 	if !e.rules.wants(head, s.framer.Tunnel()) {
 		s.refuse(&s.done.NotMatched, len(b), true)
 		return piece{}
@@ -99,6 +101,13 @@ func (s *state) release(all []byte) piece {
 
 // leaveOut counts what is held back and n bytes more as left out.
 func (s *state) leaveOut(n int) {
-	s.done.BytesLeftOut += uint64(s.holds + n)
+	out := uint64(s.holds + n)
 	s.holds = 0
+	s.done.BytesLeftOut += out
+	switch {
+	case s.framer.Lost():
+		s.done.BytesAmbiguous += out
+	case s.large:
+		s.done.BytesTooLarge += out
+	}
 }

@@ -65,6 +65,9 @@ func (r *Rules) Equal(o *Rules) bool {
 		slices.EqualFunc(r.paths, o.paths, bytes.Equal) && slices.EqualFunc(r.hosts, o.hosts, bytes.Equal)
 }
 
+// Unjudged is how many bytes were left out because they could not be judged.
+func (s *Stats) Unjudged() uint64 { return s.BytesTooLarge + s.BytesAmbiguous }
+
 // Stats are totals since New, of what targets took and of what was left out.
 type Stats struct {
 	Marked     uint64 // requests with lines added
@@ -78,6 +81,10 @@ type Stats struct {
 
 	BytesAdded   uint64 // in lines added, and what was taken of a head that was given back whole
 	BytesLeftOut uint64 // of requests that are left out, and of what is no request
+
+	// Of BytesLeftOut, those that could not be judged. Some may have been wanted.
+	BytesTooLarge  uint64 // of requests whose head is too large to be held back
+	BytesAmbiguous uint64 // behind a place from which on it is not known where requests begin
 }
 
 // Add adds the figures of other rules.
@@ -91,6 +98,8 @@ func (s *Stats) Add(o Stats) {
 	s.Ambiguous += o.Ambiguous
 	s.BytesAdded += o.BytesAdded
 	s.BytesLeftOut += o.BytesLeftOut
+	s.BytesTooLarge += o.BytesTooLarge
+	s.BytesAmbiguous += o.BytesAmbiguous
 }
 
 // counters is Stats while it changes.
@@ -98,6 +107,7 @@ type counters struct {
 	marked, matched, notMatched, tooLarge atomic.Uint64
 	notHTTP, tunnels, ambiguous           atomic.Uint64
 	bytesAdded, bytesLeftOut              atomic.Uint64
+	bytesTooLarge, bytesAmbiguous         atomic.Uint64
 }
 
 // add counts what one editor has done. Most of it is nothing.
@@ -109,6 +119,7 @@ func (n *counters) add(s *Stats) {
 		{&n.marked, s.Marked}, {&n.matched, s.Matched}, {&n.notMatched, s.NotMatched}, {&n.tooLarge, s.TooLarge},
 		{&n.notHTTP, s.NotHTTP}, {&n.tunnels, s.Tunnels}, {&n.ambiguous, s.Ambiguous},
 		{&n.bytesAdded, s.BytesAdded}, {&n.bytesLeftOut, s.BytesLeftOut},
+		{&n.bytesTooLarge, s.BytesTooLarge}, {&n.bytesAmbiguous, s.BytesAmbiguous},
 	} {
 		if c.more > 0 {
 			c.total.Add(c.more)
@@ -132,5 +143,8 @@ func (r *Rules) Stats() Stats {
 		Ambiguous:    n.ambiguous.Load(),
 		BytesAdded:   n.bytesAdded.Load(),
 		BytesLeftOut: n.bytesLeftOut.Load(),
+
+		BytesTooLarge:  n.bytesTooLarge.Load(),
+		BytesAmbiguous: n.bytesAmbiguous.Load(),
 	}
 }

@@ -28,7 +28,7 @@ func (e *Editor) step(s *state, b []byte) (n int, p piece) {
 	case passing:
 		return len(b), verbatim(b)
 	case ignoring:
-		s.done.BytesLeftOut += uint64(len(b))
+		s.leaveOut(len(b))
 		return len(b), piece{}
 	}
 	if e.rules.filters {

@@ -21,7 +21,11 @@ func (o *Options) legacyCall(c *parsed, nargs int) error {
 		return fmt.Errorf("flags and the call with four words do not mix (%q is no flag); use either --iface, --vni, --port and --to, or INTERFACE VNI PORT HOST:PORT", words[0])
 	}
 	if len(words) != 4 {
-		return fmt.Errorf("%d words, need four: INTERFACE VNI PORT HOST:PORT", len(words))
+		plural := "s"
+		if len(words) == 1 {
+			plural = ""
+		}
+		return fmt.Errorf("%d word%s, need four: INTERFACE VNI PORT HOST:PORT; see netmirror --help", len(words), plural)
 	}
 	o.Capture.Iface, o.Selection.VNI, o.Target.To = words[:1], nil, words[3:]
 	return cmp.Or(o.Selection.VNI.UnmarshalFlag(words[1]), o.Selection.Port.UnmarshalFlag(words[2]))

@@ -21,11 +21,14 @@ import (
 //     no stream could begin (again), beyond a budget, or because the target refused the
 //     connection, ended it or accepted data too slowly ([outcome.Drop.Place] says which);
 //   - bytes that were sent to the target and not acknowledged when its connection was
-//     reset.
+//     reset;
+//   - bytes that --only-path and --only-host left out because they could not judge them:
+//     requests with a head that is too large, and what follows where it is ambiguous
+//     where requests begin.
 //
 // Bytes that wait for a missing packet or for the target are not counted yet. What is left
 // out on purpose is never lost: what no service of this netmirror selects (other networks
-// and ports, --sample, --max-rate, the lists of clients), what the real server drops too,
+// and ports, --sample, --max-rate, the lists of clients, --only-path, --only-host), what the real server drops too,
 // retransmissions, and what is still open at a shutdown. Two kinds of loss are not known:
 // connections of which no packet came, and bytes before the first or after the last packet
 // that came of a connection. With several targets, what a client sends counts for each.
@@ -53,6 +56,9 @@ func (s *Service) Delivery() (d Delivery) {
 		}
 	}
 	d.Lost[outcome.PlaceTarget] += s.Bridge.BytesUnacked
+	unjudged := s.Bridge.Requests.Unjudged()
+	d.Sent += unjudged
+	d.Lost[outcome.PlaceNetmirror] += unjudged
 	for e, n := range s.Bridge.Outcomes {
 		switch e := outcome.End(e); {
 		case e == outcome.EndShutdown:

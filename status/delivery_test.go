@@ -26,13 +26,15 @@ func TestDelivery(t *testing.T) {
 	}
 	s.Bridge.Outcomes[outcome.EndComplete], s.Bridge.Outcomes[outcome.EndServerReset] = 5, 1
 	s.Bridge.Outcomes[outcome.EndGap], s.Bridge.Outcomes[outcome.EndTargetRefused], s.Bridge.Outcomes[outcome.EndShutdown] = 1, 1, 7
+	// What does not match was left out as wanted; what could not be judged was not.
+	s.Bridge.Requests.BytesLeftOut, s.Bridge.Requests.BytesTooLarge, s.Bridge.Requests.BytesAmbiguous = 1<<30, 8, 16
 	d := s.Delivery()
-	want := Delivery{Sent: 1000 + 20 + 30 + 7 + 100, Whole: 6, LostStreams: 2}
-	want.Lost[outcome.PlaceBefore], want.Lost[outcome.PlaceNetmirror], want.Lost[outcome.PlaceTarget] = 50, 7, 150
+	want := Delivery{Sent: 1000 + 20 + 30 + 7 + 24 + 100, Whole: 6, LostStreams: 2}
+	want.Lost[outcome.PlaceBefore], want.Lost[outcome.PlaceNetmirror], want.Lost[outcome.PlaceTarget] = 50, 31, 150
 	if d != want {
 		t.Errorf("%+v, want %+v", d, want)
 	}
-	if got, want := d.Bytes(), 950./1157; math.Abs(got-want) > 1e-9 || d.Streams() != 0.75 {
+	if got, want := d.Bytes(), 950./1181; math.Abs(got-want) > 1e-9 || d.Streams() != 0.75 {
 		t.Errorf("shares %v and %v, want %v and 0.75", got, d.Streams(), want)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"netmirror/outcome"
+	"netmirror/requests"
 )
 
 // Capture is what a netmirror captures, as it is shown: which one of several this is.
@@ -96,29 +97,31 @@ func (s *Snapshot) lostAt() []placeReport {
 // inNetmirror says for which reasons netmirror has lost bytes, that of most first, and
 // what to do about it.
 func (s *Snapshot) inNetmirror(text string) (sentence, remedy string) {
-	type reason struct {
-		outcome.Drop
-		n uint64
-	}
 	var all []reason
-	s.lostInNetmirror(func(why outcome.Drop, n uint64) {
-		if n > 0 {
-			all = append(all, reason{why, n})
+	s.lostInNetmirror(func(r reason) {
+		if r.n > 0 {
+			all = append(all, r)
 		}
 	})
 	slices.SortStableFunc(all, func(a, b reason) int { return cmp.Compare(b.n, a.n) })
 	var parts []string
 	for _, r := range all {
-		parts = append(parts, r.Words().Shown)
+		parts = append(parts, r.shown)
 	}
 	if len(all) > 0 {
-		remedy = all[0].Words().Remedy
+		remedy = all[0].remedy
 	}
 	return text + ": " + strings.Join(parts, ", "), remedy
 }
 
+// reason is one that netmirror can lose bytes for, and how many.
+type reason struct {
+	name, shown, remedy string
+	n                   uint64
+}
+
 // lostInNetmirror calls put for every reason that netmirror can lose bytes for.
-func (s *Snapshot) lostInNetmirror(put func(why outcome.Drop, n uint64)) {
+func (s *Snapshot) lostInNetmirror(put func(reason)) {
 	for why := range outcome.NumDrops {
 		if why.Place() != outcome.PlaceNetmirror {
 			continue
@@ -127,8 +130,15 @@ func (s *Snapshot) lostInNetmirror(put func(why outcome.Drop, n uint64)) {
 		for i := range s.Services {
 			n += s.Services[i].Lost[why]
 		}
-		put(why, n)
+		w := why.Words()
+		put(reason{w.Name, w.Shown, w.Remedy, n})
 	}
+	var r requests.Stats
+	for i := range s.Services {
+		r.Add(s.Services[i].Bridge.Requests)
+	}
+	put(reason{"head_too_large", "of requests with a head too large to be judged", outcome.ProblemHeadTooLarge.Remedy(), r.BytesTooLarge})
+	put(reason{"ambiguous", "of requests whose beginning is ambiguous", outcome.ProblemAmbiguous.Remedy(), r.BytesAmbiguous})
 }
 
 // attrs are the headline's for a line of the log. Shares that there are none of are left

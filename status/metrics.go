@@ -89,7 +89,7 @@ var metrics = append([]metric{
 		func(s *Snapshot, put func(string, float64)) { putPlaces(&s.Start, put) }),
 	each("netmirror_lost_here_bytes_total", "reason", "Of the lost bytes, those of the place netmirror, by reason.",
 		func(s *Snapshot, put func(string, float64)) {
-			s.lostInNetmirror(func(why outcome.Drop, n uint64) { put(why.String(), float64(n)) })
+			s.lostInNetmirror(func(r reason) { put(r.name, float64(r.n)) })
 		}),
 	{
 		name: "netmirror_delivered_ratio", gauge: true, label: "span",

@@ -58,6 +58,8 @@ var rules = [outcome.NumProblems]rule{
 	outcome.ProblemMPTCP:          {count: dropped(outcome.DropSubflow)},
 	outcome.ProblemNotOpened:      {count: func(s *Snapshot) uint64 { return s.Stack.FlowsEnded[outcome.EndNotOpened] }},
 	outcome.ProblemHeaderUnknown:  {count: func(s *Snapshot) uint64 { return s.Stack.HeaderUnknown }},
+	outcome.ProblemHeadTooLarge:   {count: func(s *Snapshot) uint64 { return s.Bridge.Requests.TooLarge }},
+	outcome.ProblemAmbiguous:      {count: func(s *Snapshot) uint64 { return s.Bridge.Requests.BytesAmbiguous }},
 	outcome.ProblemBroken:         {count: (*Snapshot).broken},
 	outcome.ProblemMidStream:      {count: dropped(outcome.DropMidStream)},
 	outcome.ProblemHalfOpen:       {count: func(s *Snapshot) uint64 { return s.Stack.HalfOpenLost }},

@@ -108,11 +108,14 @@ func writeHeadline(t *testing.T, w *strings.Builder) {
 				reasons = append(reasons, "`"+d.String()+"`")
 			}
 		}
+		if at == outcome.PlaceNetmirror {
+			reasons = append(reasons, "`head_too_large`", "`ambiguous`")
+		}
 		fmt.Fprintf(w, "| `%s` | %s | %s | %s |\n", at, at.Text(), strings.Join(reasons, ", "), at.Remedy())
 	}
 	w.WriteString(`
 A missing byte counts as lost in the ring if the ring dropped packets in the 15 s before, else at the interface if that did, else before this host. A
-dropped packet explains no more bytes than it can have held. The reasons are those of the stack, below. ` + "`gap` and `replaced` count" + `
+dropped packet explains no more bytes than it can have held. The reasons are those of the stack, below, and those of ` + "`netmirror_service_left_out_bytes_total`" + `. ` + "`gap` and `replaced` count" + `
 at the place where the missing bytes were lost. Bytes that came after a stream was given up count under the reason for that.
 
 ## All metrics

@@ -20,6 +20,8 @@ func requestFigures(s *requests.Stats) (all []figure) {
 		{"streams_ambiguous", s.Ambiguous},
 		{"bytes_added", s.BytesAdded},
 		{"bytes_left_out", s.BytesLeftOut},
+		{"bytes_head_too_large", s.BytesTooLarge},
+		{"bytes_ambiguous", s.BytesAmbiguous},
 	} {
 		if f.n > 0 {
 			all = append(all, f)
@@ -59,8 +61,15 @@ var requestMetrics = []metric{
 	},
 	ofRequests("netmirror_service_added_bytes_total", "Bytes that the target was sent and no client has: lines of --mark-requests.",
 		func(s *requests.Stats) uint64 { return s.BytesAdded }),
-	ofRequests("netmirror_service_left_out_bytes_total", "Bytes of streams that --only-path and --only-host leave out.",
-		func(s *requests.Stats) uint64 { return s.BytesLeftOut }),
+	{
+		name: "netmirror_service_left_out_bytes_total", help: "Bytes of streams that --only-path and --only-host leave out: no loss, but for those that could not be judged, by head_too_large or ambiguous.", label: "reason",
+		eachOf: func(s *Service, put func(string, float64)) {
+			r := &s.Bridge.Requests
+			put("not_matched", float64(r.BytesLeftOut-min(r.Unjudged(), r.BytesLeftOut)))
+			put("head_too_large", float64(r.BytesTooLarge))
+			put("ambiguous", float64(r.BytesAmbiguous))
+		},
+	},
 }
 
 func ofRequests(name, help string, value func(*requests.Stats) uint64) metric {

@@ -38,9 +38,31 @@ func (t *Target) Try(ctx context.Context) (net.Addr, error) {
 }
 
 func (t *Target) tryTLS(ctx context.Context, c net.Conn) error {
-	config, asked := t.TLS.Clone(), false
+	s, pending, err := t.Handshake(ctx, c)
+	if err != nil {
+		return err
+	}
+	if !pending {
+		return s.CloseWrite()
+	}
+	err = errors.Join(s.CloseWrite(), s.SetReadDeadline(time.Now().Add(time.Second)))
+	if err == nil {
+		_, err = io.Copy(io.Discard, io.LimitReader(s, 1<<20))
+	}
+	if IsAlert(err) {
+		return TLSError(err)
+	}
+	return nil // whatever else it does: it has taken the connection
+}
+
+// Handshake makes c, a connection to a TLS target, one of TLS. With pending, the target
+// has asked for a certificate and has not said what it thinks of the answer: in TLS 1.3
+// it may still refuse the connection, with an alert in place of its first byte (RFC 8446,
+// section 4.4.2.4). It does not close c. The error is one of TLSError.
+func (t *Target) Handshake(ctx context.Context, c net.Conn) (conn *tls.Conn, pending bool, err error) {
+	config := t.TLS.Clone()
 	config.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		asked = true
+		pending = r.Version >= tls.VersionTLS13
 		for i := range config.Certificates {
 			if r.SupportsCertificate(&config.Certificates[i]) == nil {
 				return &config.Certificates[i], nil
@@ -48,22 +70,21 @@ func (t *Target) tryTLS(ctx context.Context, c net.Conn) error {
 		}
 		return new(tls.Certificate), nil // none
 	}
-	s := tls.Client(c, config)
-	if err := s.HandshakeContext(ctx); err != nil {
-		return TLSError(err)
+	conn = tls.Client(c, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, false, TLSError(err)
 	}
-	if !asked {
-		return s.CloseWrite()
+	return conn, pending, nil
+}
+
+// IsAlert reports whether err is a TLS alert of the target.
+func IsAlert(err error) bool {
+	for op := (*net.OpError)(nil); errors.As(err, &op); err = op.Err { // that of connecting is around it
+		if op.Op == "remote error" {
+			return true
+		}
 	}
-	err := errors.Join(s.CloseWrite(), s.SetReadDeadline(time.Now().Add(time.Second)))
-	if err == nil {
-		_, err = io.Copy(io.Discard, io.LimitReader(s, 1<<20))
-	}
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "remote error" { // an alert
-		return TLSError(err)
-	}
-	return nil // whatever else it does: it has taken the connection
+	return false
 }
 
 // TLSError is what a handshake failed with, in words that name TLS.

@@ -41,7 +41,6 @@ func Remedy(err error) string {
 // remedyOfTLS is for what a handshake failed with; "" for other errors.
 func remedyOfTLS(err error) string {
 	var invalid x509.CertificateInvalidError
-	var op *net.OpError
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "renew the target's certificate, or set the clock of this host right"
@@ -49,7 +48,7 @@ func remedyOfTLS(err error) string {
 		return "give the name that the target's certificate is for with --tls-name"
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return "give the CA that has signed the target's certificate with --tls-ca, and the name that it is for with --tls-name"
-	case errors.As(err, &op) && op.Op == "remote error":
+	case IsAlert(err):
 		return "give a certificate that the target accepts with --tls-cert and --tls-key"
 	case errors.As(err, new(tls.RecordHeaderError)):
 		return "write --to as HOST:PORT where the target does not speak TLS, or correct the port"

@@ -600,7 +600,23 @@
 			["payload held", "now", bytes(t.bytes_held)], ["streams opened", "", whole(t.streams)],
 			["of them picked up", "they did not begin at a SYN", whole(t.picked_up)], ["connections followed", "now", whole(t.flows)],
 			["attempts to connect to the target", `${whole(r.target.dial_errors)} failed`, whole(r.target.dials)],
+			...requestSums(r.services),
 		]);
+	}
+	// requestSums are what --mark-requests, --only-path and --only-host did: nothing where
+	// no service uses them.
+	function requestSums(services) {
+		const sum = {};
+		for (const s of services) for (const [name, n] of Object.entries(s.requests)) sum[name] = (sum[name] ?? 0) + n;
+		return [
+			["requests_marked", "requests marked", "with the lines of --mark-requests"],
+			["requests_matched", "requests that match", "--only-path and --only-host let them pass"],
+			["requests_not_matched", "requests left out", "they do not match; this is no loss"],
+			["requests_head_too_large", "requests with a head too large", "they could not be judged, and are lost"],
+			["streams_not_http1", "streams that are not HTTP/1", "no request in them can be told"],
+			["streams_tunnel", "streams that became tunnels", "after an upgrade or CONNECT"],
+			["streams_ambiguous", "streams that are ambiguous", "from some place on no request can be told"],
+		].filter(([key]) => sum[key]).map(([key, name, meaning]) => [name, meaning, whole(sum[key])]);
 	}
 	function showCounts(id, rows) {
 		const make = () => el("tr", "", scoped(el("th", "", el("span"), el("small"))), el("td", "n"));
