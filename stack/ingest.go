@@ -243,6 +243,9 @@ func (s *Stack) judged(f *flow, seg *segment) {
 		s.setAside(f, seg, oddACK)
 		return
 	}
+	if len(f.aside) > 0 {
+		s.compares(f, seg)
+	}
 	if s.misplaced(f, seg) {
 		s.setAside(f, seg, farAway)
 		return

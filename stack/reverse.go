@@ -117,6 +117,9 @@ func (f *flow) serverSure(ack uint32) bool {
 // holds: the connection is one.
 func (s *Stack) serverTook(f *flow, seg *segment) {
 	if f.hasBase {
+		if within(seg.ack, f.base, maxWindow) {
+			f.serverSaid.set(seg.ack)
+		}
 		s.proved(f)
 		return
 	}
