@@ -172,7 +172,7 @@ func (s *Stack) reconsider(f *flow) {
 	for i := 0; i < len(f.aside) && !f.removed; {
 		a := &f.aside[i]
 		switch {
-		case !seqLess(f.floor(), a.next()) && !s.misplaced(f, &a.segment), a.why == oddACK && seqLess(a.seq, f.floor()) && seqLess(f.floor(), a.next()):
+		case (f.state != parked || f.hasBase) && !seqLess(f.floor(), a.next()) && !s.misplaced(f, &a.segment), a.why == oddACK && a.shown.IsZero() && seqLess(a.seq, f.floor()) && seqLess(f.floor(), a.next()) && f.ev.judge(&a.segment) != accepted:
 			s.dropAside(f, i, a.why.drops()) // others came in its place
 		case a.why == newByte && seqLess(a.seq, f.serverAck):
 			s.readmit(f, i) // the server has taken it
@@ -186,7 +186,11 @@ func (s *Stack) reconsider(f *flow) {
 				s.unknown(&a.segment)
 				return
 			}
-			s.admit(f, &a.segment)
+			if f.state == parked {
+				s.parked(f, &a.segment)
+			} else {
+				s.admit(f, &a.segment)
+			}
 			i = 0
 		default:
 			i++
@@ -210,24 +214,38 @@ func (s *Stack) upholds(f *flow, a *aside) bool {
 	return false
 }
 
-// compares notes a segment of the client's that is right beside those that wait. An ACK
-// number never goes back. So what acknowledges more than one of those was sent later, and
-// lies behind that one, unless the client has never sent that one.
+// compares notes a segment of the client's that is right beside those that wait. Where it
+// has other bytes, they are not the client's. An ACK number never goes back. So what
+// acknowledges more than one of those was sent later, and lies behind that one, unless the
+// client has never sent that one.
 func (s *Stack) compares(f *flow, seg *segment) {
 	for i := 0; i < len(f.aside); i++ {
 		a := &f.aside[i]
-		switch later := within(seg.ack, a.ack, maxWindow); {
-		case a.why != oddACK || !later || seg.noACK || seg.subflow || seg.probe():
-		case seg.seq == a.next():
-			a.agreed = a.agreed || len(a.payload) > 0 || len(seg.payload) == 0
-		case !within(seg.seq, a.seq, a.next()-a.seq):
-		case seg.ack != a.ack, a.passed && len(seg.payload) > 0:
+		if a.why != oddACK || seg.noACK || seg.subflow || seg.probe() {
+			continue
+		}
+		bare := len(seg.payload) == 0
+		later := within(seg.ack, a.ack, maxWindow)
+		switch {
+		case seg.differs(&a.segment), a.passed && !bare && seg.seq == a.seq, bare && later && seg.ack != a.ack && within(seg.seq, a.seq, a.next()-a.seq-1):
 			s.dropAside(f, i, a.why.drops())
 			i--
-		case len(seg.payload) == 0:
+		case later && seg.seq == a.next():
+			a.agreed = a.agreed || len(a.payload) > 0 || bare
+		case later && bare && within(seg.seq, a.seq, a.next()-a.seq-1):
 			a.passed = true
 		}
 	}
+}
+
+// differs reports whether two segments have different bytes at the same place.
+func (s *segment) differs(b *segment) bool {
+	if s.seq-b.seq >= maxWindow {
+		s, b = b, s
+	}
+	at := int(min(s.seq-b.seq, uint32(len(b.payload)))) // where s begins in b
+	n := min(len(b.payload)-at, len(s.payload))
+	return !bytes.Equal(b.payload[at:at+n], s.payload[:n])
 }
 
 // believable reports whether a segment is right that the server was not seen to

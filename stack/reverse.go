@@ -116,10 +116,10 @@ func (f *flow) serverSure(ack uint32) bool {
 // serverTook notes that the server has acknowledged what a flow without a start
 // holds: the connection is one.
 func (s *Stack) serverTook(f *flow, seg *segment) {
+	if within(seg.ack, f.base, maxWindow) {
+		f.serverSaid.set(seg.ack)
+	}
 	if f.hasBase {
-		if within(seg.ack, f.base, maxWindow) {
-			f.serverSaid.set(seg.ack)
-		}
 		s.proved(f)
 		return
 	}
@@ -137,8 +137,15 @@ func (s *Stack) serverAccepted(f *flow, seg *segment) {
 		f.ev.answered(seg, s.clock())
 		s.proved(f)
 	case f.state == parked && !f.past.has(seg.ack-1):
+		syn, ok := s.stubs.get(&seg.key, s.now)
+		ok = ok && syn.kind == halfOpen && syn.base == seg.ack
+		if !ok && !f.beganRightAt(seg.ack) {
+			s.remember(&seg.key, stub{kind: halfOpen, base: seg.ack}) // it may be a stray
+			s.stubs.evidence(&seg.key).answered(seg, s.clock())
+			return
+		}
 		f.anew()
-		if syn, ok := s.stubs.get(&seg.key, s.now); ok && syn.kind == halfOpen && syn.base == seg.ack {
+		if ok {
 			s.stubs.remove(&seg.key)
 			f.learn(&syn)
 		}
