@@ -12,7 +12,7 @@ func (s *Stack) newFlow(seg *segment, as rank) *flow {
 		s.drop(seg, why)
 		return nil
 	}
-	f := &flow{key: seg.key, base: seg.seq, beyond: seg.seq, lostFor: outcome.DropMidStream}
+	f := &flow{key: seg.key, base: seg.seq, beyond: seg.seq, lostFor: outcome.DropMidStream, either: seg.either}
 	f.standing.rank = as
 	f.standing.shows(seg)
 	s.add(f)
