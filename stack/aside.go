@@ -38,8 +38,10 @@ type aside struct {
 	segment
 	why    doubt
 	at     time.Time
-	heard  uint32 // how many packets of the server's had come by then
-	agreed bool   // oddACK: another packet of the client's goes on from it
+	heard  uint32    // how many packets of the server's had come by then
+	agreed bool      // oddACK: another packet of the client's goes on from it
+	passed bool      // oddACK: the client was seen in front of it since, with the same ACK number
+	shown  time.Time // oddACK: when the server was seen to have sent what it acknowledges
 }
 
 const (
@@ -48,6 +50,10 @@ const (
 	maxAside  = 64
 	maxAstray = 8
 )
+
+// latestACK is how long a receiver may put off an acknowledgement (RFC 9293, section
+// 3.8.6.3).
+const latestACK = 500 * time.Millisecond
 
 // limit is how many segments of one doubt are kept beside a stream.
 func (d doubt) limit() int {
@@ -166,7 +172,7 @@ func (s *Stack) reconsider(f *flow) {
 	for i := 0; i < len(f.aside) && !f.removed; {
 		a := &f.aside[i]
 		switch {
-		case !seqLess(f.floor(), a.next()) && !s.misplaced(f, &a.segment), a.why == oddACK && seqLess(a.seq, f.floor()) && seqLess(f.floor(), a.next()):
+		case (f.state != parked || f.hasBase) && !seqLess(f.floor(), a.next()) && !s.misplaced(f, &a.segment), a.why == oddACK && a.shown.IsZero() && seqLess(a.seq, f.floor()) && seqLess(f.floor(), a.next()) && f.ev.judge(&a.segment) != accepted:
 			s.dropAside(f, i, a.why.drops()) // others came in its place
 		case a.why == newByte && seqLess(a.seq, f.serverAck):
 			s.readmit(f, i) // the server has taken it
@@ -174,18 +180,79 @@ func (s *Stack) reconsider(f *flow) {
 			i++
 		case f.ev.judge(&a.segment) == rejected:
 			s.dropAside(f, i, outcome.DropRejected)
-		case f.ev.judge(&a.segment) == accepted && !s.misplaced(f, &a.segment):
+		case f.ev.judge(&a.segment) == accepted && !s.misplaced(f, &a.segment) && s.upholds(f, a):
 			a := s.takeAside(f, i)
 			if f.state == parked && f.hasBase && !s.begin(f, f.base) { // the server has shown that it took the SYN
 				s.unknown(&a.segment)
 				return
 			}
-			s.admit(f, &a.segment)
+			if f.state == parked {
+				s.parked(f, &a.segment)
+			} else {
+				s.admit(f, &a.segment)
+			}
 			i = 0
 		default:
 			i++
 		}
 	}
+}
+
+// upholds reports whether the server took a segment that acknowledged what it was not seen
+// to send, and has been by now. Either the mirror shows its bytes late, or it sent them
+// only after it had dropped the segment. So they are not enough: it must have acknowledged
+// the segment, or the client must go on behind it.
+func (s *Stack) upholds(f *flow, a *aside) bool {
+	said := &f.serverSaid
+	if a.why != oddACK || a.agreed || !f.ev.server.nxt.known ||
+		said.known && within(said.at, a.next(), nearby) || f.state != parked && !seqLess(f.serverAck, a.next()) {
+		return true
+	}
+	if a.shown.IsZero() {
+		a.shown = s.now
+	}
+	return false
+}
+
+// compares notes a segment of the client's that is right beside those that wait. Where it
+// has other bytes, they are not the client's. An ACK number never goes back. So what
+// acknowledges more than one of those was sent later, and lies behind that one, unless the
+// client has never sent that one.
+func (s *Stack) compares(f *flow, seg *segment) {
+	for i := 0; i < len(f.aside); i++ {
+		a := &f.aside[i]
+		if a.why != oddACK || seg.noACK || seg.subflow || seg.probe() {
+			continue
+		}
+		bare := len(seg.payload) == 0
+		later := within(seg.ack, a.ack, maxWindow)
+		switch {
+		case seg.differs(&a.segment), a.passed && !bare && seg.seq == a.seq, bare && later && seg.ack != a.ack && within(seg.seq, a.seq, a.next()-a.seq-1):
+			s.dropAside(f, i, a.why.drops())
+			i--
+		case later && seg.seq == a.next():
+			a.agreed = a.agreed || len(a.payload) > 0 || bare
+		case later && bare && within(seg.seq, a.seq, a.next()-a.seq-1):
+			a.passed = true
+		}
+	}
+}
+
+// differs reports whether two segments have different bytes at the same place.
+func (s *segment) differs(b *segment) bool {
+	if s.seq-b.seq >= maxWindow {
+		s, b = b, s
+	}
+	at := int(min(s.seq-b.seq, uint32(len(b.payload)))) // where s begins in b
+	n := min(len(b.payload)-at, len(s.payload))
+	return !bytes.Equal(b.payload[at:at+n], s.payload[:n])
+}
+
+// believable reports whether a segment is right that the server was not seen to
+// acknowledge: what it acknowledges was shown late, and neither end was seen since.
+func (s *Stack) believable(f *flow, a *aside) bool {
+	return !a.shown.IsZero() && !a.passed && f.ev.server.heard < a.shown.Add(s.cfg.Grace).Sub(s.epoch) &&
+		f.ev.judge(&a.segment) == accepted && !s.misplaced(f, &a.segment)
 }
 
 // readmit takes the segment at index i into the stream.
@@ -205,11 +272,18 @@ func (s *Stack) ageAside(f *flow) {
 	if a.why == oddACK && supported && !s.serverSpeaks(f) {
 		patience = s.cfg.Grace // the client goes on, and the server is not heard
 	}
-	if s.now.Sub(a.at) < patience {
+	since := a.at
+	if !a.shown.IsZero() {
+		since, patience = a.shown, min(patience, latestACK)
+	}
+	if s.now.Sub(since) < patience {
 		return
 	}
-	goesOn := f.beside.Sub(a.at) >= s.cfg.Grace // sooner, it may be what came late
+	goesOn := f.beside.Sub(since) >= s.cfg.Grace // sooner, it may be what came late
 	switch {
+	case !goesOn && s.believable(f, a):
+		s.readmit(f, 0)
+		return
 	case a.why >= oddProbe, s.serverSpeaks(f), goesOn:
 	case a.why == oddACK && (supported || f.ev.plausible(a.ack)) && !seqLess(a.seq, f.floor()) && seqLess(a.seq, f.beyond+s.near(f)):
 		// The mirror does not show the server any more. What is far away is still odd.

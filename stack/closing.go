@@ -15,9 +15,10 @@ func (s *Stack) reset(f *flow, seg *segment) {
 		return
 	}
 	f.rstSeen, f.rst, f.rstAt = true, seg.seq, s.now
-	f.rstEarly = f.state == open && seqLess(f.tail(), seg.seq)
+	last := f.q.last()
+	f.rstEarly = f.state == open && seqLess(f.tail(), seg.seq) || f.state == parked && !f.hasBase && last != nil && seqLess(last.end(), seg.seq)
 	s.used(seg)
-	if f.rstEarly {
+	if f.rstEarly && f.state == open {
 		s.sentUpTo(f, seg.seq)
 		s.claim(f)
 	} else if f.state != open && seqLess(f.beyond, seg.seq) {

@@ -243,6 +243,9 @@ func (s *Stack) judged(f *flow, seg *segment) {
 		s.setAside(f, seg, oddACK)
 		return
 	}
+	if len(f.aside) > 0 {
+		s.compares(f, seg)
+	}
 	if s.misplaced(f, seg) {
 		s.setAside(f, seg, farAway)
 		return
@@ -286,7 +289,12 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 		f.synSeen = false
 		return false
 	}
-	goesOn := f.state == open && seg.seq == f.tail() && seg.seq != f.base // the SYN was a stray
+	if f.state == parked && !f.hasBase && seg.seq == next.base && proves(seg, next.base) && f.beganAt(next.base) {
+		s.beginsLate(f, &next)
+		s.toFlow(seg)
+		return true
+	}
+	goesOn := f.goesOnAt(seg.seq) // the SYN was a stray
 	fast := next.tookData(seg)
 	if seg.flags&flagRST != 0 || !proves(seg, next.base) && !fast || (seg.seq != next.base && !fast || goesOn) && !f.delivered() {
 		return false
@@ -309,6 +317,15 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 	return true
 }
 
+// goesOnAt reports whether the client's next byte is at seq.
+func (f *flow) goesOnAt(seq uint32) bool {
+	if f.state == parked {
+		last := f.q.last()
+		return last != nil && seq == last.end()
+	}
+	return f.state == open && seq == f.tail() && seq != f.base
+}
+
 // delivered reports whether gVisor has all that the client sent.
 func (f *flow) delivered() bool {
 	return f.state == open && f.q.len() == 0 && (f.finSeen || f.virtual.finished || f.rstSeen)
@@ -321,7 +338,7 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 	case f.hasBase && base == f.base && !f.replayed(s.captured), f.past.has(seg.seq),
 		f.picked && f.base-base < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout:
 		s.drop(seg, outcome.DropDuplicate)
-	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0 && f.beganAt(base):
+	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0 && f.beganRightAt(base):
 		// The SYN was only late; the parked segments prove it.
 		s.counters.halfOpen++
 		s.used(seg)
@@ -345,6 +362,28 @@ func (f *flow) beganAt(base uint32) bool {
 		}
 	}
 	return f.q.first().seq-base < lateSYN
+}
+
+// beganRightAt is beganAt where nothing is missing in front of the parked segments. If
+// something is, the SYN may be a stray: it counts when that comes.
+func (f *flow) beganRightAt(base uint32) bool {
+	return f.beganAt(base) && (f.q.len() == 0 || f.q.first().seq == base)
+}
+
+// beginsLate starts a flow at a SYN that came too late for it, now that what was missing
+// behind the SYN has come.
+func (s *Stack) beginsLate(f *flow, at *stub) {
+	s.stubs.remove(&f.key)
+	f.synSeen = false
+	f.anew()
+	if ev := at.ev; ev != nil {
+		f.ev.client.scale, f.ev.client.scaled = ev.client.scale, ev.client.scaled
+		if ev.server.nxt.known {
+			f.ev.server = ev.server
+		}
+		f.ev.server.scaled = f.ev.server.scaled || ev.server.scaled
+	}
+	s.unpark(f, at.base)
 }
 
 // replayed reports whether a SYN with the flow's own number begins another connection: the

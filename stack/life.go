@@ -12,7 +12,7 @@ func (s *Stack) newFlow(seg *segment, as rank) *flow {
 		s.drop(seg, why)
 		return nil
 	}
-	f := &flow{key: seg.key, mirrorView: mirrorView{base: seg.seq, beyond: seg.seq}, lostFor: outcome.DropMidStream}
+	f := &flow{key: seg.key, mirrorView: mirrorView{base: seg.seq, beyond: seg.seq, either: seg.either}, lostFor: outcome.DropMidStream}
 	f.standing.rank = as
 	f.standing.shows(seg)
 	s.add(f)

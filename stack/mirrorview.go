@@ -10,6 +10,7 @@ type mirrorView struct {
 	oldest  uint32 // its oldest byte that can still be told from what is to come; valid with long
 	long    bool   // it has sent more than maxWindow
 	lostSYN bool   // parked: no SYN will come any more
+	either  bool   // parked: both ends have a port of the service, and the client may be the server
 	past    span   // what came of the connection before the flow, in one piece
 	pastACK front  // what its last bytes acknowledged
 	early   bool   // parked: it holds what came with the SYN

@@ -62,7 +62,13 @@ func (s *Stack) parked(f *flow, seg *segment) {
 		s.drop(seg, outcome.DropDuplicate)
 	case seg.flags&(flagACK|flagRST) == 0, f.refuses(seg):
 		s.drop(seg, outcome.DropRejected)
+	case f.doubts(seg):
+		f.due = earlier(f.due, s.now.Add(s.cfg.Grace))
+		s.setAside(f, seg, oddACK)
 	default:
+		if len(f.aside) > 0 {
+			s.compares(f, seg)
+		}
 		if seqLess(seg.seq, f.base) {
 			if f.q.len() > 0 && f.q.last().end()-seg.seq >= maxWindow {
 				s.drop(seg, outcome.DropOutOfWindow) // not all of it can be of one connection
@@ -89,6 +95,23 @@ func (f *flow) refuses(seg *segment) bool {
 	return (v == rejected || v == doubtful && !f.ev.plausible(seg.ack)) && !f.ev.refuse(seg)
 }
 
+// doubts reports whether a segment of a flow without a start acknowledges what the server,
+// which the mirror shows, was not seen to send.
+func (f *flow) doubts(seg *segment) bool {
+	return f.q.len() > 0 && f.ev.server.nxt.known && seg.flags&flagRST == 0 && seg.next() != seg.seq && f.ev.judge(seg) == doubtful
+}
+
+// seekAside takes back what is beside a flow without a start, if the mirror has not shown
+// the server since.
+func (s *Stack) seekAside(f *flow) {
+	if len(f.aside) == 0 || s.serverSpeaks(f) || s.now.Sub(f.aside[0].at) < s.cfg.Grace {
+		return
+	}
+	f.ev.silent()
+	f.ev.client.ack.set(f.aside[0].ack)
+	s.reconsider(f)
+}
+
 // setStrayAside keeps the last segment that a flow holds beside its stream, which is about
 // to begin, where it lies further ahead than a single one is believed.
 func (s *Stack) setStrayAside(f *flow) {
@@ -110,8 +133,15 @@ func (s *Stack) setStrayAside(f *flow) {
 // seek lets a parked flow begin where it may, once what the mirror has delayed
 // has had time to come, or now. What has waited in vain is dropped.
 func (s *Stack) seek(f *flow, now bool) {
+	if s.seekAside(f); f.removed {
+		return
+	}
 	elapsed := s.clock()
 	start := s.startAt(f)
+	if start.e != nil && elapsed-start.e.at >= s.patience(f) && f.oldInFront(start.e) {
+		s.dropsOld(f, start.e)
+		start = s.startAt(f)
+	}
 	if start.e != nil && (now || elapsed-start.e.at >= s.patience(f)) {
 		if s.mayBegin(f) && s.withinRate(f) {
 			if f.past != (span{}) {
@@ -139,6 +169,22 @@ func (s *Stack) seek(f *flow, now bool) {
 	default:
 		s.discard(f, outcome.DropMidStream, s.remains(f))
 	}
+}
+
+// oldInFront reports whether e is a single segment that came after what lies behind it, and
+// behind a hole that has stayed open: the server has had that place before.
+func (f *flow) oldInFront(e *entry) bool {
+	next := e.next()
+	return f.past == (span{}) && next != nil && next.seq != e.end() && next.at < e.at && e.packets <= 1
+}
+
+// dropsOld drops what f holds up to e, which is old. It says nothing of what comes next.
+func (s *Stack) dropsOld(f *flow, e *entry) {
+	acked, ack := f.q.acked, f.q.ack
+	for behind := e.next(); f.q.first() != behind; {
+		s.lost(f, 1, outcome.DropOutOfWindow)
+	}
+	f.q.acked, f.q.ack, f.base = acked, ack, f.q.first().seq
 }
 
 // patience is how long a place to begin at waits. Where the mirror shows the server,

@@ -18,14 +18,16 @@ type place struct {
 //
 // Where the framing of what came before is known, that is where the next request
 // begins, wherever a segment does. Behind a loss that hides it, and in a connection
-// older than netmirror, it is a segment that looks like the beginning of a request.
+// older than netmirror, it is a segment that looks like the beginning of a request. That is
+// so with MidstreamAny, too, where both ends have the service's port and no SYN was seen:
+// else it may be the server's.
 func (s *Stack) startAt(f *flow) (found place) {
 	switch s.serviceOf(f).Midstream {
 	case MidstreamOff:
 		return place{}
 	case MidstreamAny:
 		for e := f.q.first(); e != nil; e = e.next() {
-			if e.first && e.n > 0 && !e.single {
+			if e.first && e.n > 0 && !e.single && (!f.either || f.framing.whole || http1.Unmistakable(e.payload()) == http1.Request) {
 				return place{e, e.seq, true}
 			}
 		}

@@ -116,6 +116,9 @@ func (f *mirrorView) serverSure(ack uint32) bool {
 // serverTook notes that the server has acknowledged what a flow without a start
 // holds: the connection is one.
 func (s *Stack) serverTook(f *flow, seg *segment) {
+	if within(seg.ack, f.base, maxWindow) {
+		f.serverSaid.set(seg.ack)
+	}
 	if f.hasBase {
 		s.proved(f)
 		return
@@ -134,8 +137,15 @@ func (s *Stack) serverAccepted(f *flow, seg *segment) {
 		f.ev.answered(seg, s.clock())
 		s.proved(f)
 	case f.state == parked && !f.past.has(seg.ack-1):
+		syn, ok := s.stubs.get(&seg.key, s.now)
+		ok = ok && syn.kind == halfOpen && syn.base == seg.ack
+		if !ok && !f.beganRightAt(seg.ack) {
+			s.remember(&seg.key, stub{kind: halfOpen, base: seg.ack}) // it may be a stray
+			s.stubs.evidence(&seg.key).answered(seg, s.clock())
+			return
+		}
 		f.anew()
-		if syn, ok := s.stubs.get(&seg.key, s.now); ok && syn.kind == halfOpen && syn.base == seg.ack {
+		if ok {
 			s.stubs.remove(&seg.key)
 			f.learn(&syn)
 		}

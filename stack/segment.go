@@ -106,6 +106,7 @@ type segment struct {
 	subflow   bool // of an MPTCP connection, in its data sequence space
 	multipath bool // of one that has had several subflows
 	noACK     bool // what it acknowledges is not known
+	either    bool // both ends have a port of the service
 	payload   []byte
 }
 
@@ -170,6 +171,7 @@ func (s *segment) parse(m *Segment) bool {
 	s.window = binary.BigEndian.Uint16(tcp[14:])
 	s.options = tcp[tcpHeaderLen:hlen]
 	s.stamp, s.stamped = timestamp(s.options)
+	s.either = m.Either
 	s.payload = tcp[hlen:]
 	return s.key.unicast(&s.key.src) && s.key.unicast(&s.key.dst)
 }

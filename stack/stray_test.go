@@ -570,3 +570,74 @@ func TestAnAcknowledgementOfWhatWasNotSent(t *testing.T) {
 		}
 	}
 }
+
+// A segment acknowledges what the server sends only a moment later. The server dropped it
+// when it came (RFC 5961, section 5.2), so that what it sends then does not support it.
+func TestTheServerSendsWhatAStrayHasAcknowledged(t *testing.T) {
+	const n = len(get1)
+	for _, ahead := range []uint32{1, 26, 27} {
+		for _, quiet := range []time.Duration{10 * time.Millisecond, 100 * time.Millisecond, 3 * time.Second} {
+			for _, forged := range []string{"G", "GET /evil", "GET /evil HTTP/1.1\r\nHost: longer\r\n\r\n"} {
+				t.Run(fmt.Sprintf("%d bytes ahead, %d bytes, %v", ahead, len(forged), quiet), func(t *testing.T) {
+					s := newTimed(t, nil)
+					c := newClient(t, 7)
+					at := func(off int, text string, ack uint32) Segment {
+						return c.packet(off, []byte(text), func(t *layers.TCP) { t.Ack, t.PSH = ack, text != "" })
+					}
+					s.Inject([]Segment{c.syn(), c.accepts(65535, 7), c.ack(0), at(0, get1, 1000), c.answer(1000, n, "", nil)})
+					s.pass(100 * time.Millisecond)
+					s.Inject([]Segment{at(n, forged, 1000+ahead), c.answer(1000, n, "", nil)})
+					s.pass(5 * time.Millisecond)
+					s.Inject([]Segment{c.answer(1000, n, noContent, nil)})
+					s.pass(5 * time.Millisecond)
+					s.Inject([]Segment{at(n, "", 1027)})
+					s.pass(quiet)
+					s.Inject([]Segment{at(n, get2, 1027), c.answer(1027, 2*n, noContent, nil), at(2*n, "", 1054)})
+					s.pass(2 * time.Second)
+					s.Inject([]Segment{c.packet(2*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1054 })})
+					s.pass(2 * time.Second)
+					s.is(c, text(get1+get2, nil))
+					if st := s.Stats(); st.DroppedBytes[outcome.DropRejected] != uint64(len(forged)) {
+						t.Errorf("%d bytes rejected, want %d", st.DroppedBytes[outcome.DropRejected], len(forged))
+					}
+				})
+			}
+		}
+	}
+}
+
+// A connection is older than netmirror, and waits for a place to begin at. What its ends
+// do not take neither begins a stream nor takes anything from it.
+func TestAStrayPacketBeforeAPickup(t *testing.T) {
+	const n = len(get1)
+	for name, stray := range map[string]func(c *client) Segment{
+		"data that acknowledge too much": func(c *client) Segment {
+			return c.packet(2*n, []byte("GET /evil HTTP/1.1\r\n\r\n"), func(t *layers.TCP) { t.Ack = 1081 })
+		},
+		"old data":            func(c *client) Segment { return c.data(-1000, []byte("GET /evil HTTP/1.1\r\n\r\n")) },
+		"a SYN":               func(c *client) Segment { return newClient(c.t, c.isn-1000).syn() },
+		"a SYN at its end":    func(c *client) Segment { return newClient(c.t, c.isn+2*uint32(n)).syn() },
+		"a SYN-ACK":           func(c *client) Segment { return c.server(70000, 50000, "SA") },
+		"a SYN-ACK, in front": func(c *client) Segment { return c.server(5, -1000, "SA") },
+		"a RST ahead":         func(c *client) Segment { return c.rst(3 * n) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 5000)
+			at := func(off int, text string, ack uint32) Segment {
+				return c.packet(off, []byte(text), func(t *layers.TCP) { t.Ack = ack })
+			}
+			s.Inject([]Segment{at(0, get1, 1000), c.answer(1000, n, noContent, nil), at(n, get2, 1027), c.answer(1027, 2*n, noContent, nil), at(2*n, "", 1054)})
+			s.pass(5 * time.Millisecond)
+			s.Inject([]Segment{stray(c), c.answer(1054, 2*n, "", nil)})
+			s.pass(5 * time.Millisecond)
+			s.Inject([]Segment{at(2*n, get3, 1054), c.answer(1054, 3*n, noContent, nil)})
+			s.pass(5 * time.Millisecond)
+			s.Inject([]Segment{at(3*n, get1, 1081), c.answer(1081, 4*n, noContent, nil)})
+			s.pass(2 * time.Second)
+			s.Inject([]Segment{c.packet(4*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1108 })})
+			s.pass(2 * time.Second)
+			s.is(c, text(get1+get2+get3+get1, nil))
+		})
+	}
+}
