@@ -34,7 +34,7 @@ demo: build
 
 ## bench: what netmirror costs, with the bars it is held to, in one table; with
 ## BASE=path beside that binary, with PEER=path beside that vxlan-to-http, with
-## BENCH="-only Requests -json" (go run ./bench -h) in other ways. 6 minutes; needs root.
+## BENCH="-only Requests -json" (go run ./bench -h) in other ways. 6 minutes, 9 on a loaded machine; needs root.
 bench: build
 	go run ./bench -bin $(BIN) $(if $(BASE),-base $(BASE)) $(if $(PEER),-peer $(PEER)) $(BENCH)
 

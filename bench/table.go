@@ -187,7 +187,7 @@ type result struct {
 	NewPeer *float64 `json:"new_peer,omitempty"` // to that of vxlan-to-http
 	OK      bool     `json:"ok"`                 // the bars are met
 
-	hasBase bool // there is another binary
+	baseless bool // the other binary has no figure
 }
 
 // tabulate fills in the rows: all of them, or those of which there is something.
@@ -203,7 +203,7 @@ func tabulate(f, base figures, all bool) (results []result) {
 
 // result compares the row's figure in f with the others.
 func (r row) result(f, base figures) result {
-	res := result{Name: r.name, Unit: r.unit, hasBase: base != nil}
+	res := result{Name: r.name, Unit: r.unit}
 	figure := func(f figures, bench string) *float64 {
 		v, ok := f.figure(bench, r.unit)
 		if r.worst {
@@ -219,7 +219,8 @@ func (r row) result(f, base figures) result {
 	if res.Ratio = over(res.Figure, figure(f, r.than)); res.Ratio != nil {
 		res.To = than
 	}
-	res.NewBase = over(res.Figure, figure(base, r.bench))
+	old := figure(base, r.bench)
+	res.NewBase, res.baseless = over(res.Figure, old), base != nil && old == nil
 	if own, ok := strings.CutSuffix(r.bench, "/netmirror"); ok {
 		res.NewPeer = over(res.Figure, figure(f, own+"/peer"))
 	}
@@ -254,7 +255,7 @@ func (r result) String() string {
 		verdict = "miss"
 	}
 	base := number(r.NewBase)
-	if base == "" && r.hasBase {
+	if r.baseless {
 		base = "—"
 	}
 	return strings.Join([]string{

@@ -27,7 +27,7 @@ PASS
 `
 
 // older is what a netmirror without --capture udp has to show.
-const older = `BenchmarkRequests/20000_GETs_a_second/netmirror-2   	       1	5077737904 ns/op	         4.5 cpu-us/req
+const older = `BenchmarkRequests/20000_GETs_a_second/netmirror-2   	       1	5077737904 ns/op	         4.5 cpu-us/req	         0 lost
 --- FAIL: BenchmarkRequests/20000_GETs_a_second/udp
 FAIL
 `
@@ -76,6 +76,7 @@ func TestTableBesideABase(t *testing.T) {
 	got := tableOf(t, base)
 	for _, tt := range []struct{ claim, name, want string }{
 		{"the base has the figure", "20 000 GETs/s: CPU", "9|cpu-us/req|<= 1.64 x floor, <= 1.6 x floor, <= 13|1.5|floor|2||ok"},
+		{"the base has nothing of it", "20 000 GETs/s: lost", "3|lost|<= 0|||||miss"},
 		{"the base cannot do it", "20 000 GETs/s: CPU with --capture udp", "18|cpu-us/req||2|netmirror|—||"},
 	} {
 		t.Run(tt.claim, func(t *testing.T) {

@@ -21,13 +21,11 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "floor:", err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, "floor:", run(os.Args[1:]))
+	os.Exit(1)
 }
 
-// run forwards until something fails, or a signal ends the process.
+// run forwards until something fails, and says what.
 func run(args []string) error {
 	m, iface, target, err := parseArgs(args)
 	if err != nil {
