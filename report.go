@@ -51,7 +51,7 @@ func logServices(o *settings.Options, log *slog.Logger) {
 // warnOfVariables warns about variables that set nothing because they belong to no flag.
 func warnOfVariables(o *settings.Options, log *slog.Logger) {
 	if len(o.UnknownVariables) > 0 {
-		log.Warn("environment variables of no flag are ignored", "variables", strings.Join(o.UnknownVariables, ", "),
+		log.Warn("environment variables that match no flag are ignored", "variables", strings.Join(o.UnknownVariables, ", "),
 			"do", "correct or remove them; netmirror --help has the flags, of which --gap-timeout is NETMIRROR_GAP_TIMEOUT")
 	}
 }

@@ -85,7 +85,7 @@ func warnOfMemory(o *settings.Options, log *slog.Logger, memory machine.Limit) {
 	if memory.Name != "MemTotal" {
 		lower += ", or raise the limit (MemoryMax= in the unit, resources.limits.memory, --memory of a container)"
 	}
-	log.Warn("--total-mib and --ring-mib together are more than the memory that there is; the kernel may kill netmirror",
+	log.Warn("--total-mib and --ring-mib together exceed the available memory; the kernel may kill netmirror",
 		"wanted_mib", wanted, "there_mib", there, "limit", memory.Name, "do", lower)
 }
 
@@ -103,7 +103,7 @@ func WarnOfBuffer(o *settings.Options, log *slog.Logger, sources []source.Source
 		needed = max(needed, sysctl)
 	}
 	if asked := o.Capture.RingMiB << 20; granted < asked/4*3 {
-		log.Warn("the kernel grants less memory for waiting packets than --ring-mib; a burst may be lost in part",
+		log.Warn("the kernel grants less memory for waiting packets than --ring-mib asks for; a burst may be lost in part",
 			"asked_kib", asked>>10, "granted_kib", granted>>10,
 			"do", fmt.Sprintf("sudo sysctl -w net.core.rmem_max=%d, on the host of a container, and start again; or lower --ring-mib", needed))
 	}

@@ -60,9 +60,9 @@ func CheckName(name string) error {
 	case name == "":
 		return errors.New("the name of the service is missing before =")
 	case len(name) > MaxName:
-		return fmt.Errorf("the service's name has %d bytes; at most %d can be", len(name), MaxName)
+		return fmt.Errorf("the service's name has %d bytes; the limit is %d", len(name), MaxName)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unprintable):
-		return fmt.Errorf("the service's name %q has what cannot be printed", name)
+		return fmt.Errorf("the service's name %q contains characters that cannot be printed", name)
 	}
 	return nil
 }

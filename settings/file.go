@@ -112,7 +112,7 @@ func readSmall(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no file", path)
+		return nil, fmt.Errorf("%s is not an ordinary file", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -42,7 +42,7 @@ func (o *Options) checkMirror() error {
 	case len(m.Ports) > 0 && len(m.UDP()) == 0:
 		return fmt.Errorf("--encap %v has no UDP port; leave --mirror-port and --vxlan-port out", m.Encap)
 	case len(m.Ports) > wire.MaxPorts:
-		return fmt.Errorf("--mirror-port has %d ports; at most %d can be", len(m.Ports), wire.MaxPorts)
+		return fmt.Errorf("--mirror-port has %d ports; the limit is %d", len(m.Ports), wire.MaxPorts)
 	}
 	return nil
 }

@@ -156,7 +156,7 @@ func TestWrongConfigFiles(t *testing.T) {
 			t.Errorf("%q: %v, want one line with %q", text, err, want)
 		}
 	}
-	if _, err := parse(t, nil, "--config", t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no file") {
+	if _, err := parse(t, nil, "--config", t.TempDir()); err == nil || !strings.Contains(err.Error(), "is not an ordinary file") {
 		t.Errorf("a directory: %v", err)
 	}
 	if _, err := parse(t, nil, "--config", "/nowhere/netmirror.conf", "--version"); err != ErrShown {
@@ -216,12 +216,12 @@ func TestWrongCalls(t *testing.T) {
 		{"a port of ERSPAN", append([]string{"--encap=erspan", "--vxlan-port=4790"}, fourFlags...), "--encap erspan has no UDP port"},
 		{"ports of two kinds", append([]string{"--vxlan-port=8472", "--mirror-port=4789"}, fourFlags...), "give all UDP ports with --mirror-port"},
 		{"a port that is none", append([]string{"--mirror-port=4789,0"}, fourFlags...), "port \"0\""},
-		{"too many ports", append(slices.Repeat([]string{"--mirror-port=4789"}, 17), fourFlags...), "at most 16"},
+		{"too many ports", append(slices.Repeat([]string{"--mirror-port=4789"}, 17), fourFlags...), "the limit is 16"},
 		{"a header line without a colon", append([]string{"--mark-requests=X-Shadow"}, fourFlags...), "write NAME: VALUE"},
 		{"two header lines in one", append([]string{"--mark-requests=X-Shadow: 1\r\nHost: a"}, fourFlags...), "one line"},
 		{"a header that frames a request", append([]string{"--mark-requests=Content-Length: 1"}, fourFlags...), "cannot be added"},
 		{"header lines that are too long", append(slices.Repeat([]string{"--mark-requests=X: " + strings.Repeat("a", 3000)}, 2), fourFlags...), "4096 is the most"},
-		{"a list of no path", append([]string{"--only-path=,"}, fourFlags...), "a list of nothing"},
+		{"a list of no path", append([]string{"--only-path=,"}, fourFlags...), "an empty list"},
 		{"a path without a slash", append([]string{"--only-path=/api,v2"}, fourFlags...), `path "v2"`},
 		{"a host with a port", append([]string{"--only-host=example.com:80"}, fourFlags...), "no port"},
 		{"a host with an asterisk", append([]string{"--only-host=*.example.com"}, fourFlags...), "write .example.com"},

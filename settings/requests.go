@@ -62,7 +62,7 @@ func words(s string) (all []string, err error) {
 		}
 	}
 	if len(all) == 0 && strings.TrimSpace(s) != "" {
-		return nil, fmt.Errorf("%q is a list of nothing, which would let everything pass", s)
+		return nil, fmt.Errorf("%q is an empty list, which would let everything pass", s)
 	}
 	return all, nil
 }

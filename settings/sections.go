@@ -68,7 +68,7 @@ func splitSections(text []byte) (rest []byte, all []section, err error) {
 				return nil, nil, fmt.Errorf("%d: %w", n, err)
 			}
 			if slices.ContainsFunc(all, func(s section) bool { return name != "" && s.Name == name }) {
-				return nil, nil, fmt.Errorf("%d: [Service %s] is there twice; give one of them another name", n, name)
+				return nil, nil, fmt.Errorf("%d: [Service %s] is given twice; give one of them another name", n, name)
 			}
 			if name != "" {
 				lines = [][]byte{bytes.Repeat([]byte("\n"), n-1), []byte("[Service]\n")}

@@ -69,13 +69,13 @@ func (o *Options) resolve() error {
 		return err
 	}
 	if len(o.Services) > service.Max {
-		return fmt.Errorf("%d services, counting each target; at most %d can be", len(o.Services), service.Max)
+		return fmt.Errorf("%d services, counting each target; the limit is %d", len(o.Services), service.Max)
 	}
 	o.nameServices()
 	for i, s := range o.Services {
 		for _, other := range o.Services[:i] {
 			if s.Selection.String() == other.Selection.String() && s.Target == other.Target {
-				return fmt.Errorf("%s=%s is there twice; leave one of them out", s.Selection, s.Target)
+				return fmt.Errorf("%s=%s is given twice; leave one of them out", s.Selection, s.Target)
 			}
 			if s.Name == other.Name {
 				return fmt.Errorf("two services are called %q; give one of them another name", s.Name)

@@ -90,9 +90,9 @@ func TestWrongServices(t *testing.T) {
 		{"no target behind a name", []string{"--forward=shop=42:8080"}, "is not VNIS:PORTS=TARGET"},
 		{"a name alone", []string{"--forward=shop=a:80"}, "is not VNIS:PORTS=TARGET"},
 		{"an empty name", []string{"--forward==42:80=a:80"}, "the name of the service is missing before ="},
-		{"a name that breaks lines", []string{"--forward=a\nb=42:80=a:80"}, `the service's name "a\nb" has what cannot be printed`},
-		{"a name that is no text", []string{"--forward=\xff=42:80=a:80"}, "has what cannot be printed"},
-		{"a name without end", []string{"--forward=" + strings.Repeat("x", 101) + "=42:80=a:80"}, "has 101 bytes; at most 100 can be"},
+		{"a name that breaks lines", []string{"--forward=a\nb=42:80=a:80"}, `the service's name "a\nb" contains characters that cannot be printed`},
+		{"a name that is no text", []string{"--forward=\xff=42:80=a:80"}, "contains characters that cannot be printed"},
+		{"a name without end", []string{"--forward=" + strings.Repeat("x", 101) + "=42:80=a:80"}, "has 101 bytes; the limit is 100"},
 		{"a name twice", []string{"--forward=shop=42:80=a:80", "--forward=shop=43:80=a:80"}, "two services are called"},
 		{"a port that is none", []string{"--forward=42:http=a:80"}, `port "http"`},
 		{"a VNI that is none", []string{"--forward=x:80=a:80"}, `VNI "x"`},
@@ -100,16 +100,16 @@ func TestWrongServices(t *testing.T) {
 		{"a range that runs backwards", []string{"--vni=42", "--port=90-80", "--to=a:80"}, "write 80-90"},
 		{"a target without a port", []string{"--forward=42:80=a"}, "HOST:PORT"},
 		{"the second target without a port", []string{"--vni=42", "--port=80", "--to=a:80", "--to=b"}, `"b"`},
-		{"twice the same", []string{"--forward=42:80,81=a:80", "--forward=42:81,80=a:80"}, "42:80-81=a:80 is there twice"},
-		{"a target twice", []string{"--vni=42", "--port=80", "--to=a:80", "--to=a:80"}, "42:80=a:80 is there twice"},
+		{"twice the same", []string{"--forward=42:80,81=a:80", "--forward=42:81,80=a:80"}, "42:80-81=a:80 is given twice"},
+		{"a target twice", []string{"--vni=42", "--port=80", "--to=a:80", "--to=a:80"}, "42:80=a:80 is given twice"},
 		{"both ways", []string{"--forward=42:80=a:80", "--to=b:80"}, "use one or the other"},
 		{"both ways, of which one is a VNI", []string{"--forward=42:80=a:80", "--vni=42"}, "use one or the other"},
-		{"too many", many, "101 services, counting each target; at most 100 can be"},
+		{"too many", many, "101 services, counting each target; the limit is 100"},
 		{"a share that is none", []string{"--vni=42", "--port=80", "--to=a:80", "--sample=10"}, `share "10"`},
 		{"a client that is none", []string{"--vni=42", "--port=80", "--to=a:80", "--clients=10.0.0.0/8,x"}, `"x" is neither an address nor a network`},
 		{"a VNI where there is none", []string{"--encap=none", "--forward=any:80=a:80", "--forward=42:80=a:80"}, "the packets have no VNI"},
 		{"check of several targets of what is not given", []string{"check", "--to=a:80", "--to=b:80"}, "no port"},
-		{"check of one twice", []string{"check", "--forward=42:80=a:80", "--forward=42:80=a:80"}, "42:80=a:80 is there twice"},
+		{"check of one twice", []string{"check", "--forward=42:80=a:80", "--forward=42:80=a:80"}, "42:80=a:80 is given twice"},
 	} {
 		args := append([]string{"--iface=lo"}, tc.args...)
 		if tc.args[0] == "check" {
@@ -203,11 +203,11 @@ func TestWrongSections(t *testing.T) {
 		"[Service shop]\n" + right + "port = 81\n":                     ":5: port is in line 3 too",
 		"[Service shop]\n" + right + "max-retries = 31\n":              "[Service shop]: --max-retries 31: need 0 to 30",
 		"[Service shop]\n" + right + "dial-timeout = 0s\n":             "[Service shop]: --dial-timeout 0s: must be more than 0",
-		"[Service shop]\n" + right + "[Service b]\n" + right:           "42:80=a:80 is there twice",
+		"[Service shop]\n" + right + "[Service b]\n" + right:           "42:80=a:80 is given twice",
 		"[Service a]\n" + right + "to = b\n":                           `target "b"`,
 		"[Service a]\n" + right + "[Selection]\nvni = 42\n":            "use one or the other",
 		"[Services a]\n" + right:                                       "no such section",
-		"[Service a]\n" + right + "[Service a]\nvni=1\nport=1\nto=a:1": ":5: [Service a] is there twice",
+		"[Service a]\n" + right + "[Service a]\nvni=1\nport=1\nto=a:1": ":5: [Service a] is given twice",
 	} {
 		_, err := parse(t, nil, "--iface=lo", "--config", config(t, text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {

@@ -95,5 +95,5 @@ func checkTLS(o target.TLSOptions, targets []string) error {
 	if o == (target.TLSOptions{}) || slices.ContainsFunc(targets, overTLS) {
 		return nil
 	}
-	return errors.New("there are options of TLS, and no target is reached by TLS; write the target as tls://HOST:PORT, or leave them out")
+	return errors.New("there are TLS options, but no target uses TLS; write the target as tls://HOST:PORT, or leave them out")
 }

@@ -53,7 +53,7 @@ func TestWrongTargetOptions(t *testing.T) {
 		{[]string{"--to=a:80", "--mark=4294967296"}, "value out of range"},
 		{[]string{"--to=a:80", "--mark=-1"}, "--mark"},
 		{[]string{"--to=tls://a:443", "--tls-ca=/nowhere/ca.pem"}, "CA file: stat /nowhere/ca.pem: no such file"},
-		{[]string{"--to=a:80", "--to=unix:@a", "--tls-insecure"}, "no target is reached by TLS; write the target as tls://HOST:PORT"},
+		{[]string{"--to=a:80", "--to=unix:@a", "--tls-insecure"}, "no target uses TLS; write the target as tls://HOST:PORT"},
 		{[]string{"--to=tls://a:443", "--tls-key=/nowhere/key.pem"}, "needs the client's certificate"},
 		{[]string{"--to=unix://run/a"}, "the path must begin with /"},
 		{[]string{"--to=ftp://a"}, "write HOST:PORT, tls://HOST:PORT or unix:///PATH"},
@@ -64,7 +64,7 @@ func TestWrongTargetOptions(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"tls-insecure = true\n":        "[Service a]: there are options of TLS",
+		"tls-insecure = true\n":        "[Service a]: there are TLS options",
 		"mark = x\n":                   ":5: ",
 		"proxy-protocol = v3\n":        ":5: ",
 		"source-address = x\n":         `:5: "x" is not an IP address`,
