@@ -230,7 +230,7 @@ func (s *Stack) compares(f *flow, seg *segment) {
 		case seg.differs(&a.segment), a.passed && !bare && seg.seq == a.seq, bare && later && seg.ack != a.ack && within(seg.seq, a.seq, a.next()-a.seq-1):
 			s.dropAside(f, i, a.why.drops())
 			i--
-		case later && seg.seq == a.next():
+		case later && seqLess(a.seq, seg.seq) && within(a.next(), seg.seq, seg.end()-seg.seq):
 			a.agreed = a.agreed || len(a.payload) > 0 || bare
 		case later && bare && within(seg.seq, a.seq, a.next()-a.seq-1):
 			a.passed = true

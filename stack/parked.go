@@ -78,7 +78,10 @@ func (s *Stack) parked(f *flow, seg *segment) {
 		}
 		f.due = earlier(f.due, s.now.Add(s.cfg.Grace))
 		s.segmentOf(f, seg)
-		if !f.removed && f.q.count > s.cfg.MaxPending {
+		if !f.removed && len(f.aside) > 0 {
+			s.reconsider(f)
+		}
+		if !f.removed && f.state == parked && f.q.count > s.cfg.MaxPending {
 			f.lostSYN = true
 			s.seek(f, true)
 		}
