@@ -39,7 +39,7 @@ type served struct {
 func serve(t *testing.T, address string, profiles bool) *served {
 	t.Helper()
 	f := newFigures()
-	f.s.Time, f.s.Frames, f.s.Ring.Drops, f.s.Bridge.Outcomes[outcome.EndGap] = time.Now(), 17, 3, 2
+	f.s.Time, f.s.Frames, f.s.Ring.Drops, f.s.Ring.Mapped, f.s.Bridge.Outcomes[outcome.EndGap] = time.Now(), 17, 3, 4096, 2
 	f.s.Decap[decap.OtherVNI] = 5
 	m := NewMonitor(Config{
 		Version: "v1.2.3 abc", Target: "staging:80", Settings: []Setting{{Flag: "vni", Value: "42"}},
@@ -284,6 +284,7 @@ func TestMetrics(t *testing.T) {
 	for _, line := range []string{
 		"netmirror_tap_packets_total 17",
 		"netmirror_tap_ring_dropped_packets_total 3",
+		"netmirror_tap_ring_bytes 4096",
 		`netmirror_decap_dropped_packets_total{reason="other_vni"} 5`,
 		`netmirror_stack_dropped_packets_total{reason="gap"} 0`,
 		`netmirror_bridge_streams_ended_total{outcome="gap"} 2`,
