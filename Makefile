@@ -49,7 +49,7 @@ lint:
 	go run $(STATICCHECK) ./...
 
 unit:
-	CGO_ENABLED=1 go test -race -timeout 5m $$(go list ./... | grep -v -e /e2e -e /deploy)
+	CGO_ENABLED=1 go test -race -timeout 15m $$(go list ./... | grep -v -e /e2e -e /deploy)
 
 ## property: the promise on CASES random connections and mirrors; SEED=N repeats a run
 CASES ?= 5000
@@ -63,7 +63,7 @@ fuzz:
 	@sh e2e/fuzz.sh $(FUZZTIME)
 
 e2e: build
-	NETMIRROR_BIN=$(CURDIR)/$(BIN) CGO_ENABLED=1 go test -race -timeout 10m ./e2e/...
+	NETMIRROR_BIN=$(CURDIR)/$(BIN) CGO_ENABLED=1 go test -race -timeout 25m ./e2e/...
 
 # The packages are built, installed, started, asked, upgraded and purged.
 packages:

@@ -15,14 +15,16 @@ func TestStallLosesNothing(t *testing.T) {
 		name           string
 		length         time.Duration
 		perSecond, all int
+		args           []string
 	}{
-		{"5 s at 500 requests a second", 5 * time.Second, 500, 3500},
-		{"1 s at 20000 requests a second", time.Second, 20_000, 50_000},
+		{"5 s at 500 requests a second", 5 * time.Second, 500, 3500, nil},
+		{"1 s at 20000 requests a second", time.Second, 20_000, 50_000, nil},
+		{"5 s at 500 requests a second, two workers", 5 * time.Second, 500, 3500, []string{"--workers", "2"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			q := newRequests(16, tt.perSecond, tt.all, newForm("GET", 0))
 			s := stage(t, lab.Options{}, q.answer)
-			s.play(t, q.check, netmirrorWith("netmirror"))
+			s.play(t, q.check, netmirrorWith("netmirror", tt.args...))
 			continued := make(chan error, 1)
 			go func() { continued <- s.stall(q, tt.length) }()
 			q.send(t, s)

@@ -38,6 +38,9 @@ type Stats struct {
 	// Waiting is how much of what can wait for the reader, Room, does so or is in
 	// its hands, in a unit of the source's (blocks of a ring); 0 after Close.
 	Waiting, Room int
+	// Mapped is memory that is shared with the kernel, in bytes, all of which counts as
+	// resident; 0 after Close.
+	Mapped int
 	// LinkDown reports whether the interface is down.
 	LinkDown bool
 }
@@ -71,5 +74,6 @@ func (s *Stats) Add(o Stats) {
 	s.FragmentStats.Add(o.FragmentStats)
 	s.Waiting += o.Waiting
 	s.Room += o.Room
+	s.Mapped += o.Mapped
 	s.LinkDown = s.LinkDown || o.LinkDown
 }

@@ -45,6 +45,7 @@ func TestMetrics(t *testing.T) {
 	for _, line := range []string{
 		"netmirror_tap_packets_total 17",
 		"netmirror_tap_ring_dropped_packets_total 3",
+		"netmirror_tap_ring_bytes 4096",
 		`netmirror_decap_dropped_packets_total{reason="other_vni"} 5`,
 		`netmirror_stack_dropped_packets_total{reason="gap"} 0`,
 		`netmirror_bridge_streams_ended_total{outcome="gap"} 2`,

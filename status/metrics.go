@@ -129,6 +129,8 @@ var metrics = append([]metric{
 	count("netmirror_tap_link_downs_total", "How often the interface went down.",
 		func(s *Snapshot) uint64 { return s.Ring.LinkDowns }),
 	gauge("netmirror_tap_ring_used_ratio", "Part of the ring that waits for netmirror, 0 to 1.", (*Snapshot).RingUse),
+	gauge("netmirror_tap_ring_bytes", "Memory of the ring, all of which counts in process_resident_memory_bytes; 0 with --capture udp.",
+		func(s *Snapshot) float64 { return float64(s.Ring.Mapped) }),
 	each("netmirror_decap_dropped_packets_total", "reason", "Packets that are not of the service, or cannot be read.",
 		func(s *Snapshot, put func(string, float64)) {
 			for r := decap.OK + 1; r < decap.NumReasons; r++ {

@@ -31,7 +31,7 @@ type served struct {
 func serve(t *testing.T, address string, profiles bool) *served {
 	t.Helper()
 	f := newFigures()
-	f.s.Time, f.s.Frames, f.s.Ring.Drops, f.s.Bridge.Outcomes[outcome.EndGap] = time.Now(), 17, 3, 2
+	f.s.Time, f.s.Frames, f.s.Ring.Drops, f.s.Ring.Mapped, f.s.Bridge.Outcomes[outcome.EndGap] = time.Now(), 17, 3, 4096, 2
 	f.s.Decap[decap.OtherVNI] = 5
 	m := NewMonitor(Config{
 		Version: "v1.2.3 abc", Target: "staging:80", Settings: []Setting{{Flag: "vni", Value: "42"}},

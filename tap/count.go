@@ -13,8 +13,17 @@ func (r *Ring) Stats() Stats {
 	r.readKernel()
 	s := r.stats
 	s.Waiting, s.Room = r.backlog()
+	s.Mapped = r.mapped()
 	s.LinkDown = r.LinkDown()
 	return s
+}
+
+// mapped is how many bytes are shared with the kernel. r.mu is held.
+func (r *Ring) mapped() int {
+	if s := r.spare(); s != nil && !r.closed {
+		return len(r.mem) + len(s.mem)
+	}
+	return len(r.mem)
 }
 
 // captured is how many packets the kernel has put into the ring.

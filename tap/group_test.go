@@ -320,8 +320,21 @@ func TestGroupsAreIndependent(t *testing.T) {
 
 // The rings have their numbers still when the interface was down.
 func TestGroupAfterLinkDown(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		n, spare int
+	}{
+		{"three rings", 3, 0},
+		{"three with a spare one", 3, 16 << 20},
+		{"one with a spare one", 1, 16 << 20},
+	} {
+		t.Run(tc.name, func(t *testing.T) { groupAfterLinkDown(t, Config{SpareBytes: tc.spare}, tc.n) })
+	}
+}
+
+func groupAfterLinkDown(t *testing.T, cfg Config, n int) {
 	l := newLab(t, 1500)
-	rings, fd := l.openGroup(t, Config{}, 3), l.sender(t)
+	rings, fd := l.openGroup(t, cfg, n), l.sender(t)
 	l.setLink(t, netlink.LinkSetDown)
 	l.setLink(t, netlink.LinkSetUp)
 	// The peer's queue opens some time after the carrier is back.
@@ -332,7 +345,7 @@ func TestGroupAfterLinkDown(t *testing.T) {
 		}
 		send(t, fd, probe)
 	}
-	s := newSharing(3)
+	s := newSharing(n)
 	s.flows(t, 100)
 	send(t, fd, s.send...)
 	capturedByAll(t, rings, uint64(len(s.send))+1)

@@ -90,6 +90,9 @@ func TestBacklogAndBatchTime(t *testing.T) {
 	if waiting, blocks := r.Backlog(); waiting != 0 || blocks != 4 {
 		t.Errorf("empty: %d of %d blocks", waiting, blocks)
 	}
+	if s := r.Stats(); s.Mapped != 4*17*4096 {
+		t.Errorf("%d bytes are mapped", s.Mapped)
+	}
 	before := time.Now()
 	send(t, fd, mirrored(t, []byte("first")), mirrored(t, []byte("second")))
 	if _, err := r.Next(); err != nil {
@@ -119,6 +122,9 @@ func TestBacklogAndBatchTime(t *testing.T) {
 	}
 	if waiting, blocks := r.Backlog(); waiting != 0 || blocks != 0 {
 		t.Errorf("closed: %d of %d blocks", waiting, blocks)
+	}
+	if s := r.Stats(); s.Mapped != 0 {
+		t.Errorf("closed: %d bytes are mapped", s.Mapped)
 	}
 }
 

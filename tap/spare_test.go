@@ -89,7 +89,7 @@ func TestSpareTakesOver(t *testing.T) {
 		}
 		equalFrames(t, got, want)
 		s := rings[0].Stats()
-		if s.Packets != uint64(sent) || s.Frames != uint64(sent) || s.Drops != 0 {
+		if s.Packets != uint64(sent) || s.Frames != uint64(sent) || s.Drops != 0 || s.Mapped != 2*cfg.SpareBytes {
 			t.Errorf("%d sent, %+v", sent, s)
 		}
 	}
