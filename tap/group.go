@@ -22,10 +22,11 @@ const maxRings = 256
 type group struct {
 	rings []*Ring
 	spare *queue // for what finds no room in them; nil: there is none
-	leader
 	held  holder
 	pacer sleeper.Pacer
 	open  atomic.Int32 // rings that are not closed; the last gives what is held back
+
+	astray bool // packets of a single ring may go to the spare one; its reader's
 }
 
 // OpenGroup is Open for n rings, 1 to 256, that share the packets of the interface

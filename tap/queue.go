@@ -25,6 +25,7 @@ type queue struct {
 	offloads bool // frames have offload headers
 
 	current atomic.Int32 // the block to be read next, or that the reader has
+	marked  atomic.Int32 // one more than the block that only looks taken; 0: there is none
 }
 
 // open has the kernel make blocks of so many bytes in all, and maps them.
@@ -62,6 +63,9 @@ func (q *queue) more() bool { return q.closed(1) }
 // gives packets away that others have room for.
 func (q *queue) low() bool { return q.closed(q.blocks - q.blocks/4 - 1) }
 
+// half says whether half of the blocks are the reader's, or were until a moment ago.
+func (q *queue) half() bool { return q.closed(q.blocks/2 - 1) }
+
 // closed says whether the kernel has handed over the block so many behind the current
 // one, which are fewer than there are blocks.
 func (q *queue) closed(ahead int) bool {
@@ -96,8 +100,9 @@ func (q *queue) release() {
 
 // waiting is how many blocks are the reader's.
 func (q *queue) waiting() (n int) {
+	marked := int(q.marked.Load()) - 1
 	for i := range q.blocks {
-		if atomic.LoadUint32(q.status(i))&unix.TP_STATUS_USER != 0 {
+		if i != marked && atomic.LoadUint32(q.status(i))&unix.TP_STATUS_USER != 0 {
 			n++
 		}
 	}

@@ -42,6 +42,8 @@ type Ring struct {
 	sleepErr   error           // what awakened found
 	gone       error           // the interface is; ends the capture
 	drainUntil time.Time       // set by the first wait for the last block
+	late       bool            // drainUntil has passed: what is in the spare ring is not waited for
+	watching   time.Time       // until when the reader looks for packets in the spare ring
 
 	paced    *sleeper.Paced // Next, for the group's pacer
 	opened   time.Time      // when the ring was

@@ -14,6 +14,9 @@ const (
 	// spareLook is how often a reader looks for the packets of the spare ring that are
 	// to come first.
 	spareLook = time.Millisecond
+	// straggling is for how long a packet may be on its way to the spare ring, for which
+	// the kernel has chosen it: longer than a hypervisor keeps a processor from running.
+	straggling = time.Second
 )
 
 // The spare ring of a group takes what another has no room for. The rings are made for a
@@ -49,6 +52,22 @@ func (c Config) spareWait() time.Duration {
 	return max(min(spareTimeout, half.Truncate(time.Millisecond)), c.BlockTimeout)
 }
 
+// watchSpare notes that packets may go to the spare ring, which wakes nobody.
+func (r *Ring) watchSpare(overflowing bool) {
+	if r.group.spare != nil && (overflowing || r.half()) {
+		r.watching = time.Now().Add(straggling)
+	}
+}
+
+// lookAtSpare is done before the reader sleeps, and returns when to look again, zero for never.
+func (r *Ring) lookAtSpare(now time.Time) time.Time {
+	if !now.Before(r.watching) {
+		return time.Time{}
+	}
+	r.group.spare.look()
+	return now.Add(spareTimeout)
+}
+
 // alone says whether there is a single ring, and a spare one.
 func (g *group) alone() bool { return g.spare != nil && len(g.rings) == 1 }
 
@@ -59,18 +78,14 @@ func (g *group) overflowing() bool { return g.spare != nil && !g.spare.empty() }
 func (r *Ring) take() []byte {
 	own := r.ready()
 	overflowing := r.group.overflowing() // after own: what went there before that block was closed is seen
+	r.watchSpare(overflowing)
 	if r.group.alone() {
-		r.group.leader.astray = r.group.leader.astray || overflowing
-		r.lead()
+		r.lead(overflowing || r.half())
 	}
 	switch {
-	case !overflowing:
-		if own {
-			r.from = &r.queue
-		}
-	case own && r.due():
+	case own && (!overflowing || r.late || r.due()):
 		r.from = &r.queue
-	case r.spare() != nil && r.group.spareDue():
+	case overflowing && r.spare() != nil && r.group.spareDue():
 		r.from = r.group.spare
 	}
 	if r.from == nil {

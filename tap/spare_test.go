@@ -76,7 +76,7 @@ func TestSpareTakesOver(t *testing.T) {
 				}
 			}
 		}
-		if rings[0].from != &rings[0].queue || rings[0].group.overflowing() || rings[0].group.mark != nil {
+		if rings[0].from != &rings[0].queue || rings[0].group.overflowing() || rings[0].group.spare.marked.Load() != 0 {
 			t.Errorf("%d rings: packets go to the spare one though there is room", n)
 		}
 		rings[0].Stop()

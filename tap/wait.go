@@ -35,12 +35,9 @@ func (r *Ring) wait() error {
 	if r.poll() {
 		return nil
 	}
+	until := r.lookAtSpare(now)
 	if paused, err := r.group.pacer.Pause(r.paced, now); paused {
 		return r.waitError(err)
-	}
-	var until time.Time
-	if r.group.astray { // a packet that was under way may be in the spare ring
-		until = time.Now().Add(spareTimeout)
 	}
 	if r.linkDown.Load() {
 		until = time.Now().Add(downInterval)
@@ -54,18 +51,18 @@ func (r *Ring) wait() error {
 	return nil
 }
 
-// waitSpare is wait while there are packets in the spare ring, for which this one's are to
-// wait or which this one's reader reads. It reports false otherwise, and where, after
+// waitSpare is wait while there are packets in the spare ring, which the first ring's reader
+// reads. The others see to it that it does. It reports false otherwise, and where, after
 // Stop, that takes too long.
 func (r *Ring) waitSpare(now time.Time) bool {
-	first := r.group.rings[0]
-	if !r.group.overflowing() || !r.ready() && r != first || !r.drainUntil.IsZero() && now.After(r.drainUntil) {
+	r.late = !r.drainUntil.IsZero() && now.After(r.drainUntil)
+	if r.late || !r.group.overflowing() {
 		return false
 	}
 	if r.stopping.Load() || r.gone != nil {
 		r.drain(now)
 	}
-	if r != first {
+	if first := r.group.rings[0]; r != first {
 		first.nudge()
 	}
 	time.Sleep(spareLook)
