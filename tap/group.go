@@ -26,7 +26,9 @@ type group struct {
 	pacer sleeper.Pacer
 	open  atomic.Int32 // rings that are not closed; the last gives what is held back
 
-	astray bool // packets of a single ring may go to the spare one; its reader's
+	// Of the reader of a single ring.
+	astray bool   // packets go to the spare ring
+	led    uint64 // how many had gone there when the kernel was led back last
 }
 
 // OpenGroup is Open for n rings, 1 to 256, that share the packets of the interface

@@ -15,28 +15,30 @@ import (
 // it has to be led back, by a block of the spare ring that only looks taken. From then on
 // until the next packet has been read, the ring is as one without a spare one.
 
-// lead has the kernel give the ring the next packet, once all is read that the ring had
-// when packets went to the spare one. astray says that they may.
-func (r *Ring) lead(astray bool) {
+// lead has the kernel give the ring the next packet, once all is read that was captured before:
+// the time in which there is no spare ring is then short, as the reader has nothing to do.
+func (r *Ring) lead() {
 	g, spare := r.group, r.group.spare
-	g.astray = g.astray || astray
+	g.astray = g.astray || spare.total() > g.led
 	switch {
 	case !g.astray:
 	case r.queue.empty():
 		spare.unmark()
-		r.look()
-		spare.mark()
+		if !spare.ready() {
+			r.look()
+			spare.mark()
+		}
 	case spare.marked.Load() != 0: // it was empty, and has a packet
 		spare.unmark()
 		spare.look()
-		g.astray = false
+		g.astray, g.led = false, spare.total()
 	}
 }
 
 // mark has the block look taken that the kernel looks at to see whether there is room. It is
 // far from those that it uses.
 func (q *queue) mark() {
-	block := (q.filling() + q.blocks/4) % q.blocks
+	block := (int(q.current.Load()) + q.filling() + q.blocks/4) % q.blocks
 	if atomic.CompareAndSwapUint32(q.status(block), unix.TP_STATUS_KERNEL, unix.TP_STATUS_USER) {
 		q.marked.Store(int32(block) + 1)
 	}
@@ -48,13 +50,21 @@ func (q *queue) unmark() {
 	}
 }
 
-// filling is the block that the kernel fills, or waits for.
-func (q *queue) filling() int {
-	ahead := 0
-	for ahead < q.blocks && q.closed(ahead) {
+// filling is how many blocks ahead of the current one the kernel fills one, or waits for it.
+func (q *queue) filling() (ahead int) {
+	for ahead < q.blocks-1 && q.closed(ahead) {
 		ahead++
 	}
-	return (int(q.current.Load()) + ahead) % q.blocks
+	return ahead
+}
+
+// total is how many packets the kernel has put into the queue so far. It is for the reader.
+func (q *queue) total() uint64 {
+	n := q.given
+	for ahead := range q.filling() + 1 {
+		n += uint64(atomic.LoadUint32(q.packets((int(q.current.Load()) + ahead) % q.blocks)))
+	}
+	return n
 }
 
 // look has the kernel see that a ring has room again. Where it once had not, the kernel passes

@@ -25,6 +25,7 @@ type queue struct {
 	offloads bool // frames have offload headers
 
 	current atomic.Int32 // the block to be read next, or that the reader has
+	given   uint64       // packets in the blocks that were given back; its reader's
 	marked  atomic.Int32 // one more than the block that only looks taken; 0: there is none
 }
 
@@ -93,6 +94,7 @@ func (q *queue) first() time.Time {
 // release gives the current block back to the kernel.
 func (q *queue) release() {
 	block := int(q.current.Load())
+	q.given += uint64(atomic.LoadUint32(q.packets(block)))
 	atomic.StoreUint32(q.packets(block), 0) // which the kernel may do late
 	atomic.StoreUint32(q.status(block), unix.TP_STATUS_KERNEL)
 	q.current.Store(int32((block + 1) % q.blocks))

@@ -133,10 +133,16 @@ func (r *Ring) attach(prog []bpf.Instruction) error {
 
 // release gives the block that is in the reader's hands, if any, back to the kernel.
 func (r *Ring) release() {
-	if r.from != nil {
-		r.from.release()
-		r.from = nil
+	q := r.from
+	if q == nil {
+		return
 	}
+	low := q == r.spare() && q.low()
+	q.release()
+	if low {
+		q.look()
+	}
+	r.from = nil
 }
 
 // Close ends the capture at once and gives its memory back, and, when the Rings

@@ -80,7 +80,7 @@ func (r *Ring) take() []byte {
 	overflowing := r.group.overflowing() // after own: what went there before that block was closed is seen
 	r.watchSpare(overflowing)
 	if r.group.alone() {
-		r.lead(overflowing || r.half())
+		r.lead()
 	}
 	switch {
 	case own && (!overflowing || r.late || r.due()):

@@ -127,3 +127,25 @@ func TestSpareOfAClosedRing(t *testing.T) {
 	must(t, rings[0].Close())
 	within(t, theEnd(t, rings[1]))
 }
+
+// A stall that begins while the spare ring is being read has both rings.
+func TestSpareTakesMoreWhileItIsRead(t *testing.T) {
+	rings, fd, frame := sparingGroup(t, 1)
+	r := rings[0]
+	all := overflow(t, r, fd, func(int) []byte { return frame }, 8)
+	read := 0
+	for r.from != r.group.spare {
+		frames, err := r.Next()
+		must(t, err)
+		read += len(frames)
+	}
+	for range 12 { // more than the ring has blocks
+		send(t, fd, frame)
+		time.Sleep(3 * time.Millisecond)
+	}
+	r.Stop()
+	read += len(drainAll(t, r))
+	if s := r.Stats(); read != all+12 || s.Drops != 0 {
+		t.Errorf("%d of %d were read, %+v", read, all+12, s)
+	}
+}
