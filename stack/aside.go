@@ -172,8 +172,8 @@ func (s *Stack) reconsider(f *flow) {
 	for i := 0; i < len(f.aside) && !f.removed; {
 		a := &f.aside[i]
 		switch {
-		case (f.state != parked || f.hasBase) && !seqLess(f.floor(), a.next()) && !s.misplaced(f, &a.segment), a.why == oddACK && a.shown.IsZero() && seqLess(a.seq, f.floor()) && seqLess(f.floor(), a.next()) && f.ev.judge(&a.segment) != accepted:
-			s.dropAside(f, i, a.why.drops()) // others came in its place
+		case s.replaced(f, a):
+			s.dropAside(f, i, a.why.drops())
 		case a.why == newByte && seqLess(a.seq, f.serverAck):
 			s.readmit(f, i) // the server has taken it
 		case a.why >= oddProbe:
@@ -198,6 +198,15 @@ func (s *Stack) reconsider(f *flow) {
 	}
 }
 
+// replaced reports whether others came in the place of a segment beside the stream.
+func (s *Stack) replaced(f *flow, a *aside) bool {
+	floor := f.floor()
+	if !seqLess(floor, a.next()) {
+		return (f.state != parked || f.hasBase) && !s.misplaced(f, &a.segment)
+	}
+	return a.why == oddACK && a.shown.IsZero() && seqLess(a.seq, floor) && f.ev.judge(&a.segment) != accepted
+}
+
 // upholds reports whether the server took a segment that acknowledged what it was not seen
 // to send, and has been by now. Either the mirror shows its bytes late, or it sent them
 // only after it had dropped the segment. So they are not enough: it must have acknowledged
@@ -214,28 +223,45 @@ func (s *Stack) upholds(f *flow, a *aside) bool {
 	return false
 }
 
-// compares notes a segment of the client's that is right beside those that wait. Where it
-// has other bytes, they are not the client's. An ACK number never goes back. So what
-// acknowledges more than one of those was sent later, and lies behind that one, unless the
-// client has never sent that one.
+// compares notes a segment of the client's that is right beside those that wait.
 func (s *Stack) compares(f *flow, seg *segment) {
+	if seg.noACK || seg.subflow || seg.probe() {
+		return
+	}
+	bare := len(seg.payload) == 0
 	for i := 0; i < len(f.aside); i++ {
 		a := &f.aside[i]
-		if a.why != oddACK || seg.noACK || seg.subflow || seg.probe() {
+		if a.why != oddACK {
 			continue
 		}
-		bare := len(seg.payload) == 0
 		later := within(seg.ack, a.ack, maxWindow)
 		switch {
-		case seg.differs(&a.segment), a.passed && !bare && seg.seq == a.seq, bare && later && seg.ack != a.ack && within(seg.seq, a.seq, a.next()-a.seq-1):
+		case a.contradictedBy(seg):
 			s.dropAside(f, i, a.why.drops())
 			i--
 		case later && seqLess(a.seq, seg.seq) && within(a.next(), seg.seq, seg.end()-seg.seq):
 			a.agreed = a.agreed || len(a.payload) > 0 || bare
-		case later && bare && within(seg.seq, a.seq, a.next()-a.seq-1):
+		case later && bare && a.covers(seg.seq):
 			a.passed = true
 		}
 	}
+}
+
+// covers reports whether a place is in a segment beside the stream.
+func (a *aside) covers(seq uint32) bool { return within(seq, a.seq, a.next()-a.seq-1) }
+
+// contradictedBy reports whether the client has never sent a segment beside the stream, as
+// one that is right shows. Where that has other bytes, they are the client's. An ACK number
+// never goes back: what acknowledges more than another segment was sent later, and lies
+// behind it.
+func (a *aside) contradictedBy(seg *segment) bool {
+	switch {
+	case seg.differs(&a.segment):
+		return true
+	case len(seg.payload) > 0:
+		return a.passed && seg.seq == a.seq
+	}
+	return seg.ack != a.ack && within(seg.ack, a.ack, maxWindow) && a.covers(seg.seq)
 }
 
 // differs reports whether two segments have different bytes at the same place.
