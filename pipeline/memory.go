@@ -3,8 +3,6 @@ package pipeline
 import (
 	"math"
 	"runtime/debug"
-
-	"netmirror/stack"
 )
 
 const (
@@ -28,10 +26,10 @@ type memory struct {
 func (m *memory) stackBytes() int { return int(max(m.total-baseMemory-program, m.total/2) / 4 * 3) }
 
 // follow sets the collector's limit. Where there are so many connections open
-// that they alone need more, it gives way. Setting it stops the program for a
-// moment, so small changes are left alone.
-func (m *memory) follow(flows int) {
-	want := max(m.total, baseMemory+m.total/4+int64(flows)*stack.FlowMemory*4/3, 4*program) - program
+// that they alone need more than all, which is fixed bytes, it gives way. Setting it stops
+// the program for a moment, so small changes are left alone.
+func (m *memory) follow(fixed int) {
+	want := max(m.total, baseMemory+m.total/4+int64(fixed)*4/3, 4*program) - program
 	if math.Abs(float64(want-m.limit)) > float64(m.limit)/16 {
 		debug.SetMemoryLimit(want)
 		m.limit = want

@@ -115,7 +115,8 @@ func (s *Stack) acceptAll() {
 			ep.Abort()
 			return
 		}
-		f.virtual.conn = newConn(s, f, ep)
+		f.virtual.conn = newConn(s, f)
+		f.virtual.conn.receive(ep)
 		if f.picked {
 			f.virtual.conn.lead(s.headerAgain(f))
 		}
