@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -37,17 +36,6 @@ type tlsConn struct {
 	failure  atomic.Pointer[error]
 }
 
-// piece is what is encrypted at a time.
-type piece struct {
-	*buffer
-	n int
-}
-
-type buffer [bufferSize]byte
-
-// pieces are in use while they are encrypted: an idle connection has none.
-var pieces = sync.Pool{New: func() any { return new(buffer) }}
-
 // startTLS begins to play s on conn, below which is its tcp. pending is what
 // [target.Target.Handshake] says.
 func startTLS(s *stream, conn *tls.Conn, pending bool) *tlsConn {
@@ -66,19 +54,19 @@ func (t *tlsConn) write(p []byte) (int, error) {
 	if t.queued.Load() > 0 {
 		return 0, nil
 	}
-	b := pieces.Get().(*buffer)
-	t.last = copy(b[:], p)
+	next := newPiece(p)
+	t.last = len(next.bytes)
 	t.wanted.Store(t.last < len(p))
 	t.queued.Store(int64(t.last))
-	t.work <- piece{b, t.last} // there is room: all before it is done
+	t.work <- next // there is room: all before it is done
 	return t.last, nil
 }
 
 // encrypt writes what comes, and the end behind it.
 func (t *tlsConn) encrypt() {
 	for p := range t.work {
-		_, err := t.tls.Write(p.buffer[:p.n])
-		pieces.Put(p.buffer)
+		_, err := t.tls.Write(p.bytes)
+		p.release()
 		if err != nil {
 			t.writeFailed(err)
 			return

@@ -7,10 +7,17 @@ import (
 	"sync/atomic"
 )
 
+// Use is what is in use.
+type Use struct {
+	Held  int // bytes that can be given up
+	Fixed int // bytes that cannot: what flows take besides, and what is remembered
+	Flows int
+}
+
 // Shared is what several holders have together.
 type Shared struct {
-	total, max  int          // bytes, flows
-	held, flows atomic.Int64 // Σ of what the holders have told
+	total, max         int          // bytes, flows
+	held, fixed, flows atomic.Int64 // Σ of what the holders have told
 
 	mu      sync.Mutex // guards holders
 	holders []*Holder
@@ -25,6 +32,9 @@ func (s *Shared) Bytes() int { return s.total }
 // Flows is how many flows there may be.
 func (s *Shared) Flows() int { return s.max }
 
+// Fixed is how many bytes cannot be given up, as the holders have told.
+func (s *Shared) Fixed() int { return int(s.fixed.Load()) }
+
 // Join adds a holder. wake is called, on any goroutine, when the holder is asked to give
 // something up. It must not block.
 func (s *Shared) Join(wake func()) *Holder {
@@ -38,25 +48,32 @@ func (s *Shared) Join(wake func()) *Holder {
 // Holder is one of those who share. Tell, Ask, Asked and Leave are for one goroutine
 // at a time.
 type Holder struct {
-	of          *Shared
-	wake        func()
-	held, flows int // as told last
-	heaviest    atomic.Int64
-	asked       atomic.Int64 // bytes to give up
-	than        atomic.Int64 // of what is heavier than that
+	of       *Shared
+	wake     func()
+	own      Use // as told last
+	heaviest atomic.Int64
+	asked    atomic.Int64 // bytes to give up
+	than     atomic.Int64 // of what is heavier than that
 }
 
-// Tell reports what the holder holds now, in bytes and flows. It returns what the others hold.
-func (h *Holder) Tell(held, flows int) (othersHeld, othersFlows int) {
-	all, n := h.of.held.Load(), h.of.flows.Load()
-	if held != h.held {
-		all = h.of.held.Add(int64(held - h.held))
+// Tell reports what the holder uses now. It returns what the others use.
+func (h *Holder) Tell(own Use) (others Use) {
+	others = Use{
+		Held:  told(&h.of.held, h.own.Held, own.Held),
+		Fixed: told(&h.of.fixed, h.own.Fixed, own.Fixed),
+		Flows: told(&h.of.flows, h.own.Flows, own.Flows),
 	}
-	if flows != h.flows {
-		n = h.of.flows.Add(int64(flows - h.flows))
+	h.own = own
+	return others
+}
+
+// told changes a holder's part of a sum, and returns the others' part.
+func told(sum *atomic.Int64, before, now int) int {
+	all := sum.Load()
+	if now != before {
+		all = sum.Add(int64(now - before))
 	}
-	h.held, h.flows = held, flows
-	return int(all) - held, int(n) - flows
+	return int(all) - now
 }
 
 // Weigh reports how many bytes the holder's heaviest flow holds.
@@ -93,7 +110,7 @@ func (h *Holder) Asked() (bytes, than int) {
 
 // Leave removes the holder and all that it has reported.
 func (h *Holder) Leave() {
-	h.Tell(0, 0)
+	h.Tell(Use{})
 	h.of.mu.Lock()
 	defer h.of.mu.Unlock()
 	for i, o := range h.of.holders {

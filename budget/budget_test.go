@@ -6,15 +6,15 @@ func TestHoldersShare(t *testing.T) {
 	s := New(1000, 10)
 	woken := ""
 	a, b, c := s.Join(func() { woken += "a" }), s.Join(func() { woken += "b" }), s.Join(func() { woken += "c" })
-	if a.Tell(300, 3); b.held != 0 {
+	if a.Tell(Use{300, 50, 3}); b.own.Held != 0 {
 		t.Error("one holder's bytes are another's")
 	}
-	if held, flows := b.Tell(200, 1); held != 300 || flows != 3 {
-		t.Errorf("the others hold %d bytes and %d flows, want 300 and 3", held, flows)
+	if got, want := b.Tell(Use{200, 20, 1}), (Use{300, 50, 3}); got != want {
+		t.Errorf("the others use %+v, want %+v", got, want)
 	}
-	a.Tell(100, 2)
-	if held, flows := c.Tell(0, 0); held != 300 || flows != 3 {
-		t.Errorf("the others hold %d bytes and %d flows, want 300 and 3", held, flows)
+	a.Tell(Use{100, 30, 2})
+	if got, want := c.Tell(Use{}), (Use{300, 50, 3}); got != want || s.Fixed() != want.Fixed {
+		t.Errorf("the others use %+v, want %+v; %d bytes are fixed", got, want, s.Fixed())
 	}
 	a.Weigh(90)
 	b.Weigh(150)
@@ -42,7 +42,7 @@ func TestHoldersShare(t *testing.T) {
 		t.Errorf("asked twice for %d bytes", bytes)
 	}
 	b.Leave()
-	if held, flows := c.Tell(0, 0); held != 100 || flows != 2 || c.Ask(1, 100) {
-		t.Errorf("%d bytes and %d flows are left, want 100 and 2; or who has left is asked", held, flows)
+	if got, want := c.Tell(Use{}), (Use{100, 30, 2}); got != want || c.Ask(1, 100) {
+		t.Errorf("%+v is left, want %+v; or who has left is asked", got, want)
 	}
 }

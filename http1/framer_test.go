@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -267,5 +268,30 @@ func TestInterim(t *testing.T) {
 				t.Errorf("got %d, want %d", got, tt.want)
 			}
 		})
+	}
+}
+
+// What is kept of interim answers that are cut anywhere tells as much as all of them.
+func TestInterimPart(t *testing.T) {
+	const hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX:\r\n\r\n"
+	for _, all := range []string{
+		hints, hints + "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.0 102\n\n", hints + "HTTP/1.1 200 OK\r\n\r\n",
+		"HTTP/1.1 1000\r\n\r\n", hints + "HTTP/1.1 101 Switching Protocols\r\n\r\n", "HTTP/1.1 100 a\r\r\n\r\nx", hints + "hello",
+	} {
+		for i := range all {
+			if Interim([]byte(all[:i])) != i {
+				continue
+			}
+			part := AppendInterimPart(nil, []byte(all[:i]))
+			if len(part) > MaxInterimPart {
+				t.Errorf("%d bytes of %q are kept", len(part), all[:i])
+			}
+			for end := i; end <= len(all); end++ {
+				both := append(bytes.Clone(part), all[i:end]...)
+				if got, want := Interim(both) == len(both), Interim([]byte(all[:end])) == end; got != want {
+					t.Errorf("%q and then %q: %v, want %v", all[:i], all[i:end], got, want)
+				}
+			}
+		}
 	}
 }

@@ -18,6 +18,29 @@ func Interim(b []byte) (n int) {
 	return n
 }
 
+// MaxInterimPart is how long AppendInterimPart's result is at the most, in bytes.
+const MaxInterimPart = len("HTTP/1.1 103\n") + 2
+
+// AppendInterimPart appends to dst the least that has to be kept of b, of which Interim is
+// len(b), to judge what follows: Interim is len of that and what follows if it is of b and
+// what follows. It is nothing if b ends with an interim answer, and at most MaxInterimPart.
+func AppendInterimPart(dst, b []byte) []byte {
+	for end := headEnd(b); end >= 0; end = headEnd(b) {
+		b = b[end:]
+	}
+	const code = len("HTTP/1.1 103")
+	if len(b) <= code {
+		return append(dst, b...)
+	}
+	dst = append(dst, b[:code]...)
+	last := bytes.LastIndexByte(b, '\n')
+	if last < 0 {
+		return append(dst, ' ') // the status line goes on
+	}
+	line := b[last+1:] // an empty one ends the head
+	return append(append(dst, '\n'), line[:min(len(line), 2)]...)
+}
+
 // interimLine reports whether b begins, as far as it goes, with the status line
 // of an interim answer (RFC 9112, section 4).
 func interimLine(b []byte) bool {

@@ -72,14 +72,17 @@ func named(s settings.Service) bool {
 	return err == nil && a.Named()
 }
 
+// leastMiB is what the process takes at the most with the smallest --total-mib.
+const leastMiB = 64
+
 // warnOfMemory warns if the budgets exceed the memory.
 func warnOfMemory(o *settings.Options, log *slog.Logger, memory machine.Limit) {
-	wanted, there := int64(o.Budgets.TotalMiB+o.Capture.RingMiB), memory.Bytes>>20
+	wanted, there := int64(max(o.Budgets.TotalMiB, leastMiB)+o.Capture.RingMiB), memory.Bytes>>20
 	if memory.Bytes == 0 || wanted <= there {
 		return
 	}
 	lower := "lower --total-mib and --ring-mib"
-	if left := there - int64(o.Capture.RingMiB); left >= 64 {
+	if left := there - int64(o.Capture.RingMiB); left >= leastMiB {
 		lower = fmt.Sprintf("lower --total-mib to %d or less", left)
 	}
 	if memory.Name != "MemTotal" {

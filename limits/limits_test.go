@@ -93,3 +93,14 @@ func TestBudgetsAreHeldAgainstMemory(t *testing.T) {
 		})
 	}
 }
+
+// A process takes 64 MiB beside the ring however small --total-mib is.
+func TestASmallBudgetIsHeldAgainstMemory(t *testing.T) {
+	o := parse(t, "--iface=lo", "--vni=1", "--port=1", "--to=127.0.0.1:1", "--total-mib=16")
+	for there, warned := range map[int64]bool{127: true, 128: false} {
+		said := withLog(func(log *slog.Logger) { warnOfMemory(o, log, machine.Limit{Bytes: there << 20, Name: "memory.max"}) })
+		if strings.Contains(said, "wanted_mib=128") != warned {
+			t.Errorf("of %d MiB it is said: %q", there, said)
+		}
+	}
+}

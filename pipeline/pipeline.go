@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"netmirror/bridge"
+	"netmirror/budget"
 	"netmirror/sleeper"
 	"netmirror/source"
 	"netmirror/stack"
@@ -25,6 +26,7 @@ type Pipeline struct {
 	clock   clock
 	counts  counts
 	memory  memory
+	budget  *budget.Shared // of the stacks
 	cores   *sleeper.Processors
 
 	table   atomic.Pointer[table]
@@ -54,6 +56,7 @@ func New(c Config) (*Pipeline, error) {
 	p.table.Store(first)
 	p.memory.follow(0)
 	sc := c.stackConfig(services, p.memory.stackBytes())
+	p.budget = sc.Budget
 	sc.CaughtUp = p.caughtUp
 	p.paths = stack.NewPaths(sc.MaxFlows*2, sc.IdleTimeout)
 	for range c.Workers {

@@ -92,8 +92,7 @@ func (p *Pipeline) tend(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-every.C:
-			stacks := p.stackStats()
-			p.memory.follow(stacks.Flows)
+			p.memory.follow(p.budget.Fixed())
 			p.changes.Lock()
 			p.settle(now)
 			p.changes.Unlock()

@@ -24,8 +24,7 @@ type acceptQueue struct {
 
 const (
 	// maxUnaccepted is how many streams may wait for TryAccept without AwaitAccepts
-	// waiting for it. With 16 KiB for each, which may outlive the flow, they stay small
-	// beside the budgets.
+	// waiting for it: what they take cannot be given up.
 	maxUnaccepted = 1024
 	// acceptPatience is how long AwaitAccepts waits at the most.
 	acceptPatience = 10 * time.Millisecond
@@ -115,7 +114,8 @@ func (s *Stack) acceptAll() {
 			ep.Abort()
 			return
 		}
-		f.virtual.conn = newConn(s, f, ep)
+		f.virtual.conn = newConn(s, f)
+		f.virtual.conn.receive(ep)
 		if f.picked {
 			f.virtual.conn.lead(s.headerAgain(f))
 		}

@@ -13,8 +13,9 @@ type answers struct {
 	known   bool   // everything from the server's from on was seen
 	from    uint32 // in the server's sequence space, like nxt and interim
 	nxt     uint32
-	interim span   // the last interim answers
-	part    []byte // the last of these, where its head goes on in the next segment
+	interim span                       // the last interim answers
+	part    [http1.MaxInterimPart]byte // what tells the end of these, where a head goes on in the next segment
+	partial uint8                      // bytes of part
 	last    [4]answer1
 	count   int
 }
@@ -56,26 +57,20 @@ func (a *answers) add(seg *segment) {
 	a.count++
 }
 
-// maxInterim bounds what is kept of an interim answer that is not whole, in bytes: early
-// hints (RFC 8297) can be longer than a segment.
-const maxInterim = 16 << 10
-
 // readsInterim reports whether a segment holds nothing but interim answers, or goes on
-// with the one that was not whole.
+// with the one that was not whole: early hints (RFC 8297) can be longer than a segment.
 func (a *answers) readsInterim(seg *segment) bool {
 	b := seg.payload
-	if len(a.part) > 0 && a.interim.to == seg.seq {
-		b = append(a.part[:len(a.part):len(a.part)], b...)
+	if a.partial > 0 && a.interim.to == seg.seq {
+		b = append(a.part[:a.partial:a.partial], b...)
 	} else if !bytes.HasPrefix(b, []byte("HTTP/1.")) {
 		return false
 	}
-	a.part = nil
-	if len(b) > maxInterim || http1.Interim(b) != len(b) {
+	a.partial = 0
+	if http1.Interim(b) != len(b) {
 		return false
 	}
-	if !bytes.HasSuffix(b, []byte("\r\n\r\n")) && !bytes.HasSuffix(b, []byte("\n\n")) {
-		a.part = bytes.Clone(b)
-	}
+	a.partial = uint8(len(http1.AppendInterimPart(a.part[:0], b)))
 	return true
 }
 

@@ -1,6 +1,9 @@
 package stack
 
-import "netmirror/outcome"
+import (
+	"netmirror/budget"
+	"netmirror/outcome"
+)
 
 // charge brings the budgets up to date with what the flow holds.
 func (s *Stack) charge(f *flow) {
@@ -24,19 +27,34 @@ func (s *Stack) unread() int {
 	return int(s.counters.bytesInOrder - s.bytesRead.Load() - s.bytesUnread.Load())
 }
 
-// FlowMemory is what a connection takes at the most beside the bytes held for it:
-// gVisor's endpoint, the stream, the tables, the bridge's part. Idle ones take half.
-const FlowMemory = 16 << 10
+const (
+	// FlowMemory is what a connection takes at the most beside the bytes held for it:
+	// gVisor's endpoint, the stream, the tables, the bridge's part. Idle ones take half.
+	FlowMemory = 16 << 10
+	// lingerMemory is what of that is left when the flow has ended, until the reader gives
+	// the stream up. gVisor has nothing of it any more.
+	lingerMemory = 4 << 10
+)
+
+// fixed is the memory that cannot be taken from the flows.
+func (s *Stack) fixed() int {
+	return s.nflows*FlowMemory + len(s.lingering)*lingerMemory + s.stubs.bytes
+}
+
+// use is what the stacks that share the budget are told of this one.
+func (s *Stack) use() budget.Use {
+	return budget.Use{Held: s.holding(), Fixed: s.fixed(), Flows: s.nflows}
+}
 
 // limit is what may be held for all flows, of this stack and of those that share its
 // budget: what the flows themselves leave of it, but no less than a quarter.
 func (s *Stack) limit() int {
 	total := s.all.Bytes()
-	return max(total-(s.nflows+s.others.flows)*FlowMemory, total/4)
+	return max(total-s.fixed()-s.others.Fixed, total/4)
 }
 
 // budget is the part of limit that the other stacks did not use at the last batch.
-func (s *Stack) budget() int { return s.limit() - s.others.held }
+func (s *Stack) budget() int { return s.limit() - s.others.Held }
 
 // unreadLost counts bytes that no reader will fetch any more.
 func (s *Stack) unreadLost(f *flow, n int, why outcome.Drop) {

@@ -32,17 +32,21 @@ type Conn struct {
 
 	mu     sync.Mutex // guards the fields below; never held while waiting
 	ep     *netstack.Endpoint
-	live   bool         // ep still receives; else what is left is in rest
+	live   bool         // ep still receives; else it is nil, and what is left is in rest
 	head   []byte       // given back: comes before all else
 	rest   bytes.Buffer // bytes taken out of ep when it was ended
 	end    error        // what follows the last byte
 	closed bool
 }
 
-func newConn(s *Stack, f *flow, ep *netstack.Endpoint) *Conn {
-	c := &Conn{stack: s, flow: f, key: f.key, begin: f.base, first: f.base, ep: ep, live: true}
+func newConn(s *Stack, f *flow) *Conn {
+	return &Conn{stack: s, flow: f, key: f.key, begin: f.base, first: f.base}
+}
+
+// receive has the stream go on with what ep receives. Nobody has seen the stream yet.
+func (c *Conn) receive(ep *netstack.Endpoint) {
+	c.ep, c.live = ep, true
 	ep.OnReadable(c.wake)
-	return c
 }
 
 // lead puts a header in front of the stream, before anything was read.
@@ -147,11 +151,25 @@ func (c *Conn) readLocked(p []byte) (int, error) {
 		}
 		return n, nil
 	case !c.live && c.rest.Len() > 0:
-		return c.rest.Read(p)
+		n, err := c.rest.Read(p)
+		c.shrinkLocked()
+		return n, err
 	case !c.live:
 		return 0, c.end
 	}
 	return c.ep.Read(p)
+}
+
+// shrinkLocked gives back the memory of what was read of rest, so that it takes half as
+// much again as what is left, at the most.
+func (c *Conn) shrinkLocked() {
+	left := c.rest.Bytes()
+	switch {
+	case len(left) == 0:
+		c.rest = bytes.Buffer{}
+	case c.rest.Cap() > len(left)/2*3:
+		c.rest = *bytes.NewBuffer(bytes.Clone(left))
+	}
 }
 
 // position is the sequence number of the next byte to be read.

@@ -45,9 +45,6 @@ func (c *Conn) finish(err error) (complete bool) {
 			err, complete = io.EOF, true
 		}
 		c.endLocked(err)
-		if c.unreadLocked() > 0 {
-			c.stack.lingering[c] = struct{}{}
-		}
 	}
 	c.mu.Unlock()
 	c.wake()
@@ -59,6 +56,7 @@ func (c *Conn) endLocked(err error) {
 	c.live = false
 	c.end = err
 	c.ep.Abort()
+	c.ep = nil // the stream may be kept for long
 }
 
 // Close gives the stream up.
@@ -92,6 +90,7 @@ func (c *Conn) leave(why outcome.Drop) (end uint32, wasLive bool) {
 		c.stack.serviceOf(c.flow).conns--
 	}
 	c.closed = true
+	delete(c.stack.lingering, c)
 	c.wake()
 	return end, wasLive
 }
@@ -113,7 +112,6 @@ func (c *Conn) forgetLocked(unread int, err error, why outcome.Drop) {
 		c.stack.unreadLost(c.flow, unread, why)
 	}
 	c.head, c.rest = nil, bytes.Buffer{}
-	delete(c.stack.lingering, c)
 	if c.live {
 		c.endLocked(err)
 	}
@@ -132,11 +130,14 @@ func (c *Conn) successor(at uint32) *Conn {
 		c.skipLocked(skip)
 		c.stack.unreadLost(c.flow, skip, outcome.DropTargetEnded)
 	}
-	next := newConn(c.stack, c.flow, c.ep)
+	next := newConn(c.stack, c.flow)
+	if c.live {
+		next.receive(c.ep)
+	}
 	next.begin, next.first, next.retried = at, at, true
-	next.live, next.end, next.head, next.rest = c.live, c.end, c.head, c.rest
+	next.end, next.head, next.rest = c.end, c.head, c.rest
 	next.lead(c.stack.headerAgain(c.flow))
-	c.closed, c.live, c.head, c.rest = true, false, nil, bytes.Buffer{}
+	c.closed, c.live, c.ep, c.head, c.rest = true, false, nil, nil, bytes.Buffer{}
 	c.wake()
 	return next
 }
@@ -147,6 +148,7 @@ func (c *Conn) skipLocked(n int) {
 	c.head, n = c.head[given:], n-given
 	if !c.live {
 		c.rest.Next(n)
+		c.shrinkLocked()
 		return
 	}
 	for scratch := make([]byte, min(n, 64<<10)); n > 0; {

@@ -7,9 +7,6 @@ import (
 	"netmirror/outcome"
 )
 
-// others is what the stacks that share the budget have, as of the last batch.
-type others struct{ held, flows int }
-
 // victim is something whose memory can be taken: a flow, or a stream whose flow
 // has ended.
 type victim struct {
@@ -25,18 +22,18 @@ const weighEvery = 100 * time.Millisecond
 // shareMemory exchanges with the other stacks what all of them hold, and gives up what they
 // have asked for.
 func (s *Stack) shareMemory() {
-	s.others.held, s.others.flows = s.share.Tell(s.holding(), s.nflows)
+	s.others = s.share.Tell(s.use())
 	if bytes, than := s.share.Asked(); bytes > 0 {
 		s.giveUpMemory(bytes, than)
 	}
 	s.returnFlows()
-	if s.others.held > 0 && s.holding() > s.budget()-s.limit()/4 && s.now.Sub(s.weighed) >= weighEvery {
+	if s.others.Held > 0 && s.holding() > s.budget()-s.limit()/4 && s.now.Sub(s.weighed) >= weighEvery {
 		s.victims()
 	}
 }
 
 // maxFlows is how many flows the stack may have: its share, and what the others leave.
-func (s *Stack) maxFlows() int { return max(s.cfg.MaxFlows, s.all.Flows()-s.others.flows) }
+func (s *Stack) maxFlows() int { return max(s.cfg.MaxFlows, s.all.Flows()-s.others.Flows) }
 
 // returnFlows gives back what the others want of their share.
 func (s *Stack) returnFlows() {
@@ -64,7 +61,9 @@ func (s *Stack) victims() (all []victim) {
 		}
 	}
 	for c := range s.lingering {
-		all = append(all, victim{c.unread(), nil, c})
+		if n := c.unread(); n > 0 {
+			all = append(all, victim{n, nil, c})
+		}
 	}
 	slices.SortFunc(all, func(a, b victim) int { return b.holds - a.holds })
 	s.weighed = s.now
@@ -94,7 +93,7 @@ func (s *Stack) take(v *victim) {
 // slack is what is left of the budget for the time that another stack needs to give
 // memory up.
 func (s *Stack) slack() int {
-	if s.others.held == 0 {
+	if s.others.Held == 0 {
 		return 0
 	}
 	return s.limit() / 16
@@ -114,7 +113,7 @@ func (s *Stack) relieve(need int) {
 // has one that holds more, it is left to that one, but for the last resort.
 func (s *Stack) evict(need int, own bool) {
 	all := s.victims()
-	enough := s.limit()/16*15 - s.slack() - s.others.held
+	enough := s.limit()/16*15 - s.slack() - s.others.Held
 	for len(all) > 0 && all[0].holds > 0 && s.holding()+need > enough {
 		if !own && s.share.Ask(s.holding()+need-enough, all[0].holds) {
 			s.asked = s.now
@@ -135,5 +134,5 @@ func (s *Stack) giveUpMemory(bytes, than int) {
 		all = all[1:]
 	}
 	s.weigh(all)
-	s.others.held, s.others.flows = s.share.Tell(s.holding(), s.nflows)
+	s.others = s.share.Tell(s.use())
 }

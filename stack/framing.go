@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"bytes"
+
 	"netmirror/http1"
 	"netmirror/proxyhdr"
 )
@@ -57,7 +59,7 @@ func (g *framing) leading(b []byte) []byte {
 		}
 	}
 	had := len(g.lead)
-	whole := append(g.lead, b...)
+	whole := append(g.lead, b[:min(len(b), maxHeader)]...)
 	n, state := proxyhdr.Length(whole)
 	switch {
 	case state == proxyhdr.None, n > maxHeader:
@@ -71,7 +73,7 @@ func (g *framing) leading(b []byte) []byte {
 		g.at += uint32(len(b))
 		return nil
 	}
-	g.header, g.lead = false, whole[:n:n]
+	g.header, g.lead = false, bytes.Clone(whole[:n]) // whole has what is behind it as well
 	g.at += uint32(n - had)
 	return b[n-had:]
 }

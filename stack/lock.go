@@ -23,9 +23,13 @@ type tableLock struct {
 	asked  atomic.Bool            // serve has found the lock taken
 }
 
-// maxHandedOver is how many bytes may be handed over at a time. The capture waits beyond it:
-// packets are better left in the ring, which has a limit, and counts what it loses.
-const maxHandedOver = 4 << 20
+// maxHandedOver is how many bytes may be handed over at a time, and handedOverShare the part
+// of a small budget. The capture waits beyond it: packets are better left in the ring, which
+// has a limit, and counts what it loses.
+const (
+	maxHandedOver   = 4 << 20
+	handedOverShare = 16
+)
 
 // parcel is a batch that was handed over, with its packets in memory of its own.
 type parcel struct {
@@ -74,7 +78,7 @@ func (l *tableLock) tryLook() bool {
 
 // handOver leaves a batch to whoever has the lock. It reports false where too much waits.
 func (l *tableLock) handOver(batch []Segment, captured time.Time) bool {
-	if l.bytes.Load() >= maxHandedOver {
+	if l.bytes.Load() >= min(maxHandedOver, int64(l.of.cfg.TotalBytes)/handedOverShare) {
 		return false
 	}
 	p := parcels.Get().(*parcel)

@@ -78,6 +78,20 @@ func TestHandedOverIsBounded(t *testing.T) {
 	}
 }
 
+// With a small budget, less waits for the flows.
+func TestHandedOverIsAPartOfTheBudget(t *testing.T) {
+	s := newTestStack(t, func(c *Config) { c.TotalBytes = 4 << 20 })
+	batch := newClient(t, 1000).stream(0, pattern(1<<18), 1<<14)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	given := 0
+	for ; s.mu.handOver(batch, time.Now()); given += 1 << 18 {
+		if given > 1<<20 {
+			t.Fatalf("%d bytes of %d were taken", given, 4<<20)
+		}
+	}
+}
+
 // What was only handed over to the flows may fill a hole, though the ring is empty.
 func TestAHoleIsNotGivenUpWhileItsBytesAreHandedOver(t *testing.T) {
 	var s *timed

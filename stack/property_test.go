@@ -170,6 +170,7 @@ func balanced(t *rapid.T, s *Stack) {
 	if packets != st.Packets || payload != st.Bytes || st.Held+st.BytesHeld > 0 || st.Flows > 0 || s.held != 0 || len(s.lingering) > 0 {
 		t.Fatalf("%d packets and %d bytes came in, %d and %d are accounted for: %+v", st.Packets, st.Bytes, packets, payload, st)
 	}
+	holdsNothing(t, s)
 }
 
 // judge checks the streams of one connection against what its client sent.

@@ -124,10 +124,10 @@ type Stack struct {
 	held     int     // Σ cost of all flows
 	all      *budget.Shared
 	share    *budget.Holder
-	others   others
-	weighed  time.Time // when the heaviest flow was last looked for
-	asked    time.Time // when another stack was last asked to give memory up
-	// lingering are the streams whose flow has ended before all was read.
+	others   budget.Use // what the other stacks had at the last batch
+	weighed  time.Time  // when the heaviest flow was last looked for
+	asked    time.Time  // when another stack was last asked to give memory up
+	// lingering are the streams whose flow has ended, and which their reader has not given up.
 	lingering                map[*Conn]struct{}
 	now                      time.Time
 	captured                 time.Time // when the batch at hand was
@@ -309,7 +309,7 @@ func (s *Stack) TryAccept() (outcome.Stream, error) { return s.accepted.get() }
 
 // AwaitAccepts waits a moment if very many streams wait for TryAccept. Whoever injects calls
 // it between two batches. While the bridge is far behind, packets are better left in the
-// ring: the memory of a waiting stream outlives its flow, so no budget counts it.
+// ring: the memory of a waiting stream outlives its flow, and nobody can take it.
 func (s *Stack) AwaitAccepts() { s.accepted.await() }
 
 // OnStream registers f, which is called when TryAccept, after it had nothing, may have a

@@ -3,6 +3,7 @@ package stack
 import (
 	"math"
 	"time"
+	"unsafe"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
@@ -156,16 +157,58 @@ type stubTable struct {
 
 	halfOpenLost uint64 // half-open entries pushed out by newer ones
 	dataBytes    int    // held with SYNs
+	bytes        int    // Σ memory of all stubs
+	maxBytes     int    // with more, the oldest are forgotten
 }
+
+// stubMemory is how many bytes stubs may take on average beside their places in the table.
+// What is known of a connection that has lost a stream takes most of it.
+const stubMemory = 512
 
 // maxSYNData bounds what is held with SYNs, in bytes.
 const maxSYNData = 1 << 20
 
 func newStubTable(limit int) (*stubTable, error) {
-	t := new(stubTable)
+	t := &stubTable{maxBytes: limit * stubMemory}
 	var err error
-	t.lru, err = simplelru.NewLRU(limit, func(_ flowKey, s stub) { t.dataBytes -= len(s.synData()) })
+	t.lru, err = simplelru.NewLRU(limit, func(_ flowKey, s stub) { t.counts(&s, -1) })
 	return t, err
+}
+
+// memory is how many bytes a stub takes beside its place in the table.
+func (s *stub) memory() (n int) {
+	if s.ev != nil {
+		n += int(unsafe.Sizeof(*s.ev))
+	}
+	if s.left != nil {
+		n += int(unsafe.Sizeof(*s.left)) + len(s.left.framing.lead)
+	}
+	if s.prev != nil {
+		n += int(unsafe.Sizeof(*s.prev)) + s.prev.memory()
+	}
+	return n + len(s.synData())
+}
+
+// counts adds a stub to the sums, or takes it out of them.
+func (t *stubTable) counts(s *stub, sign int) {
+	t.dataBytes += sign * len(s.synData())
+	t.bytes += sign * s.memory()
+}
+
+// add puts s in place of what was known, and forgets the oldest for it.
+func (t *stubTable) add(k *flowKey, s stub) {
+	if old, ok := t.lru.Peek(*k); ok {
+		t.counts(&old, -1)
+	}
+	t.counts(&s, 1)
+	if _, oldest, _ := t.lru.GetOldest(); t.lru.Add(*k, s) && oldest.kind == halfOpen {
+		t.halfOpenLost++
+	}
+	for t.bytes > t.maxBytes && t.lru.Len() > 1 {
+		if _, oldest, _ := t.lru.RemoveOldest(); oldest.kind == halfOpen {
+			t.halfOpenLost++
+		}
+	}
 }
 
 // get returns what is remembered, unless that is too long ago.
@@ -177,7 +220,7 @@ func (t *stubTable) get(k *flowKey, now time.Time) (stub, bool) {
 	}
 	if s.syn.seen {
 		s.ev, s.syn = t.learned(&s), syn{}
-		t.lru.Add(*k, s)
+		t.add(k, s)
 	}
 	return s, ok
 }
@@ -193,17 +236,10 @@ func (t *stubTable) learned(s *stub) *evidence {
 // put remembers s in place of what was known.
 func (t *stubTable) put(k *flowKey, s stub, now time.Time) {
 	s.put = momentOf(now)
-	if old, ok := t.lru.Peek(*k); ok {
-		t.dataBytes -= len(old.synData())
-	}
-	if t.dataBytes+len(s.synData()) > maxSYNData {
+	if old, _ := t.lru.Peek(*k); t.dataBytes-len(old.synData())+len(s.synData()) > maxSYNData {
 		s.data = nil
 	}
-	t.dataBytes += len(s.synData())
-	_, oldest, _ := t.lru.GetOldest()
-	if t.lru.Add(*k, s) && oldest.kind == halfOpen {
-		t.halfOpenLost++
-	}
+	t.add(k, s)
 }
 
 func (t *stubTable) remove(k *flowKey) { t.lru.Remove(*k) }
@@ -238,7 +274,7 @@ func (t *stubTable) evidence(k *flowKey) *evidence {
 	s, _ := t.peeked(k)
 	if s.ev == nil {
 		s.ev, s.syn = t.learned(&s), syn{}
-		t.lru.Add(*k, s)
+		t.add(k, s)
 	}
 	return s.ev
 }
