@@ -38,7 +38,10 @@ func TestStreamsThatAreLeftOut(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%.9q, %v", row.sent, row.end), func(t *testing.T) {
 			h := serve(t, Config{Target: newTarget(t).addr(), Requests: altering(t)})
-			s := h.open(t, []byte(row.sent))
+			s := h.open(t)
+			if row.sent != "" {
+				s.send([]byte(row.sent))
+			}
 			s.end(row.end)
 			want(t, "outcome", s.outcome(t), row.want)
 			want(t, "attempts to connect", h.Stats().Dials, uint64(0))
