@@ -171,7 +171,7 @@ func (r *playing) backlog(p *pipeline.Pipeline) replay.Backlog {
 				done += n
 			}
 			return replay.Load{
-				Held: int64(s.Stack.BytesHeld + s.Stack.Held*packetOverhead), Ending: p.Ending(), Conns: int(s.Bridge.Open), Done: done,
+				Held: int64(s.Stack.BytesHeld + s.Stack.Held*packetOverhead), Ending: p.Ending(), Conns: int(s.Bridge.Open + s.Bridge.Waiting), Done: done,
 			}
 		},
 		Waiting: func() (w replay.Waiting) {

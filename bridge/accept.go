@@ -39,12 +39,13 @@ func (l *loop) accept(b *Bridge, in outcome.Stream) {
 	l.follow(b)
 	b.n.streams.Add(1)
 	s := newStream(l, b, in)
-	switch {
-	case !b.enter():
-		b.n.turnedAway.Add(1)
+	if s.chosen() {
+		b.n.waiting.Add(1)
+	} else if !s.takePlace() {
 		s.turnAway(outcome.EndShed)
 		return
-	case l.aborted, b.closed.Err() != nil:
+	}
+	if l.aborted || b.closed.Err() != nil {
 		s.turnAway(outcome.EndShutdown)
 		return
 	}

@@ -29,7 +29,7 @@ func (s *stream) count(taken, used, lost int) {
 // it may be the next that is accepted.
 func (s *stream) account() {
 	s.b.n.outcomes[s.how].Add(1)
-	s.b.leave()
+	s.givePlace()
 	if log := s.b.cfg.Logger; log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug("stream ended", "src", s.in.RemoteAddr(), "dst", s.b.cfg.Target,
 			"outcome", s.how.String(), "bytes_read", s.got, "bytes_written", s.sent)

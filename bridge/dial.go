@@ -28,11 +28,21 @@ const (
 	pausing                    // before the next attempt
 )
 
-// begin connects the stream to the target, unless a shutdown came first.
+// begin connects the stream to the target, or waits for something that goes there, unless
+// a shutdown came first.
 func (s *stream) begin() {
-	if s.phase == ended {
-		return
+	switch {
+	case s.phase == ended:
+	case s.chosen():
+		s.enter(waiting)
+		s.l.schedule(s)
+	default:
+		s.beginDial()
 	}
+}
+
+// beginDial begins to connect to the target.
+func (s *stream) beginDial() {
 	s.dial.delay = s.b.cfg.RetryDelay
 	s.attempt()
 }
@@ -113,7 +123,7 @@ func (s *stream) connected(out targetConn) {
 	s.dial = dial{}
 	s.out = out
 	if s.b.to.HasHeader() && s.b.to.Network != target.TLS {
-		s.intro = new(introduction)
+		s.introduction()
 	}
 	s.resume()
 }

@@ -35,6 +35,8 @@ type script struct {
 	err    error // follows the last chunk
 	closed int
 	last   []byte // what the last TryRead returned, until Unread
+	past   []byte // the end of what was returned in all, less that of Unread
+	more   bool   // Unread has taken back more than the last TryRead returned
 	read   int    // bytes that TryRead returned, less those of Unread
 	wrong  string // how Unread was misused
 	news   func() // OnReadable's
@@ -73,6 +75,8 @@ func (s *script) TryRead(p []byte) (int, error) {
 	defer s.mu.Unlock()
 	s.last = nil
 	switch {
+	case s.more:
+		s.wrong = "with more than the last TryRead returned, and the stream went on"
 	case s.closed > 0:
 		return 0, net.ErrClosed
 	case len(s.chunks) == 0:
@@ -85,6 +89,8 @@ func (s *script) TryRead(p []byte) (int, error) {
 	n := copy(p, s.chunks[0])
 	s.last = s.chunks[0][:n]
 	s.read += n
+	s.past = append(s.past, s.last[max(0, n-keptPast):]...)
+	s.past = slices.Delete(s.past, 0, max(0, len(s.past)-keptPast))
 	if s.chunks[0] = s.chunks[0][n:]; len(s.chunks[0]) == 0 {
 		s.chunks = s.chunks[1:]
 	}
@@ -101,6 +107,9 @@ func (s *script) CloseWith(e outcome.End) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed++
+	if s.more && e == outcome.EndTargetClosed {
+		s.wrong = "with more than the last TryRead returned, and the stream may go on"
+	}
 	s.ended <- e.String()
 }
 
@@ -121,14 +130,26 @@ func (s *script) Unread(p []byte) {
 	switch {
 	case s.closed > 0:
 		s.wrong = "after CloseWith"
-	case len(p) == 0 || !bytes.HasSuffix(s.last, p):
-		s.wrong = "with something other than the end of the last TryRead"
+	case len(p) > 0 && bytes.HasSuffix(s.last, p):
+		s.takeBack(s.last[len(s.last)-len(p):])
+	case len(p) > 0 && bytes.HasSuffix(s.past, p):
+		s.more = true
+		s.takeBack(slices.Clone(p))
 	default:
-		s.chunks = slices.Insert(s.chunks, 0, s.last[len(s.last)-len(p):])
-		s.read -= len(p)
+		s.wrong = "with something other than the end of what was read"
 	}
 	s.last = nil
 }
+
+// takeBack has p read again. s.mu is held.
+func (s *script) takeBack(p []byte) {
+	s.chunks = slices.Insert(s.chunks, 0, p)
+	s.past = s.past[:max(0, len(s.past)-len(p))]
+	s.read -= len(p)
+}
+
+// keptPast is how much a script remembers of what was read before the last TryRead.
+const keptPast = 512
 
 // rest is what the Bridge did not read, or gave back.
 func (s *script) rest() []byte {
@@ -245,8 +266,8 @@ func balanced(t *testing.T, s Stats) {
 	for _, n := range s.Outcomes {
 		ended += n
 	}
-	if s.Open != 0 || ended != s.Streams {
-		t.Errorf("streams: %d accepted, %d ended, %d open", s.Streams, ended, s.Open)
+	if s.Open != 0 || s.Waiting != 0 || ended != s.Streams {
+		t.Errorf("streams: %d accepted, %d ended, %d open, %d waiting", s.Streams, ended, s.Open, s.Waiting)
 	}
 	if s.BytesRead+s.Requests.BytesAdded != s.BytesWritten+s.BytesUnsent+s.Requests.BytesLeftOut {
 		t.Errorf("bytes: %d read, %d written, %d unsent, %d added, %d left out", s.BytesRead, s.BytesWritten, s.BytesUnsent, s.Requests.BytesAdded, s.Requests.BytesLeftOut)

@@ -16,6 +16,23 @@ type introduction struct {
 // haproxy's doc/proxy-protocol.txt) has up to 106 bytes.
 const maxSeen = 128
 
+// introduction has the header written before the client's first bytes. Where those were read
+// to choose among the requests, it is known whether they begin with a header.
+func (s *stream) introduction() {
+	s.intro = new(introduction)
+	if s.chosen() {
+		s.intro.decide(s, s.edit.Proxied())
+	}
+}
+
+// decide ends the decision.
+func (in *introduction) decide(s *stream, proxied bool) {
+	in.decided = true
+	if !proxied {
+		in.left = s.b.to.AppendHeader(nil, s.in.RemoteAddr(), s.in.LocalAddr())
+	}
+}
+
 // introduce writes the header, unless the client's bytes begin with one. It is false
 // where that has to wait, or has ended the stream.
 func (s *stream) introduce() bool {
@@ -35,8 +52,10 @@ func (s *stream) introduce() bool {
 			return false
 		}
 	}
-	s.wrote += int64(in.own)
-	s.count(in.own, s.used(in.seen, in.own), 0)
+	if len(in.seen) > 0 {
+		s.wrote += int64(in.own)
+		s.count(in.own, s.used(in.seen, in.own), 0)
+	}
 	s.intro = nil
 	return true
 }
@@ -60,14 +79,11 @@ func (s *stream) decide() bool {
 		if n > 0 {
 			s.settle(p[:n], 0)
 		}
-		if state != proxyhdr.Header {
-			in.left = s.b.to.AppendHeader(nil, s.in.RemoteAddr(), s.in.LocalAddr())
-		}
+		in.decide(s, state == proxyhdr.Header)
 		if len(in.seen) > 0 {
 			out := s.alter(in.seen)
 			in.left, in.own = append(in.left, out...), len(out)
 		}
-		in.decided = true
 		return true
 	}
 }

@@ -50,6 +50,26 @@ func (r *Room) add(b *Bridge, n int64) bool {
 	return r.open <= r.conns && (now <= r.each || r.beyond <= r.shared)
 }
 
+// takePlace counts the stream among those with a connection, and reports whether there is
+// room for that.
+func (s *stream) takePlace() bool {
+	s.placed = true
+	if s.b.enter() {
+		return true
+	}
+	s.b.n.turnedAway.Add(1)
+	return false
+}
+
+// givePlace counts the stream out, whether there was room for it or not.
+func (s *stream) givePlace() {
+	if s.placed {
+		s.b.leave()
+	} else {
+		s.b.n.waiting.Add(-1)
+	}
+}
+
 // enter counts a stream in, and reports whether there is room for its connection. leave
 // counts it out in any case.
 func (b *Bridge) enter() bool {

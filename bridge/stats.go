@@ -7,20 +7,21 @@ import (
 	"netmirror/requests"
 )
 
-// Stats are totals since New, over all Serve calls. When no stream is open,
+// Stats are totals since New, over all Serve calls. When no stream is open or waits,
 // Streams is the sum of Outcomes. BytesRead is BytesWritten + BytesUnsent: a byte
 // is counted when it is known what became of it, and not at all while it is the
 // accepted stream's again. With Config.Requests, BytesRead + Requests.BytesAdded is
-// BytesWritten + BytesUnsent + Requests.BytesLeftOut when no stream is open.
+// BytesWritten + BytesUnsent + Requests.BytesLeftOut when no stream is open or waits.
 type Stats struct {
 	Streams    uint64                        // streams accepted, those turned away included
-	Open       int64                         // streams that have no outcome yet (a gauge)
+	Open       int64                         // streams that have a connection to the target, or are to get one now (a gauge)
+	Waiting    int64                         // streams of which nothing was for the target so far, as Config.Requests says (a gauge)
 	Outcomes   [outcome.NumStreamEnds]uint64 // ended streams, by outcome.End
 	TurnedAway uint64                        // streams beyond MaxConns, which Outcomes counts as shed
 
 	Dials      uint64 // connect attempts for streams, retries included
 	DialErrors uint64 // those that failed
-	MaxConns   int    // how many streams may be open at a time
+	MaxConns   int    // how many streams may be open at a time; those that wait are not
 
 	ClosedFirst uint64 // streams whose target closed its side before the client did
 
@@ -37,6 +38,7 @@ type Stats struct {
 func (s *Stats) Add(o Stats) {
 	s.Streams += o.Streams
 	s.Open += o.Open
+	s.Waiting += o.Waiting
 	for e := range s.Outcomes {
 		s.Outcomes[e] += o.Outcomes[e]
 	}
@@ -55,7 +57,7 @@ func (s *Stats) Add(o Stats) {
 // counters is Stats while it changes.
 type counters struct {
 	streams, turnedAway            atomic.Uint64
-	open                           atomic.Int64
+	open, waiting                  atomic.Int64
 	outcomes                       [outcome.NumStreamEnds]atomic.Uint64
 	dials, dialErrors, closedFirst atomic.Uint64
 	read, written, unacked         atomic.Uint64
@@ -66,9 +68,11 @@ type counters struct {
 // call may be some instructions apart.
 func (b *Bridge) Stats() Stats {
 	n := &b.n
+	waiting := n.waiting.Load() // first: a stream that goes on meanwhile counts twice, and not never
 	s := Stats{
 		Streams:        n.streams.Load(),
 		Open:           n.open.Load(),
+		Waiting:        waiting,
 		TurnedAway:     n.turnedAway.Load(),
 		Dials:          n.dials.Load(),
 		DialErrors:     n.dialErrors.Load(),

@@ -12,7 +12,8 @@ import (
 type phase uint8
 
 const (
-	dialing   phase = iota // a connection to the target
+	dialing   phase = iota // a connection to the target, or its turn to begin
+	waiting                // something that goes to the target, before it connects
 	copying                // bytes of the client
 	blocked                // room in the target's socket, which did not take all of the last piece
 	clearing               // acknowledgements of all that was written, before a probe
@@ -43,6 +44,7 @@ type stream struct {
 	out   targetConn    // tcp, or what is made of it
 	intro *introduction // what goes before the client's bytes; nil: nothing, or nothing more
 
+	placed    bool          // it counts among those with a connection, and not among those that wait
 	pending   bool          // the target may still refuse our certificate
 	keptAlive bool          // the target's host is asked for signs of life
 	answers   bool          // more of them are left to discard
@@ -88,7 +90,10 @@ func (s *stream) turn() {
 			return
 		}
 	}
-	if s.phase == copying {
+	switch s.phase {
+	case waiting:
+		s.seek()
+	case copying:
 		s.copy()
 	}
 }
@@ -201,15 +206,17 @@ func (s *stream) finish(e outcome.End) {
 	if s.phase == probing { // at a shutdown
 		s.settleProbe(false)
 	}
-	dialed := s.phase == dialing
+	was := s.phase
 	s.dropIntroduction()
 	s.enter(ended)
 	s.how = e
 	s.l.timers.stop(s)
 	delete(s.l.live, s)
 	switch {
-	case dialed:
+	case was == waiting:
+	case was == dialing:
 		s.dial.cancel(s)
+		s.giveBack()
 	case e == outcome.EndComplete:
 		s.accepted()
 		s.out.close()

@@ -64,7 +64,7 @@ func (b books) check(t testing.TB) {
 	}{
 		{"packets", b["packets_received"] + b["packets_copied"], b["packets_forwarded"] + b["packets_held"] + b["fragments_held"] + b["fragments_merged"] + b.sum("drop_", "drop_fragment_")},
 		{"bytes", b["bytes_received"] + b["bytes_added"], b["bytes_forwarded"] + b["bytes_left_out"] + b["bytes_held"] + b.sum("bytes_dropped_")},
-		{"flows", b["flows_opened"], b["target_conns"] + b.sum("end_")},
+		{"flows", b["flows_opened"], b["target_conns"] + b["streams_waiting"] + b.sum("end_")},
 	} {
 		if id.came != id.sum {
 			t.Errorf("the books: %d %s came, but %d are accounted for, in %v", id.came, id.name, id.sum, b)

@@ -112,7 +112,7 @@ func unbalanced(m map[string]float64) (wrong []string) {
 		{"netmirror_tap_packets_total", []string{"netmirror_decap_dropped_packets_total", "netmirror_stack_packets_total"}},
 		{"netmirror_stack_packets_total", []string{"netmirror_stack_forwarded_packets_total", "netmirror_stack_held_packets", "netmirror_stack_dropped_packets_total"}},
 		{"netmirror_stack_bytes_total", []string{"netmirror_bridge_written_bytes_total", "netmirror_stack_held_bytes", "netmirror_stack_dropped_bytes_total"}},
-		{"netmirror_stack_streams_total", []string{"netmirror_bridge_connections", "netmirror_bridge_streams_ended_total"}},
+		{"netmirror_stack_streams_total", []string{"netmirror_bridge_connections", "netmirror_bridge_waiting_streams", "netmirror_bridge_streams_ended_total"}},
 		{"netmirror_sent_bytes_total", []string{"netmirror_bridge_written_bytes_total", "netmirror_lost_bytes_total"}},
 	} {
 		var parts float64

@@ -101,6 +101,26 @@ func TestOnlySomeRequests(t *testing.T) {
 	}
 }
 
+// The shadow service sees no connection of a client that sends nothing for it, and one from
+// the first request on that is.
+func TestConnectionsWithoutARequestForTheTarget(t *testing.T) {
+	const conns, other, wanted = 10, "GET /other HTTP/1.1\r\nHost: lab\r\n\r\n", "GET /api HTTP/1.1\r\nHost: lab\r\n\r\n"
+	s := set(t, lab.Options{}, nil, "--only-path", "/api")
+	for range conns {
+		s.converse(t, []string{other, other}, 2)
+	}
+	client := s.converse(t, []string{other, wanted, other}, 3)
+	s.compareWith(t, []lab.Record{lab.RecordOf(client, []byte(wanted), lab.EOF)})
+	b := s.netmirror.final(t)
+	b.check(t)
+	if b["end_left-out"] != conns || b["end_complete"] != 1 || b["requests_not_matched"] != 2*conns+2 {
+		t.Errorf("%d streams left out, %d complete, %d requests left out", b["end_left-out"], b["end_complete"], b["requests_not_matched"])
+	}
+	if n := s.netmirror.deliveredAtEnd(t); n != 100 {
+		t.Errorf("%v %% reached the target", n)
+	}
+}
+
 // The page has what became of requests, and nothing of what did not happen.
 func TestStatusPageHasRequests(t *testing.T) {
 	s := set(t, lab.Options{}, nil, append([]string{"--only-path", "/api"}, pageArgs...)...)
@@ -142,17 +162,21 @@ func TestOtherProtocolsAndRequests(t *testing.T) {
 	const other = "EHLO lab\r\nGET /api HTTP/1.1\r\n\r\n"
 	for _, row := range []struct {
 		args []string
-		want string
+		want []string // on each connection
 	}{
-		{[]string{"--only-path", "/"}, ""},
-		{[]string{"--mark-requests", "X-Shadow: 1"}, other},
+		{[]string{"--only-path", "/"}, nil},
+		{[]string{"--mark-requests", "X-Shadow: 1"}, []string{other}},
 	} {
 		s := set(t, lab.Options{}, lab.Swallow, row.args...)
 		c := s.craft(t, 1)
 		c.open()
 		c.send([]byte(other), rightSum)
 		c.close()
-		s.compareWith(t, []lab.Record{lab.RecordOf(c.src, []byte(row.want), lab.EOF)})
+		var want []lab.Record
+		for _, text := range row.want {
+			want = append(want, lab.RecordOf(c.src, []byte(text), lab.EOF))
+		}
+		s.compareWith(t, want)
 		if n := s.netmirror.final(t)["streams_not_http1"]; n != 1 {
 			t.Errorf("%q: %d streams are no HTTP/1", row.args, n)
 		}

@@ -135,6 +135,7 @@ func TestHelpAndVersion(t *testing.T) {
 	}{
 		{"--help", []string{"--iface", "--vni", "--port", "--to", "--vxlan-port", "--stats-interval", "INTERFACE VNI PORT HOST:PORT"}},
 		{"--version", []string{"netmirror"}},
+		{"version", []string{"netmirror"}},
 	} {
 		t.Run(tt.flag, func(t *testing.T) {
 			status, stdout, stderr := call(t, here, tt.flag)

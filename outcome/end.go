@@ -12,6 +12,7 @@ const (
 	EndClientReset              // the client reset its connection
 	EndServerReset              // the real server reset the client's connection
 	EndShutdown                 // the program ends, or the service was taken out of its settings
+	EndLeftOut                  // it has no request that `--only-path` and `--only-host` let pass, and got no connection
 	EndGap                      // a hole in the mirror was given up
 	EndTargetRefused            // no attempt to connect succeeded
 	EndNoDescriptor             // this host had no file descriptor left to connect with
@@ -41,7 +42,8 @@ func (e End) Words() Words {
 func (e End) String() string { return e.Words().Name }
 
 // Harmless reports whether e costs no client anything: the stream ended as the
-// client, or its server, ended it; a shutdown is nobody's loss either.
+// client, or its server, ended it; a shutdown is nobody's loss either, nor is what is
+// left out on purpose.
 func (e End) Harmless() bool { return e.Words().Harmless }
 
 // Error makes e what a Stream's Read returns.
@@ -81,6 +83,8 @@ var ends = [NumEnds]struct {
 		drop: DropFlowOver, readable: true, final: true},
 	EndShutdown: {Words: Words{Name: "shutdown", Harmless: true, Shown: "open when netmirror ended, or when its service was taken out of the settings"},
 		drop: DropShutdown, readable: true, final: true},
+	EndLeftOut: {Words: Words{Name: "left-out", Harmless: true, Shown: "no request of it was to be forwarded: it got no connection to the target"},
+		drop: DropFlowOver},
 	EndGap: {Words: Words{Name: "gap", Shown: "reset: the mirror lost a packet", Remedy: ProblemGap.Remedy()},
 		drop: DropGap, readable: true},
 	EndTargetRefused: {Words: Words{Name: "target-refused", Shown: "given up: the target took no connection", Remedy: ProblemTargetRefused.Remedy()},

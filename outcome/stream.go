@@ -19,7 +19,9 @@ type Stream interface {
 
 	// Unread gives back the end of what the last TryRead returned, all of it maybe,
 	// which the target did not take: the next TryRead returns p first. It copies p and
-	// waits for nothing. It must not be called after CloseWith.
+	// waits for nothing. It must not be called after CloseWith. Where CloseWith follows at
+	// once, with another end than EndTargetClosed, p may be longer: the end of all that
+	// was read.
 	Unread(p []byte)
 
 	// Split says that the target has sent its FIN: it will answer no further request.

@@ -64,7 +64,7 @@ func (p *Pipeline) forgetBridges(s *served, now time.Time) {
 	defer p.mu.Unlock()
 	s.figures.earlier = slices.DeleteFunc(s.figures.earlier, func(e earlier) bool {
 		figures := e.bridge.Stats()
-		if figures.Open > 0 || now.Sub(e.since) < bridgeRests {
+		if figures.Open+figures.Waiting > 0 || now.Sub(e.since) < bridgeRests {
 			return false
 		}
 		e.bridge.Close()

@@ -126,5 +126,6 @@ func leftOut(p *status.Snapshot) []Loss {
 		{OfSettings, packets[service.NotSampled], "packets are of connections that are not in the sample (--sample)"},
 		{OfSettings, overRate, "connections began beyond the rate (--max-rate)"},
 		{OfSettings, p.Bridge.Requests.NotMatched, "requests are not among those asked for (--only-path, --only-host)"},
+		{OfSettings, p.Bridge.Outcomes[outcome.EndLeftOut], "connections have no request of those asked for (--only-path, --only-host)"},
 	}
 }

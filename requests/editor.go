@@ -14,7 +14,7 @@ const (
 )
 
 // MaxOutput is how many bytes Edit gives at the most for 64 KiB of input.
-const MaxOutput = maxOutput + 64<<10 + maxMarks
+const MaxOutput = maxOutput + 64<<10 + maxMarks + maxLead
 
 // Editor alters one stream. It is not safe for concurrent use.
 type Editor struct {
@@ -24,6 +24,11 @@ type Editor struct {
 	read  int    // how many bytes that were
 	wrote int    // and how many it gave
 	held  []byte // input that is read and not judged yet
+	lead  []byte // the stream's PROXY protocol header, while it is held back
+	told  int    // how many bytes of both the Rules know of
+
+	proxied bool // the stream begins with such a header
+	keeps   bool // which is held back until a request is forwarded
 }
 
 // state is where in the stream an Editor is. It goes back by assignment.
@@ -37,6 +42,7 @@ type state struct {
 	large  bool // what is left out was too large to be judged
 	later  bool // a request was there before
 
+	leads int   // bytes of the PROXY protocol header that are held back
 	holds int   // input that is not judged yet, in bytes
 	tail  int   // of that, what the last input ends with
 	ahead int   // output to come that the target has taken already, in bytes
@@ -100,6 +106,7 @@ func (e *Editor) Taken(in []byte, n int) (used int) {
 	e.rules.n.add(&e.next.done)
 	e.state = e.next
 	e.done = Stats{}
+	e.account()
 	return used
 }
 
@@ -131,19 +138,9 @@ func (e *Editor) rewind(in []byte, n int) (used int) {
 	}
 }
 
-// hold keeps what is held back, of which in has the end.
-func (e *Editor) hold(in []byte) {
-	s := &e.next
-	before := len(e.held)
-	if s.holds == 0 {
-		e.held = nil
-	} else {
-		e.held = append(e.held[:s.holds-s.tail], in[len(in)-s.tail:]...)
-	}
-	if len(e.held) != before {
-		e.rules.held.Add(int64(len(e.held) - before))
-	}
-}
+// Proxied reports whether the stream begins with a PROXY protocol header, as far as it
+// was read.
+func (e *Editor) Proxied() bool { return e.proxied }
 
 // Close ends the stream. What is held back is left out. It may be called for nil.
 func (e *Editor) Close() {
@@ -153,35 +150,25 @@ func (e *Editor) Close() {
 	// What the target took of a head, or of the lines, that it did not take whole.
 	e.rules.n.bytesAdded.Add(uint64(e.ahead))
 	if e.rules.filters {
-		e.rules.n.bytesLeftOut.Add(uint64(len(e.held)))
+		e.rules.n.bytesLeftOut.Add(uint64(len(e.held) + e.leads))
 	}
-	e.rules.held.Add(-int64(len(e.held)))
-	e.held, e.state = nil, state{phase: ignoring}
+	e.held, e.lead, e.state = nil, nil, state{phase: ignoring}
+	e.account()
 }
 
-// pending is what is held back, with b behind it. It is valid until the next call.
-func (e *Editor) pending(s *state, b []byte) []byte {
-	if s.holds == 0 {
-		return b
-	}
-	kept := len(e.held)
-	all := append(e.held, b...)
-	e.held = all[:kept]
-	return all
-}
-
-// piece is what goes to the target for some input: head, with the lines to add behind
-// the first at bytes of it, and then body.
+// piece is what goes to the target for some input: lead and head, with the lines to add
+// behind the first at bytes of head, and then body.
 type piece struct {
-	head, marks, body []byte
-	at                int
-	verbatim          bool // it is that input, byte for byte
-	exact             bool // also in parts: each byte of the input is known for one of the output
+	lead, head, marks, body []byte
+	at                      int
+	verbatim                bool // it is that input, byte for byte
+	exact                   bool // also in parts: each byte of the input is known for one of the output
 }
 
-func (p *piece) length() int { return len(p.head) + len(p.marks) + len(p.body) }
+func (p *piece) length() int { return len(p.lead) + len(p.head) + len(p.marks) + len(p.body) }
 
 func (p *piece) appendTo(b []byte) []byte {
+	b = append(b, p.lead...)
 	b = append(b, p.head[:p.at]...)
 	b = append(b, p.marks...)
 	b = append(b, p.head[p.at:]...)

@@ -111,9 +111,14 @@ var rows = []struct {
 	{"CONNECT has no path", only, "CONNECT a:80 HTTP/1.1\r\n\r\n" + get, "", Stats{NotMatched: 1, Tunnels: 1}},
 	{"a PROXY header in front of what is wanted", only, proxy1 + get, proxy1 + get, Stats{Matched: 1}},
 	{"a PROXY header in front of what is not", only, proxy2 + out + get, proxy2 + get, Stats{Matched: 1, NotMatched: 1}},
+	{"a PROXY header in front of nothing that is wanted", only, proxy1 + out + out, "", Stats{NotMatched: 2}},
+	{"a PROXY header alone", only, proxy2, "", Stats{}},
+	{"a PROXY header in front of what is no HTTP/1", only, proxy2 + tls, "", Stats{NotHTTP: 1}},
+	{"a PROXY header too large to be held back", only, bulky + out, bulky, Stats{NotMatched: 1}},
+	{"one that is just small enough", only, bulky2k + out + get, bulky2k + get, Stats{Matched: 1, NotMatched: 1}},
 	{"empty lines of what is not", only, "\r\n\r\n" + out + "\r\n" + get, "\r\n" + get, Stats{Matched: 1, NotMatched: 1}},
 	{"a head that is too large", only, large(maxHead+1) + get, get, Stats{Matched: 1, TooLarge: 1}},
-	{"one that is just small enough", only, large(maxHead) + get, large(maxHead) + get, Stats{Matched: 2}},
+	{"a head that is just small enough", only, large(maxHead) + get, large(maxHead) + get, Stats{Matched: 2}},
 	{"a tunnel with a head that is too large", onlyHost, "CONNECT" + large(maxHead + 5)[3:] + get, "", Stats{TooLarge: 1, Tunnels: 1}},
 
 	{"a host", onlyHost, get, get, Stats{Matched: 1}},
@@ -129,6 +134,7 @@ var rows = []struct {
 	{"a host in a body", onlyHost, "POST / HTTP/1.1\r\nContent-Length: 17\r\n\r\nHost: example.com" + get, get, Stats{Matched: 1, NotMatched: 1}},
 
 	{"marks on what is wanted", both, out + "\n" + get + post + "abcde", "\n" + marked(get) + marked(post) + "abcde", Stats{Marked: 2, Matched: 2, NotMatched: 1}},
+	{"marks behind a PROXY header", both, proxy1 + out + get + out + get, proxy1 + marked(get) + marked(get), Stats{Marked: 2, Matched: 2, NotMatched: 2}},
 	{"a path and a host, of which both count", Config{Paths: only.Paths, Hosts: onlyHost.Hosts}, get + of("example.com") + "GET /api HTTP/1.1\r\nHost: a\r\n\r\n", get, Stats{Matched: 1, NotMatched: 2}},
 }
 
@@ -139,6 +145,17 @@ const (
 	proxy1    = "PROXY TCP4 192.0.2.1 192.0.2.2 50000 80\r\n"
 	proxy2    = "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01"
 )
+
+// Headers of version 2 with much behind the addresses.
+var (
+	bulky   = bulkyHeader(3000)
+	bulky2k = bulkyHeader(2 << 10)
+)
+
+// bulkyHeader is such a header of n bytes.
+func bulkyHeader(n int) string {
+	return proxy2[:14] + string([]byte{byte((n - 16) >> 8), byte(n - 16)}) + strings.Repeat("\x04", n-16)
+}
 
 // marked is a request with the mark behind its line.
 func marked(s string) string { return strings.Replace(s, "\n", "\n"+mark, 1) }

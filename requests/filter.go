@@ -59,7 +59,7 @@ func (e *Editor) judge(s *state, b []byte) piece {
 	s.wanted, s.judged = true, !s.framer.AtStart()
 	s.headRead(passing)
 	s.done.Matched++
-	p := s.release(head)
+	p := e.release(s, head)
 	if len(e.rules.marks) > 0 {
 		p.marks, p.verbatim = e.rules.marks, false
 		p.at, _ = http1.Line(head)
@@ -85,17 +85,18 @@ func (e *Editor) judgeRest(s *state, b []byte) piece {
 	s.lose()
 	if s.later && s.wanted && s.framer.Opaque() {
 		s.phase = passing
-		return s.release(e.pending(s, b))
+		return e.release(s, e.pending(s, b))
 	}
 	s.phase = ignoring
 	s.leaveOut(len(b))
 	return piece{}
 }
 
-// release gives all, which is what is held back and what came behind it.
-func (s *state) release(all []byte) piece {
-	p := piece{head: all, verbatim: s.holds == 0}
-	s.holds = 0
+// release gives the stream's header, where it is held back, and all, which is what else
+// is held back and what came behind it.
+func (e *Editor) release(s *state, all []byte) piece {
+	p := piece{lead: e.lead[:s.leads], head: all, verbatim: s.holds+s.leads == 0}
+	s.holds, s.leads = 0, 0
 	return p
 }
 

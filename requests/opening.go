@@ -2,6 +2,10 @@ package requests
 
 import "netmirror/proxyhdr"
 
+// maxLead is the longest PROXY protocol header that is held back until a request is
+// forwarded, in bytes: more than any that is in use, with all its extensions.
+const maxLead = 2 << 10
+
 // open reads the first bytes of a stream up to the end of a PROXY protocol header,
 // or to where there is none. While that is not known they are held back, or kept
 // for the framer where they go to the target in any case.
@@ -22,6 +26,10 @@ func (e *Editor) open(s *state, b []byte) (n int, p piece) {
 		}
 		return 0, piece{}
 	}
+	if !e.proxied { // and not again where the stream goes back
+		e.proxied = true
+		e.keeps = e.rules.filters && size <= maxLead && e.rules.held.Load() <= maxHeld
+	}
 	size -= s.holds
 	n = min(size, len(b))
 	s.left, s.phase = size-n, requests
@@ -30,7 +38,17 @@ func (e *Editor) open(s *state, b []byte) (n int, p piece) {
 	}
 	all = all[:s.holds+n]
 	s.holds = 0
+	if e.keeps {
+		return n, e.keep(s, all)
+	}
 	return n, e.opened(s, all, b[:n])
+}
+
+// keep holds back b, more of the header.
+func (e *Editor) keep(s *state, b []byte) piece {
+	e.lead = append(e.lead[:s.leads], b...)
+	s.leads = len(e.lead)
+	return piece{}
 }
 
 // opened gives all where the stream's first bytes are held back, and else b.

@@ -65,6 +65,9 @@ func (r *Rules) Equal(o *Rules) bool {
 		slices.EqualFunc(r.paths, o.paths, bytes.Equal) && slices.EqualFunc(r.hosts, o.hosts, bytes.Equal)
 }
 
+// Filters reports whether requests may be left out. nil leaves none out.
+func (r *Rules) Filters() bool { return r != nil && r.filters }
+
 // Unjudged is how many bytes were left out because they could not be judged.
 func (s *Stats) Unjudged() uint64 { return s.BytesTooLarge + s.BytesAmbiguous }
 

@@ -24,6 +24,9 @@ func (e *Editor) step(s *state, b []byte) (n int, p piece) {
 		if s.left -= n; s.left == 0 {
 			s.phase = requests
 		}
+		if e.keeps {
+			return n, e.keep(s, b[:n])
+		}
 		return n, verbatim(b[:n])
 	case passing:
 		return len(b), verbatim(b)

@@ -29,7 +29,7 @@ type Call struct {
 // the settings file if one of them names it. It returns complete and valid options, ErrShown,
 // or an error of one line that tells the user what to write.
 func Parse(call Call) (*Options, error) {
-	program, args, getenv, stdout := call.Program, helpCall(call.Args), call.Getenv, call.Stdout
+	program, args, getenv, stdout := call.Program, shownCall(call.Args), call.Getenv, call.Stdout
 	c, err := parseCall(program, args, nil)
 	var sections []section
 	var from origins
@@ -122,7 +122,8 @@ func newParser(program string) (*parsed, error) {
 		p.Name + " check --iface NAME [flags]  (looks at a mirror, forwards nothing)\n  " +
 		p.Name + " replay --port PORT --to HOST:PORT [flags] FILE...  (plays files)\n  " +
 		p.Name + " INTERFACE VNI PORT HOST:PORT  (as vxlan-to-http is called)\n  " +
-		p.Name + " help [check|replay]"
+		p.Name + " help [check|replay]\n  " +
+		p.Name + " version"
 	p.ShortDescription = "replays mirrored TCP connections against a shadow service"
 	p.LongDescription = "Receives mirrored packets, in VXLAN or another encapsulation, rebuilds the TCP connections of services from them, " +
 		"and plays exactly what each client sent on a new connection to a shadow service."

@@ -87,7 +87,7 @@ func suggestFlag(text string, p *flags.Parser) string {
 // notACommand says which command was probably meant by the first of words that are not
 // the call with four words; nil for none.
 func notACommand(word string, p *flags.Parser) error {
-	names := []string{"help"}
+	names := []string{"help", "version"}
 	for _, c := range p.Commands() {
 		names = append(names, c.Name)
 	}
@@ -97,9 +97,12 @@ func notACommand(word string, p *flags.Parser) error {
 	return nil
 }
 
-// helpCall is a call of the help as a command, with the flag in its place.
-func helpCall(args []string) []string {
-	if len(args) == 0 || len(args) > 2 || args[0] != "help" {
+// shownCall is a call of the help or the version as a command, with the flag in its place.
+func shownCall(args []string) []string {
+	switch {
+	case len(args) == 1 && args[0] == "version":
+		return []string{"--version"}
+	case len(args) == 0 || len(args) > 2 || args[0] != "help":
 		return args
 	}
 	return append(slices.Clone(args[1:]), "--help")

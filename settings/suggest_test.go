@@ -26,6 +26,7 @@ func TestSuggestions(t *testing.T) {
 		{"a command", []string{"chekc", "--iface=lo"}, `no command is called "chekc"; did you mean netmirror check?`},
 		{"a command alone", []string{"reply"}, "did you mean netmirror replay?"},
 		{"help", []string{"hepl"}, "did you mean netmirror help?"},
+		{"version", []string{"verison"}, "did you mean netmirror version?"},
 		{"no command", []string{"lo", "42"}, ""},
 	} {
 		_, err := parse(t, nil, tc.args...)
@@ -76,6 +77,20 @@ func TestHelpIsACommand(t *testing.T) {
 		}
 	}
 	if o, err := parse(t, nil, "help", "42", "80", "a:80"); err != nil || o.Capture.Iface[0] != "help" {
+		t.Errorf("an interface: %v", err)
+	}
+}
+
+// So is the version, as with git and go.
+func TestVersionIsACommand(t *testing.T) {
+	for _, args := range [][]string{{"version"}, {"--version"}} {
+		var out bytes.Buffer
+		call := Call{Program: "netmirror", Args: args, Getenv: func(string) string { return "" }, Stdout: &out, Version: "v1.2.3"}
+		if _, err := Parse(call); err != ErrShown || out.String() != "netmirror v1.2.3\n" {
+			t.Errorf("%q: %q, %v", args, &out, err)
+		}
+	}
+	if o, err := parse(t, nil, "version", "42", "80", "a:80"); err != nil || o.Capture.Iface[0] != "version" {
 		t.Errorf("an interface: %v", err)
 	}
 }

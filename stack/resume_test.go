@@ -389,3 +389,19 @@ func TestBudgetCountsSmallSegments(t *testing.T) {
 		t.Errorf("4000 segments in gVisor, and none was too many: %+v", st)
 	}
 }
+
+// A reader whose stream got no connection gives back more than it read last, and all of that
+// counts as lost, once.
+func TestGivenBackWithoutAConnection(t *testing.T) {
+	s := newTestStack(t, nil)
+	c := newClient(t, 1)
+	s.Inject(append(c.opening(), c.data(0, []byte("abc"))))
+	conn := accept(t, s)
+	readExactly(t, conn, 3)
+	s.Inject([]Segment{c.data(3, []byte("defg"))})
+	readExactly(t, conn, 4)
+	quitWith(conn, []byte("bcdefg"), outcome.EndTargetRefused)
+	if n := s.Stats(); n.BytesRead != 1 || n.DroppedBytes[outcome.DropTargetEnded] != 6 || n.BytesHeld != 0 {
+		t.Errorf("%d bytes read, %d dropped, %d held, want 1, 6 and 0", n.BytesRead, n.DroppedBytes[outcome.DropTargetEnded], n.BytesHeld)
+	}
+}

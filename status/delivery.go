@@ -34,7 +34,8 @@ import (
 // that came of a connection. With several targets, what a client sends counts for each.
 //
 // In streams, the share is Whole ÷ (Whole + LostStreams), of the streams that have ended.
-// Whole are those that their client, or the real server, ended. A connection that loses a
+// Whole are those that their client, or the real server, ended, and of which something was
+// to be forwarded. A connection that loses a
 // packet is one lost stream and, from the next request on, another stream.
 type Delivery struct {
 	Sent uint64                    // bytes
@@ -61,7 +62,7 @@ func (s *Service) Delivery() (d Delivery) {
 	d.Lost[outcome.PlaceNetmirror] += unjudged
 	for e, n := range s.Bridge.Outcomes {
 		switch e := outcome.End(e); {
-		case e == outcome.EndShutdown:
+		case e == outcome.EndShutdown, e == outcome.EndLeftOut:
 		case e.Harmless():
 			d.Whole += n
 		default:

@@ -73,6 +73,7 @@ func (m *Monitor) LogFigures() *Snapshot {
 		"missing_bytes", st.MissingBytes,
 		"bytes_held", st.BytesHeld,
 	)
+	attrs = some(attrs, "streams_waiting", uint64(br.Waiting))
 	for e, n := range br.Outcomes {
 		attrs = some(attrs, "end_"+outcome.End(e).String(), n)
 	}

@@ -78,7 +78,7 @@ func each(name, label, help string, values func(*Snapshot, func(string, float64)
 //	defrag_fragments = defrag_joined_fragments + defrag_dropped_fragments + defrag_held_fragments
 //	stack_packets = stack_forwarded_packets + stack_held_packets + stack_dropped_packets
 //	stack_bytes + service_added_bytes = bridge_written_bytes + service_left_out_bytes + stack_held_bytes + stack_dropped_bytes
-//	stack_streams = bridge_connections + bridge_streams_ended
+//	stack_streams = bridge_connections + bridge_waiting_streams + bridge_streams_ended
 //	sent_bytes + service_added_bytes + bridge_unacknowledged_bytes = bridge_written_bytes + lost_bytes
 //
 // whenever nothing is being worked on.
@@ -203,6 +203,8 @@ var metrics = append([]metric{
 		func(s *Snapshot) uint64 { return s.Stack.HalfOpenLost }),
 	gauge("netmirror_bridge_connections", "Streams that have a connection to the target, or are getting one.",
 		func(s *Snapshot) float64 { return float64(s.Bridge.Open) }),
+	gauge("netmirror_bridge_waiting_streams", "Streams of which no request was to be forwarded so far, with --only-path and --only-host: they have no connection.",
+		func(s *Snapshot) float64 { return float64(s.Bridge.Waiting) }),
 	gauge("netmirror_bridge_max_connections", "Streams that may have one at a time: --max-conns, or fewer where the limit of open files is lower.",
 		func(s *Snapshot) float64 { return float64(s.Bridge.MaxConns) }),
 	each("netmirror_bridge_streams_ended_total", "outcome", "Streams by how they ended.",

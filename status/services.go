@@ -142,6 +142,7 @@ func (m *Monitor) logServices(s *Snapshot) {
 			"flows_open", f.Flows, "target_conns", f.Bridge.Open, "streams", f.Bridge.Streams,
 			"bytes_received", f.Bytes, "bytes_forwarded", f.Bridge.BytesWritten, "missing_bytes", f.MissingBytes,
 		)
+		attrs = some(attrs, "streams_waiting", uint64(f.Bridge.Waiting))
 		for e, n := range f.Bridge.Outcomes {
 			attrs = some(attrs, "end_"+outcome.End(e).String(), n)
 		}
