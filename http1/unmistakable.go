@@ -17,7 +17,7 @@ import (
 //
 // A method that is the end of another one (LOCK of UNLOCK, BIND of REBIND)
 // contradicts: the bytes in front may have been lost, and then it means the opposite.
-// So does an unknown method that ends with a known one or is the end of one: xGET, or
+// So does an unknown method that ends with a known one or is the end of one: XGET, or
 // OST of POST. PATCH and SEARCH are exceptions, although PROPPATCH, ORDERPATCH and
 // M-SEARCH end with them: they are common, and the others belong to WebDAV and UPnP.
 func Unmistakable(b []byte) Likeness {

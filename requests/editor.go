@@ -5,45 +5,46 @@ import "netmirror/http1"
 const (
 	// maxHead is the largest head that is held back to be judged, in bytes.
 	maxHead = 64 << 10
-	// maxHeld bounds what all streams of the same Rules hold back, in bytes, give or take
-	// a head for each goroutine.
+	// maxHeld limits the bytes that all streams of the same Rules hold back. Each goroutine
+	// may exceed it by one head.
 	maxHeld = 16 << 20
-	// maxOutput is where Edit stops, in bytes: short requests with long lines added would
-	// make it large.
+	// maxOutput is the length of output, in bytes, at which Edit stops. Long lines added
+	// to short requests would make the output large.
 	maxOutput = 64 << 10
 )
 
-// MaxOutput is how many bytes Edit gives at the most for 64 KiB of input.
+// MaxOutput is the most that Edit returns for 64 KiB of input, in bytes.
 const MaxOutput = maxOutput + 64<<10 + maxMarks
 
 // Editor alters one stream. It is not safe for concurrent use.
 type Editor struct {
 	rules *Rules
-	state        // behind what the target took
-	next  state  // behind what the last Edit read
-	read  int    // how many bytes that were
-	wrote int    // and how many it gave
-	held  []byte // input that is read and not judged yet
+	state        // after the bytes that the target took
+	next  state  // after the bytes that the last Edit read
+	read  int    // how many bytes the last Edit read
+	wrote int    // how many bytes it returned
+	held  []byte // input that was read and is not judged yet
 }
 
-// state is where in the stream an Editor is. It goes back by assignment.
+// state is the place of an Editor in the stream. Assigning an older copy goes back.
 type state struct {
 	framer http1.Framer
 	phase  phase
 	left   int  // bytes of the PROXY protocol header that are still to come
-	due    bool // the lines to add go in front of the next byte
-	judged bool // of this request it is known whether it is forwarded
-	wanted bool // the last one that was judged is
-	large  bool // what is left out was too large to be judged
-	later  bool // a request was there before
+	due    bool // the added lines go in front of the next byte
+	judged bool // it is known whether this request is forwarded
+	wanted bool // the request that was judged last is forwarded
+	large  bool // the head of what is left out was too large to be judged
+	later  bool // there was an earlier request
 
-	holds int   // input that is not judged yet, in bytes
-	tail  int   // of that, what the last input ends with
-	ahead int   // output to come that the target has taken already, in bytes
-	done  Stats // since the last Taken
+	holds int   // bytes of input that are not judged yet
+	tail  int   // how many of them are at the end of the last input
+	ahead int   // bytes of the next output that the target has taken already
+	done  Stats // counted since the last Taken
 }
 
-// Editor is for a new stream; nil where r is nil. Its Close has to be called.
+// Editor returns an Editor for a new stream, nil if r is nil. The caller must call its
+// Close.
 func (r *Rules) Editor() *Editor {
 	if r == nil {
 		return nil
@@ -52,15 +53,15 @@ func (r *Rules) Editor() *Editor {
 }
 
 // Edit reads in, the next bytes of the stream, and returns what goes to the target in
-// place of them: a part of in where nothing is altered, else appended to dst[:0], which
-// may be nil. in is not empty. Bytes at its end may be held back, and not be read at all
-// where the output is long. Nothing has happened before Taken says so: another Edit begins
-// at the same place.
+// their place: a part of in if nothing is altered, else dst[:0] with the bytes appended.
+// in is not empty; dst may be nil. Edit may hold back bytes at the end of in and, if the
+// output is long, may not read all of it. Until Taken is called, another Edit begins at the
+// same place.
 func (e *Editor) Edit(dst, in []byte) (out []byte) {
 	e.next, e.read = e.state, 0
 	s := &e.next
 	s.tail = 0
-	from, to, copied := 0, 0, false // the output is in[from:to] unless it was copied
+	from, to, copied := 0, 0, false // until something is copied, the output is in[from:to]
 	out = dst[:0]
 	for e.read < len(in) && len(out) < maxOutput {
 		at := e.read
@@ -89,9 +90,9 @@ func (e *Editor) Edit(dst, in []byte) (out []byte) {
 	return out[skip:]
 }
 
-// Taken says that the target took the first n bytes of what the last Edit returned,
-// and returns how many bytes of its input, in, are done with: all that it read, if n is
-// all of them. The rest of in is given to Edit again, with what follows.
+// Taken says that the target took the first n bytes of the last Edit's output. in is
+// that Edit's input. used is how many bytes of it are finished: all that Edit read, if the
+// target took everything. The caller gives the rest of in to Edit again.
 func (e *Editor) Taken(in []byte, n int) (used int) {
 	if used = e.read; n < e.wrote {
 		used = e.rewind(in, n)
@@ -103,7 +104,7 @@ func (e *Editor) Taken(in []byte, n int) (used int) {
 	return used
 }
 
-// rewind makes next what it was behind the first n bytes of output.
+// rewind sets next to the state after the first n bytes of output.
 func (e *Editor) rewind(in []byte, n int) (used int) {
 	n += e.ahead
 	e.next = e.state
@@ -131,7 +132,7 @@ func (e *Editor) rewind(in []byte, n int) (used int) {
 	}
 }
 
-// hold keeps what is held back, of which in has the end.
+// hold keeps the bytes that are held back. in ends with the last of them.
 func (e *Editor) hold(in []byte) {
 	s := &e.next
 	before := len(e.held)
@@ -145,12 +146,12 @@ func (e *Editor) hold(in []byte) {
 	}
 }
 
-// Close ends the stream. What is held back is left out. It may be called for nil.
+// Close ends the stream. Bytes that are held back are left out. e may be nil.
 func (e *Editor) Close() {
 	if e == nil {
 		return
 	}
-	// What the target took of a head, or of the lines, that it did not take whole.
+	// The target took a part of a head or of the added lines, and not the rest.
 	e.rules.n.bytesAdded.Add(uint64(e.ahead))
 	if e.rules.filters {
 		e.rules.n.bytesLeftOut.Add(uint64(len(e.held)))
@@ -159,7 +160,8 @@ func (e *Editor) Close() {
 	e.held, e.state = nil, state{phase: ignoring}
 }
 
-// pending is what is held back, with b behind it. It is valid until the next call.
+// pending returns the bytes that are held back, followed by b. It is valid until the
+// next call.
 func (e *Editor) pending(s *state, b []byte) []byte {
 	if s.holds == 0 {
 		return b
@@ -170,13 +172,13 @@ func (e *Editor) pending(s *state, b []byte) []byte {
 	return all
 }
 
-// piece is what goes to the target for some input: head, with the lines to add behind
-// the first at bytes of it, and then body.
+// piece is what goes to the target for some input: head with marks, the added lines,
+// inserted after its first at bytes, and then body.
 type piece struct {
 	head, marks, body []byte
 	at                int
-	verbatim          bool // it is that input, byte for byte
-	exact             bool // also in parts: each byte of the input is known for one of the output
+	verbatim          bool // it equals that input
+	exact             bool // it may be taken in parts: each byte of output is one byte of input
 }
 
 func (p *piece) length() int { return len(p.head) + len(p.marks) + len(p.body) }

@@ -2,9 +2,9 @@ package requests
 
 import "netmirror/proxyhdr"
 
-// open reads the first bytes of a stream up to the end of a PROXY protocol header,
-// or to where there is none. While that is not known they are held back, or kept
-// for the framer where they go to the target in any case.
+// open reads the first bytes of a stream until it knows whether they are a PROXY
+// protocol header. Until then they are held back if requests may be left out. Otherwise
+// they go to the target at once, and a copy is kept for the framer.
 func (e *Editor) open(s *state, b []byte) (n int, p piece) {
 	all := e.pending(s, b)
 	size, found := proxyhdr.Length(all)
@@ -33,7 +33,7 @@ func (e *Editor) open(s *state, b []byte) (n int, p piece) {
 	return n, e.opened(s, all, b[:n])
 }
 
-// opened gives all where the stream's first bytes are held back, and else b.
+// opened returns all if the stream's first bytes are held back, otherwise b.
 func (e *Editor) opened(s *state, all, b []byte) piece {
 	if !e.rules.filters {
 		return verbatim(b)
