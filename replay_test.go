@@ -21,7 +21,7 @@ func TestCheckOfAFile(t *testing.T) {
 		{"a host's packets", "capfile/testdata/micro.pcap", nil, 0,
 			[]string{"a host's packets", "4 packets of clients in 1 connection", "HTTP/1", "netmirror replay --port 80 --to HOST:PORT capfile/testdata/micro.pcap\n"}},
 		{"two services, of which one is not there", "capfile/testdata/micro.pcap", []string{"--forward=shop=42:80=127.0.0.1:1", "--forward=43:81=127.0.0.1:1"}, 1,
-			[]string{"shop (port 80):", "FAULT target 127.0.0.1:1", "43:81 (port 81):", "FAULT service: no packets of VNI 0 of TCP port 81", "verdict: not yet for 2 of the 2 services"}},
+			[]string{"shop (port 80):", "FAULT target 127.0.0.1:1", "43:81 (port 81):", "FAULT service: no packets of TCP port 81; seen: 80 (", "verdict: not yet for 2 of the 2 services"}},
 		{"a list of ports", "capfile/testdata/micro.pcap", []string{"--port=79-81"}, 0, []string{"netmirror replay --port 79-81 --to HOST:PORT"}},
 		{"another port", "capfile/testdata/micro.pcap", []string{"--port=81"}, 1, []string{"FAULT", "80"}},
 		{"a file that was cut off", "capfile/testdata/half.pcap", nil, 0, []string{"2 packets", "ends in the middle of a packet"}},

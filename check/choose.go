@@ -129,7 +129,7 @@ func (r *report) absent(c Config, s *seen) {
 	case len(c.Ports) > 0:
 		ids := s.matching(c.VNIs, nil)
 		of := ""
-		if len(c.VNIs) > 0 {
+		if len(c.VNIs) > 0 && !s.bare {
 			of = " of VNI " + numbers(c.VNIs)
 		}
 		r.fault(s.remedyPort(ids), "service: no packets%s of TCP port %v; seen: %s", of, c.Ports, s.listPorts(ids))

@@ -40,8 +40,12 @@ func (r *report) guesses(s *seen) {
 func (r *report) only(s *seen, id serviceID) *choice {
 	v := s.services.entries[id]
 	if v.guess() {
-		r.fault(remedyGuess(id, v), "service: VNI %d, port %s: which end is the server is a guess: no connection was seen to begin, and nothing else shows it",
-			id.vni, v.ports(id.port))
+		of := fmt.Sprintf("VNI %d, ", id.vni)
+		if s.bare {
+			of = ""
+		}
+		r.fault(remedyGuess(id, v), "service: %sport %s: which end is the server is a guess: no connection was seen to begin, and nothing else shows it",
+			of, v.ports(id.port))
 		return nil
 	}
 	return s.choice([]uint32{id.vni}, asked.PortsOf(id.port), []serviceID{id})

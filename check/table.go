@@ -35,7 +35,7 @@ func (r *report) table(c Config, s *seen) {
 			packets += row.packets
 			continue
 		}
-		r.row(row, s.flows.folds > 1)
+		r.row(row, s)
 	}
 	others += s.services.forgotten
 	packets += s.services.lost
@@ -49,15 +49,18 @@ func (r *report) table(c Config, s *seen) {
 	r.guesses(s)
 }
 
-// row shows one service. about says that a connection may be counted twice.
-func (r *report) row(w row, about bool) {
+// row shows one service. Bare frames have no VNI.
+func (r *report) row(w row, s *seen) {
 	vni, packets := strconv.FormatUint(uint64(w.vni), 10), strconv.FormatUint(w.packets, 10)
+	if s.bare {
+		vni = "-"
+	}
 	if w.service == nil {
 		r.say(rowFormat, vni, w.port, "", packets, "-", "-", "-", "not TCP")
 		return
 	}
 	number := func(n uint64) string {
-		if about && n > 1 {
+		if s.flows.folds > 1 && n > 1 { // a connection may be counted twice
 			return "~" + strconv.FormatUint(n, 10)
 		}
 		return strconv.FormatUint(n, 10)

@@ -33,6 +33,9 @@ func listVNIs(seen []vniCount) string {
 func (s *seen) listPorts(ids []serviceID) string {
 	return list(ids, func(id serviceID) string {
 		v := s.services.entries[id]
+		if s.bare {
+			return fmt.Sprintf("%s (%s)", v.ports(id.port), count(v.packets(), "packet"))
+		}
 		return fmt.Sprintf("%s (VNI %d, %s)", v.ports(id.port), id.vni, count(v.packets(), "packet"))
 	})
 }

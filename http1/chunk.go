@@ -1,6 +1,6 @@
 package http1
 
-// The parts of the line in front of a chunk, and of the end of one.
+// The parts of the line in front of a chunk, and of the CRLF after it.
 const (
 	inDigits uint8 = iota
 	inPadding
@@ -16,8 +16,8 @@ type chunkSize struct {
 	size   uint64
 }
 
-// step takes one byte. It is ended at the LF, and not ok where servers may
-// understand the line in different ways: one that LF alone ends, above all.
+// step takes one byte. ended is true at the LF. ok is false if servers may
+// understand the line in different ways, above all if it ends with LF alone.
 func (s *chunkSize) step(c byte) (ended, ok bool) {
 	switch {
 	case s.part == atLF:
@@ -40,7 +40,7 @@ func (s *chunkSize) step(c byte) (ended, ok bool) {
 	return false, true
 }
 
-// hex is the value of a digit, or 16.
+// hex is the value of a hexadecimal digit, or 16 for another byte.
 func hex(c byte) byte {
 	switch {
 	case c >= '0' && c <= '9':
@@ -51,7 +51,7 @@ func hex(c byte) byte {
 	return 16
 }
 
-// feedChunk reads the line in front of a chunk, or the end of one.
+// feedChunk reads the line in front of a chunk, or the CRLF after it.
 func (f *Framer) feedChunk(b []byte) (n int) {
 	for i, c := range b {
 		ended, ok := f.chunkByte(c)
@@ -67,7 +67,7 @@ func (f *Framer) feedChunk(b []byte) (n int) {
 	return len(b)
 }
 
-// chunkByte takes a byte, and moves on where it ends what is being read.
+// chunkByte takes one byte of what feedChunk reads, and changes the state at its end.
 func (f *Framer) chunkByte(c byte) (ended, ok bool) {
 	if f.state == inChunkEnd {
 		if f.chunk.part != atLF {

@@ -5,8 +5,8 @@
 // Content-Length or its chunks (RFC 9112, section 6), so that no byte of a body
 // is taken for a request.
 //
-// The package is pure: bytes in, places out. It keeps no bytes but a few of a
-// line that goes on in the next call, opens nothing, and never allocates. It
-// does not judge whether a request is valid: where servers differ about where a
-// request ends, it says that the place is not known.
+// The package is pure: bytes in, places out. It opens nothing and never
+// allocates. It keeps only a few bytes of a line that continues in the next
+// call. It does not judge whether a request is valid. If servers disagree about
+// where a request ends, it says that the place is not known.
 package http1

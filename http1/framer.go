@@ -1,11 +1,11 @@
 package http1
 
-// maxHead is how long a head, a line of a chunk's size and a trailer section may
-// be, in bytes. Servers take less: 8 KiB (Apache, a line), 32 KiB (nginx), 1 MiB
+// maxHead limits a head, the line with a chunk's size, and a trailer section, in
+// bytes each. Servers accept no more: 8 KiB (Apache, a line), 32 KiB (nginx), 1 MiB
 // (Go).
 const maxHead = 1 << 20
 
-// state is where in a message a Framer is.
+// state is the part of a message that the next byte belongs to.
 type state uint8
 
 const (
@@ -25,24 +25,23 @@ const (
 // 9112). The zero value is at the beginning of the first message. It holds no
 // pointers and never allocates.
 //
-// A request begins with the first byte behind the one before, which may be that
-// of an empty line. Where servers disagree about the end of a request, as they do about
-// one with both Content-Length and Transfer-Encoding, the Framer is lost
-// rather than wrong.
+// A request begins with the first byte after the previous request, which may be
+// an empty line. If servers disagree about the end of a request, as with both
+// Content-Length and Transfer-Encoding, the Framer is lost rather than wrong.
 type Framer struct {
 	state    state
-	later    bool // a request was there before
-	switched bool // that one asks for another protocol, or for a tunnel
+	later    bool // there was an earlier request
+	switched bool // the last request asked for another protocol or a tunnel
 	line     requestLine
 	head     head
 	chunk    chunkSize
-	left     uint64 // bytes of the body, or of the chunk
-	size     int    // bytes of the head, of the trailer or of the size of a chunk so far
+	left     uint64 // bytes left of the body or the chunk
+	size     int    // bytes so far of the head, the trailer or the line with a chunk's size
 }
 
-// Feed reads b and returns how many bytes it read: up to the next byte that
-// begins a request, or all of b. At the beginning of a request it goes on past
-// it; so n is 0 only where b is empty.
+// Feed reads b up to the next byte that begins a request, or all of b, and
+// returns how many bytes it read. If b itself begins a request, Feed reads past
+// that beginning, so n is 0 only if b is empty.
 func (f *Framer) Feed(b []byte) (n int) {
 	if f.state == atStart && len(b) > 0 {
 		f.begin()
@@ -58,7 +57,7 @@ func (f *Framer) begin() {
 	f.state, f.line, f.head, f.size = inLine, requestLine{}, head{}, 0
 }
 
-// step reads some of b, which is not empty: all of it where the state stays the same.
+// step reads some of b, which is not empty: all of it if the state stays the same.
 func (f *Framer) step(b []byte) (n int) {
 	switch f.state {
 	case inLine:
@@ -73,8 +72,8 @@ func (f *Framer) step(b []byte) (n int) {
 	return len(b) // lost, or opaque
 }
 
-// feedLine reads a request line. One that is none means another protocol where
-// the connection begins, or where one was asked for.
+// feedLine reads a request line. If the bytes are no request line at the beginning
+// of the connection, or after an upgrade, they are another protocol.
 func (f *Framer) feedLine(b []byte) (n int) {
 	n, verdict := f.line.feed(b)
 	f.size += n
@@ -93,7 +92,7 @@ func (f *Framer) feedLine(b []byte) (n int) {
 	return n
 }
 
-// feedBody reads of a body, or of a chunk, whose length is known.
+// feedBody reads bytes of a body or a chunk.
 func (f *Framer) feedBody(b []byte) (n int) {
 	n = int(min(uint64(len(b)), f.left))
 	f.left -= uint64(n)
@@ -101,7 +100,7 @@ func (f *Framer) feedBody(b []byte) (n int) {
 	return n
 }
 
-// bodyRead goes on where the body, or the chunk, is at its end.
+// bodyRead changes the state at the end of the body or the chunk.
 func (f *Framer) bodyRead() {
 	switch {
 	case f.left > 0:
@@ -121,9 +120,9 @@ func (f *Framer) finish() {
 // AtStart reports whether the next byte begins a request.
 func (f *Framer) AtStart() bool { return f.state == atStart }
 
-// Skip tells of n bytes that are missing. It reports whether the framing is
-// still known, which it is in a body, or a chunk, of known length that goes on
-// behind the hole or ends with it. Else the Framer is lost.
+// Skip says that the next n bytes are missing, and reports whether the framing is
+// still known. It is if all of them belong to a body or a chunk of known length.
+// Otherwise the Framer is lost.
 func (f *Framer) Skip(n uint64) bool {
 	switch {
 	case f.state == isOpaque || f.state == isLost:
@@ -139,8 +138,9 @@ func (f *Framer) Skip(n uint64) bool {
 	return false
 }
 
-// Remaining is how many bytes are left until the next request begins. It is ok
-// at the beginning of one, where it is 0, and in a body with a Content-Length.
+// Remaining is how many bytes are left until the next request begins: 0 at its
+// beginning. ok is false unless the Framer is there or in a body with a
+// Content-Length.
 func (f *Framer) Remaining() (n uint64, ok bool) {
 	switch f.state {
 	case atStart:
@@ -151,12 +151,12 @@ func (f *Framer) Remaining() (n uint64, ok bool) {
 	return 0, false
 }
 
-// Lost reports that it is not known where the next request begins: the framing
+// Lost reports whether the beginning of the next request is unknown: the framing
 // is malformed or ambiguous, bytes are missing, or a head is longer than 1 MiB.
-// It stays so.
+// A lost Framer stays lost.
 func (f *Framer) Lost() bool { return f.state == isLost }
 
-// Opaque reports that the connection does not speak HTTP/1: it begins with
-// something else, or goes on with something else where a request asked for that
-// by Upgrade or CONNECT, or begins HTTP/2. It stays so.
+// Opaque reports whether the connection does not speak HTTP/1: it began with
+// something else, begins HTTP/2, or changed to something else after a request with
+// Upgrade or CONNECT. An opaque Framer stays opaque.
 func (f *Framer) Opaque() bool { return f.state == isOpaque }

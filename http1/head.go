@@ -2,11 +2,11 @@ package http1
 
 import "bytes"
 
-// keptLine is how many bytes of a line are kept where it goes on in the next
-// call. A longer line about the body makes the Framer lost.
+// keptLine is how many bytes of a line are kept if it continues in the next
+// call. The Framer is lost if a line about the body is longer.
 const keptLine = 64
 
-// field is a header field that matters.
+// field is the name of a header field, as far as it matters here.
 type field uint8
 
 const (
@@ -16,29 +16,29 @@ const (
 	upgrade
 )
 
-// head collects what the header section says of the body (RFC 9112, section 6.3).
+// head collects what the header section says about the body (RFC 9112, section 6.3).
 type head struct {
-	fields  bool // there was a line
-	framing bool // the last one is about the body
+	fields  bool // there was a header line
+	framing bool // the last line is about the body
 
 	hasLength bool
 	length    uint64 // the Content-Length, in bytes
 	encoded   bool   // there is a Transfer-Encoding
-	chunked   bool   // its last coding is "chunked"
+	chunked   bool   // the last coding is "chunked"
 	upgrade   bool
 
 	part linePart
 }
 
-// linePart is the start of a line that goes on in the next call.
+// linePart is the beginning of a line that continues in the next call.
 type linePart struct {
 	length int  // bytes so far
-	cr     bool // the last one is a CR
+	cr     bool // the last byte is a CR
 	kept   [keptLine]byte
 }
 
-// add goes on with b. It is not ok where a CR is within: some servers end a
-// line there.
+// add appends b. ok is false if there is a CR within the line: some servers end
+// a line there.
 func (p *linePart) add(b []byte) (ok bool) {
 	if len(b) == 0 {
 		return true
@@ -54,8 +54,8 @@ func (p *linePart) add(b []byte) (ok bool) {
 	return true
 }
 
-// end gives the line up to keptLine bytes of it, without a CR at its end, and
-// whether it is longer. It is valid until the next call of add.
+// end returns the line without a CR at its end, at most keptLine bytes of it, and
+// whether it is longer. line is valid until the next call of add.
 func (p *linePart) end() (line []byte, long bool) {
 	n := p.length
 	if p.cr {
@@ -95,8 +95,8 @@ func (f *Framer) feedHead(b []byte) (n int) {
 	return n
 }
 
-// line gives the line that ends with b, without its end, and whether it is
-// longer than keptLine. It is not ok where a CR is within.
+// line returns the line that ends with b, without CRLF, and whether it is longer
+// than keptLine. ok is false if there is a CR within the line.
 func (h *head) line(b []byte) (line []byte, long, ok bool) {
 	if h.part.length > 0 {
 		ok = h.part.add(b)
@@ -109,7 +109,7 @@ func (h *head) line(b []byte) (line []byte, long, ok bool) {
 	return b, len(b) > keptLine, bytes.IndexByte(b, '\r') < 0
 }
 
-// take reads a header line, which is not empty. It is not ok where servers may
+// take reads a header line, which is not empty. ok is false if servers may
 // understand the framing in different ways.
 func (h *head) take(line []byte, long bool) (ok bool) {
 	if blank(line[0]) {
@@ -133,8 +133,8 @@ func (h *head) take(line []byte, long bool) (ok bool) {
 	return true
 }
 
-// framingField gives the name of a field that matters, and its value, which is
-// nil where something is between name and colon.
+// framingField returns the name of a field that matters and its value, which is
+// nil if something stands between name and colon.
 func framingField(line []byte) (name field, value []byte) {
 	var want string
 	switch line[0] | 0x20 {
@@ -192,7 +192,7 @@ func decimal(b []byte) (n uint64, ok bool) {
 	return n, len(b) > 0 && n <= limit
 }
 
-// takeEncoding reads a Transfer-Encoding. Nothing may be behind "chunked".
+// takeEncoding reads a Transfer-Encoding. Nothing may follow "chunked".
 func (h *head) takeEncoding(value []byte) (ok bool) {
 	h.encoded = true
 	for more := true; more; {
@@ -207,7 +207,7 @@ func (h *head) takeEncoding(value []byte) (ok bool) {
 	return true
 }
 
-// headRead goes on behind the empty line that ends a header section, or a
+// headRead changes the state after the empty line that ends a header section or a
 // trailer section.
 func (f *Framer) headRead() {
 	v := &f.line.version

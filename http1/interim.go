@@ -2,11 +2,10 @@ package http1
 
 import "bytes"
 
-// Interim returns how many of the first bytes of b, what a server sends from
-// the beginning of a message, are those of interim answers: 100, 102, 103 and
-// the others below 200, but for 101, behind which the protocol is another one.
-// It is len(b) where b has nothing else; an answer that is not complete counts
-// with all that is there of it, and so do bytes too few to tell.
+// Interim returns how many bytes at the beginning of b belong to interim answers:
+// those with a status below 200, except 101, which changes the protocol. b is what a
+// server sends from the beginning of a message on. An answer that continues beyond b
+// counts as far as b goes, and so do bytes too few to tell.
 func Interim(b []byte) (n int) {
 	for n < len(b) && interimLine(b[n:]) {
 		end := headEnd(b[n:])
@@ -41,8 +40,8 @@ func AppendInterimPart(dst, b []byte) []byte {
 	return append(append(dst, '\n'), line[:min(len(line), 2)]...)
 }
 
-// interimLine reports whether b begins, as far as it goes, with the status line
-// of an interim answer (RFC 9112, section 4).
+// interimLine reports whether b begins with the status line of an interim answer
+// (RFC 9112, section 4), or can still become one.
 func interimLine(b []byte) bool {
 	const form = "HTTP/0.0 100"
 	for i := range min(len(b), len(form)) {
@@ -60,8 +59,8 @@ func interimLine(b []byte) bool {
 	return len(b) < len(form) || string(b[len(form)-3:len(form)]) != "101"
 }
 
-// headEnd is the length of a head with the empty line at its end, or -1 where
-// that is not there.
+// headEnd is the length of a head with the empty line at its end, or -1 if b has
+// no empty line.
 func headEnd(b []byte) int {
 	for n := 0; ; {
 		i := bytes.IndexByte(b[n:], '\n')

@@ -8,22 +8,21 @@ type Likeness uint8
 const (
 	Contradicts Likeness = iota // it is something else
 	Possible                    // too short to tell
-	Request                     // it begins with a request line, as far as it goes
+	Request                     // it begins with a request line, or with enough of one
 )
 
 // preface is how an HTTP/2 client begins (RFC 9113, section 3.4).
 const preface = "PRI * HTTP/2"
 
-// Start judges b, the first bytes of a message, by what servers take for a
-// request line, behind any number of empty lines. It is for places where a
-// message is known to begin: the start of a connection, or the end of the
-// request before.
+// Start judges b, the first bytes of a message, by what servers accept as a
+// request line after any number of empty lines. It is for places where a message
+// is known to begin: the start of a connection, or the end of the previous
+// request.
 //
-// A line that has its end in b is a request where it has a method, a target and
-// a version, whatever they are. Of a line that goes on there is less to go by:
-// it is Possible, at any length, and a Request already where the method is in
-// capitals, the target a path or a URL, and what is behind it the start of
-// "HTTP/1.".
+// A line that ends in b is a Request if it has a method, a target and a version,
+// whatever they are. A line that continues beyond b is Possible, at any length. It
+// is a Request already if the method is in capitals, the target a path or a URL, and
+// what follows the beginning of "HTTP/1.".
 func Start(b []byte) Likeness {
 	b = trimBlank(b)
 	if bytes.HasPrefix(b, []byte(preface)) {
@@ -37,7 +36,7 @@ func Start(b []byte) Likeness {
 	return verdict
 }
 
-// trimBlank takes off the empty lines in front.
+// trimBlank removes the empty lines in front.
 func trimBlank(b []byte) []byte {
 	for len(b) > 0 && (b[0] == '\r' || b[0] == '\n') {
 		b = b[1:]
@@ -45,8 +44,8 @@ func trimBlank(b []byte) []byte {
 	return b
 }
 
-// likely reports whether b, a request line without its end, can be taken for
-// one already.
+// likely reports whether b, a line that continues beyond b, can already be taken
+// for a request line.
 func likely(b []byte) bool {
 	method, rest, ok := bytes.Cut(b, []byte(" "))
 	if !ok || !capitals(method) {
@@ -69,7 +68,7 @@ func pathOrURL(target []byte) bool {
 	return target[0] == '/' || bytes.Contains(target, []byte("://"))
 }
 
-// capitals reports whether b has capitals only, but for hyphens.
+// capitals reports whether b consists of capitals and hyphens.
 func capitals(b []byte) bool {
 	for _, c := range b {
 		if (c < 'A' || c > 'Z') && c != '-' {

@@ -1,7 +1,7 @@
 package http1
 
 const (
-	// maxMethod is the longest method that is taken, in bytes. The longest
+	// maxMethod is the longest method that is accepted, in bytes. The longest
 	// registered one has 17 (IANA http-methods); made-up ones may be longer.
 	maxMethod = 256
 	// keptMethod is how many bytes of a method a line remembers, enough to
@@ -18,31 +18,31 @@ const (
 	inBlank  uint8 = iota // empty lines in front, which servers skip (RFC 9112, section 2.2)
 	inMethod              //
 	inWords               // target and version
-	inEnd                 // behind a CR: only LF may follow
+	inEnd                 // after a CR: only LF may follow
 )
 
-// requestLine reads a request line in pieces (RFC 9112, section 3), by what
-// servers take rather than by the grammar. The zero value is in front of the
-// first byte.
+// requestLine reads a request line in pieces (RFC 9112, section 3). It accepts what
+// servers accept, not only what the grammar allows. The zero value is in front of
+// the first byte.
 //
-// It takes any token as the method and any target that has no control
-// character. Words may be apart by several spaces and tabs (nginx, Node; Apache
-// with HttpProtocolOptions Unsafe), the target may have spaces in it (nginx
-// before 1.21.1) and the version spaces behind it (nginx). The version is the
-// last word: letters, a slash, a number, a dot and a number, so that RTSP/1.0,
-// ICAP/1.0 and SIP/2.0 count. A line may end with LF alone. A line without a
-// version, as HTTP/0.9 has it, looks like that of too many other protocols.
+// The method is any token, and the target has no control characters. Several spaces
+// and tabs may separate the words (nginx, Node; Apache with HttpProtocolOptions
+// Unsafe). The target may contain spaces (nginx before 1.21.1), and spaces may
+// follow the version (nginx). The version is the last word: letters, a slash, a
+// number, a dot and a number, so RTSP/1.0, ICAP/1.0 and SIP/2.0 count. A line may end
+// with LF alone. A line without a version, as in HTTP/0.9, is not accepted: it looks
+// like the lines of too many other protocols.
 type requestLine struct {
 	part    uint8
-	words   uint8  // words behind the method, at most 2
-	inWord  bool   // the last byte was one of a word
+	words   uint8  // words after the method; 2 stands for more too
+	inWord  bool   // the last byte belongs to a word
 	length  uint16 // of the method, in bytes
 	version version
 	method  [keptMethod]byte // its beginning
 }
 
 // feed reads b up to the end of the line, and returns how many bytes it read.
-// The likeness is Possible until the line has ended or speaks against a request.
+// verdict is Possible until the line has ended or cannot be a request line.
 func (l *requestLine) feed(b []byte) (n int, verdict Likeness) {
 	if l.part == inBlank {
 		for n < len(b) && (b[n] == '\r' || b[n] == '\n') {
@@ -76,7 +76,7 @@ func (l *requestLine) feed(b []byte) (n int, verdict Likeness) {
 	return n + words, verdict
 }
 
-// feedWords reads what is behind the method.
+// feedWords reads what follows the method.
 func (l *requestLine) feedWords(b []byte) (n int, verdict Likeness) {
 	for n < len(b) {
 		c := b[n]
@@ -121,8 +121,8 @@ func (l *requestLine) feedWord(b []byte) (n int) {
 	return n
 }
 
-// inside reports whether c can be within a word: no space, and no control
-// character.
+// inside reports whether c can be part of a word: it is neither a space nor a
+// control character.
 func inside(c byte) bool { return c > ' ' && c != 0x7f }
 
 // complete reports whether the line could end here.
@@ -168,10 +168,10 @@ func (v *version) step(c byte) {
 	}
 }
 
-// blank reports whether c is one of the bytes between words.
+// blank reports whether c can separate words.
 func blank(c byte) bool { return c == ' ' || c == '\t' }
 
-// tchar has the bytes that a token may consist of (RFC 9110, section 5.6.2).
+// tchar are the bytes that a token may consist of (RFC 9110, section 5.6.2).
 var tchar = func() (t [256]bool) {
 	for c := '0'; c <= '9'; c++ {
 		t[c] = true

@@ -8,8 +8,8 @@ type Part uint8
 const (
 	AtLine  Part = iota // a request line, or an empty line in front of one
 	AtHead              // a header section
-	AtBody              // a body, with what frames its chunks and with its trailers
-	Unknown             // the Framer is lost, or the connection opaque
+	AtBody              // a body, including chunk sizes and trailers
+	Unknown             // the Framer is lost or opaque
 )
 
 // Part says what the next byte belongs to.
@@ -25,8 +25,8 @@ func (f *Framer) Part() Part {
 	return AtBody
 }
 
-// Step is [Framer.Feed] that stops where the part changes, too: behind a request
-// line and behind a head.
+// Step is like [Framer.Feed] but also stops where the part changes: after a request
+// line and after a head.
 func (f *Framer) Step(b []byte) (n int) {
 	if f.state == atStart && len(b) > 0 {
 		f.begin()
@@ -37,14 +37,14 @@ func (f *Framer) Step(b []byte) (n int) {
 	return n
 }
 
-// Tunnel reports whether the request that is read, or the last one that was, is a
-// CONNECT: behind its head comes what a server sends on unread (RFC 9110, section
-// 9.3.6), unless it refuses.
+// Tunnel reports whether the current request, or the last one, is a CONNECT. Unless
+// the server refuses it, it passes on unread what follows the head (RFC 9110, section
+// 9.3.6).
 func (f *Framer) Tunnel() bool { return f.line.is("CONNECT") }
 
-// Line is the length of the request line that b begins with, with the empty lines
-// in front of it and with its end; and its target, which aliases b. n is 0 where the
-// line does not end in b. The line has to be one that a Framer takes.
+// Line returns the length of the request line that b begins with, including empty
+// lines in front and the line's end, and the target, which aliases b. n is 0 if the
+// line does not end in b. The line must be one that a Framer accepts.
 func Line(b []byte) (n int, target []byte) {
 	line := trimBlank(b)
 	end := bytes.IndexByte(line, '\n') + 1

@@ -5,22 +5,21 @@ import (
 	"strings"
 )
 
-// Unmistakable judges b strictly. It is for places where what is directly
-// before is not known: behind a loss, or in a connection older than the
-// capture, where b may as well be a part of a body or of a longer method.
+// Unmistakable judges b strictly. It is for places where the bytes directly before
+// b are unknown: after a loss, or in a connection older than the capture. There b may
+// be the middle of a body or of a longer method.
 //
-// A Request has its whole line in b, empty lines in front aside: a method, a
-// target, and a version of a protocol that has requests of this form. Behind a
-// method of the list below the target may be anything. Another method has to be
-// in capitals, and its target a path, a URL or an asterisk. Until the end of the
-// line the answer is Possible at best.
+// A Request has its whole line in b, possibly after empty lines: a method, a target,
+// and a version of a protocol that has requests of this form. After a known method
+// (see below) the target may be anything. Any other method must be in capitals, and
+// its target a path, a URL or an asterisk. Until the line has ended, the answer is
+// Possible at best.
 //
 // A method that is the end of another one (LOCK of UNLOCK, BIND of REBIND)
-// contradicts: the bytes in front of it may have been lost, and what is meant
-// would be turned into its opposite. So does a method that is none but ends with
-// one, or is the end of one: OST of POST, or GET behind a byte of something else.
-// PATCH and SEARCH are taken although PROPPATCH, ORDERPATCH and M-SEARCH end with
-// them: they are common, and those are WebDAV's and UPnP's only.
+// contradicts: the bytes in front may have been lost, and then it means the opposite.
+// So does an unknown method that ends with a known one or is the end of one: XGET, or
+// OST of POST. PATCH and SEARCH are exceptions, although PROPPATCH, ORDERPATCH and
+// M-SEARCH end with them: they are common, and the others belong to WebDAV and UPnP.
 func Unmistakable(b []byte) Likeness {
 	b = trimBlank(b)
 	n := bytes.IndexAny(b[:min(len(b), longestMethod+1)], " \t")
@@ -31,7 +30,7 @@ func Unmistakable(b []byte) Likeness {
 		return Contradicts
 	}
 	registered := methods[string(b[:n])]
-	if !registered && !ofItsOwn(string(b[:n])) {
+	if !registered && !unregisteredMethod(string(b[:n])) {
 		return Contradicts
 	}
 	var l requestLine
@@ -52,8 +51,8 @@ func Unmistakable(b []byte) Likeness {
 	return Request
 }
 
-// ofItsOwn reports whether m can be a method that nobody has registered.
-func ofItsOwn(m string) bool {
+// unregisteredMethod reports whether m can be a method that is not in known.
+func unregisteredMethod(m string) bool {
 	if len(m) < 3 || !capitals([]byte(m)) {
 		return false
 	}
@@ -65,8 +64,8 @@ func ofItsOwn(m string) bool {
 	return true
 }
 
-// cutLine splits what is behind the method into target and version, which is
-// the last word.
+// cutLine splits what follows the method into the target and the version, which
+// is the last word.
 func cutLine(b []byte) (target, version []byte) {
 	b = bytes.Trim(b, " \t\r\n")
 	i := bytes.LastIndexAny(b, " \t")
@@ -95,9 +94,8 @@ func versionKnown(v []byte) bool {
 	return false
 }
 
-// known has the methods that are registered (IANA http-methods), but for PRI,
-// and others that are widely used: those of caches, UPnP and Icecast, RTSP,
-// ICAP and SIP.
+// known are the registered methods (IANA http-methods) except PRI, and others that
+// are widely used: those of caches, UPnP and Icecast, RTSP, ICAP and SIP.
 const known = "ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GET HEAD LABEL LINK LOCK MERGE " +
 	"MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PATCH POST PROPFIND PROPPATCH " +
 	"PUT QUERY REBIND REPORT SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL " +
@@ -124,7 +122,7 @@ var methods = func() map[string]bool {
 // longestMethod is the length of the longest known method, in bytes.
 const longestMethod = len("UPDATEREDIRECTREF")
 
-// beginsMethod reports whether b can go on to be one of the methods.
+// beginsMethod reports whether b is the beginning of one of the methods.
 func beginsMethod(b []byte) bool {
 	for m := range methods {
 		if strings.HasPrefix(m, string(b)) {

@@ -7,34 +7,34 @@ const (
 	DropBadAddress  Drop = iota // an address that no TCP connection can have, or a bad header
 	DropReverse                 // from the server to the client: evidence only
 	DropNoPayload               // a pure acknowledgement: nothing to forward
-	DropDuplicate               // nothing in it that was not there already
+	DropDuplicate               // all of it had come before
 	DropOutOfWindow             // further ahead than any window reaches, or behind the FIN
-	DropMidStream               // of a connection that no stream could begin in
+	DropMidStream               // of a connection in which no stream could begin
 	DropFlowOver                // of a connection that has ended
 	DropTruncated               // cut by the mirror
 	DropBadChecksum             // damaged; the real server has dropped it too
-	DropGap                     // waited behind a hole that was given up
-	DropFlowBudget              // the flow held all that it may hold
-	DropTotalBudget             // all flows together held all that they may hold
-	DropFlowLimit               // there were as many flows as there may be
+	DropGap                     // it waited behind a hole that was given up
+	DropFlowBudget              // its connection had reached --flow-kib
+	DropTotalBudget             // all connections together had reached --total-mib
+	DropFlowLimit               // the flow table was full
 	DropTargetEnded             // the target's connection ended before the client's
 	DropReplaced                // the client opened a new connection on the same ports
-	DropIdle                    // the flow was silent for too long
-	DropRejected                // what the real server drops: no ACK, or an impossible one, or an old timestamp
-	DropRefused                 // the server answered it with a reset: no connection
+	DropIdle                    // its connection was silent for too long
+	DropRejected                // the real server drops it too: no ACK, an impossible one, or an old timestamp
+	DropRefused                 // the server answered it with a reset, so there is no connection
 	DropProbe                   // the byte of a keep-alive or window probe
 	DropSubflow                 // of an MPTCP connection of which not enough is known
-	DropUnproven                // made room for others: it was not proven to be of a connection
-	DropNotOpened               // gVisor did not take the connection within 5 s
-	DropMaxConns                // its stream was beyond the connections to the target that there may be
-	DropNoSocket                // this host had no descriptor, or no port, left for its stream's connection
-	DropShutdown                // netmirror stopped, or the service was taken out of its settings
+	DropUnproven                // evicted to make room: nothing had proven that its connection is real
+	DropNotOpened               // gVisor did not open its connection within 5 s
+	DropMaxConns                // its stream exceeded the limit of connections to the target
+	DropNoSocket                // this host had no file descriptor or local port left for its stream
+	DropShutdown                // netmirror stopped, or the service was removed from the settings
 	DropOverRate                // of a connection that began beyond --max-rate
 	// NumDrops is how many there are.
 	NumDrops
 )
 
-// Words is what is told of d.
+// Words are the texts about d.
 func (d Drop) Words() Words {
 	if d < NumDrops {
 		return drops[d]
@@ -45,8 +45,7 @@ func (d Drop) Words() Words {
 // String is d as the log and the metrics have it.
 func (d Drop) String() string { return d.Words().Name }
 
-// Harmless reports whether it costs no client anything that a packet is dropped for
-// d.
+// Harmless reports whether dropping a packet for d costs no client anything.
 func (d Drop) Harmless() bool { return d.Words().Harmless }
 
 var drops = [NumDrops]Words{

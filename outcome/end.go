@@ -2,35 +2,34 @@ package outcome
 
 import "syscall"
 
-// End is how a stream ended; every stream has exactly one. It is the error that a
-// Stream's Read returns where the client's bytes cannot be followed any further, and
-// what the Stream is closed with.
+// End is how a stream ended; every stream has exactly one. A Stream's TryRead returns it
+// as an error if the client's bytes cannot be followed any further, and CloseWith takes it.
 type End uint8
 
 const (
-	EndComplete      End = iota // the client's FIN and all before it were taken by the target
+	EndComplete      End = iota // the target took the client's FIN and everything before it
 	EndClientReset              // the client reset its connection
 	EndServerReset              // the real server reset the client's connection
-	EndShutdown                 // the program ends, or the service was taken out of its settings
+	EndShutdown                 // netmirror stopped, or the service was removed from the settings
 	EndLeftOut                  // it has no request that `--only-path` and `--only-host` let pass, and got no connection
 	EndGap                      // a hole in the mirror was given up
 	EndTargetRefused            // no attempt to connect succeeded
 	EndNoDescriptor             // this host had no file descriptor left to connect with
-	EndNoPort                   // this host had no local port, or address, left to connect from
+	EndNoPort                   // this host had no local port or address left to connect from
 	EndTargetClosed             // the target reset or closed the connection before the client's end
-	EndTargetSlow               // the target took nothing for too long
-	EndShed                     // a budget was spent, --max-conns among them
+	EndTargetSlow               // the target accepted no data for too long
+	EndShed                     // a budget was exceeded, --max-conns among them
 	EndIdle                     // the client was silent for too long
-	EndReplaced                 // the client's address and port began a new connection
+	EndReplaced                 // the client opened a new connection on the same ports
 	EndFailed                   // the stream broke for a reason without a name
-	EndNotOpened                // gVisor did not take the connection: there was no stream to hand out
+	EndNotOpened                // gVisor did not open the connection, so there was no stream to hand out
 	// NumEnds is how many there are.
 	NumEnds
-	// NumStreamEnds is how many of them a stream can have that was handed out.
+	// NumStreamEnds is how many of them are possible for a stream that was handed out.
 	NumStreamEnds = EndNotOpened
 )
 
-// Words is what is told of e.
+// Words are the texts about e.
 func (e End) Words() Words {
 	if e < NumEnds {
 		return ends[e].Words
@@ -41,15 +40,14 @@ func (e End) Words() Words {
 // String is e as the log and the metrics have it.
 func (e End) String() string { return e.Words().Name }
 
-// Harmless reports whether e costs no client anything: the stream ended as the
-// client, or its server, ended it; a shutdown is nobody's loss either, nor is what is
-// left out on purpose.
+// Harmless reports whether e costs no client anything: the client or its server ended
+// the stream, netmirror was told to, or the stream was left out on purpose.
 func (e End) Harmless() bool { return e.Words().Harmless }
 
-// Error makes e what a Stream's Read returns.
+// Error makes e an error that TryRead can return.
 func (e End) Error() string { return "stream ended: " + e.String() }
 
-// Unwrap makes a reset look like one to errors.Is.
+// Unwrap lets errors.Is recognize a reset as ECONNRESET.
 func (e End) Unwrap() error {
 	if e == EndClientReset || e == EndServerReset {
 		return syscall.ECONNRESET
@@ -57,16 +55,15 @@ func (e End) Unwrap() error {
 	return nil
 }
 
-// Readable reports whether a Stream's Read may return e. The other ends are for
-// whoever reads to tell.
+// Readable reports whether TryRead may return e. The reader finds out about the other
+// ends, and passes them to CloseWith.
 func (e End) Readable() bool { return e < NumEnds && ends[e].readable }
 
-// Final reports whether the client's connection is over with e, and not just the
-// stream: what comes next on its ports is another connection.
+// Final reports whether e ends the client's connection, not only the stream: what comes
+// next on its ports is another connection.
 func (e End) Final() bool { return ends[e].final }
 
-// Drop is what packets are counted under that are still held when a stream ends
-// with e.
+// Drop is the reason counted for packets that are still held when a stream ends with e.
 func (e End) Drop() Drop { return ends[e].drop }
 
 var ends = [NumEnds]struct {

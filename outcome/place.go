@@ -1,6 +1,6 @@
 package outcome
 
-// Place is where something of what clients sent was lost on its way to the target.
+// Place is where bytes of clients were lost on their way to the target.
 type Place uint8
 
 const (
@@ -12,9 +12,9 @@ const (
 	PlaceInterface
 	// PlaceRing: the ring, or the socket, of the capture had no room for it.
 	PlaceRing
-	// PlaceNetmirror: netmirror had it.
+	// PlaceNetmirror: netmirror had it and could not use it.
 	PlaceNetmirror
-	// PlaceTarget: the target did not take it, or not acknowledge it.
+	// PlaceTarget: the target did not accept or did not acknowledge it.
 	PlaceTarget
 	// NumPlaces is how many there are.
 	NumPlaces
@@ -28,7 +28,7 @@ func (p Place) String() string {
 	return unknown.Name
 }
 
-// Text is a sentence's end: so many bytes "were lost before this host".
+// Text ends a sentence that begins with a number of bytes: "were lost before this host".
 func (p Place) Text() string { return places[p].text }
 
 // Remedy is what an operator can do about it.
@@ -47,13 +47,13 @@ var places = [NumPlaces]struct{ name, text, remedy string }{
 		"make sure that the service at --to runs, is reachable from here, and keeps up; its log says why it ends connections"},
 }
 
-// Place is where the bytes of packets that are dropped for d count as lost. It is
-// PlaceBefore for what came and could not be used without what is missing: it counts
-// where that was lost.
+// Place is where the bytes of packets dropped for d count as lost. PlaceBefore stands for
+// bytes that came but are useless without missing ones: they count where the missing ones
+// were lost.
 //
-// It is PlaceNone for what no client is known to have sent; for what the real server
-// does not take either; for what came twice; for what is counted as missing already,
-// by the sequence numbers (truncated, bad_checksum); and for what a shutdown cuts off.
+// PlaceNone stands for bytes that are no loss: no client is known to have sent them, the
+// real server drops them too, they came twice, a shutdown cut them off, or the sequence
+// numbers have them counted as missing already (truncated, bad_checksum).
 func (d Drop) Place() Place {
 	if d < NumDrops {
 		return dropPlaces[d]

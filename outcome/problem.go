@@ -6,7 +6,7 @@ type Severity string
 const (
 	// Loss: something that a client sent has not reached the target, or not whole.
 	Loss Severity = "loss"
-	// Note: something is not as expected, and it may be as wanted.
+	// Note: something is unusual, but may be intended.
 	Note Severity = "note"
 )
 
@@ -53,8 +53,8 @@ func (p Problem) Severity() Severity { return problems[p].severity }
 // String is the name of p: a word for programs, as in /status.json.
 func (p Problem) String() string { return problems[p].name }
 
-// Text says what is wrong. Where p is counted, the number of packets, streams,
-// connections or bytes that it is about stands before it.
+// Text says what is wrong. If p is counted, the number of packets, streams, connections
+// or bytes stands in front of it.
 func (p Problem) Text() string { return problems[p].text }
 
 // Remedy is what an operator can do about p.

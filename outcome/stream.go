@@ -2,19 +2,20 @@ package outcome
 
 import "net"
 
-// Stream is one client's byte stream, from whoever rebuilds it to whoever plays it
-// to a target. It is read by one goroutine at a time, which none of it keeps waiting.
+// Stream is one client's byte stream. The stack rebuilds it, and the bridge plays it to a
+// target. One goroutine at a time reads it, and none of the methods makes it wait.
 type Stream interface {
-	// TryRead returns the stream's next bytes; 0 and nil where there are none yet. The
-	// error is io.EOF where the client's FIN was, and an End for which Readable holds
-	// where the stream cannot be continued; once closed, it is net.ErrClosed. An error
-	// that comes with bytes comes again at the next TryRead. Every byte before the error
-	// is exactly what the client sent.
+	// TryRead returns the stream's next bytes; 0 and nil if there are none yet. The error
+	// is io.EOF at the client's FIN, an End for which Readable holds if the stream cannot
+	// be continued, and net.ErrClosed after CloseWith. An error that comes with bytes is
+	// returned again by the next TryRead. Every byte before the error is exactly what the
+	// client sent.
 	TryRead(p []byte) (int, error)
 
-	// OnReadable has f called when TryRead, after it had nothing, may have something:
-	// from any goroutine, and with any locks held, so that f waits for nothing and calls
-	// no method of the stream's. There is no call for what came before.
+	// OnReadable registers f, which is called when TryRead returned nothing and may now
+	// return something. The call may come from any goroutine with any locks held, so f
+	// must not wait and must not call methods of the stream. Bytes that came before
+	// OnReadable cause no call.
 	OnReadable(f func())
 
 	// Unread gives back the end of what the last TryRead returned, all of it maybe,
@@ -24,13 +25,14 @@ type Stream interface {
 	// was read.
 	Unread(p []byte)
 
-	// Split says that the target has sent its FIN: it will answer no further request.
-	// The stream may then end with EndTargetClosed at a place from which on the bytes
-	// are better played on a new connection.
+	// Split says that the target has sent its FIN, so it will answer no further request.
+	// The stream may then end with EndTargetClosed where the next request begins, which
+	// goes to a new connection.
 	Split()
 
-	// CloseWith gives the stream up and says what became of it, once. At EndTargetClosed, what was given back and what
-	// was never read may be played as another stream.
+	// CloseWith ends the stream and says how it ended. It is called once. With
+	// EndTargetClosed, bytes given back by Unread and bytes never read may be played as
+	// another stream.
 	CloseWith(e End)
 
 	// RemoteAddr is the client's address, and LocalAddr that of the server that it

@@ -4,13 +4,13 @@
 // and the documentation take their words from here.
 package outcome
 
-// Words is what is told of an end or of a reason.
+// Words are the texts about an end or a reason.
 type Words struct {
 	Name     string // in the log, and as the value of a metric's label
-	Shown    string // on the status page, beside a number; "" where that has no place for it
-	Harmless bool   // it costs no client anything, and is no loss
-	Remedy   string // what an operator can do about it; "" where there is nothing to mend
+	Shown    string // on the status page, beside a number; "" if it is not shown there
+	Harmless bool   // no loss: it costs no client anything
+	Remedy   string // what an operator can do about it; "" for nothing
 }
 
-// unknown is for a value that is none.
+// unknown is for a value out of range.
 var unknown = Words{Name: "unknown"}

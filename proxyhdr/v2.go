@@ -9,12 +9,12 @@ const (
 
 // The version with its command, byte 12.
 const (
-	local = 0x20 // a connection of the proxy's own; the addresses mean nothing
+	local = 0x20 // a connection that the proxy opened for itself; the addresses mean nothing
 	proxy = 0x21
 )
 
-// lengthV2 looks for the head of version 2: the signature, the version with its
-// command, the family and the length of what follows.
+// lengthV2 is Length for version 2: a signature, the version with its command, the
+// address family, and the length of what follows.
 func lengthV2(b []byte) (n int, state State) {
 	switch {
 	case !begins(b, signature),
@@ -31,8 +31,8 @@ func lengthV2(b []byte) (n int, state State) {
 	return headV2 + rest, Header
 }
 
-// addresses is the length of the addresses of a family, in bytes, or -1 where
-// there is no such family.
+// addresses is the length in bytes of a family's addresses, or -1 for an unknown
+// family.
 func addresses(family byte) int {
 	switch family {
 	case 0x00: // unspecified

@@ -5,11 +5,11 @@ import "netmirror/http1"
 const (
 	// maxHead is the largest head that is held back to be judged, in bytes.
 	maxHead = 64 << 10
-	// maxHeld bounds what all streams of the same Rules hold back, in bytes, give or take
-	// a head for each goroutine.
+	// maxHeld limits the bytes that all streams of the same Rules hold back. Each goroutine
+	// may exceed it by one head.
 	maxHeld = 16 << 20
-	// maxOutput is where Edit stops, in bytes: short requests with long lines added would
-	// make it large.
+	// maxOutput is the length of output, in bytes, at which Edit stops. Long lines added
+	// to short requests would make the output large.
 	maxOutput = 64 << 10
 )
 
@@ -31,16 +31,16 @@ type Editor struct {
 	keeps   bool // which is held back until a request is forwarded
 }
 
-// state is where in the stream an Editor is. It goes back by assignment.
+// state is the place of an Editor in the stream. Assigning an older copy goes back.
 type state struct {
 	framer http1.Framer
 	phase  phase
 	left   int  // bytes of the PROXY protocol header that are still to come
-	due    bool // the lines to add go in front of the next byte
-	judged bool // of this request it is known whether it is forwarded
-	wanted bool // the last one that was judged is
-	large  bool // what is left out was too large to be judged
-	later  bool // a request was there before
+	due    bool // the added lines go in front of the next byte
+	judged bool // it is known whether this request is forwarded
+	wanted bool // the request that was judged last is forwarded
+	large  bool // the head of what is left out was too large to be judged
+	later  bool // there was an earlier request
 
 	leads int   // bytes of the PROXY protocol header that are held back
 	holds int   // input that is not judged yet, in bytes
@@ -49,7 +49,8 @@ type state struct {
 	done  Stats // since the last Taken
 }
 
-// Editor is for a new stream; nil where r is nil. Its Close has to be called.
+// Editor returns an Editor for a new stream, nil if r is nil. The caller must call its
+// Close.
 func (r *Rules) Editor() *Editor {
 	if r == nil {
 		return nil
@@ -58,15 +59,15 @@ func (r *Rules) Editor() *Editor {
 }
 
 // Edit reads in, the next bytes of the stream, and returns what goes to the target in
-// place of them: a part of in where nothing is altered, else appended to dst[:0], which
-// may be nil. in is not empty. Bytes at its end may be held back, and not be read at all
-// where the output is long. Nothing has happened before Taken says so: another Edit begins
-// at the same place.
+// their place: a part of in if nothing is altered, else dst[:0] with the bytes appended.
+// in is not empty; dst may be nil. Edit may hold back bytes at the end of in and, if the
+// output is long, may not read all of it. Until Taken is called, another Edit begins at the
+// same place.
 func (e *Editor) Edit(dst, in []byte) (out []byte) {
 	e.next, e.read = e.state, 0
 	s := &e.next
 	s.tail = 0
-	from, to, copied := 0, 0, false // the output is in[from:to] unless it was copied
+	from, to, copied := 0, 0, false // until something is copied, the output is in[from:to]
 	out = dst[:0]
 	for e.read < len(in) && len(out) < maxOutput {
 		at := e.read
@@ -95,9 +96,9 @@ func (e *Editor) Edit(dst, in []byte) (out []byte) {
 	return out[skip:]
 }
 
-// Taken says that the target took the first n bytes of what the last Edit returned,
-// and returns how many bytes of its input, in, are done with: all that it read, if n is
-// all of them. The rest of in is given to Edit again, with what follows.
+// Taken says that the target took the first n bytes of the last Edit's output. in is
+// that Edit's input. used is how many bytes of it are finished: all that Edit read, if the
+// target took everything. The caller gives the rest of in to Edit again.
 func (e *Editor) Taken(in []byte, n int) (used int) {
 	if used = e.read; n < e.wrote {
 		used = e.rewind(in, n)
@@ -110,7 +111,7 @@ func (e *Editor) Taken(in []byte, n int) (used int) {
 	return used
 }
 
-// rewind makes next what it was behind the first n bytes of output.
+// rewind sets next to the state after the first n bytes of output.
 func (e *Editor) rewind(in []byte, n int) (used int) {
 	n += e.ahead
 	e.next = e.state
@@ -142,12 +143,12 @@ func (e *Editor) rewind(in []byte, n int) (used int) {
 // was read.
 func (e *Editor) Proxied() bool { return e.proxied }
 
-// Close ends the stream. What is held back is left out. It may be called for nil.
+// Close ends the stream. Bytes that are held back are left out. e may be nil.
 func (e *Editor) Close() {
 	if e == nil {
 		return
 	}
-	// What the target took of a head, or of the lines, that it did not take whole.
+	// The target took a part of a head or of the added lines, and not the rest.
 	e.rules.n.bytesAdded.Add(uint64(e.ahead))
 	if e.rules.filters {
 		e.rules.n.bytesLeftOut.Add(uint64(len(e.held) + e.leads))

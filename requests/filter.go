@@ -2,7 +2,7 @@ package requests
 
 import "netmirror/http1"
 
-// filter goes on where requests may be left out.
+// filter is step within HTTP/1 if requests may be left out.
 func (e *Editor) filter(s *state, b []byte) (n int, p piece) {
 	if !s.judged {
 		return e.filterHead(s, b)
@@ -10,10 +10,10 @@ func (e *Editor) filter(s *state, b []byte) (n int, p piece) {
 	from := s.framer.Part()
 	n = s.framer.Step(b)
 	switch part := s.framer.Part(); {
-	case part == http1.Unknown: // what is left belongs to no request that is known
+	case part == http1.Unknown: // no request can be recognized in the rest
 		s.lose()
 		s.phase, s.wanted = ignoring, false
-	case from == http1.AtHead && part != http1.AtHead: // it is too large, and left out
+	case from == http1.AtHead && part != http1.AtHead: // a head that is too large has ended
 		s.headRead(ignoring)
 	}
 	s.judged = !s.framer.AtStart()
@@ -24,8 +24,8 @@ func (e *Editor) filter(s *state, b []byte) (n int, p piece) {
 	return n, piece{}
 }
 
-// filterHead reads what b has of a head, and judges the request where that is all.
-// Else the head is held back, if it is not too large.
+// filterHead reads the head of a request in b. If b has its end, filterHead judges the
+// request. Otherwise it holds the head back, unless that is too large.
 func (e *Editor) filterHead(s *state, b []byte) (n int, p piece) {
 	part, ended := s.framer.Part(), false
 	for n < len(b) && part != http1.Unknown && !ended {
@@ -48,7 +48,7 @@ func (e *Editor) filterHead(s *state, b []byte) (n int, p piece) {
 	return n, piece{}
 }
 
-// judge ends a head with b.
+// judge decides about a request whose head ends with b.
 func (e *Editor) judge(s *state, b []byte) piece {
 	head := e.pending(s, b)
 	s.large = false
@@ -68,8 +68,8 @@ func (e *Editor) judge(s *state, b []byte) piece {
 	return p
 }
 
-// refuse leaves a request out and counts it. Of its head n bytes more were read, all of
-// it where it has ended.
+// refuse leaves a request out and counts it under why. n more bytes of its head were
+// read; ended says that these were the last.
 func (s *state) refuse(why *uint64, n int, ended bool) {
 	s.wanted, s.judged = false, !s.framer.AtStart()
 	*why++
@@ -79,8 +79,9 @@ func (s *state) refuse(why *uint64, n int, ended bool) {
 	}
 }
 
-// judgeRest goes on with b, the rest of the stream, in which no request can be told. It
-// goes to the target only where a request that did so has asked for another protocol.
+// judgeRest decides about b and the rest of the stream, in which no request can be
+// recognized. They go to the target only if the last request went there and asked for
+// another protocol.
 func (e *Editor) judgeRest(s *state, b []byte) piece {
 	s.lose()
 	if s.later && s.wanted && s.framer.Opaque() {
@@ -100,7 +101,7 @@ func (e *Editor) release(s *state, all []byte) piece {
 	return p
 }
 
-// leaveOut counts what is held back and n bytes more as left out.
+// leaveOut counts the bytes that are held back, and n more, as left out.
 func (s *state) leaveOut(n int) {
 	out := uint64(s.holds + n)
 	s.holds = 0

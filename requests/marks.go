@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// maxMarks bounds the lines that are added to a request, in bytes with their ends.
-// Servers take 8 KiB of a head and more.
+// maxMarks limits the lines that are added to a request, in bytes including CRLF.
+// Servers accept heads of 8 KiB and more.
 const maxMarks = 4096
 
-// reserved are the fields that say where a request ends, what becomes of its
-// connection, or whom it is for: a second one would alter that.
+// reserved are the fields that decide where a request ends, what happens to its
+// connection, or which host it is for. A second one would alter that.
 var reserved = map[string]bool{
 	"connection": true, "content-length": true, "expect": true, "host": true, "http2-settings": true,
 	"keep-alive": true, "proxy-connection": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,

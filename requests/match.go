@@ -20,7 +20,7 @@ func parsePaths(paths []string) (parsed [][]byte, err error) {
 	return parsed, nil
 }
 
-// parseHosts checks hosts, and makes them what hostOf gives.
+// parseHosts checks hosts, and brings them into the form that hostOf returns.
 func parseHosts(hosts []string) (parsed [][]byte, err error) {
 	for _, h := range hosts {
 		addr, err := netip.ParseAddr(strings.Trim(h, "[]"))
@@ -38,9 +38,8 @@ func parseHosts(hosts []string) (parsed [][]byte, err error) {
 	return parsed, nil
 }
 
-// wants reports whether the request with this head is to be forwarded. The head is
-// whole, from its request line on to the empty line at its end; tunnel tells that its
-// method is CONNECT.
+// wants reports whether the request with this head is forwarded. The head is whole,
+// from the request line to the empty line. tunnel says that the method is CONNECT.
 func (r *Rules) wants(head []byte, tunnel bool) bool {
 	n, target := http1.Line(head)
 	authority, path := splitTarget(target)
@@ -81,8 +80,8 @@ func (r *Rules) wantsHost(host []byte) bool {
 	return false
 }
 
-// splitTarget gives the authority of a target that is a URL, nil for none, and the
-// path, without a query.
+// splitTarget returns the path of a target, without the query, and if the target is
+// a URL its authority, else nil.
 func splitTarget(target []byte) (authority, path []byte) {
 	if i := bytes.Index(target, []byte("://")); i > 0 && target[0] != '/' {
 		rest := target[i+len("://"):]
@@ -103,9 +102,9 @@ func splitTarget(target []byte) (authority, path []byte) {
 
 var root = []byte("/")
 
-// hostField is the value of the Host line among b, the lines of a head. It is nil
-// where there is none, and not ok where there are several: servers refuse that (RFC
-// 9112, section 3.2).
+// hostField returns the value of the Host line in b, the lines of a head, or nil if
+// there is none. ok is false if there are several, which servers refuse (RFC 9112,
+// section 3.2).
 func hostField(b []byte) (value []byte, ok bool) {
 	const name = "host:"
 	seen := false
@@ -123,7 +122,7 @@ func hostField(b []byte) (value []byte, ok bool) {
 	return value, true
 }
 
-// hostOf takes what is not the host off an authority: a user's name, a port, the
+// hostOf returns the host in an authority, without a user's name, a port, the
 // brackets of an address and a dot at the end.
 func hostOf(authority []byte) []byte {
 	b := authority[bytes.LastIndexByte(authority, '@')+1:]
@@ -138,8 +137,8 @@ func hostOf(authority []byte) []byte {
 	return bytes.TrimSuffix(b, []byte("."))
 }
 
-// equalFold compares b with s, which has no capitals, by ASCII alone: a host's name
-// has no other letters.
+// equalFold compares b with s, which has no capitals. It folds only ASCII: a host's
+// name has no other letters.
 func equalFold(b, s []byte) bool {
 	for i, c := range b {
 		if c >= 'A' && c <= 'Z' {

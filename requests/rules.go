@@ -6,27 +6,26 @@ import (
 	"sync/atomic"
 )
 
-// Config says what becomes of requests. The zero value leaves them alone.
+// Config says how requests are altered. The zero value does not alter them.
 type Config struct {
-	// Marks are header lines, without their ends, that every request gets in front of
-	// its others: 4096 bytes of them at the most, ends included. Lines about the
-	// framing, the connection or the host are refused.
+	// Marks are header lines, without CRLF, that are added to every request in front of
+	// its own. Together they have at most 4096 bytes, including a CRLF each. Lines about
+	// the framing, the connection or the host are refused.
 	Marks []string
 
-	// Paths are what the path of a request has to begin with, one of them at least: it
-	// is compared byte for byte as the client has sent it. None: any path.
+	// Paths: a request is forwarded if its path begins with one of them. They are compared
+	// byte for byte with what the client sent. None: any path.
 	Paths []string
 
-	// Hosts are what the host of a request has to be, one of them at least: a name or an
-	// address without a port or, with a dot in front, what it ends with. Case does not
-	// matter. None: any host, or no host.
+	// Hosts: a request is forwarded if its host is one of them. Each is a name or an
+	// address without a port; with a dot in front, it is what the name ends with. Case
+	// does not matter. None: any host, or no host.
 	Hosts []string
 }
 
-// Rules are a checked Config and count what they have done. They are safe for
-// concurrent use.
+// Rules are a checked Config, with counters. They are safe for concurrent use.
 type Rules struct {
-	marks   []byte // with their ends; empty for none
+	marks   []byte // with a CRLF each; empty for none
 	paths   [][]byte
 	hosts   [][]byte
 	filters bool // requests may be left out
@@ -35,7 +34,7 @@ type Rules struct {
 	held atomic.Int64 // bytes of the heads that are held back
 }
 
-// New checks c. It returns nil where c leaves requests alone. The error says which
+// New checks c. It returns nil if c does not alter requests. The error says which
 // value is wrong and what to write instead.
 func New(c Config) (*Rules, error) {
 	if len(c.Marks)+len(c.Paths)+len(c.Hosts) == 0 {
@@ -56,7 +55,7 @@ func New(c Config) (*Rules, error) {
 	return r, nil
 }
 
-// Equal reports whether both do the same to requests. nil leaves them alone.
+// Equal reports whether both alter requests in the same way. nil does not alter them.
 func (r *Rules) Equal(o *Rules) bool {
 	if r == nil || o == nil {
 		return r == o
@@ -68,26 +67,26 @@ func (r *Rules) Equal(o *Rules) bool {
 // Filters reports whether requests may be left out. nil leaves none out.
 func (r *Rules) Filters() bool { return r != nil && r.filters }
 
-// Unjudged is how many bytes were left out because they could not be judged.
+// Unjudged is how many bytes were left out because nothing showed whether they match.
 func (s *Stats) Unjudged() uint64 { return s.BytesTooLarge + s.BytesAmbiguous }
 
 // Stats are totals since New, of what targets took and of what was left out.
 type Stats struct {
 	Marked     uint64 // requests with lines added
 	Matched    uint64 // requests that Paths and Hosts let pass
-	NotMatched uint64 // requests that they do not
+	NotMatched uint64 // requests that do not match
 	TooLarge   uint64 // requests that are left out because their head is too large to be held back
 
 	NotHTTP   uint64 // streams that do not begin with a request
-	Tunnels   uint64 // streams that became something else behind a request (CONNECT, Upgrade)
+	Tunnels   uint64 // streams that changed to another protocol after a request (CONNECT, Upgrade)
 	Ambiguous uint64 // streams in which it is not known where the next request begins
 
-	BytesAdded   uint64 // in lines added, and what was taken of a head that was given back whole
-	BytesLeftOut uint64 // of requests that are left out, and of what is no request
+	BytesAdded   uint64 // in lines added, and in parts of heads that the target took before the head was given back
+	BytesLeftOut uint64 // of requests left out, and of what is no request
 
-	// Of BytesLeftOut, those that could not be judged. Some may have been wanted.
+	// The bytes of BytesLeftOut that could not be judged. Some may have been wanted.
 	BytesTooLarge  uint64 // of requests whose head is too large to be held back
-	BytesAmbiguous uint64 // behind a place from which on it is not known where requests begin
+	BytesAmbiguous uint64 // after a place from which on the beginnings of requests are unknown
 }
 
 // Add adds the figures of other rules.
@@ -105,7 +104,7 @@ func (s *Stats) Add(o Stats) {
 	s.BytesAmbiguous += o.BytesAmbiguous
 }
 
-// counters is Stats while it changes.
+// counters are Stats that change concurrently.
 type counters struct {
 	marked, matched, notMatched, tooLarge atomic.Uint64
 	notHTTP, tunnels, ambiguous           atomic.Uint64
@@ -113,7 +112,7 @@ type counters struct {
 	bytesTooLarge, bytesAmbiguous         atomic.Uint64
 }
 
-// add counts what one editor has done. Most of it is nothing.
+// add adds the figures of one Editor, most of which are 0.
 func (n *counters) add(s *Stats) {
 	for _, c := range [...]struct {
 		total *atomic.Uint64
@@ -130,7 +129,7 @@ func (n *counters) add(s *Stats) {
 	}
 }
 
-// Stats is the zero value where r is nil.
+// Stats returns the figures, the zero value if r is nil.
 func (r *Rules) Stats() Stats {
 	if r == nil {
 		return Stats{}

@@ -13,8 +13,8 @@ const (
 	ignoring              // what does not go to the target
 )
 
-// step reads some of b, which is not empty, and moves s on. It may read nothing where
-// it gives something or enters another phase.
+// step reads some of b, which is not empty, and advances s. It may read nothing if it
+// returns a piece or enters another phase.
 func (e *Editor) step(s *state, b []byte) (n int, p piece) {
 	switch s.phase {
 	case opening:
@@ -42,13 +42,13 @@ func (e *Editor) step(s *state, b []byte) (n int, p piece) {
 
 func verbatim(b []byte) piece { return piece{body: b, verbatim: true, exact: true} }
 
-// mark goes on where every request is forwarded. Nothing is held back: the lines are
-// added when the first byte behind a request line is there.
+// mark is step within HTTP/1 if every request is forwarded. It holds nothing back: it
+// adds the lines when the first byte after a request line has come.
 func (e *Editor) mark(s *state, b []byte) (n int, p piece) {
 	if s.due {
 		s.due = false
-		// A folded line is none of a request that servers agree about, and would go on
-		// with the line added.
+		// Servers disagree about a folded line here, and it would become a part of the
+		// added line.
 		if b[0] != ' ' && b[0] != '\t' {
 			s.marked(e.rules.marks)
 			return 0, piece{marks: e.rules.marks}
@@ -68,8 +68,7 @@ func (e *Editor) mark(s *state, b []byte) (n int, p piece) {
 	return n, verbatim(b[:n])
 }
 
-// headRead goes on behind a head. Behind that of a CONNECT the phase is the one
-// given.
+// headRead notes the end of a head. After that of a CONNECT, the phase becomes behind.
 func (s *state) headRead(behind phase) {
 	s.later = true
 	if s.framer.Tunnel() {
@@ -84,7 +83,7 @@ func (s *state) marked(marks []byte) {
 	s.done.BytesAdded += uint64(len(marks))
 }
 
-// lose counts a stream whose requests cannot be told any more.
+// lose counts a stream whose requests cannot be recognized any more.
 func (s *state) lose() {
 	switch {
 	case s.framer.Lost():

@@ -11,8 +11,8 @@ type Clients struct {
 	only, except []netip.Prefix
 }
 
-// NewClients reads lists of addresses and networks: the clients to take, all where
-// that is empty, and those among them to leave out.
+// NewClients reads lists of addresses and networks: the clients to take (none: all),
+// and those among them to leave out.
 func NewClients(only, except []string) (Clients, error) {
 	var c Clients
 	var err error
@@ -23,8 +23,8 @@ func NewClients(only, except []string) (Clients, error) {
 	return c, err
 }
 
-// parsePrefixes reads words like "10.0.0.0/8" and "2001:db8::1", each of which may be
-// a list with commas.
+// parsePrefixes reads addresses and networks like "10.0.0.0/8" and "2001:db8::1". Each
+// string may be a list with commas.
 func parsePrefixes(lists []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, list := range lists {
@@ -59,8 +59,8 @@ func (c Clients) Takes(client []byte) bool {
 	return (len(c.only) == 0 || contains(c.only, addr)) && !contains(c.except, addr)
 }
 
-// TakesEither is Takes where either of two ends may be the client: one of them has to
-// be among those to take, and none among those to leave out.
+// TakesEither is for packets of which either end may be the client. One end must be
+// among the clients to take, and neither among those to leave out.
 func (c Clients) TakesEither(a, b []byte) bool {
 	if c.All() {
 		return true

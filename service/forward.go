@@ -15,7 +15,7 @@ type Forward struct {
 }
 
 // ParseForward reads "VNIS:PORTS=TARGET", like "42:8080=staging:80" or
-// "any:8080,9000-9010=tls://staging:443". The target is not looked at.
+// "any:8080,9000-9010=tls://staging:443". It does not check the target.
 func ParseForward(s string) (Forward, error) {
 	selection, target, ok := strings.Cut(s, "=")
 	vnis, ports, ok2 := strings.Cut(selection, ":")
@@ -33,9 +33,9 @@ func ParseForward(s string) (Forward, error) {
 	return f, nil
 }
 
-// ParseNamed reads "NAME=VNIS:PORTS=TARGET", like "shop=42:8080=staging:80", or what
-// ParseForward does, with no name. A name has no colon, and there always is one in what
-// stands before the target.
+// ParseNamed reads "NAME=VNIS:PORTS=TARGET", like "shop=42:8080=staging:80", or the same
+// without a name, as ParseForward does. A name has no colon, but "VNIS:PORTS" has one: so
+// the two can be told apart.
 func ParseNamed(s string) (name string, f Forward, err error) {
 	first, rest, ok := strings.Cut(s, "=")
 	if !ok || strings.Contains(first, ":") || !strings.Contains(rest, "=") {
@@ -52,7 +52,7 @@ func ParseNamed(s string) (name string, f Forward, err error) {
 // MaxName is how long the name of a service may be, in bytes.
 const MaxName = 100
 
-// CheckName says what is wrong with a service's name, which stands in the log, in
+// CheckName says what is wrong with a service's name, which appears in the log, in
 // metrics and on the status page.
 func CheckName(name string) error {
 	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }

@@ -1,11 +1,11 @@
 package service
 
-// LeftOut is why a service does not take a packet of its own.
+// LeftOut is why a service does not take a packet of its selection.
 type LeftOut uint8
 
 const (
-	NotSampled     LeftOut = iota // of a connection outside of the service's share
-	ExcludedClient                // of a client that the service does not take
+	NotSampled     LeftOut = iota // its connection is not in the service's share
+	ExcludedClient                // the service does not take its client
 	// NumLeftOut is how many there are.
 	NumLeftOut
 )

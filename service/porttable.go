@@ -1,15 +1,15 @@
 package service
 
-// portTable maps a port to services in two steps: pages of 256 ports, of which
-// only those with a service exist, and classes, which are the different lists of
-// services that ports have.
+// portTable maps a port to services in two steps. A page has the classes of 256
+// ports, and exists only if one of these has a service. A class is a list of
+// services; ports with the same services have the same class.
 type portTable struct {
 	pages   [256]*[256]uint16
 	classes [][]ID // the first is empty
 }
 
 func newPortTable(all []Selection, ids []ID) *portTable {
-	b := tableBuilder{portTable: &portTable{classes: make([][]ID, 1)}, longer: make(map[longer]uint16)}
+	b := tableBuilder{portTable: &portTable{classes: make([][]ID, 1)}, extended: make(map[extension]uint16)}
 	for _, id := range ids {
 		for _, r := range all[id].Ports {
 			for port := int(r.First); port <= int(r.Last); port++ {
@@ -20,7 +20,7 @@ func newPortTable(all []Selection, ids []ID) *portTable {
 	return b.portTable
 }
 
-// services is the list of a port.
+// services returns the services of a port.
 func (t *portTable) services(port uint16) []ID {
 	page := t.pages[port>>8]
 	if page == nil {
@@ -29,14 +29,14 @@ func (t *portTable) services(port uint16) []ID {
 	return t.classes[page[port&0xff]]
 }
 
-// tableBuilder adds services to a portTable one after the other.
+// tableBuilder adds services to a portTable one by one.
 type tableBuilder struct {
 	*portTable
-	longer map[longer]uint16
+	extended map[extension]uint16 // classes by what they were made from
 }
 
-// longer names the class that has one service more than another.
-type longer struct {
+// extension is a class and a service that it lacks. Together they make another class.
+type extension struct {
 	class uint16
 	id    ID
 }
@@ -47,10 +47,10 @@ func (b *tableBuilder) add(port uint16, id ID) {
 		*page = new([256]uint16)
 	}
 	class := &(*page)[port&0xff]
-	next, made := b.longer[longer{*class, id}]
+	next, made := b.extended[extension{*class, id}]
 	if !made {
 		next = uint16(len(b.classes))
-		b.longer[longer{*class, id}] = next
+		b.extended[extension{*class, id}] = next
 		list := b.classes[*class]
 		b.classes = append(b.classes, append(list[:len(list):len(list)], id))
 	}

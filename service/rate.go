@@ -6,19 +6,20 @@ import (
 	"time"
 )
 
-// MaxRate is the highest rate that [NewRate] takes, a second.
+// MaxRate is the highest rate that [NewRate] accepts, in connections per second.
 const MaxRate = 1_000_000
 
-// Rate bounds how many connections of a service begin in a second: a token bucket that
-// holds those of one second. Any number of goroutines may share one. nil takes all.
+// Rate limits how many connections of a service begin per second. It is a token bucket
+// with room for one second's connections. Any number of goroutines may share a Rate. nil
+// has no limit.
 type Rate struct {
-	every time.Duration // that one connection is due
+	every time.Duration // between two connections
 
 	mu   sync.Mutex // guards next
-	next time.Time  // when one is due if they come no faster than that
+	next time.Time  // when the connections taken so far are paid for
 }
 
-// NewRate takes so many connections a second, up to MaxRate; 0 is nil, which takes all.
+// NewRate returns a limit of perSecond connections, at most MaxRate. For 0 it returns nil.
 func NewRate(perSecond int) (*Rate, error) {
 	switch {
 	case perSecond < 0 || perSecond > MaxRate:
@@ -29,8 +30,8 @@ func NewRate(perSecond int) (*Rate, error) {
 	return &Rate{every: time.Second / time.Duration(perSecond)}, nil
 }
 
-// Takes reports whether a connection that begins now is within the rate, and counts it
-// where it is. A time before that of an earlier call counts as that one.
+// Takes reports whether a connection that begins at now is within the rate, and if so
+// counts it. A time earlier than that of another call is as good as that one.
 func (r *Rate) Takes(now time.Time) bool {
 	if r == nil {
 		return true

@@ -9,16 +9,16 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Sample takes a share of all connections, whole ones. Which ones depends on their
-// addresses and the key alone: every process and every restart takes the same. The
-// zero value takes all.
+// Sample takes a share of all connections, each of them whole. Only their addresses
+// and the key decide which ones, so every process takes the same, also after a
+// restart. The zero value takes all.
 type Sample struct {
-	drop uint64 // of 2^64 hashes, those below are left out
+	drop uint64 // connections with a smaller hash are left out
 	by   SampleBy
 	key  uint64
 }
 
-// SampleBy is what of a connection is drawn.
+// SampleBy says what is drawn.
 type SampleBy int
 
 const (
@@ -27,7 +27,7 @@ const (
 )
 
 // NewSample reads a share: a percentage like "10%", a fraction like "1/64", or
-// "all". key is any text; different ones draw differently.
+// "all". key is any text; different keys take different connections.
 func NewSample(share string, by SampleBy, key string) (Sample, error) {
 	part, err := parseShare(strings.TrimSpace(share))
 	if err != nil {

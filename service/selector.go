@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// Selector finds the services of a packet. It never changes after [NewSelector], so
-// any number of goroutines may share one.
+// Selector finds the services of a packet. It is immutable, so any number of
+// goroutines may share one.
 type Selector struct {
-	vnis map[uint32]*portTable // ids that a service names
-	rest *portTable            // all other ids; nil: they are no service's
+	vnis map[uint32]*portTable // the VNIs that a service names
+	rest *portTable            // all other VNIs; nil: no service takes them
 }
 
-// NewSelector makes the selector of services, whose IDs are their places in the
+// NewSelector returns a Selector for services. Their IDs are their places in the
 // list. The error wraps [ErrNone], [ErrMany], [ErrVNIs], [ErrNoPorts], [ErrPort] or
 // [ErrVNI]. It keeps no reference to the selections.
 func NewSelector(services []Selection) (*Selector, error) {
@@ -23,7 +23,7 @@ func NewSelector(services []Selection) (*Selector, error) {
 		return nil, fmt.Errorf("%w: %d", ErrMany, len(services))
 	}
 	named := make(map[uint32][]ID)
-	var open []ID // services of any id
+	var open []ID // services of any VNI
 	for i, s := range services {
 		if err := s.check(); err != nil {
 			return nil, fmt.Errorf("%w: %s", err, s)
@@ -70,13 +70,13 @@ func (s *Selection) check() error {
 	return nil
 }
 
-// Knows reports whether any service takes packets of a mirror id.
+// Knows reports whether any service takes packets of a VNI.
 func (s *Selector) Knows(vni uint32) bool { return s.rest != nil || s.vnis[vni] != nil }
 
-// Select is the services of a packet of mirror vni from port src to port dst: those
-// that it is addressed to, and those whose port it comes from. Where a service is
-// in both, the ports do not tell the direction. The slices are the selector's: they
-// must not be changed.
+// Select returns the services of a packet with the VNI vni from port src to port dst:
+// those that it goes to, and those whose port it comes from. If a service is in both,
+// the ports do not tell the direction. The slices belong to the Selector and must not
+// be changed.
 func (s *Selector) Select(vni uint32, src, dst uint16) (to, from []ID) {
 	t := s.rest
 	if own := s.vnis[vni]; own != nil {

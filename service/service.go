@@ -1,8 +1,9 @@
 // Package service says which mirrored connections belong to which service.
 //
-// A service is a selection, by mirror id and by the original destination port, with
-// a target for what was selected. The package is pure: it opens nothing and
-// starts nothing, and [Selector.Select] never allocates.
+// A service is a selection of connections, by VNI and by the port that clients connect
+// to, and a target. VNI stands for the identifier of any encapsulation: also the session
+// of ERSPAN and the key of GRE. The package is pure: it opens nothing and starts nothing,
+// and [Selector.Select] never allocates.
 package service
 
 import (
@@ -10,7 +11,7 @@ import (
 	"fmt"
 )
 
-// Max bounds the services of one process, and MaxVNIs the ids that all of them name.
+// Max limits the services of one process, and MaxVNIs the VNIs that they name together.
 const (
 	Max     = 100
 	MaxVNIs = 10000
@@ -19,7 +20,7 @@ const (
 // ID is the place of a service in the list given to [NewSelector].
 type ID uint16
 
-// What [NewSelector] finds wrong.
+// The errors of [NewSelector].
 var (
 	ErrNone    = errors.New("service: no service given")
 	ErrMany    = fmt.Errorf("service: more than %d services", Max)
@@ -29,18 +30,17 @@ var (
 	ErrVNI     = errors.New("service: VNI has more than 24 bits")
 )
 
-// Selection is what makes a connection one of a service.
+// Selection decides which connections belong to a service.
 type Selection struct {
-	// VNIs are the ids of the mirror sessions; none means any.
+	// VNIs are those of the mirror sessions; none means any.
 	VNIs VNIs
-	// Ports are the original destination ports. At least one is needed.
+	// Ports are those that clients connect to. At least one is needed.
 	Ports Ports
 }
 
 func (s Selection) String() string { return s.VNIs.String() + ":" + s.Ports.String() }
 
-// Union is the selection of whatever is one of several selections': all of their VNIs with
-// all of their ports.
+// Union is a selection that includes several: all of their VNIs with all of their ports.
 func Union(all ...Selection) Selection {
 	var u Selection
 	open := false

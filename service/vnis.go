@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// VNIs is a set of mirror ids (24 bits each), in ascending order, none twice. The
-// empty set stands for every id. Make it with [ParseVNIs] or [VNIsOf].
+// VNIs is a set of VNIs (24 bits each), in ascending order without duplicates. The
+// empty set stands for every VNI. Make it with [ParseVNIs] or [VNIsOf].
 type VNIs []uint32
 
-// maxVNI is the largest id: VXLAN and GENEVE have 24 bits (RFC 7348, section 5;
+// maxVNI is the largest VNI: VXLAN and GENEVE have 24 bits (RFC 7348, section 5;
 // RFC 8926, section 3.4).
 const maxVNI = 1<<24 - 1
 
-// anyVNI is the word for every id.
+// anyVNI is the word for every VNI.
 const anyVNI = "any"
 
-// VNIsOf is the set of the given ids.
+// VNIsOf is the set of the given VNIs.
 func VNIsOf(ids ...uint32) VNIs {
 	v := slices.Clone(VNIs(ids))
 	slices.Sort(v)
@@ -41,10 +41,10 @@ func ParseVNIs(list string) (VNIs, error) {
 	return VNIsOf(ids...), nil
 }
 
-// Any reports whether the set stands for every id.
+// Any reports whether the set stands for every VNI.
 func (v VNIs) Any() bool { return len(v) == 0 }
 
-// Has reports whether id is in the set.
+// Has reports whether the set includes id.
 func (v VNIs) Has(id uint32) bool {
 	_, found := slices.BinarySearch(v, id)
 	return found || v.Any()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jessevdk/go-flags"
@@ -29,20 +30,36 @@ func writeHelp(w io.Writer, p *flags.Parser) error {
 	helpText(b, 0, "Flags can also be set in the environment, --gap-timeout as NETMIRROR_GAP_TIMEOUT, and in the file that --config names; the flags of a single command cannot.")
 	for _, c := range p.Commands() {
 		if p.Active == nil || p.Active == c {
-			helpGroup(b, "Of "+c.Name+" alone", c.Options())
+			helpGroup(b, "Of "+c.Name+" alone", c.Options(), p.Active)
 		}
 	}
 	for _, group := range p.Groups() {
 		for _, section := range group.Groups() {
-			helpGroup(b, section.ShortDescription, section.Options())
+			helpGroup(b, section.ShortDescription, section.Options(), p.Active)
 		}
 	}
 	fmt.Fprint(b, "\nHelp:\n  -h, --help\n        print this\n")
 	return b.Flush()
 }
 
-// helpGroup writes a group of flags under its title.
-func helpGroup(w io.Writer, title string, options []*flags.Option) {
+// needs are the flags that a command cannot do without.
+var needs = map[string][]string{"check": {"iface"}, "replay": {"port", "to"}}
+
+// describe is what the help says about a flag: of the whole program, where active is
+// nil, or of that command, which does not need all that the program needs.
+func describe(opt *flags.Option, active *flags.Command) string {
+	text := opt.Description
+	if active != nil && !slices.Contains(needs[active.Name], opt.LongName) {
+		text, _, _ = strings.Cut(text, " (required")
+	}
+	if len(opt.Default) > 0 {
+		text += " (default: " + strings.Join(opt.Default, ", ") + ")"
+	}
+	return text
+}
+
+// helpGroup writes a group of flags under its title, as describe has them.
+func helpGroup(w io.Writer, title string, options []*flags.Option, active *flags.Command) {
 	fmt.Fprintf(w, "\n%s:\n", title)
 	for _, opt := range options {
 		if opt.Hidden {
@@ -60,11 +77,7 @@ func helpGroup(w io.Writer, title string, options []*flags.Option) {
 			value += "[" + strings.Join(opt.Choices, "|") + "]"
 		}
 		fmt.Fprintf(w, "  %s --%s%s\n", short, opt.LongName, value)
-		text := opt.Description
-		if len(opt.Default) > 0 {
-			text += " (default: " + strings.Join(opt.Default, ", ") + ")"
-		}
-		helpText(w, helpIndent, text)
+		helpText(w, helpIndent, describe(opt, active))
 	}
 }
 

@@ -141,8 +141,13 @@ func newParser(program string) (*parsed, error) {
 	return c, nil
 }
 
-// numberError is what strconv says of a number.
-var numberError = regexp.MustCompile(`strconv\.\w+: parsing ("[^"]*"): (.*)`)
+// What the standard library says of a number and of a time that are none.
+var (
+	numberError = regexp.MustCompile(`strconv\.\w+: parsing ("[^"]*"): (.*)`)
+	noNumber    = regexp.MustCompile(`("[^"]*"): invalid syntax`)
+	noUnit      = regexp.MustCompile(`time: missing unit in duration "(-?[\d.]+)"`)
+	noTime      = regexp.MustCompile(`time: (?:invalid duration|missing unit in duration|unknown unit "[^"]*" in duration) ("[^"]*")`)
+)
 
 // plain is a parser's error on one line, without the names of Go types.
 func plain(err error) string {
@@ -152,5 +157,8 @@ func plain(err error) string {
 			text = head + ": " + tail
 		}
 	}
-	return numberError.ReplaceAllString(text, "$1: $2")
+	text = numberError.ReplaceAllString(text, "$1: $2")
+	text = noNumber.ReplaceAllString(text, "$1 is not a whole number")
+	text = noUnit.ReplaceAllString(text, `"$1" has no unit; write ${1}s, or ${1}ms`)
+	return noTime.ReplaceAllString(text, "$1 is not a time like 500ms, 2s or 10m")
 }

@@ -94,3 +94,17 @@ func TestVersionIsACommand(t *testing.T) {
 		t.Errorf("an interface: %v", err)
 	}
 }
+
+// Each command's help asks for the flags that this command needs, and for no others.
+func TestHelpAsksForWhatTheCommandNeeds(t *testing.T) {
+	for command, want := range map[string]int{"": 4, "check": 1, "replay": 2} {
+		var out bytes.Buffer
+		args := append(strings.Fields(command), "--help")
+		if _, err := Parse(Call{Program: "netmirror", Args: args, Getenv: func(string) string { return "" }, Stdout: &out}); err != ErrShown {
+			t.Errorf("%q: %v", args, err)
+		}
+		if got := strings.Count(out.String(), "(required"); got != want {
+			t.Errorf("%q: %d flags are required, want %d", args, got, want)
+		}
+	}
+}

@@ -85,7 +85,7 @@ func each(name, label, help string, values func(*Snapshot, func(string, float64)
 var metrics = append([]metric{
 	count("netmirror_sent_bytes_total", "The clients' bytes of which it is known what became of them, each once: those that target connections took, and those that were lost.",
 		func(s *Snapshot) uint64 { return s.Start.Sent }),
-	each("netmirror_lost_bytes_total", "place", "Of them, those that did not reach the target, by where they were lost.",
+	each("netmirror_lost_bytes_total", "place", "Of netmirror_sent_bytes_total, the bytes that did not reach the target, by where they were lost.",
 		func(s *Snapshot, put func(string, float64)) { putPlaces(&s.Start, put) }),
 	each("netmirror_lost_here_bytes_total", "reason", "Of the lost bytes, those of the place netmirror, by reason.",
 		func(s *Snapshot, put func(string, float64)) {
@@ -187,11 +187,11 @@ var metrics = append([]metric{
 		func(s *Snapshot) uint64 { return s.Stack.FlowsOpened }),
 	count("netmirror_stack_picked_up_streams_total", "Streams that did not begin at a SYN.",
 		func(s *Snapshot) uint64 { return s.Stack.PickedUp }),
-	count("netmirror_stack_unknown_header_streams_total", "Of them, those whose PROXY protocol header was not seen, where other connections have one.",
+	count("netmirror_stack_unknown_header_streams_total", "Streams that did not begin at a SYN and whose PROXY protocol header was not seen, where other connections have one.",
 		func(s *Snapshot) uint64 { return s.Stack.HeaderUnknown }),
 	count("netmirror_stack_mptcp_connections_total", "MPTCP connections whose beginning was seen.",
 		func(s *Snapshot) uint64 { return s.Stack.Multipath }),
-	count("netmirror_stack_mptcp_subflows_total", "Their TCP connections beyond the first of each.",
+	count("netmirror_stack_mptcp_subflows_total", "TCP connections of MPTCP connections, beyond the first of each.",
 		func(s *Snapshot) uint64 { return s.Stack.Subflows }),
 	count("netmirror_stack_not_opened_streams_total", "Streams that gVisor did not open within 5 s, in no other figure of streams.",
 		func(s *Snapshot) uint64 { return s.Stack.FlowsEnded[outcome.EndNotOpened] }),

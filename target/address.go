@@ -22,7 +22,7 @@ type Address struct {
 	Path string
 }
 
-// String is the address as [Parse] takes it, in its shortest form.
+// String returns the address as [Parse] accepts it, in its shortest form.
 func (a Address) String() string {
 	switch a.Network {
 	case Unix:
@@ -36,7 +36,7 @@ func (a Address) String() string {
 	return a.HostPort()
 }
 
-// HostPort is the address of TCP or TLS as [net.Dial] takes it.
+// HostPort returns the address of a TCP or TLS target as [net.Dial] accepts it.
 func (a Address) HostPort() string { return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port))) }
 
 // Named reports whether the host is a name that has to be looked up.
@@ -87,7 +87,8 @@ func cutScheme(text, scheme string) (rest string, ok bool) {
 	return text[len(scheme):], true
 }
 
-// withPort is the host and port of a URL, of which rest follows the scheme.
+// withPort returns the host and port of a URL. rest is what follows the scheme; port is
+// the port if the URL has none.
 func withPort(rest, port string) string {
 	host := rest
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
@@ -126,7 +127,7 @@ func parseHostPort(network Network, text string) (Address, error) {
 	return Address{Network: network, Host: host, Port: uint16(n)}, nil
 }
 
-// noHostPort says what is wrong with text, which net cannot split.
+// noHostPort says what is wrong with text, which net.SplitHostPort refused.
 func noHostPort(text string, err error) error {
 	var addr *net.AddrError
 	switch {

@@ -15,10 +15,10 @@ import (
 )
 
 // Try connects to the target as a stream would, ends the connection, and returns the
-// address that answered. The header that it sends stands for no client's connection
-// (LOCAL). A TLS target has to prove who it is, and is given a moment to refuse the
-// client's certificate, or that there is none, where it has asked for one: it tells only
-// after the handshake (RFC 8446, section 4.4.2.4).
+// address that answered. The PROXY protocol header, if there is one, names no client
+// (LOCAL). A TLS target must have a valid certificate. If it asks for one of the client,
+// Try waits up to a second for a refusal, which comes only after the handshake (RFC 8446,
+// section 4.4.2.4).
 func (t *Target) Try(ctx context.Context) (net.Addr, error) {
 	c, err := t.dial(ctx)
 	if err != nil {
@@ -52,13 +52,13 @@ func (t *Target) tryTLS(ctx context.Context, c net.Conn) error {
 	if IsAlert(err) {
 		return TLSError(err)
 	}
-	return nil // whatever else it does: it has taken the connection
+	return nil // other errors do not matter: it has accepted the connection
 }
 
-// Handshake makes c, a connection to a TLS target, one of TLS. With pending, the target
-// has asked for a certificate and has not said what it thinks of the answer: in TLS 1.3
-// it may still refuse the connection, with an alert in place of its first byte (RFC 8446,
-// section 4.4.2.4). It does not close c. The error is one of TLSError.
+// Handshake makes a TLS handshake on c, a connection to a TLS target. If pending is true,
+// the target has asked for a certificate and has not judged it yet: in TLS 1.3 it may
+// still refuse the connection, with an alert as its first record (RFC 8446, section
+// 4.4.2.4). Handshake does not close c. Its errors come from TLSError.
 func (t *Target) Handshake(ctx context.Context, c net.Conn) (conn *tls.Conn, pending bool, err error) {
 	config := t.TLS.Clone()
 	config.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -68,7 +68,7 @@ func (t *Target) Handshake(ctx context.Context, c net.Conn) (conn *tls.Conn, pen
 				return &config.Certificates[i], nil
 			}
 		}
-		return new(tls.Certificate), nil // none
+		return new(tls.Certificate), nil // no certificate
 	}
 	conn = tls.Client(c, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
@@ -77,9 +77,9 @@ func (t *Target) Handshake(ctx context.Context, c net.Conn) (conn *tls.Conn, pen
 	return conn, pending, nil
 }
 
-// IsAlert reports whether err is a TLS alert of the target.
+// IsAlert reports whether err is a TLS alert that the target sent.
 func IsAlert(err error) bool {
-	for op := (*net.OpError)(nil); errors.As(err, &op); err = op.Err { // that of connecting is around it
+	for op := (*net.OpError)(nil); errors.As(err, &op); err = op.Err { // dialing wraps it in another OpError
 		if op.Op == "remote error" {
 			return true
 		}
@@ -87,7 +87,7 @@ func IsAlert(err error) bool {
 	return false
 }
 
-// TLSError is what a handshake failed with, in words that name TLS.
+// TLSError wraps the error of a handshake in one that says so.
 func TLSError(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("TLS handshake: no answer in time: %w", err)
@@ -110,7 +110,7 @@ func (t *Target) dial(ctx context.Context) (net.Conn, error) {
 		d.LocalAddr = &net.TCPAddr{IP: t.Source.AsSlice(), Zone: t.Source.Zone()}
 	}
 	d.ControlContext = func(_ context.Context, _, _ string, c syscall.RawConn) (err error) {
-		if cerr := c.Control(func(fd uintptr) { err = t.prepare(int(fd)) }); cerr != nil {
+		if cerr := c.Control(func(fd uintptr) { err = t.setSocketOptions(int(fd)) }); cerr != nil {
 			return cerr
 		}
 		return err
@@ -118,16 +118,16 @@ func (t *Target) dial(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, network, t.HostPort())
 }
 
-// prepare sets what has to be set before a socket is bound.
-func (t *Target) prepare(fd int) error {
+// setSocketOptions sets the options that must be set before a socket is bound.
+func (t *Target) setSocketOptions(fd int) error {
 	if t.Mark != 0 {
 		if err := setMark(fd, t.Mark); err != nil {
 			return fmt.Errorf("mark %d: %w", t.Mark, err)
 		}
 	}
 	if t.Source.IsValid() {
-		// Else the address alone would have no more connections than it has ports
-		// (ip(7)). Where it cannot be set, fewer are possible.
+		// Without this option, all targets together have no more connections from this
+		// address than it has ports (ip(7)). A failure is no reason not to connect.
 		_ = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 	}
 	return nil

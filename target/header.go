@@ -29,24 +29,24 @@ func ParseHeader(text string) (Header, error) {
 // HasHeader reports whether connections begin with a PROXY protocol header.
 func (t *Target) HasHeader() bool { return t.header != NoHeader }
 
-// AppendHeader appends what a connection begins with that stands for one from client to
-// server, as *net.TCPAddr: nothing, where the target has no header.
+// AppendHeader appends the header of a connection that stands for one from client to
+// server, which are *net.TCPAddr. It appends nothing if the target gets no header.
 func (t *Target) AppendHeader(b []byte, client, server net.Addr) []byte {
-	return t.append(b, proxyproto.HeaderProxyFromAddrs(byte(t.header), client, server))
+	return t.appendFormatted(b, proxyproto.HeaderProxyFromAddrs(byte(t.header), client, server))
 }
 
-// appendLocal appends what a connection begins with that stands for none (section
+// appendLocal appends the header of a connection that stands for no client's (section
 // 2.2, LOCAL).
 func (t *Target) appendLocal(b []byte) []byte {
-	return t.append(b, proxyproto.HeaderProxyFromAddrs(byte(t.header), nil, nil))
+	return t.appendFormatted(b, proxyproto.HeaderProxyFromAddrs(byte(t.header), nil, nil))
 }
 
-func (t *Target) append(b []byte, h *proxyproto.Header) []byte {
+func (t *Target) appendFormatted(b []byte, h *proxyproto.Header) []byte {
 	if t.header == NoHeader {
 		return b
 	}
 	text, err := h.Format()
-	if err != nil { // addresses that cannot be written: the target is told of none
+	if err != nil { // these addresses cannot be written: the header names none
 		text, _ = proxyproto.HeaderProxyFromAddrs(byte(t.header), nil, nil).Format()
 	}
 	return append(b, text...)

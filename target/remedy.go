@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Remedy is what to do about a target that could not be reached, for what the attempt
-// failed with.
+// Remedy says what to do about a target that could not be reached. err is the error of
+// the attempt.
 func Remedy(err error) string {
 	if says := remedyOfTLS(err); says != "" {
 		return says
@@ -38,7 +38,7 @@ func Remedy(err error) string {
 	return "correct --to, or the shadow service"
 }
 
-// remedyOfTLS is for what a handshake failed with; "" for other errors.
+// remedyOfTLS is Remedy for the errors of a TLS handshake; "" for others.
 func remedyOfTLS(err error) string {
 	var invalid x509.CertificateInvalidError
 	switch {

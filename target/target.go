@@ -1,8 +1,8 @@
-// Package target knows the shadow services: their addresses, and how a
-// connection to one begins.
+// Package target knows the addresses of shadow services, and how a connection to
+// one begins.
 //
-// It reads the files of TLS and builds what is sent first. Only [Target.Dial]
-// opens connections, for those who try a target; streams are the bridge's.
+// It reads TLS files, makes TLS handshakes and builds PROXY protocol headers. Only
+// [Target.Try] opens a connection, to test a target; those of streams are the bridge's.
 package target
 
 import (
@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Network is what a target's connections are made of.
+// Network is the kind of a target's connections.
 type Network uint8
 
 const (
@@ -24,7 +24,7 @@ const (
 	Unix         // a stream socket of this host
 )
 
-// Target is a shadow service. It does not change.
+// Target is a shadow service. It is immutable.
 type Target struct {
 	Address
 	// TLS is the configuration of the connections of a TLS target, else nil.
@@ -51,7 +51,7 @@ type Options struct {
 	Mark uint32
 }
 
-// New reads text, an address as [Parse] takes it, and the files in o. The error says
+// New reads text, an address as [Parse] accepts it, and the files in o. The error says
 // what to write instead.
 func New(text string, o Options) (*Target, error) {
 	address, err := Parse(text)
@@ -80,14 +80,14 @@ func (t *Target) Reaches(ip netip.Addr) bool {
 	return !t.Source.IsValid() || t.Source.Is4() == ip.Unmap().Is4()
 }
 
-// Like reports whether connections to o are made in the same way, with the same
-// certificates: those that the files of TLS had when the targets were made.
+// Like reports whether connections to o are made in the same way. The certificates are
+// compared as they were in the TLS files when New read them.
 func (t *Target) Like(o *Target) bool {
 	return t.Address == o.Address && t.Source == o.Source && t.Mark == o.Mark && t.header == o.header && likeTLS(t.TLS, o.TLS)
 }
 
-// CheckMark reports whether this process may mark its connections: the kernel asks
-// for CAP_NET_ADMIN, and since Linux 5.17 CAP_NET_RAW does too.
+// CheckMark returns an error if this process may not mark its connections. The kernel
+// requires CAP_NET_ADMIN or, since Linux 5.17, CAP_NET_RAW.
 func CheckMark(mark uint32) error {
 	if mark == 0 {
 		return nil

@@ -12,16 +12,16 @@ import (
 	"strings"
 )
 
-// TLSOptions are for TLS targets. The zero value checks the target's certificate
-// against the host of its address and the system's CAs, and shows none of its own.
+// TLSOptions are for TLS targets. The zero value verifies the target's certificate
+// against the host of its address and the system's CAs, and has no client certificate.
 type TLSOptions struct {
-	// Name is the server's, in place of the address's host: it is sent as SNI, and the
-	// certificate has to be for it.
+	// Name replaces the address's host: it is sent as SNI, and the target's certificate
+	// must be valid for it.
 	Name string
 	// CA is a PEM file of certificates, in place of the system's CAs.
 	CA string
-	// Cert and Key are PEM files of the client's certificate, with those that sign it
-	// behind it, and of its key. Where Key is "", the key is in Cert.
+	// Cert is a PEM file with the client's certificate, followed by those that sign it.
+	// Key is a PEM file with its key; if Key is "", the key is in Cert.
 	Cert, Key string
 	// Insecure accepts any certificate of the target.
 	Insecure bool
@@ -32,8 +32,8 @@ func (o *TLSOptions) config(host string) (*tls.Config, error) {
 	host, _, _ = strings.Cut(host, "%") // a zone is in no certificate
 	c := &tls.Config{
 		ServerName: host, InsecureSkipVerify: o.Insecure,
-		// Each stream is a connection of its own: most can do without the costly half
-		// of the handshake.
+		// Each stream has its own connection. Most of them resume a session, which
+		// spares the costly half of the handshake.
 		ClientSessionCache: tls.NewLRUClientSessionCache(0),
 	}
 	if o.Name != "" {
@@ -61,7 +61,7 @@ func (o *TLSOptions) config(host string) (*tls.Config, error) {
 	return c, nil
 }
 
-// likeTLS compares what config makes.
+// likeTLS compares two configurations made by config.
 func likeTLS(a, b *tls.Config) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -102,7 +102,7 @@ func (o *TLSOptions) certificate() (tls.Certificate, error) {
 	return pair, nil
 }
 
-// maxFile is more than any of these files needs, in bytes.
+// maxFile limits each of these files, in bytes; none needs as much.
 const maxFile = 4 << 20
 
 // readFile reads an ordinary file. Its errors name it.

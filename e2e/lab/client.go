@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clientPatience bounds what a client waits for, so that a lab that stopped
-// forwarding fails a test instead of hanging it.
+// clientPatience limits how long a client waits, so a lab that has stopped forwarding
+// makes a test fail and not hang.
 const clientPatience = 60 * time.Second
 
 // Client makes connections to the production service.
@@ -63,12 +63,12 @@ func (s *Stream) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// ReadFrom would let io.Copy go around Write.
+// ReadFrom replaces that of TCPConn, by which io.Copy would bypass Write.
 func (s *Stream) ReadFrom(r io.Reader) (int64, error) {
 	return io.CopyBuffer(struct{ io.Writer }{s}, r, make([]byte, 64<<10))
 }
 
-// Sent is the record of what was written, as if the connection had ended so.
+// Sent returns the record of what was written, with the given end.
 func (s *Stream) Sent(end End) Record {
 	return s.sent.record(s.LocalAddr().(*net.TCPAddr).AddrPort(), end)
 }
@@ -84,7 +84,7 @@ func (s *Stream) Get(id uint64) error {
 	return s.Answer()
 }
 
-// Post sends a request with a body of size bytes that no other id has, and reads the answer.
+// Post sends a request with the first size bytes of Body(id), and reads the answer.
 func (s *Stream) Post(id uint64, size int64) error {
 	if err := s.Send(id, size); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (s *Stream) Post(id uint64, size int64) error {
 	return s.Answer()
 }
 
-// PostHeader is what Post and Send put before a body of size bytes.
+// PostHeader is the head that Post and Send send before a body of size bytes.
 func PostHeader(id uint64, size int64) string {
 	return fmt.Sprintf("POST /%d HTTP/1.1\r\nHost: lab\r\nContent-Length: %d\r\n\r\n", id, size)
 }
@@ -123,15 +123,15 @@ func (s *Stream) Answer() error {
 	return err
 }
 
-// Body is an endless reader of bytes that depend on id only.
+// Body is an endless reader. Its bytes depend only on id, and differ for each id.
 func Body(id uint64) *rand.ChaCha8 {
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[:], id)
 	return rand.NewChaCha8(seed)
 }
 
-// Flushed returns when the peer's kernel has acknowledged all that was written:
-// every byte has passed the mirror.
+// Flushed returns when the peer's kernel has acknowledged everything that was written,
+// so every byte has passed the mirror.
 func (s *Stream) Flushed(ctx context.Context) error {
 	raw, err := s.SyscallConn()
 	if err != nil {
@@ -167,8 +167,8 @@ func (c Client) With(ctx context.Context, f func(*Stream) error) error {
 	return f(s)
 }
 
-// Each calls f for 0 to n-1, at most limit of them at once. It returns the first
-// error, after which it starts no more.
+// Each calls f for 0 to n-1, at most limit of them at a time. After the first error it
+// starts no more, and returns that error.
 func Each(ctx context.Context, n, limit int, f func(ctx context.Context, i int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(limit)

@@ -6,16 +6,16 @@ import (
 	"slices"
 )
 
-// Coverage is what came over the mirror link of one client's stream.
+// Coverage is the part of one client's stream that came over the mirror link.
 type Coverage struct {
-	SYN, FIN bool // that they came
+	SYN, FIN bool // whether they came
 
 	base     uint32 // sequence number of the first segment that came
 	segments []piece
 }
 
-// piece is a stretch of a stream; its offset counts from the coverage's base
-// and is negative for what came late.
+// piece is a contiguous part of a stream. Its offset counts from the coverage's base,
+// and is negative if earlier bytes came later.
 type piece struct {
 	at   int64
 	data []byte
@@ -62,7 +62,7 @@ func (c *Coverage) add(s Segment) {
 
 func (c *Coverage) offset(seq uint32) int64 { return int64(int32(seq - c.base)) }
 
-// Whole says whether each of the n bytes from an offset on came in some segment.
+// Whole reports whether all n bytes from offset at on came.
 func (c *Coverage) Whole(at, n int64) bool {
 	for _, p := range c.segments {
 		if p.at > at {
@@ -86,8 +86,8 @@ func (c *Coverage) Starts(f func(at int64, payload []byte)) {
 	}
 }
 
-// Runs returns what came of the stream, in its order: each element is a
-// stretch without a hole.
+// Runs returns the bytes that came, in the order of the stream. Each element has no
+// hole.
 func (c *Coverage) Runs() (runs [][]byte) {
 	next := int64(0)
 	for _, p := range c.segments {

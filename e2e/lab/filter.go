@@ -2,12 +2,12 @@ package lab
 
 import "fmt"
 
-// RefuseNew has the namespace's kernel answer new connections to a TCP port
-// with a reset, as if nothing listened. Those that are open go on.
+// RefuseNew makes the namespace's kernel answer new connections to a TCP port with a
+// reset, as if nothing listened. Open connections go on.
 func (n *Namespace) RefuseNew(port uint16) error { return n.filterNew(port, "reject with tcp reset") }
 
-// SwallowNew has the namespace's kernel drop the SYNs to a TCP port, as a
-// firewall does or a machine that is gone. Connections that are open go on.
+// SwallowNew makes the namespace's kernel drop the SYNs to a TCP port, as if a firewall
+// dropped them or the host were down. Open connections go on.
 func (n *Namespace) SwallowNew(port uint16) error { return n.filterNew(port, "drop") }
 
 // AdmitNew ends RefuseNew and SwallowNew.
@@ -23,8 +23,8 @@ func (n *Namespace) filterNew(port uint16, verdict string) error {
 `, port, verdict))
 }
 
-// RefuseUnmarked has the namespace's kernel refuse connections from inside it to a TCP
-// port whose packets do not have the mark (SO_MARK, socket(7)).
+// RefuseUnmarked makes the namespace's kernel refuse connections from inside it to a TCP
+// port unless their packets have the mark (SO_MARK, socket(7)).
 func (n *Namespace) RefuseUnmarked(port uint16, mark uint32) error {
 	return n.nft(fmt.Sprintf(`table inet marks {
 	chain leaving {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Answer is what AnswerHTTP says to each request.
+// Answer is the response of AnswerHTTP to each request.
 const Answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 // AnswerHTTP is a Handler that reads HTTP/1.x requests and answers each with
@@ -33,9 +33,8 @@ func AnswerHTTP(c *Conn, _ <-chan struct{}) {
 // Swallow is a Handler that reads and never answers.
 func Swallow(*Conn, <-chan struct{}) {}
 
-// NeverRead is a Handler that reads nothing until the connection was reset or
-// the server is being closed. A reset behind unread bytes has no event: it
-// polls.
+// NeverRead is a Handler that reads nothing until the connection is reset or the
+// server is being closed. It polls, because a reset after unread bytes causes no event.
 func NeverRead(c *Conn, done <-chan struct{}) {
 	const closed = 7 // TCP_CLOSE (net/tcp_states.h)
 	raw, err := c.SyscallConn()
@@ -53,8 +52,8 @@ func NeverRead(c *Conn, done <-chan struct{}) {
 	}
 }
 
-// ReadSlowly returns a Handler that reads so many bytes a second, a tenth of
-// them at a time.
+// ReadSlowly returns a Handler that reads perSecond bytes per second, a tenth of them
+// at a time.
 func ReadSlowly(perSecond int) Handler {
 	return func(c *Conn, done <-chan struct{}) {
 		tick := time.NewTicker(time.Second / 10)

@@ -10,8 +10,8 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// limitRate bounds what the clients send. The bucket holds several
-// super-frames, for a smaller one would have the kernel cut them up.
+// limitRate limits what the clients send. The bucket has room for several super-frames;
+// with a smaller one the kernel would split them.
 func (l *Lab) limitRate() error {
 	link, err := l.Cli.link.LinkByName(ClientLink)
 	if err != nil {
@@ -35,13 +35,13 @@ func (l *Lab) limitRate() error {
 	return nil
 }
 
-// lateRun is how many frames in a row go by the slow queue: one that finds it
-// empty passes at once, and each further one waits for those before it.
+// lateRun is how many successive frames go through the slow queue. The first finds it
+// empty and passes at once; each further one waits for those before it.
 const lateRun = 4
 
-// lateRate is the rate of the slow queue in bit/s: a full frame takes 2.4 ms
-// in it, in which DefaultRate carries some 100 others, however large the frames
-// are and however many copies come of each.
+// lateRate is the rate of the slow queue in bit/s. A full frame takes 2.4 ms in it,
+// whatever its size and the number of its copies. In that time some 100 others pass at
+// DefaultRate.
 func (o Options) lateRate() uint64 {
 	const perFrame = 2400 * time.Microsecond
 	frame := uint64(o.ClientMTU)
@@ -54,9 +54,9 @@ func (o Options) lateRate() uint64 {
 	return frame * 8 * uint64(time.Second/perFrame)
 }
 
-// impair makes the mirror lose frames, or deliver a share of them late. Both
-// happen as the frames leave Srv: a packet socket in Mon would still see what
-// an ingress hook there drops.
+// impair makes the mirror lose frames, or delay a share of them. Both happen as the
+// frames leave Srv, because a packet socket in Mon would still see what an ingress hook
+// there drops.
 func (l *Lab) impair() error {
 	var rules []string
 	if n := l.opts.LossPermille; n > 0 {
@@ -83,8 +83,8 @@ func (l *Lab) impair() error {
 `, MirrorLink, strings.Join(rules, "\n\t\t")))
 }
 
-// addSlowQueue puts two queues on Srv's mirror link: all go through 1:10,
-// unless their priority names 1:20.
+// addSlowQueue puts two queues on Srv's mirror link. Frames go through 1:10 unless
+// their priority names 1:20.
 func (l *Lab) addSlowQueue() error {
 	link, err := l.Srv.link.LinkByName(MirrorLink)
 	if err != nil {
@@ -119,8 +119,8 @@ func (l *Lab) addSlowQueue() error {
 	return nil
 }
 
-// nft loads a ruleset inside the namespace. It is the one program the lab
-// calls: none of its libraries speaks nftables.
+// nft loads a ruleset inside the namespace with nft(8), because none of the lab's
+// libraries speaks nftables.
 func (n *Namespace) nft(rules string) error {
 	path, err := exec.LookPath("nft")
 	if err != nil {

@@ -1,14 +1,14 @@
-// Package lab builds a small network with a real traffic mirror in it, out of
-// network namespaces and the kernel's own parts, for end-to-end tests and
+// Package lab builds a small network with a real traffic mirror, from network
+// namespaces and other parts of the kernel, for end-to-end tests and
 // demonstrations of netmirror:
 //
 //	[Cli] ── [Srv] ── mirror link ── [Mon] ── [Dst]
 //	           └ clsact on Srv's client link: mirred mirror → VXLAN to Mon
 //
 // Clients run in Cli, the production service in Srv, netmirror in Mon and the
-// shadow service in Dst. Besides the network it has the actors: recording
-// servers, clients, and sniffers. It shares no code with netmirror, and it
-// touches nothing outside the namespaces it makes.
+// shadow service in Dst. The package also has servers and clients that record, and
+// sniffers. It shares no code with netmirror, and changes nothing outside the
+// namespaces that it makes.
 package lab
 
 import (
@@ -28,8 +28,8 @@ const (
 const VXLANPort = 4789
 
 // Options chooses what the mirror traffic looks like. The zero value is one
-// client link of MTU 1500 with IPv4 traffic, its client-to-server direction
-// mirrored over IPv4 with VNI 42, each frame as it would be on a real wire.
+// client link of MTU 1500 with IPv4 traffic. The direction from client to server is
+// mirrored over IPv4 with VNI 42, with frames as they would be on a real wire.
 type Options struct {
 	InnerIPv6      bool   // Origin gives IPv6 addresses (both families are always configured)
 	OuterIPv6      bool   // the mirror runs over IPv6
@@ -39,8 +39,8 @@ type Options struct {
 	Offloads       bool   // mirrored frames are super-frames of up to 64 KB with unfinished checksums
 	BothDirections bool   // the answers are mirrored too
 	Twice          bool   // every frame is mirrored twice
-	LossPermille   int    // share of the mirrored frames that are lost, by chance
-	LossEvery      int    // each such frame in a row is lost: 100 is 1 %; 0 is none
+	LossPermille   int    // share of the mirrored frames that are lost at random
+	LossEvery      int    // every n-th frame is lost: 100 loses 1 %; 0 is none
 	LatePermille   int    // share of the mirrored frames that a slow queue overtakes
 	VNI            uint32 // 0 is 42
 	Overlay        bool   // clients reach the service by VXLAN over the client link, as in a pod network
@@ -48,9 +48,9 @@ type Options struct {
 	Rate           uint64 // bit/s that the clients may send, 0 is DefaultRate
 }
 
-// DefaultRate bounds the client link, in bit/s, to what two cores can send,
-// serve, mirror, capture and forward at once, so that a test's losses are the
-// program's and not the machine's.
+// DefaultRate limits the client link, in bit/s. Two cores can send, serve, mirror,
+// capture and forward that at the same time, so losses in a test are the program's
+// and not the machine's.
 const DefaultRate = 500_000_000
 
 func (o Options) withDefaults() Options {
@@ -77,9 +77,9 @@ type Lab struct {
 	span *span // nil: none
 }
 
-// New builds the network and has sent one packet over each link when it
-// returns. The error is ErrPrivilege where the kernel refuses namespaces. The
-// caller owns the Lab and ends it with Close.
+// New builds the network. When it returns, one packet has passed each link. The
+// error is ErrPrivilege if the kernel refuses namespaces. The caller owns the Lab
+// and ends it with Close.
 func New(opts Options) (*Lab, error) {
 	l := &Lab{opts: opts.withDefaults()}
 	for _, m := range []struct {
@@ -110,11 +110,11 @@ func (l *Lab) startMirror() error {
 	return l.Mirror(l.opts.VNI)
 }
 
-// Close ends the network. Sockets and processes that still live in it keep
-// their namespace, no others.
+// Close ends the network. A namespace in which sockets or processes still live
+// remains until they end.
 func (l *Lab) Close() error {
-	// A veth takes its peer with it at once, so that the network is dead even
-	// where a socket outlives this call.
+	// Deleting a veth deletes its peer at once, so the network is dead even if a
+	// socket outlives this call.
 	var errs []error
 	if l.span != nil {
 		errs = append(errs, l.span.stop())

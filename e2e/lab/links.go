@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// subnet is the addressing of one link: end a is nearer to the client.
+// subnet has the addresses of one link. End a is nearer to the client.
 type subnet struct{ a4, b4, a6, b6 netip.Addr }
 
 var (
@@ -29,8 +29,8 @@ func subnetOf(n byte) subnet {
 	return subnet{a4: v4(1), b4: v4(2), a6: v6(1), b6: v6(2)}
 }
 
-// prepare sets what must hold before the first link is there: no duplicate
-// address detection to wait for, and no router to ask for.
+// prepare makes settings that must precede the first link: no wait for duplicate
+// address detection, and no search for routers.
 func (l *Lab) prepare() error {
 	for _, n := range []*Namespace{l.Cli, l.Srv, l.Mon, l.Dst} {
 		for _, key := range []string{"accept_dad", "router_solicitations"} {
@@ -83,7 +83,7 @@ func (l *Lab) addLinks() error {
 	return nil
 }
 
-// addVeth joins a and b by a link of the same name at both ends.
+// addVeth connects a and b by a link with the same name at both ends.
 func addVeth(name string, mtu int, a, b *Namespace) error {
 	veth := netlink.NewVeth(netlink.LinkAttrs{Name: name, MTU: mtu, TxQLen: 1000})
 	veth.PeerName = name
@@ -95,8 +95,8 @@ func addVeth(name string, mtu int, a, b *Namespace) error {
 	return errors.Join(a.up(name), b.up(name))
 }
 
-// addHooks gives a link the two hooks that filters attach to: for frames that
-// arrive, and for frames that leave.
+// addHooks gives a link two hooks for filters: for arriving frames, and for leaving
+// frames.
 func (n *Namespace) addHooks(name string) error {
 	link, err := n.link.LinkByName(name)
 	if err == nil {
@@ -150,9 +150,9 @@ func (n *Namespace) addAddress(link netlink.Link, a netip.Prefix) error {
 	return nil
 }
 
-// warmUp makes both ends of every link know each other's hardware address, so
-// that no packet of a test waits for it: a connection that is refused has gone
-// there and back.
+// warmUp makes both ends of every link learn each other's hardware address, so no
+// packet of a test waits for that. It makes connections that are refused, because
+// these have crossed the link in both directions.
 func (l *Lab) warmUp() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -164,15 +164,16 @@ func (l *Lab) warmUp() error {
 		{l.Srv, mirrorNet.b4}, {l.Srv, mirrorNet.b6},
 		{l.Mon, shadowNet.b4}, {l.Mon, shadowNet.b6},
 	} {
-		if err := w.from.refused(ctx, netip.AddrPortFrom(w.to, 9)); err != nil {
+		if err := w.from.waitRefused(ctx, netip.AddrPortFrom(w.to, 9)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (n *Namespace) refused(ctx context.Context, to netip.AddrPort) error {
-	// A SYN that a link just up swallowed is repeated after a second only.
+// waitRefused returns when a connection to an address where nothing listens was refused.
+func (n *Namespace) waitRefused(ctx context.Context, to netip.AddrPort) error {
+	// A SYN that a new link swallowed would be repeated only after a second.
 	const patience = 20 * time.Millisecond
 	for {
 		attempt, cancel := context.WithTimeout(ctx, patience)
@@ -187,7 +188,7 @@ func (n *Namespace) refused(ctx context.Context, to netip.AddrPort) error {
 		case ctx.Err() != nil:
 			return fmt.Errorf("lab: no way from %s to %v: %w", n.label, to, err)
 		}
-		// A link that came up this instant may have no route for a moment.
+		// A link that has just come up may have no route for a moment.
 		time.Sleep(time.Millisecond)
 	}
 }

@@ -17,9 +17,9 @@ func (l *Lab) setMirrorLink() error {
 	)
 }
 
-// Mirror points the mirror at a VNI, instead of where it pointed before:
-// every frame that Srv's client link receives (with BothDirections: and sends)
-// is copied into that VXLAN.
+// Mirror makes the mirror send to a VNI, in place of the one before. Every frame that
+// Srv's client link receives (with BothDirections, also those it sends) is copied into
+// that VXLAN.
 func (l *Lab) Mirror(vni uint32) error {
 	vxlan, err := l.vxlan(vni)
 	if err != nil {
@@ -41,8 +41,8 @@ func (l *Lab) Mirror(vni uint32) error {
 	return nil
 }
 
-// copyFrames installs the filter at one hook of a link, instead of an older
-// one. Without a selector it is `u32 match u32 0 0`, which every frame matches.
+// copyFrames installs the filter at one hook of a link, in place of an older one. It
+// has no selector, which means `u32 match u32 0 0`: every frame matches.
 func (l *Lab) copyFrames(link int, hook uint32, vxlan int) error {
 	copies := 1
 	if l.opts.Twice {
@@ -54,7 +54,7 @@ func (l *Lab) copyFrames(link int, hook uint32, vxlan int) error {
 		mirred.MirredAction = netlink.TCA_EGRESS_MIRROR
 		mirred.ActionAttrs.Action = netlink.TC_ACT_PIPE
 		if i == copies-1 {
-			mirred.ActionAttrs.Action = netlink.TC_ACT_UNSPEC // on to the next filter
+			mirred.ActionAttrs.Action = netlink.TC_ACT_UNSPEC // continue with the next filter
 		}
 		actions = append(actions, mirred)
 	}
@@ -67,14 +67,14 @@ func (l *Lab) copyFrames(link int, hook uint32, vxlan int) error {
 		},
 		Actions: actions,
 	}
-	_ = l.Srv.link.FilterDel(filter) // at first there is none
+	_ = l.Srv.link.FilterDel(filter) // the first time there is none
 	if err := l.Srv.link.FilterAdd(filter); err != nil {
 		return fmt.Errorf("lab: mirror filter: %w", err)
 	}
 	return nil
 }
 
-// vxlan returns Srv's VXLAN device for a VNI, which it makes at first use.
+// vxlan returns Srv's VXLAN device for a VNI, and makes it at first use.
 func (l *Lab) vxlan(vni uint32) (netlink.Link, error) {
 	name := fmt.Sprintf("vxlan%d", vni)
 	if link, err := l.Srv.link.LinkByName(name); err == nil {
@@ -85,8 +85,8 @@ func (l *Lab) vxlan(vni uint32) (netlink.Link, error) {
 		local, remote = mirrorNet.a6, mirrorNet.b6
 	}
 	err := l.Srv.link.LinkAdd(&netlink.Vxlan{
-		// Without an underlying link the device takes any MTU: what does not
-		// fit the mirror link is fragmented outside. The tag needs room too.
+		// Without an underlying link the device accepts any MTU, and packets that are
+		// too long for the mirror link become outer fragments. The 4 bytes are for a tag.
 		LinkAttrs: netlink.LinkAttrs{Name: name, MTU: l.opts.ClientMTU + 4, TxQLen: 1000},
 		VxlanId:   int(vni),
 		SrcAddr:   net.IP(local.AsSlice()),
@@ -96,7 +96,7 @@ func (l *Lab) vxlan(vni uint32) (netlink.Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lab: add %s: %w", name, err)
 	}
-	// The device carries copies only, nothing of its own.
+	// The device must carry only copies, and no packets of its own.
 	if err := l.Srv.sysctl("ipv6/conf/"+name+"/disable_ipv6", "1"); err != nil {
 		return nil, fmt.Errorf("lab: quiet %s: %w", name, err)
 	}
@@ -106,8 +106,8 @@ func (l *Lab) vxlan(vni uint32) (netlink.Link, error) {
 	return l.Srv.link.LinkByName(name)
 }
 
-// Unwrap has Mon's kernel take the mirror's VXLAN off, and returns the link that the
-// mirrored frames of a VNI then arrive on.
+// Unwrap makes Mon's kernel remove the mirror's VXLAN, and returns the link on which the
+// mirrored frames of a VNI then arrive.
 func (l *Lab) Unwrap(vni uint32) (link string, err error) {
 	link = fmt.Sprintf("bare%d", vni)
 	local := mirrorNet.b4

@@ -19,8 +19,8 @@ func (l *Lab) JoinFromClient() (netip.Addr, error) {
 	return secondClient, l.addPath(l.Cli, secondClient, "subflow")
 }
 
-// JoinToServer gives Srv a second address, which it tells its MPTCP clients, so
-// that they open a second subflow to it.
+// JoinToServer gives Srv a second address. Srv announces it to its MPTCP clients, which
+// then open a second subflow to it.
 func (l *Lab) JoinToServer() (netip.Addr, error) {
 	return secondServer, l.addPath(l.Srv, secondServer, "signal")
 }

@@ -19,9 +19,9 @@ import (
 // ErrPrivilege says that this process may not make network namespaces.
 var ErrPrivilege = errors.New("lab: network namespaces need CAP_SYS_ADMIN and CAP_NET_ADMIN")
 
-// Namespace is one machine of the lab: a network namespace without a name in
-// the file system, so it ends with its last socket and process, whatever
-// becomes of the program that made it.
+// Namespace is one machine of the lab: a network namespace. It has no name in the
+// file system, so it ends with its last socket and process, even if the program that
+// made it crashes.
 type Namespace struct {
 	label  string
 	ns     netns.NsHandle
@@ -29,8 +29,8 @@ type Namespace struct {
 	cookie uint64 // SO_NETNS_COOKIE of every socket made inside
 }
 
-// NewNamespace makes an empty namespace, its loopback still down. label is for
-// error texts only. The error is ErrPrivilege where the kernel refuses.
+// NewNamespace makes an empty namespace whose loopback interface is still down. label
+// appears in errors only. The error is ErrPrivilege if the kernel refuses.
 func NewNamespace(label string) (*Namespace, error) {
 	n := &Namespace{label: label, ns: netns.None()}
 	err := onThread(func() (err error) {
@@ -54,8 +54,8 @@ func NewNamespace(label string) (*Namespace, error) {
 	return n, nil
 }
 
-// Close drops the lab's hold on the namespace; the kernel removes it, with its
-// links, when no socket or process is left in it.
+// Close releases the namespace. The kernel removes it with its links when no socket
+// or process is left in it.
 func (n *Namespace) Close() {
 	if n.link != nil {
 		n.link.Close()
@@ -65,9 +65,8 @@ func (n *Namespace) Close() {
 	}
 }
 
-// Do runs f on an OS thread that is inside the namespace. Sockets and
-// processes that f makes itself stay there for life; goroutines that it starts
-// run outside.
+// Do runs f on an OS thread that is inside the namespace. Sockets and processes that
+// f makes stay there until they end. Goroutines that f starts run outside.
 func (n *Namespace) Do(f func() error) error {
 	return onThread(func() error {
 		if err := netns.Set(n.ns); err != nil {
@@ -77,8 +76,8 @@ func (n *Namespace) Do(f func() error) error {
 	})
 }
 
-// onThread runs f with the goroutine wired to its thread and puts the thread
-// back into the namespace it was in.
+// onThread runs f with the goroutine locked to its thread, and then puts the thread
+// back into the namespace from which it came.
 func onThread(f func() error) error {
 	runtime.LockOSThread()
 	home, err := netns.Get()
@@ -87,8 +86,8 @@ func onThread(f func() error) error {
 		return fmt.Errorf("lab: own namespace: %w", err)
 	}
 	defer func() {
-		// A thread that cannot go home stays locked, and so ends with its
-		// goroutine instead of serving others in the wrong namespace.
+		// A thread that cannot go back stays locked. So it ends with its goroutine
+		// and does not serve others in the wrong namespace.
 		if netns.Set(home) == nil {
 			runtime.UnlockOSThread()
 		}
@@ -107,8 +106,8 @@ func (n *Namespace) readCookie() error {
 	return err
 }
 
-// inside is the net.Dialer and net.ListenConfig control function that refuses a
-// socket which the net package made on a thread outside the namespace.
+// inside is a control function of net.Dialer and net.ListenConfig. It refuses a socket
+// that package net made on a thread outside the namespace.
 func (n *Namespace) inside(_, _ string, c syscall.RawConn) error {
 	var cookie uint64
 	var err error
@@ -123,14 +122,14 @@ func (n *Namespace) inside(_, _ string, c syscall.RawConn) error {
 	return err
 }
 
-// Dial opens a TCP connection from inside the namespace. The address is a
-// literal, so the net package neither resolves nor races on other threads.
+// Dial opens a TCP connection from inside the namespace. The address is no name, so
+// package net does not look it up or try several addresses on other threads.
 func (n *Namespace) Dial(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) {
 	return n.dial(ctx, net.Dialer{Control: n.inside}, to)
 }
 
-// DialMultipath is Dial for an MPTCP connection. It fails where the peer does
-// not speak it.
+// DialMultipath is Dial for an MPTCP connection. It fails if the peer does not speak
+// MPTCP.
 func (n *Namespace) DialMultipath(ctx context.Context, to netip.AddrPort) (*net.TCPConn, error) {
 	d := net.Dialer{Control: n.inside}
 	d.SetMultipathTCP(true)
@@ -193,14 +192,14 @@ func (n *Namespace) Start(cmd *exec.Cmd) error {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	// The signal follows the death of the starting thread, and a thread that
-	// went home in onThread lives as long as the program.
+	// The kernel sends the signal when the starting thread ends. A thread that went
+	// back in onThread lives as long as the program.
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	return n.Do(cmd.Start)
 }
 
-// sysctl sets a key below /proc/sys/net, which shows the namespace of the
-// thread that opens it.
+// sysctl sets a key below /proc/sys/net, which belongs to the namespace of the thread
+// that opens it.
 func (n *Namespace) sysctl(key, value string) error {
 	return n.Do(func() error {
 		return os.WriteFile("/proc/sys/net/"+key, []byte(value), 0o644)

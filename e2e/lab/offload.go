@@ -13,10 +13,10 @@ const (
 	ethtoolSetTSO         = 0x1f
 )
 
-// setOffloads switches segmentation, aggregation and checksumming of a link in
-// Srv or Mon. Off on the mirror's devices, each mirrored frame is cut and
-// summed in Srv as a real wire would need it, and before loss and reordering
-// strike; on, Mon receives what the client's TCP handed to its link.
+// setOffloads switches segmentation, aggregation and checksumming of a link in Srv or
+// Mon. If they are off on the mirror's devices, Srv segments each mirrored frame and
+// computes its checksum as for a real wire, before frames are lost or reordered. If they
+// are on, Mon receives what the client's TCP gave to its link.
 func (n *Namespace) setOffloads(link string, on bool) error {
 	var value uint32
 	if on {

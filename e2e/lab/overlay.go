@@ -9,7 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// overlayLink is the VXLAN device in Cli and Srv, of the kernel's own default port.
+// overlayLink is the VXLAN device in Cli and Srv. It uses the kernel's default port.
 const overlayLink = "overlay0"
 
 const (
@@ -43,7 +43,7 @@ func (l *Lab) addOverlay() error {
 	return nil
 }
 
-// serviceNet is the network that clients reach the service by.
+// serviceNet is the network by which clients reach the service.
 func (l *Lab) serviceNet() subnet {
 	if l.opts.Overlay {
 		return overlayNet

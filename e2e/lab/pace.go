@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Pace spreads events evenly over time, whoever waits for them: event n is due
-// n intervals after the start. One that is late delays no other.
+// Pace spreads events evenly over time. Event n is due n intervals after the start. A
+// late event delays no other.
 type Pace struct {
 	start time.Time
 	every time.Duration
 }
 
-// PerSecond starts a pace of n events a second.
+// PerSecond starts a Pace of n events per second.
 func PerSecond(n int) Pace { return Pace{time.Now(), time.Second / time.Duration(n)} }
 
 // Await returns when event n is due.

@@ -38,8 +38,8 @@ func (r *Record) String() string {
 	return fmt.Sprintf("%d bytes, sha256 %x, %s, from %v", r.Len, r.Sum[:6], r.End, r.Client)
 }
 
-// common is the length in bytes, rounded down to markEvery, of what both
-// streams begin with.
+// common is the length in bytes of the common beginning of both streams, rounded down
+// to a multiple of markEvery.
 func (r *Record) common(other *Record) int64 {
 	n := 0
 	for n < len(r.marks) && n < len(other.marks) && r.marks[n] == other.marks[n] {
@@ -79,16 +79,16 @@ func (t *tally) record(client netip.AddrPort, end End) Record {
 	return r
 }
 
-// RecordOf is the record of a client's stream that is known as a whole.
+// RecordOf returns the record of a client's whole stream.
 func RecordOf(client netip.AddrPort, stream []byte, end End) Record {
 	t := newTally()
 	t.add(stream)
 	return t.record(client, end)
 }
 
-// Diff compares two multisets of connections by their bytes and their ends. It
-// returns "" where they are equal, and else says what is missing in got and
-// what got has instead.
+// Diff compares two multisets of connections by their bytes and their ends. It returns
+// "" if they are equal. Otherwise it says what is missing in got, and what got has in its
+// place.
 func Diff(want, got []Record) string {
 	missing, extra := subtract(want, got), subtract(got, want)
 	if len(missing) == 0 && len(extra) == 0 {
@@ -131,7 +131,7 @@ func subtract(a, b []Record) []Record {
 	return rest
 }
 
-// resemblance says which of the missing streams r probably should have been.
+// resemblance says which of the missing streams r resembles most.
 func resemblance(r *Record, missing []Record) string {
 	var best *Record
 	for i := range missing {

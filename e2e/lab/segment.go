@@ -16,8 +16,8 @@ type Segment struct {
 	Payload       []byte // aliases the sniffed packet
 }
 
-// Mirrored returns the TCP segment in a sniffed packet. It is false for any
-// other packet, and for outer fragments.
+// Mirrored returns the TCP segment in a sniffed packet. ok is false for all other
+// packets, and for outer fragments.
 func Mirrored(packet []byte) (s Segment, ok bool) {
 	outer := gopacket.NewPacket(packet, layers.LayerTypeEthernet, gopacket.DecodeOptions{Lazy: true, NoCopy: true})
 	vxlan, _ := outer.Layer(layers.LayerTypeVXLAN).(*layers.VXLAN)

@@ -15,13 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Handler serves one connection of a Server. What it does not read, the
-// server reads when the handler has returned. done is closed when the server is
-// being closed; a handler that waits for something waits for that too.
+// A Handler serves one connection of a Server. After it has returned, the server reads
+// the rest of the connection. done is closed when the server is being closed; a handler
+// that waits must also wait for done.
 type Handler func(c *Conn, done <-chan struct{})
 
-// Server accepts connections and records each. It serves as the production
-// service and as the shadow service alike.
+// Server accepts connections and records each. It is used for the production service
+// and for the shadow service.
 type Server struct {
 	ln      *net.TCPListener
 	handle  Handler
@@ -76,7 +76,7 @@ func (s *Server) accept() {
 
 func (s *Server) serve(c *Conn) {
 	defer c.Close()
-	// Closing the connection is what interrupts a handler's read or write.
+	// Only closing the connection interrupts a handler's read or write.
 	gone := make(chan struct{})
 	defer close(gone)
 	go func() {
@@ -87,7 +87,7 @@ func (s *Server) serve(c *Conn) {
 		}
 	}()
 	s.handle(c, s.done)
-	io.Copy(io.Discard, struct{ io.Reader }{c}) // until the end, which Read records
+	io.Copy(io.Discard, struct{ io.Reader }{c}) // to the end, which Read records
 	s.mu.Lock()
 	s.open--
 	s.signal()
@@ -116,8 +116,8 @@ func (c *Conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write writes to the connection. It may be first to learn of a reset, and
-// the kernel tells of it once only.
+// Write writes to the connection. It records a reset, because the kernel reports a
+// reset only once, to a read or a write.
 func (c *Conn) Write(b []byte) (int, error) {
 	n, err := c.TCPConn.Write(b)
 	if errors.Is(err, unix.ECONNRESET) {
@@ -143,7 +143,7 @@ func endOf(err error) End {
 	}
 }
 
-// Record returns what came on the connection so far.
+// Record returns the record of what has come on the connection so far.
 func (c *Conn) Record() Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,23 +165,23 @@ func (s *Server) Records() []Record {
 // Received is the number of bytes that came on all connections so far.
 func (s *Server) Received() int64 { return s.bytes.Load() }
 
-// patience is how long Wait accepts that nothing happens.
+// patience is how long Wait waits without an event.
 const patience = 10 * time.Second
 
-// Wait returns when n connections, or more, have come and none of them is open.
-// It fails with ctx, and where for ten seconds no connection comes or ends and
-// no byte arrives.
+// Wait returns when at least n connections have come and none of them is open. It fails
+// when ctx ends, and when for ten seconds no connection comes or ends and no byte
+// arrives.
 func (s *Server) Wait(ctx context.Context, n int) error {
 	return s.wait(ctx, func(came, open int) bool { return came >= n && open == 0 })
 }
 
-// WaitAccepted returns when n connections, or more, have come. It fails as Wait does.
+// WaitAccepted returns when at least n connections have come. It fails as Wait does.
 func (s *Server) WaitAccepted(ctx context.Context, n int) error {
 	return s.wait(ctx, func(came, _ int) bool { return came >= n })
 }
 
-// WaitReceived returns when n bytes, or more, have come on all connections
-// together. Bytes have no event: it polls.
+// WaitReceived returns when at least n bytes have come on all connections together. It
+// polls, because bytes cause no event.
 func (s *Server) WaitReceived(ctx context.Context, n int64) error {
 	for s.Received() < n {
 		select {
@@ -220,9 +220,9 @@ func (s *Server) wait(ctx context.Context, enough func(came, open int) bool) err
 	}
 }
 
-// Close ends the server as the death of its process would: the kernel ends each
-// connection with a FIN, or a reset where bytes were not read. Every goroutine
-// has returned when it returns. Further calls do nothing.
+// Close ends the server as the end of its process would: the kernel ends each
+// connection with a FIN, or with a reset if bytes are unread. When Close returns, every
+// goroutine has returned. Further calls do nothing.
 func (s *Server) Close() {
 	s.closing.Do(func() {
 		close(s.done)

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Direction chooses the packets of a Sniffer, as seen from its namespace.
+// Direction selects the packets of a Sniffer, as seen from its namespace.
 type Direction int
 
 const (
@@ -57,8 +57,8 @@ func (n *Namespace) Sniff(link string, dir Direction) (*Sniffer, error) {
 	return s, nil
 }
 
-// openPacketSocket returns a bound packet socket. It is bound last, so that
-// nothing which the filter should refuse gets in before it.
+// openPacketSocket returns a bound packet socket. It binds the socket last, so that no
+// packet comes in before the filter is there.
 func openPacketSocket(link string, dir Direction) (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -88,8 +88,8 @@ func openPacketSocket(link string, dir Direction) (fd int, err error) {
 	return fd, unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: ifi.Index})
 }
 
-// onlyDirection has the kernel compare the packet type (linux/filter.h,
-// SKF_AD_PKTTYPE), so that the other direction costs no buffer.
+// onlyDirection makes the kernel drop the other direction by the packet type
+// (linux/filter.h, SKF_AD_PKTTYPE), so it takes no room in the buffer.
 func onlyDirection(fd int, dir Direction) error {
 	if dir == Both {
 		return nil
@@ -123,8 +123,8 @@ func (s *Sniffer) read() {
 		return
 	}
 	buf := make([]byte, 1<<18)
-	// The read ends when Close sets a deadline; what the kernel then still
-	// holds was captured too.
+	// The read ends when Close sets a deadline. Packets that the kernel still holds then
+	// are captured too.
 	failed := false
 	for err == nil && !failed {
 		err = raw.Read(func(fd uintptr) bool {
@@ -137,7 +137,7 @@ func (s *Sniffer) read() {
 	}
 }
 
-// receive keeps packets until there is none. It returns whether it failed.
+// receive keeps packets until there are none left. It returns true if it failed.
 func (s *Sniffer) receive(fd int, buf []byte) bool {
 	for {
 		n, _, err := unix.Recvfrom(fd, buf, 0)
@@ -145,7 +145,7 @@ func (s *Sniffer) receive(fd int, buf []byte) bool {
 		case errors.Is(err, unix.EAGAIN):
 			return false
 		case errors.Is(err, unix.ENETDOWN), errors.Is(err, unix.EINTR):
-			continue // a link that goes down says so once; packets may still come
+			continue // the kernel reports once that the link is down; packets may still come
 		case err != nil:
 			s.fail(err)
 			return true
@@ -170,16 +170,16 @@ func (s *Sniffer) signal() {
 	s.changed = make(chan struct{})
 }
 
-// Packets returns what was captured so far, from the Ethernet header on. The
-// packets are shared: do not write to them.
+// Packets returns the packets captured so far, from the Ethernet header on. They are
+// shared and must not be changed.
 func (s *Sniffer) Packets() [][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.packets[:len(s.packets):len(s.packets)]
 }
 
-// Wait returns when enough has said yes. It is called with each packet, in
-// order, once, the captured ones first.
+// Wait returns when enough has returned true. Wait calls it once with each packet, in
+// order, beginning with the first one captured.
 func (s *Sniffer) Wait(ctx context.Context, enough func(packet []byte) bool) error {
 	for seen := 0; ; {
 		s.mu.Lock()
@@ -201,8 +201,8 @@ func (s *Sniffer) Wait(ctx context.Context, enough func(packet []byte) bool) err
 	}
 }
 
-// Close ends the capture; Packets then has all of it. The error says that the
-// kernel had to drop packets, so that what was captured proves nothing.
+// Close ends the capture; afterwards Packets returns all of it. The error says that the
+// kernel had to drop packets, so the capture proves nothing.
 func (s *Sniffer) Close() error {
 	err := s.file.SetReadDeadline(time.Unix(1, 0))
 	<-s.done

@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Span is a mirror of an encapsulation that the kernel has no device for, as a switch
-// sends it: each frame of Srv's client link, as it is on the wire.
+// Span is a mirror with an encapsulation for which the kernel has no device. Like a
+// switch, it sends each frame of Srv's client link as it is on the wire.
 type Span struct {
-	Port uint16                    // UDP destination port; 0 is none
+	Port uint16                    // UDP destination port; 0: not over UDP
 	GRE  bool                      // IP protocol 47; without a port either, the frames are sent bare
-	Wrap func(frame []byte) []byte // gives what is sent; nil is the frame itself
+	Wrap func(frame []byte) []byte // returns what is sent; nil: the frame itself
 }
 
 // span is a running Span.
@@ -25,14 +25,14 @@ type span struct {
 		Write([]byte) (int, error)
 		Close() error
 	}
-	done chan struct{} // closed when it has ended
-	err  error         // that ended it; read behind done
+	done chan struct{} // closed at its end
+	err  error         // that ended it; read it after done
 }
 
-// startSpan has the lab's Span send what the client link carries.
+// startSpan starts the lab's Span.
 func (l *Lab) startSpan() error {
 	s := &span{Span: *l.opts.Span, done: make(chan struct{})}
-	for _, n := range []*Namespace{l.Cli, l.Srv} { // whose frames are otherwise cut behind the mirror
+	for _, n := range []*Namespace{l.Cli, l.Srv} { // otherwise frames are segmented after the mirror
 		if err := n.setOffloads(ClientLink, l.opts.Offloads); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (l *Lab) startSpan() error {
 	return nil
 }
 
-// open opens what the copies leave by.
+// open opens the socket that sends the copies.
 func (s *span) open(l *Lab) (err error) {
 	to := net.IP(l.Tap().Addr().AsSlice())
 	switch {
@@ -103,8 +103,8 @@ func (s *span) copy() {
 	}
 }
 
-// send sends a copy, which nobody may be there to receive: the kernel tells of that at the
-// next.
+// send sends a copy. If nobody received an earlier copy, the kernel reports that now, and
+// send tries again.
 func (s *span) send(frame []byte) error {
 	for {
 		_, err := s.out.Write(frame)
@@ -114,7 +114,7 @@ func (s *span) send(frame []byte) error {
 	}
 }
 
-// stop ends it.
+// stop ends the Span.
 func (s *span) stop() error {
 	err := s.frames.Close()
 	<-s.done

@@ -12,18 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Order of the filters at a hook of the client link: the mirror copies what is
-// on the wire, so behind the tagging of leaving frames and before the
-// untagging of arriving ones.
+// Order of the filters at a hook of the client link. The mirror copies frames as they
+// are on the wire: leaving ones after they were tagged, arriving ones before they are
+// untagged.
 const (
 	priorityPush = iota + 1
 	priorityMirror
 	priorityPop
 )
 
-// tagFrames has a namespace's end of the client link put the VLAN tag on every
-// frame that leaves, and take it off every frame that arrives: what a VLAN
-// device does, for kernels that have none.
+// tagFrames adds the VLAN tag to every frame that leaves by a namespace's end of the
+// client link, and removes it from every frame that arrives. A VLAN device would do
+// that, but some kernels have none.
 func (l *Lab) tagFrames(n *Namespace) error {
 	link, err := n.link.LinkByName(ClientLink)
 	if err != nil {
@@ -69,7 +69,7 @@ const (
 // addProgram loads a classifier and attaches it to one hook of a link.
 func (n *Namespace) addProgram(link netlink.Link, hook uint32, priority uint16, program []instruction) error {
 	license := [...]byte{'M', 'I', 'T', 0}
-	// The beginning of union bpf_attr for BPF_PROG_LOAD; the kernel takes the rest as zero.
+	// The beginning of union bpf_attr for BPF_PROG_LOAD; to the kernel the rest is zero.
 	attr := struct {
 		kind, count    uint32
 		program, legal uint64

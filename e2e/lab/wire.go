@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Wire is the smallest lab: one link that carries hand-made mirror packets from
-// From to To, where netmirror and its target run.
+// Wire is the smallest lab: one link, on which a test sends crafted mirror packets from
+// From to To. netmirror and its target run in To.
 type Wire struct {
 	From, To *Namespace
 }
 
-// NewWire makes a wire. The error is ErrPrivilege where the kernel refuses
-// namespaces. The caller owns the Wire and ends it with Close.
+// NewWire makes a Wire. The error is ErrPrivilege if the kernel refuses namespaces. The
+// caller owns the Wire and ends it with Close.
 func NewWire() (*Wire, error) {
 	w := &Wire{}
 	for _, m := range []struct {
@@ -57,7 +57,7 @@ func (w *Wire) connect() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	return w.From.refused(ctx, netip.AddrPortFrom(mirrorNet.b4, 9))
+	return w.From.waitRefused(ctx, netip.AddrPortFrom(mirrorNet.b4, 9))
 }
 
 // Dial returns a socket of From whose datagrams go to the mirror's receiver.

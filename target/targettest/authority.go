@@ -17,14 +17,14 @@ import (
 	"time"
 )
 
-// Authority is a CA of a test's own.
+// Authority is a CA for one test.
 type Authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	dir  string
 }
 
-// NewAuthority makes one whose files are gone after the test.
+// NewAuthority makes a CA. Its files are removed after the test.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{dir: t.TempDir()}
@@ -45,7 +45,7 @@ func template(name string) *x509.Certificate {
 	}
 }
 
-// issue signs a certificate, by itself where there is no authority.
+// issue signs a certificate; without an authority, the certificate signs itself.
 func issue(t testing.TB, c *x509.Certificate, by *Authority) ([]byte, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
