@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"netmirror/http1"
 	"netmirror/outcome"
 	"netmirror/service"
 )
@@ -158,7 +159,7 @@ func (s *Stack) seek(f *flow, now bool) {
 	if f.lostSYN {
 		hold = s.cfg.Grace
 	}
-	for f.q.first() != start.e && (elapsed-f.q.first().at >= hold || f.q.count > s.cfg.MaxPending) {
+	for f.q.first() != start.e && (elapsed-f.frontCame() >= hold || f.q.count > s.cfg.MaxPending) {
 		s.passOver(f, outcome.DropMidStream)
 	}
 	s.charge(f)
@@ -166,12 +167,23 @@ func (s *Stack) seek(f *flow, now bool) {
 	case start.e != nil:
 		f.due = s.epoch.Add(start.e.at + s.patience(f))
 	case f.q.len() > 0:
-		f.due = s.epoch.Add(f.q.first().at + hold)
+		f.due = s.epoch.Add(f.frontCame() + hold)
 	case f.rstSeen && s.now.Sub(f.opened) < hold:
 		f.due = f.opened.Add(hold)
 	default:
 		s.discard(f, outcome.DropMidStream, s.remains(f))
 	}
+}
+
+// frontCame is when the first bytes that f holds came, and began to wait for a place to begin
+// at. If the client may still be writing the request line that they begin, it is when the last
+// of them came.
+func (f *flow) frontCame() time.Duration {
+	first := f.q.first()
+	if likeness, last := f.likeness(first); likeness == http1.Possible {
+		return last.at
+	}
+	return first.at
 }
 
 // oldInFront reports whether e is a single segment that came after what lies behind it, and

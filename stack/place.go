@@ -69,8 +69,16 @@ const maxRequestLine = 16 << 10
 // was free to send: one directly behind what it sent before the last answer is a part
 // of that.
 func (f *mirrorView) begins(e *entry) bool {
+	l, _ := f.likeness(e)
+	return l == http1.Request
+}
+
+// likeness says how much the bytes from e on look like the beginning of a request that the
+// client was free to send, and which entry is the last of them. A line of maxRequestLine
+// bytes without an end is one.
+func (f *mirrorView) likeness(e *entry) (http1.Likeness, *entry) {
 	if !e.first || e.mayProbe() || !f.fresh(e) {
-		return false
+		return http1.Contradicts, e
 	}
 	judge := http1.Unmistakable
 	if prev, seen := f.before(e); seen && prev.end == e.seq {
@@ -78,19 +86,21 @@ func (f *mirrorView) begins(e *entry) bool {
 	}
 	if e.n == 1 && e.next() != nil && e.next().seq == e.end() && e.next().n > 1 &&
 		http1.Unmistakable(e.next().payload()) == http1.Request {
-		return false // a probe, and the request behind it
+		return http1.Contradicts, e // a probe, and the request behind it
 	}
 	l := judge(e.payload())
 	if l != http1.Possible {
-		return l == http1.Request
+		return l, e
 	}
 	line := slices.Clone(e.payload())
 	judged := len(line)
 	for end := e.end(); l == http1.Possible && len(line) < maxRequestLine; end = e.end() {
 		// What follows an answer is not the rest of a line.
-		if e = e.next(); e == nil || e.n == 0 || e.seq != end || e.ack != e.prev().ack {
+		next := e.next()
+		if next == nil || next.n == 0 || next.seq != end || next.ack != e.ack {
 			break
 		}
+		e = next
 		line = append(line, e.payload()...)
 		// Not at each of many small pieces: it takes time linear in the line.
 		if len(line)-judged > judged/8 {
@@ -100,7 +110,10 @@ func (f *mirrorView) begins(e *entry) bool {
 	if l == http1.Possible {
 		l = judge(line)
 	}
-	return l == http1.Request || l == http1.Possible && len(line) >= maxRequestLine
+	if l == http1.Possible && len(line) >= maxRequestLine {
+		l = http1.Request
+	}
+	return l, e
 }
 
 // front is what is known of what the client sent in front of a place.
