@@ -239,6 +239,8 @@ func (s *Stack) compares(f *flow, seg *segment) {
 		case a.contradictedBy(seg):
 			s.dropAside(f, i, a.why.drops())
 			i--
+		case seg.seq == a.seq && seg.ack == a.ack && !bare:
+			a.agreed = true // the client has sent its bytes again
 		case later && seqLess(a.seq, seg.seq) && within(a.next(), seg.seq, seg.end()-seg.seq):
 			a.agreed = a.agreed || len(a.payload) > 0 || bare
 		case later && bare && a.covers(seg.seq):
