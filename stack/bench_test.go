@@ -108,6 +108,7 @@ func BenchmarkConnections(b *testing.B) {
 		r.read(len(ports) / 4)
 	}
 	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64(s.ns.Counts().Segments)/float64(b.N), "segments/op")
 	if st := s.Stats(); st.BytesRead != uint64(b.N*400) {
 		b.Errorf("%d of %d bytes came: %+v", st.BytesRead, b.N*400, st)
 	}

@@ -37,6 +37,14 @@ func (e *entry) end() uint32 {
 	return e.seq + e.n
 }
 
+// finBehind is the FIN directly behind the entry's bytes, nil if there is none.
+func (e *entry) finBehind() *entry {
+	if next := e.next(); next != nil && next.fin && next.seq == e.end() {
+		return next
+	}
+	return nil
+}
+
 // late reports whether an entry behind e was sent before e came.
 func (e *entry) late() bool { return !e.sent && e.next() != nil && e.next().sent }
 

@@ -104,6 +104,9 @@ func (s *Stack) reconnect(f *flow) {
 
 // inject sends what the window has room for.
 func (s *Stack) inject(f *flow) {
+	if f.virtual.greeted {
+		s.endHandshake(f)
+	}
 	for e := f.q.unsent; e != nil; e = f.q.unsent {
 		if !e.fin && !seqLess(e.seq, f.virtual.windowEnd) || f.q.beyondHole(e, f.virtual.ack) && !s.goesAhead(f, e) {
 			return
@@ -128,14 +131,32 @@ func (s *Stack) goesAhead(f *flow, e *entry) bool {
 	return true
 }
 
-// send injects an entry.
+// endHandshake acknowledges gVisor's SYN-ACK, unless the only segment that there is to
+// send does: each that gVisor gets costs it microseconds. With several, gVisor would take
+// the first one last.
+func (s *Stack) endHandshake(f *flow) {
+	f.virtual.greeted = false
+	e := f.q.unsent
+	if e == nil || e.seq != f.virtual.ack || e.next() != nil && e.next() != e.finBehind() {
+		s.deliver(f, f.virtual.ack, flagACK, nil, netstack.Payload{})
+	}
+}
+
+// send injects an entry, and the FIN with the last bytes.
 func (s *Stack) send(f *flow, e *entry) {
 	flags := uint8(flagACK | flagPSH)
-	if e.fin {
+	fin := e.finBehind()
+	switch {
+	case e.fin:
 		flags = flagACK | flagFIN
+	case fin != nil:
+		flags |= flagFIN
 	}
 	s.deliver(f, e.seq, flags, nil, e.bytes)
 	f.q.markSent(e)
+	if fin != nil {
+		f.q.markSent(fin)
+	}
 }
 
 // settle does what is due at the place that gVisor has come to.
@@ -200,8 +221,8 @@ func (s *Stack) answer(a *netstack.Answer) {
 		f.virtual.ack, f.virtual.peerSeq, f.virtual.scale = f.base, a.Seq+1, a.Scale
 		f.virtual.windowEnd = f.virtual.ack + uint32(a.Window) // never scaled in a SYN (RFC 7323, section 2.2)
 		f.virtual.progress = s.now
+		f.virtual.greeted = true
 		s.claimed(f)
-		s.deliver(f, f.virtual.ack, flagACK, nil, netstack.Payload{})
 		s.touch(f)
 	case f.state == open && a.Flags&(flagSYN|flagACK|flagRST) == flagACK && a.Seq == f.virtual.peerSeq:
 		s.acknowledged(f, a)

@@ -13,6 +13,7 @@ type virtualClient struct {
 	port uint16            // of gVisor's listener
 	conn *Conn             // nil until gVisor's listener has handed it out
 
+	greeted   bool   // gVisor's SYN-ACK is not acknowledged yet
 	ack       uint32 // everything before it has been received in order
 	windowEnd uint32 // first sequence number beyond the advertised window
 	peerSeq   uint32 // gVisor's own sequence number: what the client acknowledges
