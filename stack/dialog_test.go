@@ -228,7 +228,8 @@ func TestStraysChangeNothing(t *testing.T) {
 		older := strings.HasPrefix(shape, "older")
 		name := rapid.SampledFrom(names).Filter(func(name string) bool {
 			// The mirror must show the server's answer, or the place must tell.
-			return strings.Contains(shape, "two") && !strings.HasSuffix(name, "unanswered") ||
+			// Of an older connection, it cannot be told from one whose answers the mirror lost.
+			return strings.Contains(shape, "two") && !strings.HasSuffix(name, "unanswered") && !(older && strings.Contains(name, "ack S+")) ||
 				strings.Contains(shape, "one") && !strings.Contains(name, "ack S")
 		}).Draw(rt, "stray")
 		script := rapid.SampledFrom([]string{"gets", "post", "bytes", "h2"}).Filter(func(s string) bool { return !older || s != "h2" }).Draw(rt, "script")

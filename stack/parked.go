@@ -63,9 +63,6 @@ func (s *Stack) parked(f *flow, seg *segment) {
 		s.drop(seg, outcome.DropDuplicate)
 	case seg.flags&(flagACK|flagRST) == 0, f.refuses(seg):
 		s.drop(seg, outcome.DropRejected)
-	case f.doubts(seg):
-		f.due = earlier(f.due, s.now.Add(s.cfg.Grace))
-		s.setAside(f, seg, oddACK)
 	default:
 		if len(f.aside) > 0 {
 			s.compares(f, seg)
@@ -97,12 +94,6 @@ func (f *flow) refuses(seg *segment) bool {
 	}
 	v := f.ev.judge(seg)
 	return (v == rejected || v == doubtful && !f.ev.plausible(seg.ack)) && !f.ev.refuse(seg)
-}
-
-// doubts reports whether a segment of a flow without a start acknowledges what the server,
-// which the mirror shows, was not seen to send.
-func (f *flow) doubts(seg *segment) bool {
-	return f.q.len() > 0 && f.ev.server.nxt.known && seg.flags&flagRST == 0 && seg.next() != seg.seq && f.ev.judge(seg) == doubtful
 }
 
 // seekAside takes back what is beside a flow without a start, if the mirror has not shown
