@@ -205,7 +205,7 @@ var metrics = append([]metric{
 		func(s *Snapshot) float64 { return float64(s.Bridge.Open) }),
 	gauge("netmirror_bridge_waiting_streams", "Streams of which no request was to be forwarded so far, with --only-path and --only-host: they have no connection.",
 		func(s *Snapshot) float64 { return float64(s.Bridge.Waiting) }),
-	gauge("netmirror_bridge_max_connections", "Streams that may have one at a time: --max-conns, or fewer where the limit of open files is lower.",
+	gauge("netmirror_bridge_max_connections", "Streams that may have a connection at a time: --max-conns, or fewer where the limit of open files is lower.",
 		func(s *Snapshot) float64 { return float64(s.Bridge.MaxConns) }),
 	each("netmirror_bridge_streams_ended_total", "outcome", "Streams by how they ended.",
 		func(s *Snapshot, put func(string, float64)) {
