@@ -114,7 +114,7 @@ func (p *Pacer) Pause(r *Paced, now time.Time) (bool, error) {
 	return true, err
 }
 
-// call has the readers look that are away and meet a condition. p.mu is held.
+// call ends the pause of each reader that meets a condition. p.mu is held.
 func (p *Pacer) call(which func(*Paced) bool) {
 	p.away = slices.DeleteFunc(p.away, func(a *Paced) bool {
 		if !which(a) {

@@ -35,8 +35,8 @@ func (r *Ring) lead() {
 	}
 }
 
-// mark has the block look taken that the kernel looks at to see whether there is room. It is
-// far from those that it uses.
+// mark makes one free block look taken: the one by which the kernel judges whether there is
+// room. It is far from the blocks in use.
 func (q *queue) mark() {
 	block := (int(q.current.Load()) + q.filling() + q.blocks/4) % q.blocks
 	if atomic.CompareAndSwapUint32(q.status(block), unix.TP_STATUS_KERNEL, unix.TP_STATUS_USER) {

@@ -1,8 +1,6 @@
 package tap
 
-import (
-	"time"
-)
+import "time"
 
 const (
 	// spareTimeout is how long a block of the spare ring is open at most, so that few
@@ -26,7 +24,7 @@ const (
 // Of several rings the kernel gives a packet to the next socket that has more than a
 // quarter of its blocks free (PACKET_FANOUT_FLAG_ROLLOVER, packet(7)), if that of the
 // packet's flow has none. A packet is lost for which it has chosen a ring whose last block
-// is closed at that moment. A single ring is spared that: see leader.
+// is closed at that moment. A single ring never loses one so: see lead.
 //
 // Packets go back to a ring as soon as it has room again. So the order is by time, in
 // units of blocks: no ring is read beyond packets in the spare one, unless there is

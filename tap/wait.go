@@ -76,7 +76,7 @@ func (r *Ring) drain(now time.Time) {
 	}
 }
 
-// nudge has the reader look for packets in the spare ring, which do not wake it.
+// nudge wakes the reader: packets in the spare ring do not.
 func (r *Ring) nudge() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
