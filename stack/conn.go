@@ -194,6 +194,19 @@ func (c *Conn) unreadLocked() int {
 	return n
 }
 
+// lookedAt shortens p to what can be read at this moment: what comes next may begin a
+// request. The error is errWait where there is neither a byte nor an end. The caller
+// holds the stack's lock, so that gVisor can be given nothing more.
+func (c *Conn) lookedAt(p []byte) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.unreadLocked()
+	if n == 0 && c.live && !c.ep.Ready() {
+		return nil, errWait
+	}
+	return p[:min(len(p), max(n, 1))], nil // one for an end
+}
+
 // LocalAddr is the address of the server that the client connected to.
 func (c *Conn) LocalAddr() net.Addr {
 	_, server := c.key.addrs()

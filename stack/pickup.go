@@ -127,8 +127,7 @@ func (s *Stack) beforeRequest(c *Conn, p []byte) ([]byte, error) {
 		}
 	}
 	if !ok {
-		// What can be read by now was looked at; what comes next was not.
-		return p[:min(len(p), max(c.unread(), 1))], nil
+		return c.lookedAt(p)
 	}
 	return p[:min(len(p), int(at-c.position()))], nil
 }

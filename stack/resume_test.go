@@ -193,6 +193,25 @@ func TestSplitLimitsARead(t *testing.T) {
 	conn.Close()
 }
 
+// Where nothing has come yet, a Read may not take the byte that comes under way: it may
+// begin a request. An end is read all the same.
+func TestSplitReadsNothingUnseen(t *testing.T) {
+	n := len(get1)
+	s := newTestStack(t, nil)
+	c := newClient(t, 1)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	conn := accept(t, s)
+	readExactly(t, conn, n)
+	conn.Split()
+	if p, err := s.beforeRequest(conn, make([]byte, 1000)); err != errWait {
+		t.Errorf("a Read may take %d bytes, %v, before anything has come; want none", len(p), err)
+	}
+	s.Inject([]Segment{c.fin(n)})
+	if rest, err := io.ReadAll(conn); len(rest) > 0 || err != nil {
+		t.Errorf("read %q, %v; want the client's end", rest, err)
+	}
+}
+
 // The SYN of the next connection outlives the stream of the one before.
 func TestNextConnectionBehindADeadTarget(t *testing.T) {
 	for _, mode := range []Midstream{MidstreamHTTP, MidstreamOff} {
