@@ -193,6 +193,24 @@ func TestTheServersBytesComeLate(t *testing.T) {
 	s.is(c, text(get1+get2, nil))
 }
 
+// The server was seen to send what a request acknowledges only after that came. It may have
+// dropped the request, and does not acknowledge it. But the client sends it again, here in
+// part: it is the client's.
+func TestTheClientSendsAgainWhatIsDoubtful(t *testing.T) {
+	const n = len(get1)
+	s := newTimed(t, nil)
+	c := newClient(t, 7)
+	shown := c.answer(1000, n, noContent, nil)
+	again := func(b string) Segment { return c.packet(n, []byte(b), func(t *layers.TCP) { t.Ack = 1027 }) }
+	s.Inject([]Segment{c.syn(), c.accepts(65535, 7), c.ack(0), c.data(0, []byte(get1)), again(get2)})
+	s.pass(20 * time.Millisecond)
+	s.Inject([]Segment{shown})
+	s.pass(300 * time.Millisecond)
+	s.Inject([]Segment{shown, again(get2[:7])})
+	s.pass(2 * time.Second)
+	s.is(c, text(get1+get2, outcome.EndShutdown))
+}
+
 // The mirror stops showing the server: what the client acknowledges is no longer
 // impossible.
 func TestTheServerIsNotShownAnyMore(t *testing.T) {
