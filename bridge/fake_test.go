@@ -94,6 +94,9 @@ func (s *script) TryRead(p []byte) (int, error) {
 	if s.chunks[0] = s.chunks[0][n:]; len(s.chunks[0]) == 0 {
 		s.chunks = s.chunks[1:]
 	}
+	if len(s.chunks) == 0 && s.err == io.EOF {
+		return n, io.EOF
+	}
 	return n, nil
 }
 

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"io"
 	"time"
 
 	"netmirror/outcome"
@@ -30,10 +31,10 @@ func (s *stream) copy() {
 			break
 		}
 		// An error that came with bytes comes again, behind those that go back.
-		out := s.alter(p[:n])
+		out, last := s.alter(p[:n]), err == io.EOF
 		taken := 0
 		if err = nil; len(out) > 0 {
-			taken, err = s.out.write(out)
+			taken, err = s.out.write(out, last)
 			s.wrote += int64(taken)
 		}
 		s.settle(p[:n], taken)

@@ -36,7 +36,7 @@ func (s *stream) sendProbe() {
 		s.l.schedule(s)
 		return
 	}
-	written, err := s.out.write(out)
+	written, err := s.out.write(out, false)
 	s.wrote += int64(written)
 	if err != nil {
 		s.settle(p, 0)

@@ -46,6 +46,7 @@ type stream struct {
 
 	placed    bool          // it counts among those with a connection, and not among those that wait
 	pending   bool          // the target may still refuse our certificate
+	confirmed bool          // the target knows of the connection
 	keptAlive bool          // the target's host is asked for signs of life
 	answers   bool          // more of them are left to discard
 	retry     bool          // of blocked: the write is tried again whatever the socket says
@@ -95,6 +96,18 @@ func (s *stream) turn() {
 		s.seek()
 	case copying:
 		s.copy()
+		s.confirm()
+	}
+}
+
+// confirm has the target know of the connection, if the first turn has written nothing.
+func (s *stream) confirm() {
+	if s.confirmed {
+		return
+	}
+	s.confirmed = true
+	if s.phase == copying && s.wrote == 0 {
+		s.out.confirm()
 	}
 }
 

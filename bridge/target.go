@@ -4,8 +4,12 @@ package bridge
 // calls it, and nothing in it waits: what it is ready for is told by stream.event.
 type targetConn interface {
 	// write returns how many bytes of p were taken. err is nil where the rest found
-	// no room; event tells when there is some.
-	write(p []byte) (n int, err error)
+	// no room; event tells when there is some. With last, closeWrite follows soon, and
+	// the bytes may wait for it.
+	write(p []byte, last bool) (n int, err error)
+	// confirm is called if there is nothing to write to a new connection: its target may
+	// not know of it yet.
+	confirm()
 	// unacked is how many of the bytes written the peer has not acknowledged; a
 	// half-close counts as one. It stands still when a reset has thrown them away.
 	unacked() (int, error)

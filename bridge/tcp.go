@@ -27,10 +27,13 @@ type tcpConn struct {
 	conn *net.TCPConn // owns fd; nil: this does
 }
 
-// setUp sets the options of a new socket of TCP, of which the loop hears everything. They matter less than the connection:
-// where one cannot be set there is nothing better to do.
+// setUp sets the options of a new socket of TCP, of which the loop hears everything. They
+// matter less than the connection: where one cannot be set there is nothing better to do.
 func setUp(fd int) {
 	_ = sleeper.RawSet(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	// The acknowledgement of the SYN-ACK goes with the first bytes, a packet less; confirm
+	// sends it if there are none.
+	_ = sleeper.RawSet(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
 	// A socket is ready to be read at so many bytes, a FIN or a RST (socket(7)).
 	_ = sleeper.RawSet(fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, answerBatch)
 }
@@ -66,9 +69,15 @@ func (t *tcpConn) keepAlive() {
 	_ = sleeper.RawSet(t.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 }
 
-func (t *tcpConn) write(p []byte) (n int, err error) {
+// write has the FIN go with the last bytes: a packet less, for which the target need not
+// wake (MSG_MORE, send(2)).
+func (t *tcpConn) write(p []byte, last bool) (n int, err error) {
+	flags := 0
+	if last {
+		flags = unix.MSG_MORE
+	}
 	for {
-		n, err = sleeper.RawWrite(t.fd, p)
+		n, err = sleeper.RawSend(t.fd, p, flags)
 		switch err {
 		case nil:
 			return n, nil
@@ -80,6 +89,8 @@ func (t *tcpConn) write(p []byte) (n int, err error) {
 		}
 	}
 }
+
+func (t *tcpConn) confirm() { _ = sleeper.RawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) }
 
 // unacked asks SIOCOUTQ, tcp(7).
 func (t *tcpConn) unacked() (int, error) { return sleeper.RawQueue(t.fd, unix.SIOCOUTQ) }

@@ -46,7 +46,7 @@ func startTLS(s *stream, conn *tls.Conn, pending bool) *tlsConn {
 	return t
 }
 
-func (t *tlsConn) write(p []byte) (int, error) {
+func (t *tlsConn) write(p []byte, _ bool) (int, error) {
 	if err := t.failed(); err != nil {
 		return 0, err
 	}

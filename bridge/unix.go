@@ -89,6 +89,7 @@ func (u *unixConn) closeWrite() error {
 	return u.tcpConn.closeWrite()
 }
 
+func (u *unixConn) confirm()   {}
 func (u *unixConn) keepAlive() {} // the host is this one
 
 func (u *unixConn) close() {

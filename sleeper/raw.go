@@ -56,9 +56,10 @@ func RawSetLinger(fd int) error {
 	return errorOf(errno)
 }
 
-// RawWrite is write(2). p is not empty.
-func RawWrite(fd int, p []byte) (int, error) {
-	return result(syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p))))
+// RawSend is send(2), which raises no SIGPIPE. p is not empty.
+func RawSend(fd int, p []byte, flags int) (int, error) {
+	return result(syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
+		uintptr(flags|unix.MSG_NOSIGNAL), 0, 0))
 }
 
 // RawReceive is recv(2). p is not empty.

@@ -78,8 +78,11 @@ var errWait = netstack.ErrWait
 func (c *Conn) TryRead(p []byte) (int, error) {
 	c.passedOn()
 	n, err := c.tryRead(p)
-	if err == errWait {
+	switch {
+	case err == errWait:
 		return 0, nil
+	case n > 0 && c.flow.virtual.closing.is(c.position()):
+		return n, io.EOF
 	}
 	return n, err
 }

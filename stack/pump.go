@@ -152,6 +152,9 @@ func (s *Stack) send(f *flow, e *entry) {
 	case fin != nil:
 		flags |= flagFIN
 	}
+	if flags&flagFIN != 0 && f.virtual.shift == 0 {
+		f.virtual.closing.set(e.seq + e.n)
+	}
 	s.deliver(f, e.seq, flags, nil, e.bytes)
 	f.q.markSent(e)
 	if fin != nil {

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"sync/atomic"
 	"time"
 
 	"netmirror/stack/netstack"
@@ -19,6 +20,7 @@ type virtualClient struct {
 	peerSeq   uint32 // gVisor's own sequence number: what the client acknowledges
 	scale     uint8
 	finished  bool   // gVisor has the FIN
+	closing   closing
 	shift     uint32 // what the client's sequence numbers are ahead of gVisor's: bytes spliced out
 
 	got    int      // bytes that gVisor has received in order
@@ -28,6 +30,15 @@ type virtualClient struct {
 	progress time.Time // when gVisor last took something or grew its window
 	backoff  time.Duration
 }
+
+// closing is where the FIN is that gVisor was sent. Whoever reads the stream may ask.
+type closing struct{ at atomic.Uint64 }
+
+const closingKnown = 1 << 32 // above the sequence number
+
+func (c *closing) set(seq uint32) { c.at.Store(closingKnown | uint64(seq)) }
+
+func (c *closing) is(seq uint32) bool { return c.at.Load() == closingKnown|uint64(seq) }
 
 // starts remembers the places in a stream at which requests begin that may not
 // have been read yet, in order.
