@@ -74,7 +74,7 @@ func (l *link) deliver(head, payload *buffer.View) {
 	// it looks into it, copies no payload. The error is for views that are full.
 	_ = data.Prepend(head)
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data})
-	l.dispatcher.DeliverNetworkPacket(header.IPv6ProtocolNumber, pkt)
+	l.dispatcher.DeliverNetworkPacket(header.IPv4ProtocolNumber, pkt)
 	pkt.DecRef()
 }
 
@@ -92,7 +92,7 @@ func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 
 func (l *link) read(pkt *stack.PacketBuffer, tcp header.TCP) {
 	a := Answer{
-		To:     idOf(pkt.NetworkHeader().Slice()[24:40]),
+		To:     idOf(pkt.NetworkHeader().Slice()[16:20], tcp.DestinationPort()),
 		From:   tcp.SourcePort(),
 		Seq:    tcp.SequenceNumber(),
 		Ack:    tcp.AckNumber(),

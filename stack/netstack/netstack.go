@@ -8,7 +8,7 @@ import (
 	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -55,7 +55,7 @@ func New(cfg Config) (*Stack, error) {
 	silenceGVisor()
 	s := &Stack{
 		stack: stack.New(stack.Options{
-			NetworkProtocols:   []stack.NetworkProtocolFactory{ipv6.NewProtocol},
+			NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
 			TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol},
 		}),
 		cfg: cfg, byPort: make(map[uint16]uint16),
@@ -115,13 +115,13 @@ func (s *Stack) attach() error {
 		return gvisorError("set spoofing", err)
 	}
 	addr := tcpip.ProtocolAddress{
-		Protocol:          ipv6.ProtocolNumber,
-		AddressWithPrefix: tcpip.AddrFrom16(serverAddr).WithPrefix(),
+		Protocol:          ipv4.ProtocolNumber,
+		AddressWithPrefix: tcpip.AddrFrom4(serverAddr).WithPrefix(),
 	}
 	if err := s.stack.AddProtocolAddress(nicID, addr, stack.AddressProperties{}); err != nil {
 		return gvisorError("add the server's address", err)
 	}
-	s.stack.AddRoute(tcpip.Route{Destination: header.IPv6EmptySubnet, NIC: nicID})
+	s.stack.AddRoute(tcpip.Route{Destination: header.IPv4EmptySubnet, NIC: nicID})
 	return nil
 }
 
@@ -145,7 +145,7 @@ func (s *Stack) Listen(port uint16) uint16 {
 
 func (s *Stack) addListener(port uint16) error {
 	wq := new(waiter.Queue)
-	ep, err := s.stack.NewEndpoint(tcp.ProtocolNumber, ipv6.ProtocolNumber, wq)
+	ep, err := s.stack.NewEndpoint(tcp.ProtocolNumber, ipv4.ProtocolNumber, wq)
 	if err != nil {
 		return gvisorError("make a listener", err)
 	}
@@ -178,8 +178,8 @@ func acceptFrom(listener tcpip.Endpoint, got func(ClientID, *Endpoint)) {
 		}
 		id := ClientID(0)
 		if info, ok := ep.Info().(*stack.TransportEndpointInfo); ok {
-			remote := info.ID.RemoteAddress.As16()
-			id = idOf(remote[:])
+			remote := info.ID.RemoteAddress.As4()
+			id = idOf(remote[:], info.ID.RemotePort)
 		}
 		got(id, &Endpoint{ep: ep, wq: wq})
 	}

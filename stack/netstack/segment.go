@@ -7,21 +7,32 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
-// ClientID is a virtual client's address in gVisor. It is only a key: every
+// ClientID is a virtual client's address and port in gVisor. It is only a key: every
 // attempt to open an endpoint has one of its own, so that no two connections ever
 // meet on one address, whatever addresses the mirrored ones have.
 type ClientID uint64
 
-// serverAddr is the address that all virtual clients connect to, and theirs but
-// for the last 8 bytes, which are the ClientID. Both are of the prefix for local
-// use (RFC 4193).
-var serverAddr = [16]byte{0xfd}
+// serverAddr is the address that all virtual clients connect to.
+var serverAddr = [4]byte{10, 0, 0, 1}
 
-// idOf undoes the address of a ClientID.
-func idOf(addr []byte) ClientID { return ClientID(binary.BigEndian.Uint64(addr[8:16])) }
+// A virtual client's ClientID is in its address, of 64.0.0.0/3, and in its port, of the
+// upper half: enough for 10 000 connections a second over 50 years. With IPv6, a
+// connection would cost gVisor a tenth more.
+const (
+	clientNet   = 0x40000000
+	clientBits  = 29
+	clientPorts = 1 << 15
+)
 
-// clientPort is the port of every virtual client.
-const clientPort = 1024
+// endpoint is the address and the port of a ClientID.
+func (id ClientID) endpoint() (addr uint32, port uint16) {
+	return clientNet | uint32(id/clientPorts)&(1<<clientBits-1), clientPorts | uint16(id%clientPorts)
+}
+
+// idOf undoes the endpoint of a ClientID.
+func idOf(addr []byte, port uint16) ClientID {
+	return ClientID(binary.BigEndian.Uint32(addr)&(1<<clientBits-1))*clientPorts + ClientID(port%clientPorts)
+}
 
 // Segment is one that a virtual client sends. It carries no TCP option but those in
 // Options.
@@ -35,7 +46,7 @@ type Segment struct {
 }
 
 const (
-	ipv6HeaderLen = 40
+	ipv4HeaderLen = 20
 	tcpHeaderLen  = 20
 )
 
@@ -43,16 +54,16 @@ const (
 // left out.
 func (s *Segment) header(n int) *buffer.View {
 	tcpLen := tcpHeaderLen + len(s.Options)
-	view := buffer.NewViewSize(ipv6HeaderLen + tcpLen) // zeroed
+	view := buffer.NewViewSize(ipv4HeaderLen + tcpLen) // zeroed
 	ip := view.AsSlice()
-	ip[0] = 0x60
-	binary.BigEndian.PutUint16(ip[4:], uint16(tcpLen+n))
-	ip[6], ip[7] = uint8(header.TCPProtocolNumber), 64
-	copy(ip[8:], serverAddr[:8])
-	binary.BigEndian.PutUint64(ip[16:], uint64(s.From))
-	copy(ip[24:], serverAddr[:])
-	tcp := ip[ipv6HeaderLen:]
-	binary.BigEndian.PutUint16(tcp[0:], clientPort)
+	addr, port := s.From.endpoint()
+	ip[0] = 0x45
+	binary.BigEndian.PutUint16(ip[2:], uint16(ipv4HeaderLen+tcpLen+n))
+	ip[8], ip[9] = 64, uint8(header.TCPProtocolNumber)
+	binary.BigEndian.PutUint32(ip[12:], addr)
+	copy(ip[16:], serverAddr[:])
+	tcp := ip[ipv4HeaderLen:]
+	binary.BigEndian.PutUint16(tcp[0:], port)
 	binary.BigEndian.PutUint16(tcp[2:], s.Port)
 	binary.BigEndian.PutUint32(tcp[4:], s.Seq)
 	binary.BigEndian.PutUint32(tcp[8:], s.Ack)
