@@ -18,6 +18,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -152,7 +153,19 @@ func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr
 	logServices(o, logger)
 	defer monitor.LogEnd()
 	defer start(func(ctx context.Context) { monitor.Report(ctx, o.Reporting.StatsInterval, out) })()
+	defer releaseStart(logger)()
 	return p.Run(ctx, again.enter(), sources...)
+}
+
+// releaseStart gives back the memory that only the start needs, once it is over.
+func releaseStart(logger *slog.Logger) (stop func()) {
+	const over = 2 * time.Second
+	due := time.AfterFunc(over, func() {
+		if err := machine.ReleaseProgram(); err != nil {
+			logger.Debug("the memory of the program's start is kept", "err", err)
+		}
+	})
+	return func() { due.Stop() }
 }
 
 // listen opens --http. serve answers there until stop. Without --http, serve does nothing.

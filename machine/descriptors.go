@@ -1,5 +1,6 @@
 // Package machine tells what this host and its limits let the process have: file
-// descriptors, memory, and its share of the processors.
+// descriptors, memory, and its share of the processors. It gives back what the process does
+// not need.
 package machine
 
 import (

@@ -1,0 +1,54 @@
+package machine
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ReleaseProgram takes the program's file out of the process's memory: its instructions and
+// constants, of which the start alone needs most. The kernel maps again what is used, from the
+// page cache, which keeps the file (MADV_DONTNEED, madvise(2)). A mapping stays where the
+// process has changed a page of it, as a debugger or a dynamic linker does.
+func ReleaseProgram() error {
+	own, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	maps, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		return err
+	}
+	for _, m := range fileMappings(string(maps), own) {
+		// The address is no Go memory.
+		mem := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(nil), m.from)), m.to-m.from)
+		if err := unix.Madvise(mem, unix.MADV_DONTNEED); err != nil {
+			return os.NewSyscallError("madvise", err)
+		}
+	}
+	return nil
+}
+
+// mapping is a part of the address space.
+type mapping struct{ from, to uintptr }
+
+// fileMappings finds the mappings of a file in smaps (proc_pid_smaps(5)) that cannot be
+// written to, and of which no page was changed.
+func fileMappings(smaps, file string) (found []mapping) {
+	var m mapping
+	ours := false
+	for line := range strings.Lines(smaps) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) >= 5 && !strings.HasSuffix(f[0], ":"): // a mapping; the file is behind the inode
+			n, _ := fmt.Sscanf(f[0], "%x-%x", &m.from, &m.to)
+			ours = n == 2 && len(f) == 6 && f[5] == file && f[1][1] == '-'
+		case len(f) == 3 && f[0] == "Anonymous:" && f[1] == "0" && ours:
+			found = append(found, m)
+		}
+	}
+	return found
+}
