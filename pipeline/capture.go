@@ -74,7 +74,7 @@ func (p *Pipeline) batch(src source.Source, frames [][]byte, start source.Start,
 		p.injectAsOf(c, at)
 	} else {
 		now = time.Now()
-		age = p.inject(c, src, now)
+		age = p.inject(c, src, bytes, now)
 	}
 	c.table.Store(nil)
 	p.cores.Batch(&c.load, bytes, age, src.More(), now)
@@ -90,7 +90,12 @@ type loop struct {
 	batches [][]stack.Segment // for each worker
 	packet  decap.Packet
 	joined  []byte // packets of the batch that came in fragments
+
+	together int // bytes of the batches that gVisor gets together
 }
+
+// maxTogether bounds the bytes that gVisor gets together: more gain little.
+const maxTogether = 64 << 10
 
 // sort decodes frames and sorts them by the workers that they belong to. It returns
 // how many bytes they are.
@@ -121,10 +126,16 @@ const maxAge = 10 * time.Second
 
 // inject gives the batch at hand to the stacks. It returns how long ago the batch was
 // captured.
-func (p *Pipeline) inject(c *loop, src source.Source, now time.Time) (age time.Duration) {
+func (p *Pipeline) inject(c *loop, src source.Source, bytes int, now time.Time) (age time.Duration) {
 	age = min(max(now.Sub(src.BatchTime()), 0), maxAge) // by the wall's clock
+	inject := (*stack.Stack).InjectAt
+	if c.together += bytes; c.together < maxTogether && src.More() {
+		inject = (*stack.Stack).InjectBefore
+	} else {
+		c.together = 0
+	}
 	for i, batch := range c.batches {
-		p.stacks[i].InjectAt(batch, now.Add(-age))
+		inject(p.stacks[i], batch, now.Add(-age))
 	}
 	return age
 }

@@ -127,6 +127,7 @@ func (l *tableLock) unpack() {
 		next := p.before
 		l.of.late = l.of.read(p.segments, l.of.late)
 		l.of.ingest(l.of.late, p.captured)
+		l.of.pumpDirty()
 		l.bytes.Add(-p.size())
 		p.before = nil
 		clear(p.segments)

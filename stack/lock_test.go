@@ -131,3 +131,14 @@ func TestTheHolderLooksAfterTheFlows(t *testing.T) {
 		t.Errorf("%d idle flows are still open", n)
 	}
 }
+
+// A batch that waits for the one behind it does not wait for ever: the source may have found
+// nothing of use there.
+func TestABatchBehindWhichNoneComes(t *testing.T) {
+	s := newTestStack(t, nil)
+	c := newClient(t, 1)
+	s.InjectBefore(append(c.opening(), c.data(0, []byte(get1)), c.fin(len(get1))), time.Now())
+	if b, err := readAll(t, accept(t, s)); string(b) != get1 || err != nil {
+		t.Errorf("read %q, %v", b, err)
+	}
+}

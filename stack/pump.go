@@ -89,7 +89,7 @@ func (s *Stack) connect(f *flow) {
 	f.virtual.port = s.ns.Listen(f.key.serverPort)
 	s.clients[f.virtual.id] = f
 	f.opened, f.virtual.progress = s.now, s.now
-	s.deliver(f, f.base-1, flagSYN, synOptions, netstack.Payload{})
+	s.deliver(f, f.base-1, flagSYN, synOptions, nil)
 }
 
 // reconnect begins the handshake anew, on another address: a SYN that is repeated
@@ -138,14 +138,15 @@ func (s *Stack) endHandshake(f *flow) {
 	f.virtual.greeted = false
 	e := f.q.unsent
 	if e == nil || e.seq != f.virtual.ack || e.next() != nil && e.next() != e.finBehind() {
-		s.deliver(f, f.virtual.ack, flagACK, nil, netstack.Payload{})
+		s.deliver(f, f.virtual.ack, flagACK, nil, nil)
 	}
 }
 
-// send injects an entry, and the FIN with the last bytes.
+// send injects an entry, with those that go on from it and the FIN behind the last bytes:
+// gVisor's cost is for each segment.
 func (s *Stack) send(f *flow, e *entry) {
-	flags := uint8(flagACK | flagPSH)
-	fin := e.finBehind()
+	last, flags := f.lastOf(e), uint8(flagACK|flagPSH)
+	fin := last.finBehind()
 	switch {
 	case e.fin:
 		flags = flagACK | flagFIN
@@ -153,13 +154,42 @@ func (s *Stack) send(f *flow, e *entry) {
 		flags |= flagFIN
 	}
 	if flags&flagFIN != 0 && f.virtual.shift == 0 {
-		f.virtual.closing.set(e.seq + e.n)
+		f.virtual.closing.set(last.seq + last.n)
 	}
-	s.deliver(f, e.seq, flags, nil, e.bytes)
-	f.q.markSent(e)
+	s.payloads = s.payloads[:0]
+	for at := e; ; at = at.next() {
+		f.q.markSent(at)
+		if at.n > 0 {
+			s.payloads = append(s.payloads, at.bytes)
+		}
+		if at == last {
+			break
+		}
+	}
+	s.deliver(f, e.seq, flags, nil, s.payloads)
 	if fin != nil {
 		f.q.markSent(fin)
 	}
+}
+
+// maxPieces bounds the entries in one segment.
+const maxPieces = 64
+
+// lastOf is the last entry that goes with e into one segment.
+func (f *flow) lastOf(e *entry) *entry {
+	if e.fin || f.q.beyondHole(e, f.virtual.ack) {
+		return e // gVisor may have to be given what is behind a hole again
+	}
+	last := e
+	for range maxPieces - 1 {
+		next := last.next()
+		if next == nil || next.fin || next.sent || next.seq != last.end() ||
+			next.end()-e.seq > maxPayload || seqLess(f.virtual.windowEnd, next.end()) {
+			break
+		}
+		last = next
+	}
+	return last
 }
 
 // settle does what is due at the place that gVisor has come to.
@@ -191,7 +221,7 @@ func (s *Stack) settle(f *flow) {
 
 // deliver injects a segment of f's virtual client. The numbers are the client's,
 // and gVisor's where bytes were spliced out or it is gVisor that is acknowledged.
-func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload netstack.Payload) {
+func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload []netstack.Payload) {
 	ack := f.virtual.peerSeq
 	if flags&flagACK == 0 {
 		ack = 0
@@ -217,7 +247,7 @@ func (s *Stack) answer(a *netstack.Answer) {
 	switch {
 	case f == nil && a.Flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK:
 		// Of an attempt that was given up: it would wait for two minutes.
-		s.ns.Deliver(netstack.Segment{From: a.To, Port: a.From, Seq: a.Ack, Flags: flagRST}, netstack.Payload{})
+		s.ns.Deliver(netstack.Segment{From: a.To, Port: a.From, Seq: a.Ack, Flags: flagRST}, nil)
 	case f == nil:
 	case f.state == opening && a.Flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK && a.Ack == f.base:
 		f.state = open

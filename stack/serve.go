@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"netmirror/outcome"
-	"netmirror/stack/netstack"
 )
 
 const (
@@ -159,7 +158,7 @@ func (s *Stack) ageOpen(f *flow) {
 	// The window is closed. Its opening is announced, but an announcement
 	// that was meant for somebody who asks again is not to be relied upon:
 	// ask, with a segment that must be answered (RFC 9293, section 3.8.4).
-	s.deliver(f, f.virtual.ack-1, flagACK, nil, netstack.Payload{})
+	s.deliver(f, f.virtual.ack-1, flagACK, nil, nil)
 }
 
 // endIdle ends the flows that have been silent for too long.

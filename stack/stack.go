@@ -137,6 +137,7 @@ type Stack struct {
 	asidePackets, asideBytes int       // Σ of what is kept beside the streams
 	caughtUp                 time.Time // what Config.CaughtUp said in this tick; zero: not asked
 	spare                    []netstack.Answer
+	payloads                 []netstack.Payload // of one injection
 	entries                  entryPool
 	stopping                 bool
 	counters                 counters
@@ -227,7 +228,13 @@ func (s *Stack) Inject(batch []Segment) { s.InjectAt(batch, s.cfg.Now()) }
 
 // InjectAt is Inject for a batch that was captured at a time that is of interest,
 // by the clock of Config.Now.
-func (s *Stack) InjectAt(batch []Segment, captured time.Time) {
+func (s *Stack) InjectAt(batch []Segment, captured time.Time) { s.injectAt(batch, captured, false) }
+
+// InjectBefore is InjectAt for a batch behind which another follows at once: gVisor gets what
+// goes on from one to the other in one piece. If none follows, it gets this one soon.
+func (s *Stack) InjectBefore(batch []Segment, captured time.Time) { s.injectAt(batch, captured, true) }
+
+func (s *Stack) injectAt(batch []Segment, captured time.Time, more bool) {
 	if len(batch) == 0 {
 		return
 	}
@@ -245,17 +252,21 @@ func (s *Stack) InjectAt(batch []Segment, captured time.Time) {
 		s.mu.Lock()
 	}
 	s.ingest(*memory, captured)
+	if more {
+		s.signal()
+	} else {
+		s.pumpDirty()
+	}
 	s.mu.Unlock()
 	s.reading.Store(memory)
 }
 
-// ingest takes a batch to its flows. s.mu is held.
+// ingest takes a batch to its flows, which are to be pumped then. s.mu is held.
 func (s *Stack) ingest(batch []incoming, captured time.Time) {
 	s.now, s.captured = s.cfg.Now(), captured
 	s.collect()
 	s.shareMemory()
 	s.takeBatch(batch)
-	s.pumpDirty()
 }
 
 // Shutdown says that no segment will come any more. Every stream is given

@@ -19,7 +19,7 @@ type virtualClient struct {
 	windowEnd uint32 // first sequence number beyond the advertised window
 	peerSeq   uint32 // gVisor's own sequence number: what the client acknowledges
 	scale     uint8
-	finished  bool   // gVisor has the FIN
+	finished  bool // gVisor has the FIN
 	closing   closing
 	shift     uint32 // what the client's sequence numbers are ahead of gVisor's: bytes spliced out
 

@@ -62,16 +62,19 @@ type link struct {
 
 var _ stack.LinkEndpoint = (*link)(nil)
 
-// deliver injects one packet. It takes over head, which gVisor writes to;
-// payload, nil for none, is only read, and may be kept by gVisor through
-// references of its own.
-func (l *link) deliver(head, payload *buffer.View) {
+// deliver injects one packet. It takes over head, which gVisor writes to; the
+// payload is only read, and may be kept by gVisor through references of its own.
+func (l *link) deliver(head *buffer.View, payload []Payload) {
+	// All in views of their own, so that gVisor, which copies what it shares before
+	// it looks into it, copies no payload. The errors are for views that are full.
 	var data buffer.Buffer
-	if payload != nil {
-		data = buffer.MakeWithView(payload.Clone())
+	for i, p := range payload {
+		if i == 0 {
+			data = buffer.MakeWithView(p.view.Clone())
+			continue
+		}
+		_ = data.Append(p.view.Clone()) // it shares its memory, as the one before
 	}
-	// In views of their own, so that gVisor, which copies what it shares before
-	// it looks into it, copies no payload. The error is for views that are full.
 	_ = data.Prepend(head)
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data})
 	l.dispatcher.DeliverNetworkPacket(header.IPv4ProtocolNumber, pkt)

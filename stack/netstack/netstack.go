@@ -73,10 +73,14 @@ func New(cfg Config) (*Stack, error) {
 	return s, nil
 }
 
-// Deliver hands gVisor a segment. payload is only read; gVisor may keep it by a
-// reference of its own.
-func (s *Stack) Deliver(seg Segment, payload Payload) {
-	s.link.deliver(seg.header(payload.Len()), payload.view)
+// Deliver hands gVisor a segment, whose payload may be in pieces. They are only read; gVisor
+// may keep them by references of its own.
+func (s *Stack) Deliver(seg Segment, payload []Payload) {
+	n := 0
+	for _, p := range payload {
+		n += p.Len()
+	}
+	s.link.deliver(seg.header(n), payload)
 }
 
 // Answers returns the answers so far and takes spare, emptied, to collect more.
