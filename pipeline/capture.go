@@ -95,7 +95,7 @@ type loop struct {
 }
 
 // maxTogether bounds the bytes that gVisor gets together: more gain little.
-const maxTogether = 64 << 10
+const maxTogether = 256 << 10
 
 // sort decodes frames and sorts them by the workers that they belong to. It returns
 // how many bytes they are.
