@@ -157,12 +157,12 @@ func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr
 	return p.Run(ctx, again.enter(), sources...)
 }
 
-// releaseStart gives back the memory that only the start needs, once it is over.
+// releaseStart lets the program's pages go that only the start needs, once it is over.
 func releaseStart(logger *slog.Logger) (stop func()) {
 	const over = 2 * time.Second
 	due := time.AfterFunc(over, func() {
 		if err := machine.ReleaseProgram(); err != nil {
-			logger.Debug("the memory of the program's start is kept", "err", err)
+			logger.Debug("the program's pages stay resident", "err", err)
 		}
 	})
 	return func() { due.Stop() }

@@ -39,14 +39,16 @@ type mapping struct{ from, to uintptr }
 // written to, and of which no page was changed.
 func fileMappings(smaps, file string) (found []mapping) {
 	var m mapping
-	ours := false
+	ours, changed := false, false
 	for line := range strings.Lines(smaps) {
 		f := strings.Fields(line)
 		switch {
 		case len(f) >= 5 && !strings.HasSuffix(f[0], ":"): // a mapping; the file is behind the inode
 			n, _ := fmt.Sscanf(f[0], "%x-%x", &m.from, &m.to)
 			ours = n == 2 && len(f) == 6 && f[5] == file && f[1][1] == '-'
-		case len(f) == 3 && f[0] == "Anonymous:" && f[1] == "0" && ours:
+		case len(f) == 3 && f[0] == "Anonymous:":
+			changed = f[1] != "0"
+		case len(f) == 3 && f[0] == "Swap:" && f[1] == "0" && ours && !changed: // behind Anonymous
 			found = append(found, m)
 		}
 	}

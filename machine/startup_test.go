@@ -7,21 +7,31 @@ import (
 	"testing"
 )
 
-// What proc_pid_smaps(5) shows of a program with a page that a debugger has changed.
+// What proc_pid_smaps(5) shows of a program with a page that a debugger has changed, and one
+// that is swapped out.
 const smaps = `00400000-00a2f000 r-xp 00000000 fe:00 101      /bin/netmirror
 Rss:                5628 kB
 Anonymous:             0 kB
+Swap:                  0 kB
 VmFlags: rd ex mr mw me
 00a2f000-01183000 r--p 0062f000 fe:00 101      /bin/netmirror
 Anonymous:             4 kB
+Swap:                  0 kB
 01183000-011ec000 rw-p 00d83000 fe:00 101      /bin/netmirror
 Anonymous:             0 kB
+Swap:                  0 kB
 011ec000-03346000 rw-p 00000000 00:00 0
 Anonymous:             0 kB
+Swap:                  0 kB
 04000000-04001000 r--p 00000000 fe:00 102      /bin/netmirror.so
 Anonymous:             0 kB
+Swap:                  0 kB
 05000000-05002000 r--p 00000000 fe:00 101      /bin/netmirror
 Anonymous:             0 kB
+Swap:                  0 kB
+06000000-06002000 r--p 00000000 fe:00 101      /bin/netmirror
+Anonymous:             0 kB
+Swap:                  4 kB
 `
 
 func TestOnlyUnchangedPagesOfTheProgramAreReleased(t *testing.T) {

@@ -8,8 +8,9 @@ type Stream interface {
 	// TryRead returns the stream's next bytes; 0 and nil if there are none yet. The error
 	// is io.EOF at the client's FIN, an End for which Readable holds if the stream cannot
 	// be continued, and net.ErrClosed after CloseWith. An error that comes with bytes is
-	// returned again by a later TryRead: the next, or the one after a call of OnReadable's
-	// f. Every byte before the error is exactly what the client sent.
+	// returned again by the next TryRead; io.EOF, which says that a FIN follows, perhaps
+	// only by one after a call of OnReadable's f, and not if the stream is given up
+	// first. Every byte before the error is exactly what the client sent.
 	TryRead(p []byte) (int, error)
 
 	// OnReadable registers f, which is called when TryRead returned nothing and may now

@@ -91,10 +91,10 @@ type loop struct {
 	packet  decap.Packet
 	joined  []byte // packets of the batch that came in fragments
 
-	together int // bytes of the batches that gVisor gets together
+	together int // bytes of the frames whose segments gVisor gets together
 }
 
-// maxTogether bounds the bytes that gVisor gets together: more gain little.
+// maxTogether bounds them: more gain little.
 const maxTogether = 256 << 10
 
 // sort decodes frames and sorts them by the workers that they belong to. It returns

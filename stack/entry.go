@@ -45,6 +45,12 @@ func (e *entry) finBehind() *entry {
 	return nil
 }
 
+// isLast reports whether nothing is behind the entry but the FIN behind its bytes.
+func (e *entry) isLast() bool {
+	next := e.next()
+	return next == nil || next == e.finBehind() && next.next() == nil
+}
+
 // late reports whether an entry behind e was sent before e came.
 func (e *entry) late() bool { return !e.sent && e.next() != nil && e.next().sent }
 

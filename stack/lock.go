@@ -42,10 +42,12 @@ type parcel struct {
 // parcels are used again: while another goroutine has the lock, there are many.
 var parcels = sync.Pool{New: func() any { return new(parcel) }}
 
-// Lock waits for the lock, and takes what was handed over to the flows.
+// Lock waits for the lock, takes what was handed over to the flows, and pumps those that
+// wait for another batch.
 func (l *tableLock) Lock() {
 	l.Mutex.Lock()
 	l.unpack()
+	l.of.pumpWaiting()
 }
 
 // Unlock does what others have asked the holder for, and releases the lock. What they ask for

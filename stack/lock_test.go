@@ -142,3 +142,24 @@ func TestABatchBehindWhichNoneComes(t *testing.T) {
 		t.Errorf("read %q, %v", b, err)
 	}
 }
+
+// A hole that is due to be given up is not if a batch has filled it that waits for another.
+func TestAHoleIsFilledByABatchThatWaits(t *testing.T) {
+	s := newTimed(t, func(c *Config) { c.Services = []Service{{Midstream: MidstreamOff}} })
+	c := newClient(t, 1000)
+	s.Inject(append(c.opening(), c.data(10, []byte("behind")), c.fin(16)))
+	for doomed := false; !doomed; {
+		s.pass(tick)
+		s.Stack.mu.Lock()
+		for _, f := range s.flows {
+			doomed = !f.doomed.IsZero()
+		}
+		s.Stack.mu.Unlock()
+	}
+	s.clk.elapsed.Add(int64(tick))
+	s.InjectBefore([]Segment{c.data(0, []byte("0123456789"))}, s.clk.now())
+	s.Stack.mu.Mutex.Lock() // as serve has it
+	s.look()
+	s.Stack.mu.Mutex.Unlock()
+	s.is(c, text("0123456789behind", nil))
+}

@@ -7,7 +7,8 @@ import (
 	"netmirror/stack/netstack"
 )
 
-// touch has the flow pumped before Stack.mu is released.
+// touch has the flow pumped before Stack.mu is released, or, where a batch waits for the one
+// behind it, before anybody else looks at the flow.
 func (s *Stack) touch(f *flow) {
 	if !f.dirty {
 		f.dirty = true
@@ -38,6 +39,14 @@ func (s *Stack) pumpDirty() {
 		s.collect()
 	}
 	s.signal()
+}
+
+// pumpWaiting pumps the flows of a batch that waits for the one behind it.
+func (s *Stack) pumpWaiting() {
+	if len(s.dirty) > 0 {
+		s.now = s.cfg.Now()
+		s.pumpDirty()
+	}
 }
 
 // pump moves a flow as far as it goes without an answer.
@@ -92,8 +101,8 @@ func (s *Stack) connect(f *flow) {
 	s.deliver(f, f.base-1, flagSYN, synOptions, nil)
 }
 
-// reconnect begins the handshake anew, on another address: a SYN that is repeated
-// on the same one is never answered with a SYN-ACK once gVisor has taken the first,
+// reconnect begins the handshake anew, from another address and port: a SYN that is repeated
+// from the same one is never answered with a SYN-ACK once gVisor has taken the first,
 // or what is left of it. What gVisor answers to the first attempt is reset.
 func (s *Stack) reconnect(f *flow) {
 	delete(s.clients, f.virtual.id)
@@ -136,8 +145,7 @@ func (s *Stack) goesAhead(f *flow, e *entry) bool {
 // the first one last.
 func (s *Stack) endHandshake(f *flow) {
 	f.virtual.greeted = false
-	e := f.q.unsent
-	if e == nil || e.seq != f.virtual.ack || e.next() != nil && e.next() != e.finBehind() {
+	if e := f.q.unsent; e == nil || e.seq != f.virtual.ack || !f.lastOf(e).isLast() {
 		s.deliver(f, f.virtual.ack, flagACK, nil, nil)
 	}
 }
@@ -172,8 +180,8 @@ func (s *Stack) send(f *flow, e *entry) {
 	}
 }
 
-// maxPieces bounds the entries in one segment.
-const maxPieces = 64
+// maxPieces bounds the entries in one segment, each of which is charged as if it were one.
+const maxPieces = 8
 
 // lastOf is the last entry that goes with e into one segment.
 func (f *flow) lastOf(e *entry) *entry {

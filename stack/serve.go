@@ -84,6 +84,7 @@ func (s *Stack) service() {
 	s.caughtUp = time.Time{}
 	s.collect()
 	s.shareMemory()
+	s.pumpDirty() // nothing is given up that the batch before has brought
 	for i := len(s.active) - 1; i >= 0; i-- {
 		if i < len(s.active) { // ending one flow can take others off the list
 			s.age(s.active[i])

@@ -120,7 +120,7 @@ type Stack struct {
 	stubs    *stubTable
 	active   []*flow // flows that are busy
 	alert    bool    // serve looks after every tick
-	dirty    []*flow // flows to pump before mu is released
+	dirty    []*flow // flows to pump; see touch
 	held     int     // Σ cost of all flows
 	all      *budget.Shared
 	share    *budget.Holder
@@ -142,6 +142,7 @@ type Stack struct {
 	stopping                 bool
 	counters                 counters
 
+	waits       atomic.Bool   // the last batch waits for the one behind it
 	bytesRead   atomic.Uint64 // read by the streams' readers
 	bytesUnread atomic.Uint64 // in order, but the reader gave up first
 	eager       atomic.Int32  // flows that wait for an answer of gVisor's
@@ -236,6 +237,7 @@ func (s *Stack) InjectBefore(batch []Segment, captured time.Time) { s.injectAt(b
 
 func (s *Stack) injectAt(batch []Segment, captured time.Time, more bool) {
 	if len(batch) == 0 {
+		s.lastIsEmpty(more)
 		return
 	}
 	memory := s.reading.Swap(nil)
@@ -252,6 +254,7 @@ func (s *Stack) injectAt(batch []Segment, captured time.Time, more bool) {
 		s.mu.Lock()
 	}
 	s.ingest(*memory, captured)
+	s.waits.Store(more)
 	if more {
 		s.signal()
 	} else {
@@ -259,6 +262,15 @@ func (s *Stack) injectAt(batch []Segment, captured time.Time, more bool) {
 	}
 	s.mu.Unlock()
 	s.reading.Store(memory)
+}
+
+// lastIsEmpty is for a batch that has nothing, behind one that has waited for it.
+func (s *Stack) lastIsEmpty(more bool) {
+	if !more && s.waits.Load() && s.mu.TryLock() {
+		s.waits.Store(false)
+		s.pumpWaiting()
+		s.mu.Unlock()
+	}
 }
 
 // ingest takes a batch to its flows, which are to be pumped then. s.mu is held.

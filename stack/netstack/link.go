@@ -81,8 +81,8 @@ func (l *link) deliver(head *buffer.View, payload []Payload) {
 	pkt.DecRef()
 }
 
-// WritePackets learns from gVisor's TCP segments. Whatever else it sends
-// (neighbour discovery, group membership) concerns nobody.
+// WritePackets learns from gVisor's TCP segments. Whatever else it sends (group
+// membership) concerns nobody.
 func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	for _, pkt := range pkts.AsSlice() {
 		tcp := header.TCP(pkt.TransportHeader().Slice())

@@ -9,7 +9,7 @@ import (
 
 // ClientID is a virtual client's address and port in gVisor. It is only a key: every
 // attempt to open an endpoint has one of its own, so that no two connections ever
-// meet on one address, whatever addresses the mirrored ones have.
+// meet, whatever addresses the mirrored ones have.
 type ClientID uint64
 
 // serverAddr is the address that all virtual clients connect to.
