@@ -318,10 +318,10 @@ func (s *Stack) Close() error {
 		s.serving.Wait()
 		s.mu.asked.Store(false)
 		s.accepted.close()
-		s.ns.Close()
-		s.mu.Lock()
+		s.mu.Lock() // pumps what the end of the flows has left, for which gVisor must be there
 		s.share.Leave()
 		s.mu.Unlock()
+		s.ns.Close()
 	})
 	return nil
 }

@@ -250,10 +250,10 @@ func requestPlain(to net.Addr, request []byte) error {
 	return err
 }
 
-// BenchmarkAcks is the client's half of downloads: 49 pure acknowledgements, and
+// BenchmarkAcks is the client's half of downloads: 999 pure acknowledgements, and
 // then a request of 400 bytes. b.N counts packets.
 func BenchmarkAcks(b *testing.B) {
-	const every, size = 50, 400
+	const every, size = 1000, 400
 	b.Run("netmirror", func(b *testing.B) {
 		p := newReplay(b, newSink(b).Addr())
 		d := newDownloads(every, size)
