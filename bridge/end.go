@@ -14,8 +14,9 @@ func (s *stream) end(err error) {
 		s.passFIN()
 		return
 	}
-	// A RST comes once the target has acknowledged all bytes before it: a reset socket
-	// throws its send queue away.
+	// A RST comes once the target has the connection, and has acknowledged all bytes before
+	// it: a reset socket throws its send queue away.
+	s.confirm()
 	s.how = endOf(err)
 	s.awaitAcks(resetting)
 }

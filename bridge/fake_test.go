@@ -282,13 +282,19 @@ func (h *harness) open(t *testing.T, chunks ...[]byte) *script {
 	t.Helper()
 	s := newScript()
 	s.send(chunks...)
+	h.play(t, s)
+	return s
+}
+
+// play has the bridge play a stream.
+func (h *harness) play(t *testing.T, s *script) {
+	t.Helper()
 	select {
 	case h.ln.conns <- s:
 	case <-time.After(patience):
 		t.Fatal("not accepted")
 	}
 	h.all = append(h.all, s)
-	return s
 }
 
 // target is a shadow service on loopback.

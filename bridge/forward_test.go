@@ -59,6 +59,18 @@ func TestTargetHearsOfASilentConnectionAtOnce(t *testing.T) {
 	}
 }
 
+// A client that only connects and aborts, as a health check does, does so with the target.
+func TestTargetHearsOfAnAbortedConnection(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr()})
+	s := newScript()
+	s.end(outcome.EndClientReset)
+	h.play(t, s)
+	c := g.accept(t)
+	expect(t, c, nil, errReset)
+	want(t, "outcome", s.outcome(t), "client-reset")
+}
+
 func TestClientHalfClosesFirst(t *testing.T) {
 	g := newTarget(t)
 	h := serve(t, Config{Target: g.addr()})

@@ -45,6 +45,8 @@ func (c *Conn) finish(err error) (complete bool) {
 			err, complete = io.EOF, true
 		}
 		c.endLocked(err)
+	} else {
+		complete = c.end == io.EOF // it has just been read
 	}
 	c.mu.Unlock()
 	c.wake()

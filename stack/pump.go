@@ -140,12 +140,16 @@ func (s *Stack) goesAhead(f *flow, e *entry) bool {
 	return true
 }
 
+// maxGreeting bounds the bytes that end a handshake: gVisor counts them twice against the
+// receive buffer, for as long as the connection lasts.
+const maxGreeting = 4 << 10
+
 // endHandshake acknowledges gVisor's SYN-ACK, unless the only segment that there is to
 // send does: each that gVisor gets costs it microseconds. With several, gVisor would take
 // the first one last.
 func (s *Stack) endHandshake(f *flow) {
 	f.virtual.greeted = false
-	if e := f.q.unsent; e == nil || e.seq != f.virtual.ack || !f.lastOf(e).isLast() {
+	if e := f.q.unsent; e == nil || e.seq != f.virtual.ack || !f.lastOf(e).isLast() || f.lastOf(e).end()-e.seq > maxGreeting {
 		s.deliver(f, f.virtual.ack, flagACK, nil, nil)
 	}
 }
@@ -230,6 +234,9 @@ func (s *Stack) settle(f *flow) {
 // deliver injects a segment of f's virtual client. The numbers are the client's,
 // and gVisor's where bytes were spliced out or it is gVisor that is acknowledged.
 func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload []netstack.Payload) {
+	if s.closed {
+		return
+	}
 	ack := f.virtual.peerSeq
 	if flags&flagACK == 0 {
 		ack = 0
@@ -241,6 +248,9 @@ func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload [
 
 // collect acts on gVisor's answers and takes the streams that it has ready.
 func (s *Stack) collect() {
+	if s.closed {
+		return
+	}
 	answers := s.ns.Answers(s.spare)
 	for i := range answers {
 		s.answer(&answers[i])

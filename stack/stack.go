@@ -140,6 +140,7 @@ type Stack struct {
 	payloads                 []netstack.Payload // of one injection
 	entries                  entryPool
 	stopping                 bool
+	closed                   bool // gVisor is no more
 	counters                 counters
 
 	waits       atomic.Bool   // the last batch waits for the one behind it
@@ -255,12 +256,13 @@ func (s *Stack) injectAt(batch []Segment, captured time.Time, more bool) {
 	}
 	s.ingest(*memory, captured)
 	s.waits.Store(more)
-	if more {
-		s.signal()
-	} else {
+	if !more {
 		s.pumpDirty()
 	}
 	s.mu.Unlock()
+	if more {
+		s.signal()
+	}
 	s.reading.Store(memory)
 }
 
@@ -275,7 +277,11 @@ func (s *Stack) lastIsEmpty(more bool) {
 
 // ingest takes a batch to its flows, which are to be pumped then. s.mu is held.
 func (s *Stack) ingest(batch []incoming, captured time.Time) {
-	s.now, s.captured = s.cfg.Now(), captured
+	now := s.cfg.Now()
+	if now.Sub(s.now) >= tick {
+		s.pumpDirty() // as of when they came
+	}
+	s.now, s.captured = now, captured
 	s.collect()
 	s.shareMemory()
 	s.takeBatch(batch)
@@ -317,10 +323,11 @@ func (s *Stack) Close() error {
 		close(s.done)
 		s.serving.Wait()
 		s.mu.asked.Store(false)
-		s.accepted.close()
-		s.mu.Lock() // pumps what the end of the flows has left, for which gVisor must be there
+		s.mu.Lock()
 		s.share.Leave()
+		s.closed = true
 		s.mu.Unlock()
+		s.accepted.close()
 		s.ns.Close()
 	})
 	return nil
