@@ -1,8 +1,8 @@
 // Netmirror replays mirrored TCP connections against a shadow service.
 //
-// It captures the packets that a cloud mirrors inside VXLAN, rebuilds the
-// client's half of one service's connections, and plays every one of them,
-// byte for byte, on a new connection to the target.
+// It captures the packets that a cloud, a switch or a host mirrors, in VXLAN or another
+// encapsulation. It rebuilds the client's half of the connections of one or more services,
+// and plays every one of them, byte for byte, on a new connection to the target.
 package main
 
 import (
@@ -157,7 +157,8 @@ func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr
 	return p.Run(ctx, again.enter(), sources...)
 }
 
-// releaseStart lets the program's pages go that only the start needs, once it is over.
+// releaseStart gives back the program's pages two seconds after the start, which alone needs
+// most of them. stop cancels that.
 func releaseStart(logger *slog.Logger) (stop func()) {
 	const over = 2 * time.Second
 	due := time.AfterFunc(over, func() {

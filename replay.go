@@ -158,8 +158,8 @@ func (r *playing) announce(kind replay.Kind) {
 	}
 }
 
-// What a file waits for is held well within the budgets, which are there for what
-// cannot wait.
+// backlog tells from which load on reading waits. The limits are well within the budgets,
+// which are for packets that cannot wait.
 func (r *playing) backlog(p *pipeline.Pipeline) replay.Backlog {
 	return replay.Backlog{
 		MaxHeld:  int64(min(r.Budgets.FlowKiB<<10, r.Budgets.TotalMiB<<20/4) / 4),

@@ -1,8 +1,9 @@
 // Package check looks at what a mirror brings to an interface, and says in words
 // whether netmirror would have work there, and how to call it.
 //
-// It forwards nothing and never sends a packet to anyone but the target, to which
-// it makes one connection that it closes at once. What it prints of captured
+// It forwards nothing and never sends a packet to anyone but the targets. To each it makes
+// a connection that it closes at once, and a second one, for a TLS handshake, to a plain
+// target at a usual port of TLS. What it prints of captured
 // packets are numbers and addresses only, so that nothing in them reaches the
 // terminal.
 package check

@@ -117,7 +117,7 @@ func evaluate[T any](b *browser, expression string) T {
 	return v
 }
 
-// prefer sets the colour scheme that pages are told the user prefers.
+// prefer sets the color scheme that pages are told the user prefers.
 func prefer(scheme string) chromedp.Action[chromedp.Void] {
 	return func(ctx context.Context, tab *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{

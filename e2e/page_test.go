@@ -177,7 +177,7 @@ func checkNarrow(t *testing.T, b *browser) {
 }
 
 // unreadable are texts with less contrast than WCAG AA asks for (1.4.3), as the
-// browser computes their colours.
+// browser computes their colors.
 const unreadable = `(() => {
 	const rgb = (c) => (c.match(/[\d.]+/g) || []).map(Number);
 	const light = (c) => { const [r, g, b] = rgb(c).map((v) => (v /= 255, v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)); return 0.2126 * r + 0.7152 * g + 0.0722 * b };
@@ -196,7 +196,7 @@ const unreadable = `(() => {
 // readable in both.
 func checkColours(t *testing.T, b *browser) {
 	t.Helper()
-	// The colour of the line of a chart, which is the bluest in it.
+	// The color of the line of a chart, which is the bluest in it.
 	const line = `(() => {
 		const c = document.querySelector("[aria-labelledby=chart-packets] canvas"), copy = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 		copy.drawImage(c, 0, 0);

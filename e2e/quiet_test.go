@@ -10,7 +10,7 @@ import (
 )
 
 // neighbourly says whether a packet is what any host sends on its own to stay
-// reachable: ARP, IPv6 neighbour discovery, multicast listener reports.
+// reachable: ARP, IPv6 neighbor discovery, multicast listener reports.
 func neighbourly(packet []byte) bool {
 	p := gopacket.NewPacket(packet, layers.LayerTypeEthernet, gopacket.NoCopy)
 	if p.Layer(layers.LayerTypeARP) != nil {

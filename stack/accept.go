@@ -96,7 +96,7 @@ func (q *acceptQueue) close() {
 	q.tell()
 }
 
-// handOut gives a stream to whoever calls Accept.
+// handOut gives a stream to whoever calls TryAccept.
 func (s *Stack) handOut(c *Conn) {
 	s.counters.flowsOpened++
 	s.serviceOf(c.flow).conns++

@@ -20,7 +20,8 @@ func (w *stopwatch) start(seq uint32, at time.Duration) {
 	w.at.Store(int64(max(at, 1)))
 }
 
-// stop is called off when the streams' places move.
+// cancel stops the stopwatch: its byte has been passed on, or the stream's sequence numbers
+// have moved.
 func (w *stopwatch) cancel() { w.at.Store(0) }
 
 // timed starts the stopwatch at the end of what came just now, where latencies

@@ -224,16 +224,18 @@ func (s *Stack) signal() {
 }
 
 // Inject takes a batch of captured segments, in the order of their capture.
-// It reads them during the call only. It waits for nobody, unless more than maxHandedOver
-// waits for another goroutine that has the flows.
+// It reads them during the call only. It waits for nobody, unless another goroutine has the
+// flows and as much waits for it as may be handed over (maxHandedOver, or less with a small
+// TotalBytes).
 func (s *Stack) Inject(batch []Segment) { s.InjectAt(batch, s.cfg.Now()) }
 
-// InjectAt is Inject for a batch that was captured at a time that is of interest,
-// by the clock of Config.Now.
+// InjectAt is Inject for a batch that was captured at a given time, by the clock of
+// Config.Now.
 func (s *Stack) InjectAt(batch []Segment, captured time.Time) { s.injectAt(batch, captured, false) }
 
-// InjectBefore is InjectAt for a batch behind which another follows at once: gVisor gets what
-// goes on from one to the other in one piece. If none follows, it gets this one soon.
+// InjectBefore is InjectAt for a batch that another one follows at once. gVisor then gets what
+// belongs together in both batches in one segment. If no batch follows, gVisor soon gets this
+// one.
 func (s *Stack) InjectBefore(batch []Segment, captured time.Time) { s.injectAt(batch, captured, true) }
 
 func (s *Stack) injectAt(batch []Segment, captured time.Time, more bool) {
@@ -337,9 +339,10 @@ func (s *Stack) Close() error {
 // net.ErrClosed after Close, or when the last stream has been handed out after Shutdown.
 func (s *Stack) TryAccept() (outcome.Stream, error) { return s.accepted.get() }
 
-// AwaitAccepts waits a moment if very many streams wait for TryAccept. Whoever injects calls
-// it between two batches. While the bridge is far behind, packets are better left in the
-// ring: the memory of a waiting stream outlives its flow, and nobody can take it.
+// AwaitAccepts waits for 10 ms at most if more than 1024 streams wait for TryAccept. Whoever
+// injects calls it between two batches. While the bridge is far behind, packets are better
+// left in the ring: a waiting stream keeps its memory when its flow ends, and that memory
+// cannot be taken back.
 func (s *Stack) AwaitAccepts() { s.accepted.await() }
 
 // OnStream registers f, which is called when TryAccept, after it had nothing, may have a

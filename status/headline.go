@@ -141,8 +141,8 @@ func (s *Snapshot) lostInNetmirror(put func(reason)) {
 	put(reason{"ambiguous", "of requests whose beginning is ambiguous", outcome.ProblemAmbiguous.Remedy(), r.BytesAmbiguous})
 }
 
-// attrs are the headline's for a line of the log. Shares that there are none of are left
-// out.
+// headlineAttrs are the headline's attributes for a line of the log. Shares that are not
+// defined are left out.
 func headlineAttrs(start, minute *Delivery) (attrs []any) {
 	for _, share := range []struct {
 		key string

@@ -35,7 +35,7 @@ var pageDocument, pagePolicy = assemble()
 
 func assemble() (document []byte, policy string) {
 	style := plotCSS + "\n" + pageCSS
-	// uPlot's licence wants to be in every copy of it.
+	// uPlot's license must be in every copy of it.
 	script := "/*\n" + plotLicense + "*/\n" + plotJS + "\n" + pageWords() + pageJS
 	document = []byte(strings.NewReplacer("{{style}}", style, "{{script}}", script).Replace(pageHTML))
 	return document, strings.Join([]string{

@@ -17,7 +17,7 @@ func newProblem(p outcome.Problem) Problem {
 	return Problem{ID: p.String(), Severity: p.Severity(), Text: p.Text(), Remedy: p.Remedy()}
 }
 
-// rule is how a problem is recognised: its count grows.
+// rule is how a problem is recognized: its count grows.
 type rule struct {
 	count   func(*Snapshot) uint64 // nil: it is there or not, as watch sees
 	because []outcome.Problem      // others that it may come of: while they grow, the log leaves it out

@@ -48,7 +48,7 @@ func newLab(t testing.TB, mtu int) *lab {
 		link, err := netlink.LinkByName(peerIface)
 		must(t, err)
 		l.peerLink = link
-		// No neighbour discovery, so that no first packet is late.
+		// No neighbor discovery, so that no first packet is late.
 		hosts := []net.IP{mon4, mon6}
 		if mtu < minIPv6 {
 			hosts = hosts[:1]

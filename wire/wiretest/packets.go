@@ -81,7 +81,7 @@ func UDPTo(port int) *layers.UDP {
 	return &layers.UDP{SrcPort: 49152, DstPort: layers.UDPPort(port)}
 }
 
-// Packet serialises layers; a []byte is payload.
+// Packet serializes layers; a []byte is payload.
 func Packet(t testing.TB, parts ...any) []byte {
 	t.Helper()
 	var all []gopacket.SerializableLayer
@@ -107,7 +107,7 @@ func Packet(t testing.TB, parts ...any) []byte {
 	return append([]byte(nil), buf.Bytes()...)
 }
 
-// Serialize serialises layers with all lengths and checksums. A transport layer's checksum
+// Serialize serializes layers with all lengths and checksums. A transport layer's checksum
 // needs its network layer set.
 func Serialize(t testing.TB, all ...gopacket.SerializableLayer) []byte {
 	t.Helper()
