@@ -100,7 +100,7 @@ func (s *stream) turn() {
 	}
 }
 
-// confirm has the target know of the connection, if the first turn has written nothing.
+// confirm makes the connection known to the target if the first turn has written nothing.
 func (s *stream) confirm() {
 	if s.confirmed {
 		return

@@ -1,14 +1,15 @@
 package bridge
 
 // targetConn is a stream's connection to the shadow service. Only the loop's goroutine
-// calls it, and nothing in it waits: what it is ready for is told by stream.event.
+// calls it. No method waits: stream.event is called when the connection is ready for
+// something.
 type targetConn interface {
-	// write returns how many bytes of p were taken. err is nil where the rest found
-	// no room; event tells when there is some. With last, closeWrite follows soon, and
-	// the bytes may wait for it.
+	// write returns how many bytes of p were taken. err is nil if the rest found no
+	// room; evRoom tells when there is some. last says that closeWrite follows soon: the
+	// bytes may wait for it.
 	write(p []byte, last bool) (n int, err error)
-	// confirm is called if there is nothing to write to a new connection: its target may
-	// not know of it yet.
+	// confirm makes a new connection known to the target at once. It is called if there is
+	// nothing to write yet.
 	confirm()
 	// unacked is how many of the bytes written the peer has not acknowledged; a
 	// half-close counts as one. It stands still when a reset has thrown them away.
@@ -16,13 +17,12 @@ type targetConn interface {
 	// discard throws away what has been answered, or a part of it: more is true where
 	// something may be left.
 	discard() (n int, more bool, err error)
-	// saidFIN reports whether the peer has sent its FIN by now, whatever was told of it.
+	// saidFIN reports whether the peer has sent its FIN by now, even if evFIN did not come.
 	saidFIN() bool
 	// over reports whether the connection has ended in both directions. cause is nil
 	// where it ended in order, each side's end acknowledged.
 	over() (over bool, cause error)
-	// keepAlive has the peer's host asked for signs of life from now on: the connection
-	// is idle.
+	// keepAlive switches TCP keep-alive on, for a connection that is idle.
 	keepAlive()
 	// closeWrite says that nothing more will be written.
 	closeWrite() error

@@ -31,8 +31,8 @@ type tcpConn struct {
 // matter less than the connection: where one cannot be set there is nothing better to do.
 func setUp(fd int) {
 	_ = sleeper.RawSet(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	// The acknowledgement of the SYN-ACK goes with the first bytes, a packet less; confirm
-	// sends it if there are none.
+	// The acknowledgement of the SYN-ACK goes with the first bytes, which saves a packet. If
+	// there are none, confirm sends it.
 	_ = sleeper.RawSet(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
 	// A socket is ready to be read at so many bytes, a FIN or a RST (socket(7)).
 	_ = sleeper.RawSet(fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, answerBatch)
@@ -53,8 +53,8 @@ func (t *tcpConn) adopt(c *net.TCPConn) error {
 // allEvents are those that a stream hears of on a socket of its own.
 const allEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP
 
-// watch has p tell s what happens, until the connection is closed: events, and those
-// that poller.add tells of in any case.
+// watch makes p report events to s until the connection is closed: the given ones, and those
+// that poller.add reports in any case.
 func (t *tcpConn) watch(p *poller, s *stream, events uint32) (err error) {
 	if t.slot, err = p.add(s, t.fd, events); err == nil {
 		t.poll = p
@@ -69,8 +69,8 @@ func (t *tcpConn) keepAlive() {
 	_ = sleeper.RawSet(t.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 }
 
-// write has the FIN go with the last bytes: a packet less, for which the target need not
-// wake (MSG_MORE, send(2)).
+// write lets the kernel hold the last bytes back until closeWrite, so that the FIN goes with
+// them (MSG_MORE, send(2)). That saves a packet, and the target wakes once less.
 func (t *tcpConn) write(p []byte, last bool) (n int, err error) {
 	flags := 0
 	if last {

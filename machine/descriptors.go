@@ -1,5 +1,5 @@
-// Package machine tells what this host and its limits let the process have: file
-// descriptors, memory, and its share of the processors. It gives back what the process does
+// Package machine knows what the host and its limits allow the process: file descriptors,
+// memory, and its share of the processors. It also gives back memory that the process does
 // not need.
 package machine
 

@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReleaseProgram takes the program's file out of the process's memory: its instructions and
-// constants, of which the start alone needs most. The kernel maps again what is used, from the
-// page cache, which keeps the file (MADV_DONTNEED, madvise(2)). A mapping stays where the
-// process has changed a page of it, as a debugger or a dynamic linker does.
+// ReleaseProgram removes the program's file from the process's memory: its instructions and
+// constants, most of which only the start needs. The kernel maps the pages that are used
+// again, from the page cache, which keeps the file (MADV_DONTNEED, madvise(2)). A mapping
+// stays if one of its pages was changed, as by a debugger or a dynamic linker, or may have
+// been, because it is swapped out.
 func ReleaseProgram() error {
 	own, err := os.Readlink("/proc/self/exe")
 	if err != nil {
@@ -35,8 +36,8 @@ func ReleaseProgram() error {
 // mapping is a part of the address space.
 type mapping struct{ from, to uintptr }
 
-// fileMappings finds the mappings of a file in smaps (proc_pid_smaps(5)) that cannot be
-// written to, and of which no page was changed.
+// fileMappings finds the mappings of a file in smaps (proc_pid_smaps(5)) that are not
+// writable and have no changed page.
 func fileMappings(smaps, file string) (found []mapping) {
 	var m mapping
 	ours, changed := false, false

@@ -7,10 +7,12 @@ import "net"
 type Stream interface {
 	// TryRead returns the stream's next bytes; 0 and nil if there are none yet. The error
 	// is io.EOF at the client's FIN, an End for which Readable holds if the stream cannot
-	// be continued, and net.ErrClosed after CloseWith. An error that comes with bytes is
-	// returned again by the next TryRead; io.EOF, which says that a FIN follows, perhaps
-	// only by one after a call of OnReadable's f, and not if the stream is given up
-	// first. Every byte before the error is exactly what the client sent.
+	// be continued, and net.ErrClosed after CloseWith. Every byte before the error is
+	// exactly what the client sent.
+	//
+	// An error can come with bytes; the next TryRead returns it again. With bytes, io.EOF
+	// says that the client's FIN follows them. TryRead may then return 0 and nil until f
+	// of OnReadable is called, and never returns io.EOF if the stream is given up first.
 	TryRead(p []byte) (int, error)
 
 	// OnReadable registers f, which is called when TryRead returned nothing and may now
@@ -19,11 +21,11 @@ type Stream interface {
 	// OnReadable cause no call.
 	OnReadable(f func())
 
-	// Unread gives back the end of what the last TryRead returned, all of it maybe,
-	// which the target did not take: the next TryRead returns p first. It copies p and
-	// waits for nothing. It must not be called after CloseWith. Where CloseWith follows at
-	// once, with another end than EndTargetClosed, p may be longer: the end of all that
-	// was read.
+	// Unread gives back bytes that the target did not take: p is the end of what the last
+	// TryRead returned, or all of it. The next TryRead returns p first. Unread copies p and
+	// waits for nothing. It must not be called after CloseWith. If CloseWith follows at
+	// once with an end other than EndTargetClosed, p may be longer: the end of all that was
+	// read.
 	Unread(p []byte)
 
 	// Split says that the target has sent its FIN, so it will answer no further request.

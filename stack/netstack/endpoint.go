@@ -23,8 +23,8 @@ var ErrWait = errors.New("netstack: not ready")
 
 const readable = waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr
 
-// OnReadable has f called, in place of what was before, when Read may have something new.
-// f may be called by any goroutine, and must not block.
+// OnReadable registers f, in place of an earlier one. It is called when Read may have something
+// new, by any goroutine, and must not block.
 func (e *Endpoint) OnReadable(f func()) {
 	if e.news != nil {
 		e.wq.EventUnregister(&e.entry)
@@ -34,13 +34,13 @@ func (e *Endpoint) OnReadable(f func()) {
 	e.wq.EventRegister(&e.entry)
 }
 
-// NotifyEvent is waiter.EventListener's.
+// NotifyEvent implements waiter.EventListener.
 func (e *Endpoint) NotifyEvent(waiter.EventMask) { e.news() }
 
 // Ready reports whether Read would return something.
 func (e *Endpoint) Ready() bool { return e.ep.Readiness(waiter.ReadableEvents) != 0 }
 
-// Read returns ErrWait where there is nothing yet, and io.EOF behind the FIN.
+// Read returns ErrWait if there is nothing yet, and io.EOF behind the FIN.
 func (e *Endpoint) Read(p []byte) (int, error) {
 	e.into = p
 	res, err := e.ep.Read(&e.into, tcpip.ReadOptions{})

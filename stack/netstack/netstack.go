@@ -129,10 +129,9 @@ func (s *Stack) attach() error {
 	return nil
 }
 
-// Listen is the port that a connection to port is to be made to: its own, for which a
-// listener is made where there is none yet, or, where there are as many as there may
-// be, that of another one. Which it is never changes. A port of 0 means that gVisor has
-// none at all.
+// Listen returns the port to which a virtual client connects for port: port itself, if it has
+// a listener, or one can be made. With MaxListeners listeners, it is another listener's port.
+// The answer for a port never changes. 0 means that gVisor has no listener at all.
 func (s *Stack) Listen(port uint16) uint16 {
 	if at, ok := s.byPort[port]; ok {
 		return at
@@ -166,8 +165,7 @@ func (s *Stack) addListener(port uint16) error {
 	return nil
 }
 
-// Accept calls got for every connection whose handshake is done, until there
-// is none left. got owns the endpoint.
+// Accept calls got for every connection whose handshake is done. got owns the endpoint.
 func (s *Stack) Accept(got func(ClientID, *Endpoint)) {
 	for _, listener := range s.listeners {
 		acceptFrom(listener, got)
@@ -197,7 +195,7 @@ func (s *Stack) Close() {
 	s.stack.Destroy()
 }
 
-// Counts is what there is in a Stack.
+// Counts are figures of a Stack.
 type Counts struct {
 	Connected  uint64 // connections
 	Registered int    // endpoints, with the listeners
@@ -206,7 +204,7 @@ type Counts struct {
 	Segments   uint64 // delivered so far, and valid
 }
 
-// Counts says what there is.
+// Counts returns the figures.
 func (s *Stack) Counts() Counts {
 	tcp := s.stack.Stats().TCP
 	return Counts{

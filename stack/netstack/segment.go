@@ -15,9 +15,9 @@ type ClientID uint64
 // serverAddr is the address that all virtual clients connect to.
 var serverAddr = [4]byte{10, 0, 0, 1}
 
-// A virtual client's ClientID is in its address, of 64.0.0.0/3, and in its port, of the
-// upper half: enough for 10 000 connections a second over 50 years. With IPv6, a
-// connection would cost gVisor a tenth more.
+// A ClientID has 44 bits: 29 are in the virtual client's address, in 64.0.0.0/3, and 15 in its
+// port, in the upper half. That is enough for 10 000 connections a second over 50 years. With
+// IPv6, a connection would cost gVisor a tenth more.
 const (
 	clientNet   = 0x40000000
 	clientBits  = 29
