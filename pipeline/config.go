@@ -18,8 +18,8 @@ import (
 	"netmirror/wire"
 )
 
-// Service is whose connections are forwarded, and where to. Where two have the same
-// selection, each target gets every stream.
+// Service says which connections are forwarded, and where to. If two have the same selection,
+// each target gets every stream.
 type Service struct {
 	Name string // as the figures have it; "" is the selection
 	service.Selection

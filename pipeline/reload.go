@@ -11,14 +11,14 @@ import (
 // Changes are the services that a Reload has changed, by name.
 type Changes struct{ Added, Changed, Removed []string }
 
-// Reload forwards these services from now on, in place of those before. Where it fails,
-// nothing has changed. It may be called from any goroutine while Run runs.
+// Reload replaces the services that are forwarded. If it fails, nothing has changed. It may be
+// called from any goroutine while Run runs.
 //
-// A service goes on as it was where it has the selection and the target of one before, or
-// else its name: not one of its packets is missed. Where its settings changed, streams
-// that are open keep the target connection that they have; those of connections that
-// the service does not take any more are given what was captured of them, and then reset.
-// So are the streams of a removed service, which Config.Patience cuts off.
+// A service with the same selection and target as an old one, or else with the same name, is
+// that service and continues: none of its packets is missed. If its settings changed, open
+// streams keep their connections to the target. Streams of connections that the service no
+// longer takes get what was captured of them, and are then reset. So are the streams of a
+// removed service, which Config.Patience cuts off.
 func (p *Pipeline) Reload(services []Service) (Changes, error) {
 	p.changes.Lock()
 	defer p.changes.Unlock()

@@ -13,11 +13,10 @@ import (
 	"netmirror/status"
 )
 
-// Run forwards what comes from the sources, until they have come to their end and all
-// is delivered. It reads each in a goroutine of its own. When ctx ends it stops them,
-// goes on with what they have captured, and cuts off whatever takes longer than
-// Config.Patience. It closes none of them. enter, nil for none, is told of each phase
-// as it begins. Run may be called once.
+// Run forwards what comes from the sources, until all have ended and everything is delivered.
+// It reads each source in a separate goroutine. When ctx ends, it stops the sources, delivers
+// what they have captured, and cuts off what takes longer than Config.Patience. It closes no
+// source. enter, if not nil, is called with each phase as it begins. Run may be called once.
 func (p *Pipeline) Run(ctx context.Context, enter func(status.Phase), sources ...source.Source) error {
 	if err := p.use(sources); err != nil {
 		return err

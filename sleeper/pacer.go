@@ -10,12 +10,10 @@ import (
 // kernel closes them.
 const maxPauses = 64
 
-// Pacer has the readers of a group look away from their rings. Where blocks follow
-// one another closely, waking up takes more than what is in them: it is done for two
-// blocks at a time, and for all rings together, by the one of the readers that has
-// the timer. A pause is as long as two blocks are open that are not full, and the
-// first of a row begins when one has just been closed, so that each of them ends
-// just after.
+// Pacer batches the wake-ups of a group's readers. If blocks follow one another closely,
+// waking up costs more than processing them. Then the readers pause for two block timeouts
+// at a time, and one of them, which has the timer, wakes all others. The first pause of a row
+// begins when a block has just been closed, so each pause ends just after another one was.
 type Pacer struct {
 	Pauses time.Duration // how long each is; 0: there is none. Set before the first use
 
@@ -44,7 +42,7 @@ func (s *Sleeper) Paced(ready, stopping func() bool) *Paced {
 	return &Paced{s, ready, stopping, func(bool) bool { return stopping() }, make(chan struct{}, 1)}
 }
 
-// CallBack ends the pause of a reader that relies on another one's timer. Any goroutine may
+// CallBack ends the pause of a reader that waits for another one's timer. Any goroutine may
 // call it.
 func (r *Paced) CallBack() {
 	select {
@@ -53,8 +51,8 @@ func (r *Paced) CallBack() {
 	}
 }
 
-// Block takes note of a block that began at a time and is read now. It waits for no other
-// reader: that a block goes unnoticed puts the pauses off, at worst.
+// Block notes that a block, which began at at, is read now. It waits for no other reader: if
+// it misses a block, the pauses begin later, at worst.
 func (p *Pacer) Block(at, now time.Time) {
 	if !p.mu.TryLock() {
 		return
@@ -83,7 +81,8 @@ func (p *Pacer) next(now time.Time) bool {
 	return true
 }
 
-// Pause keeps r, for which there is no block, away as long as nobody needs to look. It reports false where it did not.
+// Pause makes r, for which there is no block, wait until a reader has something to do. It
+// reports false if no pause is due.
 func (p *Pacer) Pause(r *Paced, now time.Time) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

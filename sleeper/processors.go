@@ -18,14 +18,13 @@ const (
 	// busyAge is how long a packet may wait beyond what it is asked to. Where others
 	// had the one core all that time, the ring runs empty soon when it is its turn.
 	busyAge = 50 * time.Millisecond
-	// quietAfter is how long there must have been neither before one processor will
-	// do. Each time that this has to be undone within a minute it doubles, up to
-	// maxQuiet.
+	// quietAfter is how long load must stay low before the process is limited to one core.
+	// It doubles each time that this proves wrong within a minute, up to maxQuiet.
 	quietAfter = 5 * time.Second
 	maxQuiet   = 5 * time.Minute
 )
 
-// Processors has the process run on one core while that is enough.
+// Processors limits the process to one core while that is enough.
 type Processors struct {
 	all   int           // how many there may be
 	fixed bool          // all are in use for good
@@ -46,8 +45,8 @@ type Processors struct {
 	since time.Duration // when one was chosen, since begin
 }
 
-// NewProcessors has all that the runtime has, until the first Look, or for good. wait is how
-// long a packet is asked to wait in a source, at most.
+// NewProcessors begins with all cores that the runtime uses. With fixed, that never changes.
+// wait is how long a source may let a packet wait.
 func NewProcessors(fixed bool, wait time.Duration) *Processors {
 	p := &Processors{
 		fixed: fixed, all: runtime.GOMAXPROCS(0), set: func(n int) { runtime.GOMAXPROCS(n) },
@@ -62,9 +61,9 @@ type Load struct {
 	behind time.Time // since when each batch left another one waiting; zero: the last did not
 }
 
-// Batch takes in a batch of so many bytes, the first of which was captured so long
-// ago and behind which another one waits or not, and gives all processors back where
-// it shows that one is not enough.
+// Batch notes a batch of so many bytes. age is how long ago its first packet was captured,
+// and more says that another batch waits. If one core is not enough, Batch gives all cores
+// back.
 func (p *Processors) Batch(l *Load, bytes int, age time.Duration, more bool, now time.Time) {
 	switch {
 	case !more:
@@ -97,8 +96,7 @@ func (p *Processors) fast(bytes int, now time.Time) bool {
 	return float64(p.bytes.Swap(0)) >= busyRate*took.Seconds()
 }
 
-// Look takes all processors but one away after a time that one would have done
-// for.
+// Look limits the process to one core after a time in which one would have been enough.
 func (p *Processors) Look(now time.Time) {
 	if p.fixed || p.all == 1 || p.one.Load() {
 		return

@@ -48,7 +48,7 @@ func RawGet(fd, level, option int, size uint32) (value int32, err error) {
 	return value, errorOf(errno)
 }
 
-// RawSetLinger has a close reset the connection (SO_LINGER, socket(7)).
+// RawSetLinger makes a later close reset the connection (SO_LINGER, socket(7)).
 func RawSetLinger(fd int) error {
 	now := unix.Linger{Onoff: 1}
 	_, _, errno := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER,
@@ -80,7 +80,7 @@ func RawShutdown(fd int) error {
 	return errorOf(errno)
 }
 
-// RawClose is close(2). Its error says nothing that could be acted upon.
+// RawClose is close(2). Nothing can be done about its error.
 func RawClose(fd int) { _, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
 // RawControl is epoll_ctl(2).
@@ -101,8 +101,8 @@ func RawAlarm(fd int, at int64) error {
 	return errorOf(errno)
 }
 
-// RawReady asks poll(2) whether one of the events is there. It is where poll fails, but
-// for a signal of the runtime's, which is no answer.
+// RawReady asks poll(2) whether one of the events has happened. It reports true if poll fails;
+// after a signal of the runtime it asks again.
 func RawReady(fd int, events int16) bool {
 	p := unix.PollFd{Fd: int32(fd), Events: events}
 	for {

@@ -3,15 +3,15 @@ package sleeper
 import "time"
 
 const (
-	// Latest is how long events that nobody is in a hurry for may go unnoticed while a loop is
-	// woken for others.
+	// Latest is how long events that are not urgent may go unnoticed while a loop is woken for
+	// others.
 	Latest = 20 * time.Millisecond
-	// often is how many times a loop has to be woken in that time not to be woken for such
-	// events as well.
+	// often is the number of wake-ups in that time beyond which a loop is not woken for such
+	// events.
 	often = 5
 )
 
-// Rhythm tells whether a loop is woken often: it then need not be woken for events that can
+// Rhythm tells whether a loop is woken often. If so, it need not be woken for events that can
 // be fetched with the next ones. Its zero value is ready. It is for the loop's goroutine.
 type Rhythm struct {
 	since int64 // the time at hand, in the loop's time

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sleeper is what a reader's goroutine sleeps on: an epoll instance in Go's poller,
-// with a timer in it and, for one event at a time, the socket, whose events
-// so wake nobody who waits for the timer.
+// Sleeper lets a reader's goroutine sleep: it is an epoll instance in Go's poller that holds a
+// timer and, for one event at a time, the socket. So packets do not wake a goroutine that
+// waits for the timer.
 type Sleeper struct {
 	file   *os.File        // the epoll instance
 	conn   syscall.RawConn // likewise
@@ -36,8 +36,8 @@ type Sleeper struct {
 	onAlarm func(uintptr) bool
 }
 
-// New gives a Sleeper on a socket, or an epoll instance of several, which stays the
-// caller's.
+// New makes a Sleeper for a socket, or for an epoll instance of several. The caller still owns
+// it.
 func New(socket int) (*Sleeper, error) {
 	s := &Sleeper{socket: socket, timer: -1}
 	if err := s.open(); err != nil {
@@ -82,30 +82,29 @@ func (s *Sleeper) control(op, fd int, events uint32) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(s.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}))
 }
 
-// Interrupt ends the wait that runs, if any. It may be called from any goroutine,
-// and not after Close.
+// Interrupt ends the current wait, if any. It may be called from any goroutine, but not after
+// Close.
 func (s *Sleeper) Interrupt() {
 	// The error could only be that the file has no poller, which open has ruled
 	// out.
 	_ = s.file.SetReadDeadline(time.Unix(1, 0))
 }
 
-// Wake ends the wait that runs, or has the next one return early. It may be called from any
-// goroutine, and not after Close.
+// Wake ends the current wait, or makes the next one return early. It may be called from any
+// goroutine, but not after Close.
 func (s *Sleeper) Wake() {
 	// The error could only be that there is no such timer.
 	_ = s.setTime(1)
 }
 
-// UntilEvent waits until done reports true, or for a time, of which zero is never.
-// done is asked before the wait, and after each event of the socket, an error on it
-// included.
+// UntilEvent waits until done reports true, or until a time; zero is never. done is called
+// before the wait and after each event of the socket, including an error.
 func (s *Sleeper) UntilEvent(until time.Time, done func(event bool) bool) error {
 	return s.wait(until, done, s.onEvent)
 }
 
-// UntilAlarm waits for a time, or less where done reports true, whatever comes in
-// on the socket.
+// UntilAlarm waits until a time, or until done reports true. What arrives on the socket does
+// not end the wait.
 func (s *Sleeper) UntilAlarm(at time.Time, done func(event bool) bool) error {
 	s.at = at
 	return s.wait(time.Time{}, done, s.onAlarm)

@@ -32,17 +32,16 @@ type group struct {
 }
 
 // OpenGroup is Open for n rings, 1 to 256, that share the packets of the interface
-// (PACKET_FANOUT, packet(7)): each is in exactly one of them, and all of a
-// mirrored TCP connection, in both directions, in the same, which filter.FlowHash tells.
-// Ring 0 has the packets that have no such hash. Each ring has its own goroutine
-// for Next and its own Stats.
+// (PACKET_FANOUT, packet(7)). Each packet is in exactly one ring. All packets of a mirrored
+// TCP connection, in both directions, are in the ring that filter.FlowHash tells. Ring 0 has
+// the packets that have no such hash. Each ring has its own goroutine for Next and its own
+// Stats.
 //
-// cfg.RingBytes is for all rings together; each has at least two blocks.
-// cfg.FragmentBytes is each ring's, but only ring 0, which has the outer
-// fragments, comes to use it.
+// cfg.RingBytes is for all rings together; each has at least two blocks. cfg.FragmentBytes is
+// for each ring, but only ring 0, which has the outer fragments, uses it.
 //
-// Stop on any ring stops all. Close is each ring's; closing one that was not
-// stopped stops the others, as the kernel would share its flows out among them.
+// Stop on any ring stops all. Each ring must be closed. Closing a ring that was not stopped
+// stops the others, because the kernel would distribute its flows among them.
 func OpenGroup(cfg Config, n int) ([]*Ring, error) {
 	if n < 1 || n > maxRings {
 		return nil, fmt.Errorf("tap: %d rings: must be 1 to %d", n, maxRings)

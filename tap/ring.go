@@ -57,18 +57,17 @@ type Ring struct {
 	stats  Stats
 }
 
-// Next waits for packets and returns the Ethernet frames of a batch, at least
-// one, in the order of capture; a reassembled one is where its last fragment
-// was, and what was captured as several datagrams in one is as many frames. VLAN tags are as the kernel shows them, which has taken the outermost
-// off.
+// Next waits for packets and returns the Ethernet frames of a batch, at least one, in the
+// order of capture. A reassembled frame takes the place of its last fragment. Datagrams that
+// were captured in one packet are a frame each. The kernel has removed the outermost VLAN
+// tag.
 //
 // The frames, which may be written to, and the slice are valid until the next
 // call of Next or Close.
 //
-// The error is io.EOF when Stop was called and all that was captured before has
-// been returned, link.ErrGone when the interface is no more, and
-// os.ErrClosed after Close. An interface that only goes down is waited for and
-// counted in Stats.LinkDowns.
+// The error is io.EOF when Stop was called and everything captured before has been returned,
+// link.ErrGone when the interface has been removed, and os.ErrClosed after Close. If the
+// interface only goes down, Next waits for it and counts that in Stats.LinkDowns.
 func (r *Ring) Next() ([][]byte, error) {
 	if r.mem == nil {
 		return nil, os.ErrClosed
@@ -90,9 +89,9 @@ func (r *Ring) Next() ([][]byte, error) {
 	}
 }
 
-// Stop ends the capture of the Ring and of those that it shares packets with:
-// packets that arrive from now on are not taken in, and Next, which it wakes,
-// returns io.EOF after the last that were.
+// Stop ends the capture of the Ring and of those that it shares packets with. Packets that
+// arrive later are not captured. Stop wakes Next, which returns io.EOF after the last packet
+// that was captured.
 func (r *Ring) Stop() { r.group.stop() }
 
 // stop is Stop for this Ring alone.
@@ -108,9 +107,9 @@ func (r *Ring) stop() {
 	r.paced.CallBack()
 }
 
-// Select changes Config.VNIs and Config.InnerPorts of this Ring, not of those that it
-// shares packets with. The kernel goes over from one program to the other between two
-// packets (SO_ATTACH_FILTER, socket(7)).
+// Select changes Config.VNIs and Config.InnerPorts of this Ring, not of those that it shares
+// packets with. The kernel replaces the program between two packets (SO_ATTACH_FILTER,
+// socket(7)).
 func (r *Ring) Select(s service.Selection) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -145,10 +144,9 @@ func (r *Ring) release() {
 	r.from = nil
 }
 
-// Close ends the capture at once and gives its memory back, and, when the Rings
-// that it shares packets with are closed as well, the port. It stops those. It
-// must not be called while Next runs or a frame is in use. Further calls do
-// nothing.
+// Close ends the capture at once and frees its memory. It stops the Rings that it shares
+// packets with; the last Close of them also frees the ports. It must not be called while Next
+// runs or a frame is in use. Further calls do nothing.
 func (r *Ring) Close() error {
 	r.group.stop()
 	r.mu.Lock()

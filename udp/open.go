@@ -43,13 +43,13 @@ func Open(cfg Config) (*Receiver, error) {
 	return all[0], nil
 }
 
-// OpenGroup is Open for n receivers, 1 to 256, that share the mirror's packets: each is
-// received by exactly one of them, and all of a mirrored TCP connection, in both
-// directions, by the one that filter.FlowHash tells. Receiver 0 has the packets that have no such
-// hash. Of several datagrams that the kernel hands over in one, all are where the first
-// belongs. Each receiver has its own goroutine for Next and its own Stats.
+// OpenGroup is Open for n receivers, 1 to 256, that share the mirror's packets. Exactly one
+// receives each packet. All packets of a mirrored TCP connection, in both directions, go to
+// the receiver that filter.FlowHash tells, and packets without such a hash to receiver 0.
+// Datagrams that the kernel delivers as one all go where the first belongs. Each receiver has
+// its own goroutine for Next and its own Stats.
 //
-// Stop on any receiver stops all. Close is each receiver's; closing one that was not
+// Stop on any receiver stops all. Each receiver must be closed. Closing one that was not
 // stopped stops the others.
 func OpenGroup(cfg Config, n int) ([]*Receiver, error) {
 	if n < 1 || n > maxReceivers {
@@ -108,8 +108,8 @@ func (g *group) listen(cfg Config, port wire.UDPPort) error {
 	return cfg.bindError(port, err)
 }
 
-// MaxSpread is how many sockets a receiver has for a port, where the kernel grants less
-// memory than one is to have.
+// MaxSpread is how many sockets a receiver may have for a port, if the kernel grants one socket
+// less memory than wanted.
 const MaxSpread = 16
 
 // bindAll binds sockets to the port for each receiver, and one for what is not wanted,
@@ -178,10 +178,9 @@ func (g *group) growAll(port uint16, bytes int) error {
 	return nil
 }
 
-// Select changes Config.VNIs and Config.InnerPorts of all receivers of the group, where it
-// is called of the first, and does nothing where it is called of another. The kernel goes
-// over from one program to the other between two packets (SO_ATTACH_REUSEPORT_CBPF,
-// socket(7)).
+// Select, on the first receiver of the group, changes Config.VNIs and Config.InnerPorts of all
+// receivers. On another one it does nothing. The kernel replaces the program between two
+// packets (SO_ATTACH_REUSEPORT_CBPF, socket(7)).
 func (r *Receiver) Select(s service.Selection) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -56,15 +56,15 @@ type Receiver struct {
 	stats  source.Stats
 }
 
-// Next waits for packets and returns the UDP payloads of a batch, at least one, of one
-// encapsulation, in the order in which one of the ports received them; what the kernel handed over as several
-// datagrams in one is as many.
+// Next waits for packets and returns the UDP payloads of a batch, at least one, in the order
+// in which one of the ports received them. All have the same encapsulation. Datagrams that the
+// kernel delivered as one are a payload each.
 //
-// They and the slice are valid until the next call of Next or Close.
+// The payloads and the slice are valid until the next call of Next or Close.
 //
-// The error is io.EOF when Stop was called and all that was received before has been
-// returned, link.ErrGone when an interface is no more, and os.ErrClosed after Close.
-// Interfaces that only go down are waited for and counted in Stats.LinkDowns.
+// The error is io.EOF when Stop was called and everything received before has been returned,
+// link.ErrGone when an interface has been removed, and os.ErrClosed after Close. If an
+// interface only goes down, Next waits for it and counts that in Stats.LinkDowns.
 func (r *Receiver) Next() ([][]byte, error) {
 	if r.batch == nil {
 		return nil, os.ErrClosed
@@ -291,9 +291,9 @@ func (r *Receiver) readKernel() source.Stats {
 	return s
 }
 
-// Stop ends the capture of the Receiver and of those that it shares packets with: packets
-// that arrive from now on are not taken in, and Next, which it wakes, returns io.EOF
-// after the last that were.
+// Stop ends the capture of the Receiver and of those that it shares packets with. Packets that
+// arrive later are not received. Stop wakes Next, which returns io.EOF after the last packet
+// that was received.
 func (r *Receiver) Stop() { r.group.stop() }
 
 // stop is Stop for this Receiver alone.
@@ -313,9 +313,9 @@ func (r *Receiver) stop() {
 	}
 }
 
-// Close ends the capture at once and gives its memory back, and, when the Receivers that
-// it shares packets with are closed as well, the ports. It stops those. It must not be
-// called while Next runs or a datagram is in use. Further calls do nothing.
+// Close ends the capture at once and frees its memory. It stops the Receivers that it shares
+// packets with; the last Close of them also frees the ports. It must not be called while Next
+// runs or a datagram is in use. Further calls do nothing.
 func (r *Receiver) Close() error {
 	r.group.stop()
 	r.mu.Lock()

@@ -1,11 +1,11 @@
 // Package udp receives mirrored packets by ordinary UDP sockets that are bound to the
-// mirror's ports (udp(7)), whatever encapsulation comes to each. It needs no privilege: the kernel takes the outer Ethernet, IP
-// and UDP headers off, puts outer fragments together and checks the checksums. A program
-// in the kernel shares mirrored connections among several receivers and leaves out what
-// is not wanted.
+// mirror's ports (udp(7)), whatever encapsulation comes to each. It needs no privilege: the
+// kernel removes the outer Ethernet, IP and UDP headers, joins outer fragments and verifies
+// the checksums. A program in the kernel distributes mirrored connections among several
+// receivers and leaves out what is not wanted.
 //
-// It sees only what is sent to one of this host's addresses. It never sends a packet, and
-// never looks into a datagram, but to tell several in one apart.
+// It sees only what is sent to one of this host's addresses. It never sends a packet. It looks
+// into a datagram only to split several datagrams that came as one.
 package udp
 
 import (
