@@ -1,7 +1,7 @@
-// Bench runs netmirror's benchmarks and prints one table of them, with the bars
-// that they are held to. A figure that misses its bar is only said to; the exit
-// status is 1 where a benchmark itself failed: a stream was altered, or
-// something was lost without being counted.
+// Bench runs netmirror's benchmarks and prints one table of their figures, with the limits
+// (bars) that they must meet. The table marks a figure that misses its bar. The exit status is
+// 1 only if a benchmark itself failed: a stream was altered, or something was lost without
+// being counted.
 package main
 
 import (

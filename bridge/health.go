@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Health is what is known of the target. Attempts that failed for want of a file
-// descriptor or a local port are none: they say nothing about it.
+// Health is what is known of the target. Attempts that failed because this host had no file
+// descriptor or no local port left do not count: they say nothing about the target.
 type Health struct {
 	Tried   bool      // there has been an attempt to connect whose end is known
 	Answers bool      // the last one succeeded
-	Since   time.Time // when that began to be so
+	Since   time.Time // since when Answers has its value
 	Last    time.Time // when the last one ended
 	Err     error     // of the last attempt, where it failed
 }
@@ -31,8 +31,8 @@ func (k *health) note(now time.Time, err error) {
 	k.h.Tried, k.h.Answers, k.h.Err, k.h.Last = true, err == nil, err, now
 }
 
-// Health tells whether the target took the last connection. A stream that is
-// given up counts, not each of its attempts.
+// Health tells whether the target accepted the last connection. A stream counts when it is
+// given up; its single attempts do not count.
 func (b *Bridge) Health() Health {
 	b.outage.health.mu.Lock()
 	defer b.outage.health.mu.Unlock()

@@ -2,9 +2,9 @@ package bridge
 
 import "sync"
 
-// Room is the target connections that several bridges may have open together. Half of
-// them are shared out, so that no bridge, however slow its target, can take all; the
-// other half is for whoever needs it.
+// Room is how many target connections several bridges may have open together. Half of them
+// are reserved in equal shares, so that no bridge, however slow its target, can take all. Any
+// bridge may use the other half.
 type Room struct {
 	conns int64
 
@@ -16,14 +16,14 @@ type Room struct {
 	beyond  int64             // connections taken from the shared part
 }
 
-// NewRoom is for so many connections of so many bridges.
+// NewRoom makes a Room of conns connections for a number of bridges.
 func NewRoom(conns, bridges int) *Room {
 	r := &Room{conns: int64(conns), members: make(map[*Bridge]int64)}
 	r.Resize(bridges)
 	return r
 }
 
-// Resize shares the room out anew, among so many bridges. What is open stays.
+// Resize reserves the shares anew, for another number of bridges. Open connections stay.
 func (r *Room) Resize(bridges int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,5 +1,6 @@
-// Package budget shares an amount of memory and of flows among several holders. Each can use
-// what the others leave. If it runs short, it tells which holder must give something up.
+// Package budget shares one amount of memory and of flows among several holders. Each can use
+// what the others leave. If the amount runs short, it finds the holder that must give something
+// up.
 package budget
 
 import (

@@ -2,8 +2,8 @@
 // compressed with gzip or zstd, or from standard input.
 //
 // It only reads. A file may be hostile: what cannot be read is an error, and
-// memory is bounded whatever the file says. It knows link layers, but looks no
-// further into packets.
+// memory is bounded whatever the file says. It reads link layers, and nothing
+// further inside packets.
 package capfile
 
 import (

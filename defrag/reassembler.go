@@ -1,4 +1,4 @@
-// Package defrag puts IP fragments together again (RFC 791, section 3.2; RFC 8200,
+// Package defrag joins IP fragments (RFC 791, section 3.2; RFC 8200,
 // section 4.5; RFC 5722), within a budget, and counts each way to lose one.
 //
 // It works on what was captured and opens nothing. Every input may be hostile: a

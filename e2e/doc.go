@@ -8,7 +8,7 @@
 // other stacks, is in the captures of package corpus, which TestCorpus plays
 // over a wire.
 //
-// The binary is built by the tests; NETMIRROR_BIN names another one, and
-// NETMIRROR_RACE=1 builds it with the race detector. What is measured rather
-// than tested is in benchmarks; NETMIRROR_HOSTILE=10s shortens the longest.
+// The tests build the binary; NETMIRROR_BIN names another one, and NETMIRROR_RACE=1 builds
+// it with the race detector. Measurements are in benchmarks; NETMIRROR_HOSTILE=10s shortens
+// the longest.
 package e2e

@@ -47,16 +47,20 @@ type Config struct {
 	AnyLink bool
 }
 
-// Frames is the filter for frames that begin with an Ethernet
-// header. It accepts UDP to the mirror's ports over IPv4 or IPv6, behind up to two
-// VLAN tags, of VXLAN's ports unless serviceFilter finds it to be none of ours; GRE
-// where the mirror may come in that; every later fragment of an IPv4 or IPv6 UDP
-// datagram, as only the first has a port; and IPv6 packets with more extension
-// headers than a filter without loops walks, which are left for user space to judge.
-// Where nothing is around the mirrored frames it judges those themselves.
+// Frames is the filter for frames that begin with an Ethernet header. It accepts, behind up to
+// two VLAN tags and over IPv4 or IPv6,
 //
-// The kernel takes the outermost tag off before the filter runs, so that the
-// two are the second and third on the wire.
+//   - UDP to the mirror's ports; packets to VXLAN's ports only unless serviceFilter finds that
+//     they are not ours;
+//   - GRE, if the mirror may use it;
+//   - every later fragment of a UDP datagram, because only the first one has ports;
+//   - IPv6 packets with more extension headers than a filter without loops can walk. User space
+//     judges these.
+//
+// For a mirror of bare frames, it judges the mirrored frames themselves.
+//
+// The kernel removes the outermost tag before the filter runs, so the two tags are the second
+// and third on the wire.
 func (c Config) Frames() []bpf.Instruction {
 	var ethernet []bpf.Instruction
 	if c.AnyLink {
@@ -77,8 +81,9 @@ func (c Config) Frames() []bpf.Instruction {
 	)
 }
 
-// DropSent begins a filter of frames with what PACKET_IGNORE_OUTGOING (packet(7)) does
-// not do for sockets that share packets, and kernels before 6.2 not at all.
+// DropSent is the beginning of a filter of frames: it drops packets that this host sends.
+// PACKET_IGNORE_OUTGOING (packet(7)) does not do so for sockets that share packets, and their
+// PACKET_FANOUT_FLAG_IGNORE_OUTGOING does only since Linux 6.2.
 var DropSent = slices.Concat(
 	[]bpf.Instruction{bpf.LoadExtension{Num: bpf.ExtType}},
 	answerIf(bpf.JumpEqual, unix.PACKET_OUTGOING, 0),

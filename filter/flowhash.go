@@ -57,10 +57,10 @@ func Fanout(m wire.Mirror) []bpf.Instruction {
 	return slices.Concat(start, toVXLAN(m, 0), toPayload(), flowHash(), end)
 }
 
-// FanoutBehind is Fanout for n sockets that come behind another one, which gets nothing
-// by the program: 1 + FlowHash % n, and 1 for what Fanout gives 0. Only a packet that ends
-// in its outer headers, which Frames drops, is the first one's: the kernel answers
-// 0 for it.
+// FanoutBehind is Fanout for n sockets that come after another one, to which the program gives
+// nothing: it returns 1 + FlowHash % n, and 1 where Fanout returns 0. Only a packet that ends in
+// its outer headers goes to the first socket, because the kernel answers 0 for it; Frames drops
+// such a packet.
 func FanoutBehind(m wire.Mirror, n int) []bpf.Instruction {
 	prog := Fanout(m)
 	for i, in := range prog {

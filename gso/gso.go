@@ -1,4 +1,4 @@
-// Package gso tells how many mirror datagrams are in what the kernel hands over as one
+// Package gso counts the mirror datagrams in one packet that the kernel delivers
 // (UDP_GRO and UDP_SEGMENT, udp(7)). It is pure and never allocates.
 package gso
 
@@ -14,9 +14,9 @@ const Max = 128
 // maxTags bounds the walk to an IP packet; real ones have one or two tags.
 const maxTags = 2
 
-// Count is how many mirror datagrams, of an encapsulation, the payload of a UDP packet is, if
-// the kernel says that each but the last has size bytes: 1 where it is a single one, and 0
-// where that is none that the kernel makes.
+// Count is how many mirror datagrams of an encapsulation the payload of a UDP packet holds, if
+// the kernel says that each but the last has size bytes. It is 1 for a single datagram, and 0
+// for a payload that the kernel cannot have made.
 func Count(encap wire.Encap, payload []byte, size int) int {
 	switch {
 	case size <= 0:

@@ -20,9 +20,10 @@ func Interim(b []byte) (n int) {
 // MaxInterimPart is how long AppendInterimPart's result is at the most, in bytes.
 const MaxInterimPart = len("HTTP/1.1 103\n") + 2
 
-// AppendInterimPart appends to dst the least that has to be kept of b, of which Interim is
-// len(b), to judge what follows: Interim is len of that and what follows if it is of b and
-// what follows. It is nothing if b ends with an interim answer, and at most MaxInterimPart.
+// AppendInterimPart appends to dst the least part of b that must be kept to judge what follows.
+// b must be interim as a whole: Interim(b) is len(b). If b and the bytes behind it are interim
+// as a whole, the part and these bytes are so too. The part is empty if b ends with an interim
+// answer, and has MaxInterimPart bytes at most.
 func AppendInterimPart(dst, b []byte) []byte {
 	for end := headEnd(b); end >= 0; end = headEnd(b) {
 		b = b[end:]

@@ -1,4 +1,4 @@
-// Package link looks network interfaces up. It changes none.
+// Package link looks up network interfaces. It changes none.
 package link
 
 import (

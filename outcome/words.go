@@ -1,6 +1,6 @@
-// Package outcome has one name for everything that can become of a client's bytes:
-// how a stream ended, why a packet was dropped, and which problems an operator is
-// told of. The stages count by these names; the log, the metrics, the status page
+// Package outcome has one name for everything that can happen to a client's bytes:
+// how a stream ended, why a packet was dropped, and which problems an operator gets
+// to see. The stages count by these names; the log, the metrics, the status page
 // and the documentation take their words from here.
 package outcome
 

@@ -1,5 +1,5 @@
-// Package output takes the log, and a live line below it, to a terminal, a file or a
-// pipe, and never has anybody wait for those.
+// Package output writes the log, and a live line below it, to a terminal, a file or a pipe.
+// Its callers never wait for these.
 package output
 
 import (
@@ -11,9 +11,9 @@ import (
 	"golang.org/x/term"
 )
 
-// Output takes the log, and the live line below it, to where they are shown. It
-// never waits for that: a terminal that is held, or a pager that nobody scrolls,
-// must stop nothing else. Its methods may be called from any goroutine.
+// Output writes the log, and the live line below it, in the background. Its callers do not
+// wait, because a stopped terminal, or a pager that nobody scrolls, must not stop anything
+// else. Its methods may be called from any goroutine.
 type Output struct {
 	w    io.Writer
 	live bool // w is a terminal that has a live line
@@ -38,8 +38,8 @@ const (
 	clearLine = "\r\x1b[K"
 )
 
-// New starts writing to w; Close ends it. live asks for a live line, which there is
-// where w is a terminal that can be drawn over.
+// New starts writing to w; Close ends it. live asks for a live line, which needs a terminal
+// that can be drawn over.
 func New(w io.Writer, live bool) *Output {
 	out := &Output{w: w, done: make(chan struct{})}
 	f, ok := w.(*os.File)
@@ -99,7 +99,7 @@ func (o *Output) Flush() {
 	}
 }
 
-// Close writes what is left, as long as somebody takes it.
+// Close writes what is left, as long as w accepts it.
 func (o *Output) Close() {
 	o.mu.Lock()
 	o.closed, o.line = true, ""

@@ -1,6 +1,6 @@
-// Package pipeline is services over sources: it takes the frames of its sources
+// Package pipeline runs services over sources: it takes the frames of its sources
 // through decapsulation and reassembly to the stacks, and the streams of the stacks
-// to the bridges. It knows the stages, which know nothing of each other.
+// to the bridges. It connects the stages, which do not know each other.
 //
 // It opens no source and logs nothing at packet rate.
 package pipeline

@@ -1,6 +1,6 @@
-// Package settings is what a user asks netmirror for: the flags, the environment and
-// the settings file, read, held against each other, and told of in the help and in the
-// manual page. It starts nothing and knows no stage.
+// Package settings reads and checks what a user asks netmirror for: the flags, the environment
+// and the settings file. It also writes the help and the manual page. It starts nothing and
+// knows no stage.
 package settings
 
 import (
@@ -29,13 +29,13 @@ type Options struct {
 	UnknownVariables []string // NETMIRROR_* of the environment that are of no flag
 }
 
-// Check are the flags that the check command has of its own.
+// Check are the additional flags of the check command.
 type Check struct {
 	Time time.Duration `long:"time" value-name:"TIME" default:"10s" description:"how long to watch the mirror's packets"`
 	Read []string      `long:"read" value-name:"FILE" description:"watch a capture file to its end, - for standard input, in place of an interface; may be given more than once"`
 }
 
-// Replay are the flags that the replay command has of its own.
+// Replay are the additional flags of the replay command.
 type Replay struct {
 	Speed speed `long:"speed" value-name:"N" default:"1" description:"speed relative to the capture, like 10; max: as fast as the target accepts it"`
 	Loop  int   `long:"loop" value-name:"N" default:"1" description:"how many times to play the files"`
@@ -65,7 +65,7 @@ type Selection struct {
 	MaxRate        int      `long:"max-rate" env:"NETMIRROR_MAX_RATE" value-name:"N" default:"0" description:"new connections forwarded per second, and the largest burst; the others are left out whole; 0: no limit"`
 }
 
-// Target is where they go, and how long is waited for it.
+// Target is where they go, and how long netmirror waits for it.
 type Target struct {
 	To            targets       `long:"to" short:"t" env:"NETMIRROR_TO" env-delim:"," value-name:"HOST:PORT" description:"the shadow service; a name is looked up again after a second; tls://HOST:PORT connects by TLS, unix:///PATH and unix:@NAME to unix sockets; given more than once, each target gets every stream (required)"`
 	DialTimeout   time.Duration `long:"dial-timeout" env:"NETMIRROR_DIAL_TIMEOUT" value-name:"TIME" default:"3s" description:"limit for one attempt to connect to the target"`
@@ -108,7 +108,7 @@ type Budgets struct {
 	IdleTimeout time.Duration `long:"idle-timeout" env:"NETMIRROR_IDLE_TIMEOUT" value-name:"TIME" default:"10m" description:"how long a connection may be silent before it is given up"`
 }
 
-// Reporting is what is told, and where.
+// Reporting is what netmirror reports, and where.
 type Reporting struct {
 	HTTP          string        `long:"http" env:"NETMIRROR_HTTP" value-name:"ADDRESS" description:"serve metrics, health, live connections and a status page on [HOST]:PORT (127.0.0.1 if HOST is left out) or on the unix socket /PATH"`
 	Pprof         bool          `long:"http-pprof" env:"NETMIRROR_HTTP_PPROF" description:"also serve Go's profiles, under /debug/pprof"`
@@ -134,13 +134,12 @@ type Running struct {
 // maxWorkers is how many sockets the kernel shares packets among.
 const maxWorkers = 256
 
-// defaultWorkers is how many there are by themselves at most. They share the ring's
-// memory, and with too little of it each a capture that is held up for a moment
-// loses packets.
+// defaultWorkers is the most that --workers 0 stands for. The workers share the ring's memory.
+// With too little memory each, a capture that is delayed for a moment loses packets.
 const defaultWorkers = 8
 
-// Workers resolves --workers; --threads is in force by then. A worker's gVisor
-// and the bridge take as much again as its capture.
+// Workers resolves --workers, after --threads was applied. A worker's gVisor and bridge take as
+// much processor time as its capture.
 func (o *Options) Workers() int {
 	if o.Run.Workers > 0 {
 		return o.Run.Workers

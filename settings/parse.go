@@ -11,8 +11,8 @@ import (
 	"github.com/jessevdk/go-flags"
 )
 
-// ErrShown is returned where all that there was to do has been done: the help
-// or the version was printed.
+// ErrShown is returned if there is nothing left to do: the help, the version or the manual page
+// was printed.
 var ErrShown = errors.New("shown")
 
 // Call is how the program was called.

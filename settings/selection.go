@@ -7,7 +7,7 @@ import (
 	"netmirror/service"
 )
 
-// VNIs are those of --vni; none for any, and where there is no --vni.
+// VNIs are those of --vni: none for any, and none without --vni.
 func (o *Options) VNIs() service.VNIs {
 	words := o.Selection.VNI
 	switch {
@@ -26,7 +26,7 @@ func (o *Options) Ports() service.Ports {
 	return ports
 }
 
-// Captured is the selections of all services together: what the kernel is to hand over.
+// Captured is the union of all services' selections: what the kernel should deliver.
 func (o *Options) Captured() service.Selection {
 	all := make([]service.Selection, len(o.Services))
 	for i := range all {

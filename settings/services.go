@@ -181,8 +181,8 @@ func (f *Service) check(bare bool) error {
 	return nil
 }
 
-// ParseSample reads --sample. It draws differently for no two services: which connections are taken does not
-// depend on what a service is called.
+// ParseSample reads --sample. All services with the same share take the same connections,
+// whatever their names are.
 func (s *ServiceOptions) ParseSample() (service.Sample, error) {
 	return service.NewSample(s.Sample, sampleBys[s.SampleBy], "")
 }

@@ -39,13 +39,13 @@ func (t *Target) tls() target.TLSOptions {
 	return target.TLSOptions{Name: t.TLSName, CA: t.TLSCA, Cert: t.TLSCert, Key: t.TLSKey, Insecure: t.TLSInsecure}
 }
 
-// TargetOptions are how the targets are reached that have no settings of their own.
+// TargetOptions says how the targets are reached that have no settings of their own.
 func (o *Options) TargetOptions() target.Options {
 	common := o.common()
 	return common.TargetOptions()
 }
 
-// TargetOptions are the settings of how the target is reached.
+// TargetOptions says how the target of a service is reached.
 func (s *ServiceOptions) TargetOptions() target.Options {
 	o := target.Options{TLS: s.TLS, Mark: s.Mark}
 	// The parser has seen to both.

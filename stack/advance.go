@@ -31,14 +31,12 @@ func (s *Stack) time() time.Time {
 	return at.at.Add(s.wall().Sub(at.since))
 }
 
-// Advance lets time pass up to at, and looks after the flows as of each moment until
-// then. From the first call on, which says when time begins, until Shutdown, time
-// passes by Advance alone; Config.Now decides nothing. An at that has passed already
-// changes nothing.
+// Advance lets time pass up to at, and looks after the flows at each step until then. The
+// first call says when time begins. From then until Shutdown, only Advance lets time pass;
+// Config.Now is not used. If at has passed already, nothing changes.
 //
-// It is called before the batch that was captured at that time is injected, by the
-// goroutine that injects. It waits for gVisor to have taken what was injected before,
-// but for no reader.
+// The goroutine that injects calls it before it injects the batch that was captured at that
+// time. It waits until gVisor has taken what was injected before, but it waits for no reader.
 func (s *Stack) Advance(at time.Time) {
 	if s.instant.Load() == nil {
 		s.mu.Lock()

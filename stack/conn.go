@@ -12,8 +12,8 @@ import (
 	"netmirror/stack/netstack"
 )
 
-// Conn is one client's byte stream: an outcome.Stream, with a Read that waits for
-// whoever reads only one.
+// Conn is one client's byte stream: an outcome.Stream. It also has a Read that waits, for
+// those who read only one stream.
 type Conn struct {
 	stack *Stack
 	flow  *flow
@@ -68,13 +68,13 @@ func (c *Conn) wake() {
 	}
 }
 
-// OnReadable is outcome.Stream's.
+// OnReadable implements outcome.Stream.
 func (c *Conn) OnReadable(f func()) { c.notify.Store(&f) }
 
 // errWait says that there is nothing to return yet.
 var errWait = netstack.ErrWait
 
-// TryRead is outcome.Stream's.
+// TryRead implements outcome.Stream.
 func (c *Conn) TryRead(p []byte) (int, error) {
 	c.passedOn()
 	n, err := c.tryRead(p)

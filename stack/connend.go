@@ -26,8 +26,8 @@ func (c *Conn) Unread(p []byte) {
 	c.head = append(append(make([]byte, 0, len(p)+len(c.head)), p...), c.head...)
 }
 
-// Split says that the target has closed its side: it will answer no further
-// request. Where such a one begins, Read returns outcome.EndTargetClosed.
+// Split says that the target has closed its side: it will answer no further request. Where the
+// next request begins, Read returns outcome.EndTargetClosed.
 func (c *Conn) Split() {
 	c.split.Store(true)
 	c.wake()
@@ -67,9 +67,9 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// CloseWith is Close for a reader that says how the stream ended. At
-// outcome.EndTargetClosed the stream goes on as another one, which TryAccept returns, from
-// the first request on of which nothing was read, or all was given back.
+// CloseWith is Close for a reader that says how the stream ended. With
+// outcome.EndTargetClosed, another stream, which TryAccept returns, begins at the first
+// request of which nothing was read, or everything was given back.
 func (c *Conn) CloseWith(e outcome.End) { c.stack.left(c, e) }
 
 // received is where what gVisor has received in order ends.

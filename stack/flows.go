@@ -30,7 +30,7 @@ var FlowStates = []FlowState{FlowSeeking, FlowOpening, FlowOpen, FlowGap, FlowBa
 // backlog is how much may wait for the target in passing.
 const backlog = 64 << 10
 
-// FlowInfo is what can be told of a connection that is followed.
+// FlowInfo describes a connection that is followed.
 type FlowInfo struct {
 	Service        service.ID
 	VNI            uint32
@@ -43,8 +43,8 @@ type FlowInfo struct {
 	LastPacket     time.Time
 }
 
-// Flows tells of every connection that is followed, in no order. It takes a
-// moment of the stack's time for each: ask seldom.
+// Flows describes every connection that is followed, in no order. The stack stops for a moment
+// for each of them, so call it rarely.
 func (s *Stack) Flows() []FlowInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()

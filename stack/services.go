@@ -34,16 +34,15 @@ const (
 	ending               // its streams end, and none begins
 )
 
-// ServiceStats are figures of one service's connections, which Stats has of all
-// together.
+// ServiceStats are figures of one service's connections; Stats has those of all together.
 type ServiceStats struct {
 	Bytes        uint64 // payload bytes from clients, taken in
 	OverRate     uint64 // connections that began beyond the rate
 	Flows        int    // gauge: connections being followed
 	MissingBytes uint64
-	// Lost is bytes that came and went into no stream, like Stats.DroppedBytes. What
-	// came of a connection after its stream was given up counts here under the reason
-	// for that, and not as outcome.DropMidStream; what its holes had counted already,
+	// Lost is bytes that came and joined no stream, like Stats.DroppedBytes, with two
+	// differences. Bytes that came after their stream was given up count under the reason
+	// for that, not as outcome.DropMidStream. Bytes that holes have counted already count
 	// as outcome.DropDuplicate.
 	Lost [outcome.NumDrops]uint64
 }
@@ -59,15 +58,15 @@ func (s *ServiceStats) add(o ServiceStats) {
 	}
 }
 
-// PastServices are the figures of those that ReleaseService has forgotten.
+// PastServices are the figures of the services that ReleaseService has forgotten.
 func (s *Stack) PastServices() ServiceStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.gone
 }
 
-// Services are the figures of each service by its ID, all 0 of those that there are no
-// more.
+// Services are the figures of each service by its ID. Those of services that no longer exist
+// are 0.
 func (s *Stack) Services() []ServiceStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,8 +110,8 @@ func (s *Stack) stops(id service.ID) bool {
 	return s.stopping || s.services[id].stage != serving
 }
 
-// SetService adds a service, whose ID must not be in use, or changes how one is followed
-// that is; what was decided for its connections stays.
+// SetService adds a service, if its ID is not in use. Otherwise it changes how the service with
+// this ID is followed; what was decided for its connections stays.
 func (s *Stack) SetService(id service.ID, as Service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,8 +126,8 @@ func (s *Stack) SetService(id service.ID, as Service) {
 	}
 }
 
-// EndConnections ends those of a service that keep is false for: each stream is given
-// what its client has sent so far and then ends with outcome.EndShutdown. keep is called
+// EndConnections ends the connections of a service for which keep returns false: each stream
+// gets what its client has sent so far and then ends with outcome.EndShutdown. keep is called
 // during the call only, and must not call the stack.
 func (s *Stack) EndConnections(id service.ID, keep func(*FlowInfo) bool) {
 	s.mu.Lock()
@@ -138,8 +137,8 @@ func (s *Stack) EndConnections(id service.ID, keep func(*FlowInfo) bool) {
 	s.endFlows(id, keep)
 }
 
-// EndService is EndConnections for all of a service, which takes no segment from then
-// on. Its ID stays in use until ReleaseService.
+// EndService is EndConnections for all connections of a service. The service takes no segment
+// from then on. Its ID stays in use until ReleaseService.
 func (s *Stack) EndService(id service.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,7 +165,7 @@ func (s *Stack) endFlows(id service.ID, keep func(*FlowInfo) bool) {
 	s.signal()
 }
 
-// CutService ends the streams that EndService has left open at once.
+// CutService ends at once the streams that EndService has left open.
 func (s *Stack) CutService(id service.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,9 +183,9 @@ func (s *Stack) CutService(id service.ID) {
 	s.signal()
 }
 
-// ReleaseService forgets a service that EndService has ended, so that its ID may be used
-// again; where that was done, it does nothing. It is false as long as any of its
-// connections is followed, or any stream of it was not given up by its reader.
+// ReleaseService forgets a service that EndService has ended, so that its ID may be used again.
+// A second call does nothing. It reports false while any of the service's connections is
+// followed, or any of its streams has not been given up by its reader.
 func (s *Stack) ReleaseService(id service.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

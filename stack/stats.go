@@ -20,8 +20,8 @@ type counters struct {
 	overRate                  uint64
 }
 
-// Stats is a snapshot of what happened to the segments. At any moment that no
-// reader is in the middle of something,
+// Stats is a snapshot of what happened to the segments. Whenever no reader is in the middle of
+// a call,
 //
 //	Packets = Used + Σ Dropped + Held
 //	Bytes   = BytesRead + Σ DroppedBytes + BytesHeld
@@ -29,12 +29,12 @@ type counters struct {
 // where a duplicate's bytes count as dropped. Packets are those of both
 // directions; all bytes but ServerBytes are the clients'.
 //
-// MissingBytes is the clients' bytes that the mirror lost. A hole counts when nobody waits for it any longer: when
-// it is given up, by a reset or a splice, or when its stream ends. It reaches to
-// the next byte that came, or to the last that the client is known to have sent;
-// a lost FIN is a byte of it. Bytes that came and could not be used without
-// those in the hole are in DroppedBytes. What is lost in front of the first packet that
-// came of a connection, or behind the last, is not known.
+// MissingBytes is the clients' bytes that the mirror lost. A hole counts when nobody waits for
+// it any longer: when it is given up, by a reset or a splice, or when its stream ends. It
+// reaches to the next byte that came, or to the last that the client is known to have sent; a
+// lost FIN counts as one byte. Bytes that came but could not be used because of a hole are in
+// DroppedBytes. Bytes lost before the first packet seen of a connection, or after the last,
+// are not known.
 type Stats struct {
 	Packets, Bytes uint64 // TCP segments, and payload bytes from clients, taken in
 	ServerBytes    uint64 // payload bytes from the server
@@ -118,8 +118,8 @@ func (s *Stack) Stats() Stats {
 	return st
 }
 
-// Ending is how many flows there are that their clients have ended, and whose streams were
-// not read to their ends. It looks at all busy flows, while no segment is taken in.
+// Ending counts the flows that their clients have ended and whose streams were not read to the end.
+// It looks at all busy flows; no segment is taken in meanwhile.
 func (s *Stack) Ending() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -25,7 +25,7 @@ type Config struct {
 	Settings []Setting
 	// Alert is when the headline is amber and red; zero: DefaultAlert.
 	Alert Alert
-	// ReadyDrops has Ready be false for 10 s after the ring has dropped a packet.
+	// ReadyDrops makes Ready report false for 10 s after the ring has dropped a packet.
 	ReadyDrops bool
 }
 
@@ -69,9 +69,8 @@ func (m *Monitor) Enter(p Phase) {
 	m.phase = p
 }
 
-// Look takes a snapshot, which it returns with the problems that a log should
-// tell of now: each at most once a minute, with Count the number since the last
-// time.
+// Look returns a snapshot, and the problems that the log should report now: each at most once a
+// minute. Count is the number since the last report.
 func (m *Monitor) Look() (*Snapshot, []Problem) {
 	s := m.cfg.Source.Snapshot()
 	m.mu.Lock()

@@ -2,8 +2,8 @@
 // health, the live connections, what is wrong and what to do about it, over HTTP
 // and for the log.
 //
-// It only looks: nothing that it serves changes anything, and however often it is
-// asked, it asks the stages ten times a second at most.
+// It only reads: no request changes anything. However many requests come, it asks the
+// stages ten times a second at most.
 package status
 
 import (

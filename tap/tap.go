@@ -4,7 +4,7 @@
 // mirrored service, and reassembly of outer IP fragments. Several rings can share
 // an interface's packets, each mirrored connection in one of them.
 //
-// It never sends a packet, and keeps the host's kernel from answering mirrored
+// It never sends a packet, and prevents the host's kernel from answering mirrored
 // ones. Only the programs that it gives to the kernel look inside the mirror's
 // packets.
 package tap

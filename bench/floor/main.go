@@ -6,8 +6,8 @@
 // It is for measurements only. It leaves out what a client sent a second time, and
 // believes everything else: it does not look for lost, reordered or corrupt
 // segments, and it limits nothing. It knows VXLAN over IPv4 with IPv4 inside, and no
-// fragments. One thread does all the work, and
-// makes its system calls without telling Go's scheduler.
+// fragments. One thread does all the work, and makes its system calls without telling
+// Go's scheduler.
 package main
 
 import (
