@@ -47,9 +47,9 @@ func New(c Config) (*Bridge, error) {
 	return b, nil
 }
 
-// Like reports whether streams fare the same with o: the target, the way to it with
-// what its files of TLS said, the limits and the rules for requests are equal. Where the
-// two log, and what replaces connecting in tests, does not count.
+// Like reports whether o treats streams in the same way: the target, how it is reached (with
+// the content of the TLS files), the limits and the rules for requests are equal. The logger,
+// and the tests' replacement for connecting, do not count.
 func (b *Bridge) Like(o *Bridge) bool {
 	x, y := &b.cfg, &o.cfg
 	return x.Target == y.Target && b.to.Like(o.to) && x.DialTimeout == y.DialTimeout &&
@@ -57,8 +57,8 @@ func (b *Bridge) Like(o *Bridge) bool {
 		x.LingerTimeout == y.LingerTimeout && x.MaxConns == y.MaxConns && x.Requests.Equal(y.Requests)
 }
 
-// Close resets every stream of the bridge at once (outcome shutdown), and those that come
-// to it later. A Serve for several bridges goes on with the others.
+// Close resets every stream of the bridge at once (outcome shutdown), and later ones when they
+// come. A Serve for several bridges continues with the others.
 func (b *Bridge) Close() { b.close() }
 
 // Listener is where streams come from.
@@ -79,8 +79,8 @@ type Listener interface {
 // may run for several listeners at a time.
 //
 // Serve owns ln and every stream it accepts: all are closed, and every goroutine it
-// started has returned, before Serve does. Where TryAccept fails with net.ErrClosed,
-// the streams accepted so far run to their end and Serve returns nil. Where ctx
+// started has returned, before Serve does. If TryAccept fails with net.ErrClosed,
+// the streams accepted so far run to their end and Serve returns nil. If ctx
 // ends, every stream is reset at once (outcome shutdown) and Serve returns nil.
 // Any other failure of TryAccept resets every stream too and is returned.
 //
@@ -93,8 +93,8 @@ func (b *Bridge) Serve(ctx context.Context, ln Listener) error {
 	return Serve(ctx, ln, func(outcome.Stream) *Bridge { return b })
 }
 
-// Serve is [Bridge.Serve] for a listener whose streams go to several targets: each is
-// played by the bridge that of gives, and none waits for another's.
+// Serve is [Bridge.Serve] for a listener whose streams go to several targets: of returns the
+// bridge that plays a stream. No stream waits for another's target.
 func Serve(ctx context.Context, ln Listener, of func(outcome.Stream) *Bridge) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

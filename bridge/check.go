@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Check dials the target once and hangs up: nil where it answers. It is not
-// counted in Stats, but Health tells what it found. The error is ErrNoDescriptor
-// or ErrNoPort where it is this host that failed.
+// Check connects to the target once and closes the connection. It returns nil if the target
+// answers. Stats do not count it, but Health shows its result. The error is ErrNoDescriptor or
+// ErrNoPort if the cause is on this host.
 func (b *Bridge) Check(ctx context.Context) error {
 	err := b.try(ctx)
 	if local := localFailure(err); local != nil {
@@ -25,8 +25,8 @@ func (b *Bridge) Check(ctx context.Context) error {
 	return nil
 }
 
-// Begin is Check before any stream has come. It logs what fails like the failure of a
-// stream, so that the first streams do not log it once more.
+// Begin is Check before any stream has come. It logs a failure as that of a stream is logged,
+// so the first streams do not log it again.
 func (b *Bridge) Begin(ctx context.Context) {
 	switch err := b.try(ctx); {
 	case err == nil:

@@ -8,9 +8,9 @@ import (
 )
 
 // Stats are totals since New, over all Serve calls. When no stream is open or waits,
-// Streams is the sum of Outcomes. BytesRead is BytesWritten + BytesUnsent: a byte
-// is counted when it is known what became of it, and not at all while it is the
-// accepted stream's again. With Config.Requests, BytesRead + Requests.BytesAdded is
+// Streams is the sum of Outcomes. BytesRead is BytesWritten + BytesUnsent: a byte counts
+// when its fate is known, and does not count while it has been given back to the accepted
+// stream. With Config.Requests, BytesRead + Requests.BytesAdded is
 // BytesWritten + BytesUnsent + Requests.BytesLeftOut when no stream is open or waits.
 type Stats struct {
 	Streams    uint64                        // streams accepted, those turned away included

@@ -109,22 +109,20 @@ func (d *Decoder) ours(vni uint32) bool {
 	return d.services == nil || d.services.Knows(vni)
 }
 
-// Decode takes the encapsulation off an Ethernet frame as a packet socket gives
-// it, with its outer VLAN tags in band or already stripped, and finds the TCP
-// packet in what the mirror saw, behind up to [MaxLayers] further headers. It
-// writes p only when it returns [OK] or [InnerFragment], and then p.IP aliases
-// frame and is valid as long as frame is.
+// Decode removes the encapsulation from an Ethernet frame as a packet socket gives it, with
+// its outer VLAN tags in band or already stripped. It finds the TCP packet in the mirrored
+// frame, behind up to [MaxLayers] further headers. It writes p only when it returns [OK] or
+// [InnerFragment]; p.IP then aliases frame and is valid as long as frame is.
 //
-// A fragment has a VNI of ours, but its ports are not known: p has what to give
-// to [Decoder.DecodeIP] as its VNI and, from the fragment's IP header to the end
-// of what carries it, its IP. Once the fragments of a datagram, which have the
-// same VNI, are put together, DecodeIP goes on.
+// With [InnerFragment], the VNI is one of ours, but the ports are not known. p.VNI is the
+// fragment's VNI. p.IP reaches from the fragment's IP header to the end of what carries it.
+// When the caller has joined the fragments of a datagram, which have the same VNI,
+// [Decoder.DecodeIP] decodes the result.
 //
-// The outer lengths bound the mirrored frame, but where they reach beyond what
-// was captured the packet is still judged by what is there. The checks run from
-// the outside in, so a packet that is not ours is seldom looked at further than
-// the field that says so. The usual mirror packet, TCP over IP in VXLAN, is read
-// here in a row; all others take longer ways.
+// The outer lengths bound the mirrored frame. If they reach beyond what was captured, the
+// packet is judged by the captured bytes. The checks run from the outside in, so Decode
+// seldom reads a packet that is not ours beyond the field that says so. There is a fast path
+// for the usual mirror packet, TCP over IP in VXLAN.
 func (d *Decoder) Decode(frame []byte, p *Packet) Reason {
 	if b, missing, ok := d.usual(frame); ok {
 		return d.inVXLAN(b, missing, p)
@@ -250,11 +248,11 @@ func (d *Decoder) segment(vni uint32, b []byte, own, off int, short bool, p *Pac
 	return OK
 }
 
-// DecodeIP is the last step of Decode: it finds the TCP packet in an IP packet that
-// was put together of fragments, which Decode gave out with vni. p.IP aliases ip.
-// What is a fragment still is [InnerFragment], and does not write p; but where it
-// is one that would only matter if it were part of a tunnel's datagram, of which
-// nothing else was seen, it is [InnerNotTCP].
+// DecodeIP is the last step of Decode: it finds the TCP packet in an IP packet that was joined
+// from fragments, which Decode returned with vni. p.IP aliases ip. If the result is still a
+// fragment, the reason is [InnerFragment], and p is not written. It is [InnerNotTCP] for a
+// fragment that would only matter as part of a tunnel's datagram of which nothing else was
+// seen.
 func (d *Decoder) DecodeIP(vni uint32, ip []byte, p *Packet) Reason {
 	if len(ip) == 0 {
 		return InnerTruncated

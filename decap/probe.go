@@ -6,9 +6,8 @@ import (
 	"netmirror/wire"
 )
 
-// Probe reads mirror packets as a [Decoder] does, but whatever their VNI and TCP
-// ports: it is for those who look at a mirror without knowing what is in it. Any
-// number of goroutines may share one.
+// Probe reads mirror packets as a [Decoder] does, but with any VNI and any TCP ports. It
+// serves to find out what is in a mirror. Any number of goroutines may share one.
 type Probe struct{ decoder *Decoder }
 
 // NewProbe makes a Probe. The error wraps [ErrMirror].

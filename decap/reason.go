@@ -154,7 +154,7 @@ func (r Reason) Words() outcome.Words {
 // "unknown" for a value that is none.
 func (r Reason) String() string { return r.Words().Name }
 
-// Broken tells a packet that may have been ours but could not be read (cut,
-// malformed, a fragment) from one that is certainly not ours. It is false for
+// Broken reports whether the packet may have been ours but could not be read (cut,
+// malformed, a fragment). It is false for a packet that is certainly not ours, and for
 // [OK].
 func (r Reason) Broken() bool { return !r.Words().Harmless }

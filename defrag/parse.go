@@ -48,8 +48,8 @@ const (
 	broken                 // a fragment, but not a possible one
 )
 
-// Unfragmented is the fast path for frames with UDP: it says of nearly every one, in
-// a few nanoseconds, that Frame has nothing to find in it.
+// Unfragmented is a fast test for frames with UDP: for nearly every frame, it reports in a few
+// nanoseconds that it is no fragment.
 func Unfragmented(frame []byte) bool {
 	if len(frame) < wire.EthernetHeader+wire.IPv4Header {
 		return true

@@ -54,14 +54,13 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Reassembler puts IP datagrams together again. Not the kernel
-// (PACKET_FANOUT_FLAG_DEFRAG): it does not say what it drops, does not do IPv6,
-// and does not look into the mirror's packets. It is for one goroutine at a time.
+// Reassembler joins the fragments of IP datagrams. The kernel could do so
+// (PACKET_FANOUT_FLAG_DEFRAG), but it does not report what it drops, leaves IPv6 alone,
+// and does not look into the mirror's packets. A Reassembler is for one goroutine at a time.
 //
-// Its memory is bounded: fragments by a fixed number of chunks, datagrams by
-// the same number, as each has at least one chunk or keeps the place of one
-// that was spoilt; the joined frames of a batch hold only what chunks held
-// before it and what came in it.
+// Its memory is bounded. Fragments use a fixed number of chunks. There are at most as many
+// datagrams, because each has at least one chunk, or keeps the place of one that was spoiled.
+// The joined frames of a batch hold only what chunks held before, and what came in the batch.
 type Reassembler struct {
 	chunks         chunks
 	live           map[datagramKey]*datagram
@@ -119,8 +118,8 @@ func New(c Config) *Reassembler {
 // Stats gives the counters.
 func (r *Reassembler) Stats() Stats { return r.stats }
 
-// Begin starts a batch: what Frame and Packet joined is no longer valid. It drops
-// the datagrams that have waited too long.
+// Begin starts a batch: the results of Frame and Packet are no longer valid. It drops the
+// datagrams that have waited too long.
 func (r *Reassembler) Begin() {
 	r.out = r.out[:0]
 	if r.oldest != nil {
@@ -128,12 +127,11 @@ func (r *Reassembler) Begin() {
 	}
 }
 
-// Frame takes a captured Ethernet frame in. It returns what is to be handed out in
-// its place: the frame itself unless it is a fragment; the whole datagram in a frame
-// with the first fragment's headers if nothing of it is missing any more, which
-// is valid until Begin; else nil. What is not a fragment, or cannot be read, is
-// returned as it is, but for an IPv6 fragment that is all of its datagram
-// (RFC 6946): it loses its fragment header. The frame's memory is written to.
+// Frame takes a captured Ethernet frame, and returns what takes its place: a frame that is not
+// a fragment, or cannot be read, itself; for the fragment that makes its datagram complete,
+// the whole datagram in a frame with the first fragment's headers, which is valid until
+// Begin; for any other fragment nil. An IPv6 fragment that is all of its datagram (RFC 6946)
+// loses its fragment header. Frame writes to the frame's memory.
 func (r *Reassembler) Frame(frame []byte) []byte {
 	frame, f, v := parse(frame, r.protocol)
 	return r.take(frame, &f, v)

@@ -79,14 +79,14 @@ var startEncaps = [starts]wire.Encap{
 	VXLAN: wire.EncapVXLAN, VXLANGPE: wire.EncapVXLANGPE, Geneve: wire.EncapGeneve, TZSP: wire.EncapTZSP,
 }
 
-// StartOf is how the payload of a UDP datagram begins that an encapsulation is in. It
-// is Ethernet for those that are not over UDP.
+// StartOf is the header that the UDP payload of an encapsulation begins with. It is Ethernet
+// for encapsulations that do not use UDP.
 func StartOf(e wire.Encap) Start {
 	return Start(max(slices.Index(startEncaps[:], e), 0))
 }
 
-// Encap is the encapsulation whose header the payload of a UDP datagram begins with;
-// EncapNone where frames are no such payload.
+// Encap is the encapsulation whose header a UDP payload begins with. It is EncapNone if frames
+// are not UDP payloads.
 func (s Start) Encap() wire.Encap {
 	if s >= starts {
 		return wire.EncapNone

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Paths tells segments that speak MPTCP, or whose TCP connection did, from all others.
-// Where several stacks share the connections, it says which segments one stack must get:
-// nothing but the keys of an MPTCP connection, which one of its subflows shows, tells
-// which TCP connections are its subflows. It is safe for concurrent use.
+// Paths recognizes segments that speak MPTCP, or whose TCP connection did. If several stacks
+// share the connections, one stack must get all these segments: only the keys of an MPTCP
+// connection, which one of its subflows shows, tell which TCP connections are its subflows.
+// Paths is safe for concurrent use.
 type Paths struct {
 	limit int           // tuples in each of the two maps
 	idle  time.Duration // after which a tuple may be forgotten
@@ -21,7 +21,8 @@ type Paths struct {
 	since    time.Time // of now
 }
 
-// NewPaths remembers at least the last limit TCP connections that spoke MPTCP, for idle.
+// NewPaths makes a Paths that remembers at least the last limit TCP connections that spoke
+// MPTCP, each for idle.
 func NewPaths(limit int, idle time.Duration) *Paths {
 	return &Paths{limit: limit, idle: idle, now: make(map[flowKey]struct{})}
 }

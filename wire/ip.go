@@ -45,7 +45,7 @@ type IPv4 []byte
 // HeaderLen is the size that the header says it has, bytes.
 func (p IPv4) HeaderLen() int { return int(p[0]&0x0f) * 4 }
 
-// Length is the packet's by its own account, bytes; 0 where offload left none.
+// Length is the packet's length according to its header, bytes; 0 if offload left none.
 func (p IPv4) Length() int { return int(binary.BigEndian.Uint16(p[2:])) }
 
 // ID is the identification.
