@@ -36,9 +36,10 @@ func (l *flowList) ready() *flow {
 	return f
 }
 
-// handshaking reports whether gVisor has begun to open the flow, and not handed it out.
+// handshaking reports whether gVisor has begun to open the flow, or is about to, and has not
+// handed it out.
 func (f *flow) handshaking() bool {
-	return f.state != parked && f.virtual.id != 0 && f.virtual.conn == nil
+	return f.state != parked && (f.virtual.id != 0 || f.dirty) && f.virtual.conn == nil
 }
 
 // push puts f at the end. It must be in no list of this kind.
