@@ -181,13 +181,14 @@ func TestSmallBatches(t *testing.T) {
 // TestSlowReader is about backpressure: nothing may be lost while gVisor's
 // window is closed.
 func TestSlowReader(t *testing.T) {
-	for _, size := range []int{1460, 10} {
+	for _, row := range []struct{ size, segments int }{{1460, 2000}, {10, 20_000}} {
+		size := row.size
 		s := newTestStack(t, func(c *Config) { c.FlowBytes = 64 << 20 })
 		c := newClient(t, 7)
-		b := pattern(size * 2000)
+		b := pattern(size * row.segments)
 		segs := c.opening()
 		for off := 0; off < len(b); off += size {
-			// Behind an answer each, so that none is joined to the one before.
+			// Behind an answer each, so that each is an entry of its own in the queue.
 			segs = append(segs, c.packet(off, b[off:off+size], func(t *layers.TCP) { t.Ack = uint32(off) }))
 		}
 		s.Inject(append(segs, c.packet(len(b), nil, func(t *layers.TCP) { t.FIN, t.Ack = true, uint32(len(b)) })))
