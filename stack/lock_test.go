@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	"io"
 	"runtime"
 	"testing"
 	"time"
@@ -162,4 +163,46 @@ func TestAHoleIsFilledByABatchThatWaits(t *testing.T) {
 	s.look()
 	s.Stack.mu.Mutex.Unlock()
 	s.is(c, text("0123456789behind", nil))
+}
+
+// A stream whose end was read is complete, though a RST waits behind it that comes to the
+// flow first.
+func TestAResetThatWaitsBehindTheEnd(t *testing.T) {
+	for range 50 {
+		t.Run("", func(t *testing.T) {
+			s := newTestStack(t, nil)
+			c := newClient(t, 1)
+			s.Inject(append(c.opening(), c.data(0, []byte(get1)), c.fin(len(get1))))
+			conn := accept(t, s)
+			readExactly(t, conn, len(get1))
+			settled(t, s)
+			s.InjectBefore([]Segment{c.rst(len(get1) + 1)}, time.Now())
+			if n, err := conn.TryRead(make([]byte, 1)); n > 0 || err != io.EOF {
+				t.Fatalf("read %d bytes, %v; want the client's end", n, err)
+			}
+			conn.CloseWith(outcome.EndComplete)
+			if st := s.Stats(); st.FlowsComplete != 1 || st.FlowsEnded != [outcome.NumEnds]uint64{} {
+				t.Fatalf("%d streams complete, other ends %v", st.FlowsComplete, st.FlowsEnded)
+			}
+		})
+	}
+}
+
+// A FIN where the client's bytes end is not replaced by a stray one in front of it.
+func TestAStrayFINInTheNextBatch(t *testing.T) {
+	const n = len(get1)
+	for range 20 {
+		t.Run("", func(t *testing.T) {
+			s := newTestStack(t, nil)
+			c := newClient(t, 1)
+			s.Inject(append(c.opening(), c.data(0, []byte(get1))))
+			conn := accept(t, s)
+			settled(t, s)
+			s.InjectBefore([]Segment{c.data(n, []byte(get2)), c.fin(2 * n)}, time.Now())
+			s.Inject([]Segment{c.fin(n + 5)})
+			if b, err := readAll(t, conn); string(b) != get1+get2 || err != nil {
+				t.Errorf("read %q, %v", b, err)
+			}
+		})
+	}
 }
