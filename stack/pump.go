@@ -149,9 +149,12 @@ const maxGreeting = 4 << 10
 // the first one last.
 func (s *Stack) endHandshake(f *flow) {
 	f.virtual.greeted = false
-	if e := f.q.unsent; e == nil || e.seq != f.virtual.ack || !f.lastOf(e).isLast() || f.lastOf(e).end()-e.seq > maxGreeting {
-		s.deliver(f, f.virtual.ack, flagACK, nil, nil)
+	if e := f.q.unsent; e != nil && e.seq == f.virtual.ack {
+		if last := f.lastOf(e); last.isLast() && last.end()-e.seq <= maxGreeting {
+			return
+		}
 	}
+	s.deliver(f, f.virtual.ack, flagACK, nil, nil)
 }
 
 // send injects an entry, with those that go on from it and the FIN behind the last bytes:
