@@ -83,7 +83,10 @@ func (n *Namespace) addProgram(link netlink.Link, hook uint32, priority uint16, 
 	pinner.Pin(&program[0])
 	pinner.Pin(&license)
 	defer pinner.Unpin()
-	fd, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	fd, errno := uintptr(0), unix.EAGAIN
+	for errno == unix.EAGAIN { // a signal of Go's runtime came while the kernel checked the program
+		fd, _, errno = unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	}
 	if errno == unix.EPERM {
 		return fmt.Errorf("%w, and VLAN tags CAP_BPF", ErrPrivilege)
 	}
