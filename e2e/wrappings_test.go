@@ -151,9 +151,10 @@ func TestUDPSocketsOfEncapsulations(t *testing.T) {
 // What check says where sockets see nothing, or may not look.
 func TestCheckBySocketsOfAWrongSetUp(t *testing.T) {
 	s := setServices(t, lab.Options{}, nil)
+	where := s.Dst // no mirror comes there, not even its hosts' ARP
 	look := func(load func(), args ...string) (int, string) {
 		t.Helper()
-		p := startCommand(t, s.Mon, asNobody(t, noPrivilege, "sh", append([]string{"-c", `exec "$@" >&2`, "sh", netmirrorPath, "check", "--capture", "udp"}, args...)...))
+		p := startCommand(t, where, asNobody(t, noPrivilege, "sh", append([]string{"-c", `exec "$@" >&2`, "sh", netmirrorPath, "check", "--capture", "udp"}, args...)...))
 		if load != nil {
 			if _, _, err := p.await(s.ctx, 0, "looking at"); err != nil {
 				t.Fatalf("%v; it said\n%s", err, p.tail(30))
@@ -166,6 +167,7 @@ func TestCheckBySocketsOfAWrongSetUp(t *testing.T) {
 	status, said := look(func() {})
 	checkSays(t, status, 1, said, "note  capture: ERSPAN and GRE do not come over UDP", "FAULT mirror: nothing came to UDP port 4789 on all interfaces",
 		"first, let UDP port 4789 in from the mirrored hosts (security group, this host's firewall)", "run: sudo "+netmirrorPath+" check --iface NAME")
+	where = s.Mon
 	status, said = look(s.requests(t), "--vni", "7", "--port", "8080", "--iface", lab.MirrorLink)
 	checkSays(t, status, 1, said, "no packets of VNI 7; seen: 42 (", "verdict: not yet; first, use --vni 42")
 	status, said = look(s.requests(t), "--iface", lab.ShadowLink)
