@@ -25,10 +25,10 @@ type memory struct {
 // headroom: near its limit it works for little gain.
 func (m *memory) stackBytes() int { return int(max(m.total-baseMemory-program, m.total/2) / 4 * 3) }
 
-// follow sets the collector's limit. It is below all that there is by a sixteenth, because
-// the collector exceeds it where the program gets less of the processors than it needs. Where there are so many connections open
-// that they alone need more than all, which is fixed bytes, it gives way. Setting it stops
-// the program for a moment, so small changes are left alone.
+// follow sets the collector's limit. It is below the whole by a sixteenth, because the
+// collector exceeds it if the program gets less of the processors than it needs. If so many
+// connections are open that they alone need more than the whole (fixed, in bytes), the limit
+// gives way. Setting it stops the program for a moment, so small changes are left alone.
 func (m *memory) follow(fixed int) {
 	want := max(m.total/16*15, baseMemory+m.total/4+int64(fixed)*4/3, 4*program) - program
 	if math.Abs(float64(want-m.limit)) > float64(m.limit)/16 {

@@ -133,14 +133,24 @@ func TestTheHolderLooksAfterTheFlows(t *testing.T) {
 	}
 }
 
-// A batch that waits for the one behind it does not wait for ever: the source may have found
-// nothing of use there.
+// A batch that waits for the one behind it does not wait until serve looks by itself: the
+// source may have found nothing of use there.
 func TestABatchBehindWhichNoneComes(t *testing.T) {
-	s := newTestStack(t, nil)
-	c := newClient(t, 1)
-	s.InjectBefore(append(c.opening(), c.data(0, []byte(get1)), c.fin(len(get1))), time.Now())
-	if b, err := readAll(t, accept(t, s)); string(b) != get1 || err != nil {
-		t.Errorf("read %q, %v", b, err)
+	fastest := time.Hour
+	for range 5 { // a busy machine may be slow, but not each time
+		t.Run("", func(t *testing.T) {
+			s := newTestStack(t, nil)
+			c := newClient(t, 1)
+			begun := time.Now()
+			s.InjectBefore(append(c.opening(), c.data(0, []byte(get1)), c.fin(len(get1))), begun)
+			if b, err := readAll(t, accept(t, s)); string(b) != get1 || err != nil {
+				t.Errorf("read %q, %v", b, err)
+			}
+			fastest = min(fastest, time.Since(begun))
+		})
+	}
+	if fastest >= idleTick/2 {
+		t.Errorf("the fastest of 5 streams took %v, want less than %v", fastest, idleTick/2)
 	}
 }
 

@@ -23,6 +23,9 @@ const pumpRounds = 4
 // that in the meantime is acted upon as well, for some rounds; what it answers
 // later wakes serve where a flow waits for it.
 func (s *Stack) pumpDirty() {
+	if s.closed {
+		return
+	}
 	for range pumpRounds {
 		for i := 0; i < len(s.dirty); i++ {
 			f := s.dirty[i]

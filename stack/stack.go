@@ -280,7 +280,7 @@ func (s *Stack) lastIsEmpty(more bool) {
 // ingest takes a batch to its flows, which are to be pumped then. s.mu is held.
 func (s *Stack) ingest(batch []incoming, captured time.Time) {
 	now := s.cfg.Now()
-	if now.Sub(s.now) >= tick {
+	if len(s.dirty) > 0 && now.Sub(s.now) >= tick {
 		s.pumpDirty() // as of when they came
 	}
 	s.now, s.captured = now, captured
