@@ -107,7 +107,7 @@ func playOnce(t *testing.T, w *lab.Wire, c corpus.Capture) ([]corpus.Stream, boo
 	case <-p.done:
 	}
 	p.stop(t)
-	if err := target.Wait(ctx, 0); err != nil {
+	if err := target.WaitAll(ctx); err != nil {
 		t.Errorf("target, after netmirror's end: %v", err)
 	}
 	return got.streams, p.final(t), late

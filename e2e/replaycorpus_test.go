@@ -45,7 +45,7 @@ func TestReplayCorpus(t *testing.T) {
 			case <-ctx.Done():
 				t.Fatal("the replay does not end")
 			}
-			if err := target.Wait(ctx, 0); err != nil {
+			if err := target.WaitAll(ctx); err != nil {
 				t.Error(err)
 			}
 			compareCapture(t, c, got.streams)

@@ -67,6 +67,29 @@ func TestLabsSideBySide(t *testing.T) {
 	}
 }
 
+// None that was made before is missing, whether the server had accepted it or not.
+func TestWaitAll(t *testing.T) {
+	ctx := deadline(t)
+	l := build(t, Options{})
+	server := serve(t, l, AnswerHTTP)
+	const conns = 100
+	for range conns {
+		c, err := l.Cli.Dial(ctx, l.Origin(servicePort))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(c.SetLinger(0), c.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := server.WaitAll(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(server.Records()); n != conns+1 {
+		t.Errorf("%d connections, want %d and the last one", n, conns)
+	}
+}
+
 func TestCloseEndsTheNetworkUnderOpenSockets(t *testing.T) {
 	ctx := deadline(t)
 	l := build(t, Options{})

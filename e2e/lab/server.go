@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ type Handler func(c *Conn, done <-chan struct{})
 // Server accepts connections and records each. It is used for the production service
 // and for the shadow service.
 type Server struct {
+	ns      *Namespace // not the Server's
 	ln      *net.TCPListener
 	handle  Handler
 	done    chan struct{} // closed by Close
@@ -53,7 +55,7 @@ func (n *Namespace) Serve(at netip.AddrPort, handle Handler) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lab: serve in %s: %w", n.label, err)
 	}
-	s := &Server{ln: ln, handle: handle, done: make(chan struct{}), changed: make(chan struct{})}
+	s := &Server{ns: n, ln: ln, handle: handle, done: make(chan struct{}), changed: make(chan struct{})}
 	s.wg.Go(s.accept)
 	return s, nil
 }
@@ -172,12 +174,28 @@ const patience = 10 * time.Second
 // when ctx ends, and when for ten seconds no connection comes or ends and no byte
 // arrives.
 func (s *Server) Wait(ctx context.Context, n int) error {
-	return s.wait(ctx, func(came, open int) bool { return came >= n && open == 0 })
+	return s.wait(ctx, func(came []*Conn, open int) bool { return len(came) >= n && open == 0 })
+}
+
+// WaitAll returns when every connection that was made before the call has come, and none is
+// open. It makes a connection of its own, without a byte, which comes behind them: the kernel
+// hands them over in order. It fails as Wait does.
+func (s *Server) WaitAll(ctx context.Context) error {
+	last, err := s.ns.Dial(ctx, s.ln.Addr().(*net.TCPAddr).AddrPort())
+	if err != nil {
+		return fmt.Errorf("lab: wait for connections: %w", err)
+	}
+	own := last.LocalAddr().String()
+	last.Close()
+	isLast := func(c *Conn) bool { return c.RemoteAddr().String() == own }
+	return s.wait(ctx, func(came []*Conn, open int) bool {
+		return open == 0 && slices.ContainsFunc(came, isLast)
+	})
 }
 
 // WaitAccepted returns when at least n connections have come. It fails as Wait does.
 func (s *Server) WaitAccepted(ctx context.Context, n int) error {
-	return s.wait(ctx, func(came, _ int) bool { return came >= n })
+	return s.wait(ctx, func(came []*Conn, _ int) bool { return len(came) >= n })
 }
 
 // WaitReceived returns when at least n bytes have come on all connections together. It
@@ -193,18 +211,18 @@ func (s *Server) WaitReceived(ctx context.Context, n int64) error {
 	return nil
 }
 
-func (s *Server) wait(ctx context.Context, enough func(came, open int) bool) error {
+func (s *Server) wait(ctx context.Context, enough func(came []*Conn, open int) bool) error {
 	stall := time.NewTimer(patience)
 	defer stall.Stop()
 	for seen := s.Received(); ; {
 		s.mu.Lock()
-		came, open, changed := len(s.conns), s.open, s.changed
+		came, open, changed := s.conns[:len(s.conns):len(s.conns)], s.open, s.changed
 		s.mu.Unlock()
 		if enough(came, open) {
 			return nil
 		}
 		state := func() string {
-			return fmt.Sprintf("%d connections came, %d of them are open, %d bytes", came, open, s.Received())
+			return fmt.Sprintf("%d connections came, %d of them are open, %d bytes", len(came), open, s.Received())
 		}
 		select {
 		case <-changed:
