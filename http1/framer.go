@@ -31,7 +31,8 @@ const (
 type Framer struct {
 	state    state
 	later    bool // there was an earlier request
-	switched bool // the last request asked for another protocol or a tunnel
+	switched bool // the last request asked for another protocol
+	tunnel   bool // a request asked for a tunnel: what looks like requests may be in it
 	line     requestLine
 	head     head
 	chunk    chunkSize
@@ -84,7 +85,7 @@ func (f *Framer) feedLine(b []byte) (n int) {
 		f.state = inHead
 	case verdict == Contradicts || f.size > maxHead:
 		f.state = isLost
-		if !f.later || f.switched {
+		if !f.later || f.switched || f.tunnel {
 			f.state = isOpaque
 		}
 		return len(b)
@@ -114,21 +115,29 @@ func (f *Framer) bodyRead() {
 // finish ends a request.
 func (f *Framer) finish() {
 	f.state, f.later = atStart, true
-	f.switched = f.head.upgrade || f.line.is("CONNECT")
+	f.switched = f.head.upgrade
+	f.tunnel = f.tunnel || f.line.is("CONNECT")
 }
 
 // AtStart reports whether the next byte begins a request.
 func (f *Framer) AtStart() bool { return f.state == atStart }
 
+// NotSwitched says that the server has refused to change to another protocol, which the last
+// request had asked for (RFC 9110, section 7.8). It is for the beginning of a request.
+func (f *Framer) NotSwitched() { f.switched = false }
+
 // Skip says that the next n bytes are missing, and reports whether the framing is
 // still known. It is if all of them belong to a body or a chunk of known length.
-// Otherwise the Framer is lost.
+// Otherwise the Framer is lost, or opaque if they may be another protocol's.
 func (f *Framer) Skip(n uint64) bool {
 	switch {
 	case f.state == isOpaque || f.state == isLost:
 		return false
 	case n == 0:
 		return true
+	case f.tunnel, f.switched && f.state <= inLine:
+		f.state = isOpaque
+		return false
 	case (f.state == inBody || f.state == inChunk) && n <= f.left:
 		f.left -= n
 		f.bodyRead()
@@ -136,19 +145,6 @@ func (f *Framer) Skip(n uint64) bool {
 	}
 	f.state = isLost
 	return false
-}
-
-// Remaining is how many bytes are left until the next request begins: 0 at its
-// beginning. ok is false unless the Framer is there or in a body with a
-// Content-Length.
-func (f *Framer) Remaining() (n uint64, ok bool) {
-	switch f.state {
-	case atStart:
-		return 0, true
-	case inBody:
-		return f.left, true
-	}
-	return 0, false
 }
 
 // Lost reports whether the beginning of the next request is unknown: the framing

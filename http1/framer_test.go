@@ -215,33 +215,6 @@ func TestSkipInChunk(t *testing.T) {
 	}
 }
 
-func TestRemaining(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		before string
-		n      uint64
-		ok     bool
-	}{
-		{"at the very start", "", 0, true},
-		{"behind a request", get, 0, true},
-		{"in a body", post + "ab", 3, true},
-		{"in a long body", "POST / HTTP/1.1\r\nContent-Length: 9223372036854775807\r\n\r\n", 1<<63 - 1, true},
-		{"in a line", "GET /", 0, false},
-		{"in a head", "GET / HTTP/1.1\r\n", 0, false},
-		{"in a chunk", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\na", 0, false},
-		{"where it is lost", get + "hello\r\n", 0, false},
-		{"where it is opaque", "hello\r\n", 0, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var f Framer
-			starts(&f, tt.before)
-			if n, ok := f.Remaining(); n != tt.n || ok != tt.ok {
-				t.Errorf("got %d, %v, want %d, %v", n, ok, tt.n, tt.ok)
-			}
-		})
-	}
-}
-
 func TestInterim(t *testing.T) {
 	const goOn, hints, ok = "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"
 	for _, tt := range []struct {

@@ -17,6 +17,22 @@ func Interim(b []byte) (n int) {
 	return n
 }
 
+// Status is the status code of the answer that b begins with (RFC 9112, section 4); 0 if it
+// begins with none.
+func Status(b []byte) (code int) {
+	const form = "HTTP/1.1 200"
+	if len(b) < len(form) || string(b[:7]) != form[:7] || b[8] != ' ' {
+		return 0
+	}
+	for _, c := range b[9:len(form)] {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		code = 10*code + int(c-'0')
+	}
+	return code
+}
+
 // MaxInterimPart is how long AppendInterimPart's result is at the most, in bytes.
 const MaxInterimPart = len("HTTP/1.1 103\n") + 2
 

@@ -18,6 +18,7 @@ type answers struct {
 	partial uint8                      // bytes of part
 	last    [4]answer1
 	count   int
+	plain   mark // in the client's sequence space: the server still spoke HTTP/1 when it had received everything before
 }
 
 // answer1 is a run of the server's bytes that were sent when it had received
@@ -26,6 +27,10 @@ type answer1 struct {
 	from uint32
 	ack  uint32 // in the client's sequence space
 }
+
+// plainly reports whether the server answered in HTTP/1 when it had received everything before
+// the client's sequence number at.
+func (a *answers) plainly(at uint32) bool { return a.plain.known && !seqLess(a.plain.at, at) }
 
 // begin starts at a sequence number of the server's.
 func (a *answers) begin(seq uint32) { *a = answers{known: true, from: seq, nxt: seq} }
@@ -39,7 +44,7 @@ func (a *answers) add(seg *segment) {
 		if a.known && !seqLess(a.nxt, seg.seq) {
 			return // again
 		}
-		*a = answers{interim: a.interim} // what was not whole is lost
+		*a = answers{interim: a.interim, plain: a.plain} // what was not whole is lost
 		a.begin(seg.seq)
 	}
 	a.nxt = seg.end()
@@ -49,6 +54,9 @@ func (a *answers) add(seg *segment) {
 		}
 		a.interim.to = seg.end()
 		return
+	}
+	if http1.Status(seg.payload[http1.Interim(seg.payload):]) >= 200 {
+		a.plain.set(seg.ack)
 	}
 	if a.count > 0 && a.last[(a.count-1)%len(a.last)].ack == seg.ack {
 		return
@@ -85,7 +93,7 @@ func (a *answers) beyond(ack uint32) uint32 {
 // between reports whether the server answered after it had received something behind
 // the sequence number from, and nothing behind to, before the client sent what
 // acknowledges ack. ok is false where that cannot be told, because the mirror did not
-// show all of what the server sent.
+// show all of what the server sent, or it has answered too often since.
 func (a *answers) between(from, to, ack uint32) (yes, ok bool) {
 	if !a.known || a.count == 0 || seqLess(a.nxt, ack) || !seqLess(a.from, ack) {
 		return false, false
@@ -96,5 +104,11 @@ func (a *answers) between(from, to, ack uint32) (yes, ok bool) {
 			return true, true
 		}
 	}
-	return false, a.count <= len(a.last)
+	return false, !a.forgot(from)
+}
+
+// forgot reports whether an answer to something behind the sequence number from may be no
+// longer there: the oldest that is there is one itself.
+func (a *answers) forgot(from uint32) bool {
+	return a.count > len(a.last) && seqLess(from, a.last[a.count%len(a.last)].ack)
 }

@@ -10,6 +10,9 @@ import "netmirror/outcome"
 // answers one that lies elsewhere in its window with an acknowledgement, and goes on
 // (RFC 5961, section 3.2).
 func (s *Stack) reset(f *flow, seg *segment) {
+	if f.rstSeen && f.state == open && seg.seq == f.tail() && seqLess(seg.seq, f.rst) && f.claims <= 1 {
+		s.forgetAhead(f) // the server asked back, and this is the client's answer
+	}
 	if f.rstSeen || f.ending || seqLess(seg.seq, f.floor()) || seqLess(f.beyond, seg.seq) && seqLess(s.reach(f), seg.seq) {
 		s.drop(seg, outcome.DropOutOfWindow)
 		return

@@ -17,11 +17,22 @@ type entry struct {
 	fin     bool             // the client's FIN; then n is 0
 	first   bool             // begins where a segment does
 	single  bool             // one byte, which may be a probe's where its place is not known
+	asked   asked            // what was known when it came
 	sent    bool             // injected since the last go-back
 	ahead   bool             // it was while something was missing in front
 	bytes   netstack.Payload // gVisor may share them. None for a FIN
 	links   tower            // its place in the list that holds it
 }
+
+// asked says whether the server had answered something in the hole in front of an entry when
+// the client sent that.
+type asked uint8
+
+const (
+	unasked asked = iota // not known, or there was no hole
+	unanswered
+	answeredBefore
+)
 
 // next is the entry behind e in its queue, nil at the end.
 func (e *entry) next() *entry { return e.links.next }

@@ -123,23 +123,27 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 		s.drop(seg, outcome.DropRejected)
 		return
 	}
-	far := seg.seq != known.base && !within(seg.seq, known.base, nearby)
-	as := opened
-	if far {
-		as = stray
-	}
-	f := s.newFlow(seg, as)
-	if f == nil {
-		s.stubs.remove(&seg.key)
+	if seg.seq != known.base && !within(seg.seq, known.base, nearby) {
+		s.besideSYN(seg)
 		return
 	}
+	f := s.newFlow(seg, opened)
 	s.stubs.remove(&seg.key)
+	if f == nil {
+		return
+	}
 	f.learn(known)
 	f.hasBase, f.base, f.beyond = true, known.base, known.base
-	if far {
-		f.hasBase = false // it is too far from the SYN to be of its connection
-	}
 	s.parked(f, seg)
+}
+
+// besideSYN takes a segment that is too far from the SYN before it to be of its connection. It
+// is a late one of the connection before, or the SYN is a stray. What comes next tells.
+func (s *Stack) besideSYN(seg *segment) {
+	if f := s.newFlow(seg, stray); f != nil {
+		f.synSeen = true
+		s.parked(f, seg)
+	}
 }
 
 // remember keeps what is known of a connection that has not been proven: the

@@ -16,6 +16,7 @@ type framing struct {
 	whole  bool   // the connection was seen from its beginning
 	sure   bool   // a whole request was there: the connection speaks HTTP/1
 	lead   []byte // the bytes of what may be one, then of the one that is there
+	only   bool   // nothing is read but the header: requests do not matter
 	framer http1.Framer
 }
 
@@ -35,6 +36,7 @@ func (g *framing) read(b []byte, start func(at uint32)) {
 		if b = g.leading(b); g.header {
 			return
 		}
+		g.known = g.known && !g.only
 	}
 	for len(b) > 0 && g.known {
 		if g.framer.AtStart() && start != nil {
@@ -78,8 +80,11 @@ func (g *framing) leading(b []byte) []byte {
 	return b[n-had:]
 }
 
-// skip passes over bytes that are missing.
-func (g *framing) skip(to uint32) {
+// skip passes over bytes that are missing. by is what the server has answered.
+func (g *framing) skip(to uint32, by *answers) {
+	if g.known && by.plainly(g.at) && g.framer.AtStart() {
+		g.framer.NotSwitched()
+	}
 	if g.known {
 		g.known = !g.header && g.framer.Skip(uint64(to-g.at))
 		g.sure = g.sure || g.known && g.framer.AtStart()

@@ -184,7 +184,7 @@ func (s *Stack) splice(f *flow) {
 		to = f.fin // which moves up itself
 	}
 	missing := to - f.virtual.ack
-	f.framing.skip(to)
+	f.framing.skip(to, &f.ev.answers)
 	s.missed(f, f.q.first(), f.virtual.ack, to)
 	s.counters.spliced++
 	s.counters.splicedBytes += uint64(missing)

@@ -289,7 +289,7 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 		f.synSeen = false
 		return false
 	}
-	if f.state == parked && !f.hasBase && seg.seq == next.base && proves(seg, next.base) && f.beganAt(next.base) {
+	if f.state == parked && !f.hasBase && seg.seq == next.base && proves(seg, next.base) && f.beganAt(next.base) && !f.besideSYN(&next) {
 		s.beginsLate(f, &next)
 		s.toFlow(seg)
 		return true
@@ -348,6 +348,12 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 	default:
 		s.syn(seg)
 	}
+}
+
+// besideSYN reports whether a parked flow came behind a SYN that it is too far from to be of its
+// connection.
+func (f *flow) besideSYN(syn *stub) bool {
+	return !syn.put.time().After(f.opened) && !near(f.base, syn.base)
 }
 
 // beganAt reports whether the parked segments can belong to a client that begins at base:

@@ -43,7 +43,8 @@ func (s *Stack) start(f *flow, base uint32) {
 	s.began(f)
 	if !f.picked {
 		f.framing.begin(base, true)
-		f.framing.known = s.serviceOf(f).Midstream == MidstreamHTTP
+		f.framing.known = s.serviceOf(f).Midstream != MidstreamOff
+		f.framing.only = s.serviceOf(f).Midstream == MidstreamAny
 	}
 	s.touch(f)
 }

@@ -13,6 +13,7 @@ type mirrorView struct {
 	either  bool   // parked: both ends have a port of the service, and the client may be the server
 	past    span   // what came of the connection before the flow, in one piece
 	pastACK front  // what its last bytes acknowledged
+	passed  span   // parked, without past: the first bytes that were passed over, in one piece
 	early   bool   // parked: it holds what came with the SYN
 	taken   bool   // parked: the server has acknowledged some of it
 	lastACK uint32 // parked: what the client acknowledged last
@@ -59,8 +60,11 @@ func (f *mirrorView) origin() uint32 {
 	if f.long {
 		return f.oldest
 	}
-	if f.past != (span{}) {
+	switch {
+	case f.past != (span{}):
 		return f.past.from + 1
+	case f.passed != (span{}):
+		return f.passed.from + 1
 	}
 	return f.base
 }

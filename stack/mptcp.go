@@ -64,6 +64,7 @@ type subflow struct {
 	serverKey      uint64 // valid with hasKey
 	hasKey         bool
 	ended          bool     // FIN or RST
+	doubted        bool     // by a RST that may be none of its
 	ev             evidence // in the subflow's own sequence space
 	next           mark     // what the client has sent on it
 	client, server mappings
@@ -119,6 +120,15 @@ func (f *subflow) end() {
 		f.of.alive--
 	}
 	f.ended = true
+}
+
+// goesOn notes a client's segment: where a RST may have been none of the subflow's, it was none.
+func (f *subflow) goesOn() {
+	if f.doubted && f.ended && f.of != nil {
+		f.of.alive++
+		f.ended = false
+	}
+	f.doubted = false
 }
 
 // concerns reports whether a segment has to do with MPTCP. It is called for every

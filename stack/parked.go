@@ -239,21 +239,34 @@ func (s *Stack) passOver(f *flow, why outcome.Drop) {
 	s.skip(f, why, as)
 }
 
+// passesOver notes bytes in which no stream can begin, as far as they came in one piece.
+func (f *flow) passesOver(e *entry) {
+	in := &f.past
+	if f.past == (span{}) {
+		if in = &f.passed; f.passed == (span{}) {
+			f.passed = span{e.seq - 1, e.seq}
+		}
+	}
+	if in.has(e.seq-1) && seqLess(in.to, e.end()) {
+		in.to = e.end()
+		f.pastACK = front{in.to, e.ack, e.acks}
+	}
+}
+
 // skip drops the first entry that f holds and reads its framing.
 func (s *Stack) skip(f *flow, why, as outcome.Drop) {
 	e := f.q.first()
 	probe := e.mayProbe()
 	if g := &f.framing; g.known && e.n > 0 && !probe {
 		if seqLess(g.at, e.seq) {
-			g.skip(e.seq)
+			g.skip(e.seq, &f.ev.answers)
 		}
 		if g.known && seqLess(g.at, e.end()) {
 			g.read(e.payload()[g.at-e.seq:], nil)
 		}
 	}
-	if !probe && f.past.has(e.seq-1) && seqLess(f.past.to, e.end()) {
-		f.past.to = e.end()
-		f.pastACK = front{f.past.to, e.ack, e.acks}
+	if !probe && !e.fin {
+		f.passesOver(e)
 	}
 	s.lostAs(f, 1, why, as)
 }

@@ -141,6 +141,8 @@ func (f *flow) came(kind stubKind) uint32 {
 		return f.virtual.ack
 	case !f.hasBase && f.past != (span{}):
 		return f.past.to
+	case !f.hasBase && f.passed != (span{}):
+		return f.passed.to
 	}
 	return f.sent()
 }
@@ -157,10 +159,15 @@ func (f *flow) accounted() uint32 {
 // over reports whether the connection has ended with a FIN or a RST that counted: all
 // before it came, or the server has it.
 func (f *flow) over() bool {
-	at := f.came(midStream)
+	at, has := f.came(midStream), f.serverAck
 	if f.state != open && f.past == (span{}) {
-		return f.finSeen || f.rstSeen
+		if f.passed == (span{}) {
+			return f.finSeen || f.rstSeen
+		}
+		if has = at; f.serverSaid.known {
+			has = f.serverSaid.at
+		}
 	}
-	return f.finSeen && (at == f.fin || at == f.fin+1 || seqLess(f.fin, f.serverAck)) ||
-		f.rstSeen && (at == f.rst || f.serverAck == f.rst)
+	return f.finSeen && (at == f.fin || at == f.fin+1 || seqLess(f.fin, has)) ||
+		f.rstSeen && (at == f.rst || has == f.rst)
 }

@@ -44,10 +44,10 @@ func (s *Stack) startAt(f *flow) (found place) {
 			missing = true
 		}
 		if g.known && seqLess(g.at, e.seq) {
-			g.skip(e.seq)
+			g.skip(e.seq, &f.ev.answers)
 		}
 		switch {
-		case g.known && !seqLess(g.at, e.end()):
+		case g.opaque(), g.known && !seqLess(g.at, e.end()):
 		case g.known:
 			g.read(e.payload()[g.at-e.seq:], func(at uint32) {
 				if found.e == nil {
@@ -84,9 +84,8 @@ func (f *mirrorView) likeness(e *entry) (http1.Likeness, *entry) {
 	if prev, seen := f.before(e); seen && prev.end == e.seq {
 		judge = http1.Start // what is in front of it is there, so that it is no part of a line
 	}
-	if e.n == 1 && e.next() != nil && e.next().seq == e.end() && e.next().n > 1 &&
-		http1.Unmistakable(e.next().payload()) == http1.Request {
-		return http1.Contradicts, e // a probe, and the request behind it
+	if next := e.next(); next != nil && e.probesFor(next) {
+		return http1.Contradicts, e
 	}
 	l := judge(e.payload())
 	if l != http1.Possible {
@@ -116,6 +115,11 @@ func (f *mirrorView) likeness(e *entry) (http1.Likeness, *entry) {
 	return l, e
 }
 
+// probesFor reports whether e is a probe's byte, as the request directly behind it shows.
+func (e *entry) probesFor(next *entry) bool {
+	return e.n == 1 && next.seq == e.end() && next.n > 1 && http1.Unmistakable(next.payload()) == http1.Request
+}
+
 // front is what is known of what the client sent in front of a place.
 type front struct {
 	end   uint32 // the bytes end before
@@ -129,7 +133,7 @@ func (f *mirrorView) before(e *entry) (at front, seen bool) {
 		return f.pastACK, true // whatever came behind a hole since
 	}
 	for prev := e.prev(); prev != nil; prev = prev.prev() {
-		if !prev.single || e.at-prev.at < probePause {
+		if !prev.single || e.at-prev.at < probePause && !prev.probesFor(e) {
 			return front{prev.end(), prev.ack, prev.acks}, true
 		}
 	}
@@ -153,6 +157,27 @@ func (f *mirrorView) fresh(e *entry) bool {
 		if yes, ok := f.ev.answers.between(prev.end, e.seq, e.ack); ok {
 			return yes
 		}
+		if e.asked != unasked {
+			return e.asked == answeredBefore
+		}
+		return !f.ev.answers.forgot(prev.end)
 	}
 	return true
+}
+
+// asks notes of an entry behind a hole whether the server had answered something in the hole
+// before: when the hole is given up, there may be too many answers to tell.
+func (f *flow) asks(e *entry) {
+	from := f.floor()
+	if prev := e.prev(); prev != nil {
+		from = prev.end()
+	}
+	if !e.first || !e.acks || f.state == parked || from == e.seq {
+		return
+	}
+	if yes, ok := f.ev.answers.between(from, e.seq, e.ack); yes {
+		e.asked = answeredBefore
+	} else if ok {
+		e.asked = unanswered
+	}
 }

@@ -135,11 +135,20 @@ func (s *Stack) serverAccepted(f *flow, seg *segment) {
 	switch {
 	case f.state == parked && f.hasBase:
 		f.ev.answered(seg, s.clock())
+		if f.early && seg.ack == f.base { // without what came with the SYN (RFC 7413, section 4.2)
+			s.lost(f, f.q.len(), outcome.DropOutOfWindow)
+			f.early, f.beyond = false, f.base
+			s.charge(f)
+		}
 		s.proved(f)
 	case f.state == parked && !f.past.has(seg.ack-1):
 		syn, ok := s.stubs.get(&seg.key, s.now)
 		ok = ok && syn.kind == halfOpen && syn.base == seg.ack
-		if !ok && !f.beganRightAt(seg.ack) {
+		switch {
+		case ok && f.besideSYN(&syn):
+			s.stubs.evidence(&seg.key).answered(seg, s.clock())
+			return
+		case !ok && !f.beganRightAt(seg.ack):
 			s.remember(&seg.key, stub{kind: halfOpen, base: seg.ack}) // it may be a stray
 			s.stubs.evidence(&seg.key).answered(seg, s.clock())
 			return

@@ -145,7 +145,9 @@ func (s *Stack) keep(f *flow, seg *segment, seq, end uint32) (packets uint32, st
 		to = min(to-from, maxPayload) + from
 		in := s.carry(seg, from, to, packets)
 		in.single = seg.probe() && (f.state != open || seqLess(f.tail(), seg.seq))
-		if e := f.q.insert(before, in); e.late() {
+		e := f.q.insert(before, in)
+		f.asks(e)
+		if e.late() {
 			s.send(f, e)
 		}
 		packets, stored = 0, stored+int(to-from)

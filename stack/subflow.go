@@ -200,6 +200,9 @@ func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 		return
 	}
 	place := seg.seq
+	if seg.flags&flagRST == 0 && f.next.known && !seqLess(place, f.next.at) {
+		f.goesOn()
+	}
 	s.ontoData(f, seg, o)
 	switch {
 	case o.fastclose && (f.of.hasKey && o.key[1] == f.of.serverKey || !f.of.hasKey && place == f.next.at):

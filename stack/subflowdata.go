@@ -188,6 +188,7 @@ func (s *Stack) subflowReset(f *subflow, seg *segment, o *mptcpOptions, place ui
 	}
 	f.end()
 	if f.of.alive > 0 || f.of.finSeen || o.transient {
+		f.doubted = place != f.next.at
 		s.drop(seg, outcome.DropNoPayload)
 		return
 	}

@@ -121,6 +121,10 @@ func (s *Stack) ofServer(m *Segment, f *subflow, seg *segment, o *mptcpOptions) 
 // serverEnds takes a server's segment that ends a subflow, or the whole connection.
 func (s *Stack) serverEnds(m *Segment, f *subflow, seg *segment, o *mptcpOptions, place uint32) {
 	c := f.of
+	if !o.fastclose && !o.fail && !f.ev.endsAt(place) {
+		s.serverResets(m, f, seg, o, place)
+		return
+	}
 	f.end()
 	switch {
 	case o.fastclose, c.alive == 0 && !c.finSeen && !o.transient:
@@ -130,6 +134,22 @@ func (s *Stack) serverEnds(m *Segment, f *subflow, seg *segment, o *mptcpOptions
 		}
 	case o.fail && f.ev.server.nxt.known && within(place, f.ev.server.nxt.at, nearby):
 		s.mappingFailed(c, o.failAt)
+	}
+}
+
+// serverResets takes a server's RST that lies elsewhere than its bytes end in the subflow. The
+// client asks back (RFC 5961, section 3.2), and goes on if the RST was none of the subflow's.
+// Of the only subflow, the flow judges it as that of a TCP connection.
+func (s *Stack) serverResets(m *Segment, f *subflow, seg *segment, o *mptcpOptions, place uint32) {
+	c, at := f.of, f.ev.server.nxt
+	switch {
+	case !at.known || !within(place, at.at, f.ev.client.maxWindow()-1) || c.finSeen || o.transient || f.ended:
+	case c.alive > 1:
+		f.end()
+		f.doubted = true
+	case c.answered.known:
+		seg.flags, seg.seq, seg.payload = flagRST, c.answered.at+(place-at.at), nil
+		s.serverSays(m, seg)
 	}
 }
 

@@ -89,7 +89,7 @@ type script struct {
 func All() []Capture {
 	var all []Capture
 	for _, scripts := range [][]script{
-		probes(), strays(), rejected(), reuse(), packets(), framing(), lines(), proxied(), multipath(), layered(), wrapped(), controls(),
+		probes(), strays(), early(), rejected(), reuse(), packets(), framing(), lines(), proxied(), multipath(), layered(), wrapped(), controls(),
 	} {
 		for _, sc := range scripts {
 			for _, sh := range sc.shapes {

@@ -2,6 +2,7 @@ package corpus
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -13,7 +14,7 @@ func interim(status string) string { return "HTTP/1.1 " + status + "\r\n\r\n" }
 // framing are the scripts in which a request's body must not be taken for
 // requests, nor hide those behind it (RFC 9112, section 6).
 func framing() []script {
-	scripts := append(append(append(lossInBody(), tunnels()...), linesInBodies()...), interimAnswers()...)
+	scripts := slices.Concat(lossInBody(), tunnels(), linesInBodies(), interimAnswers(), answeredOften())
 	return append(scripts,
 		script{"a repeat that begins within a method is no request", everyShape, nil, func(s *scene) {
 			c := s.open()
@@ -202,48 +203,6 @@ func interimAnswers() []script {
 				sent += c.send(hidden) + c.send(hidden)
 				c.answered()
 				s.eof(sent + c.requests("/n"))
-				c.close()
-			}})
-	}
-	return scripts
-}
-
-// tunnels are the scripts in which the connection no longer is HTTP.
-func tunnels() []script {
-	var scripts []script
-	for _, tt := range []struct{ name, request, answer string }{
-		{"101 Switching Protocols", "GET /chat HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n",
-			"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"},
-		{"a CONNECT", "CONNECT shop.example:443 HTTP/1.1\r\nHost: shop.example:443\r\n\r\n", "HTTP/1.1 200 Connected\r\n\r\n"},
-	} {
-		scripts = append(scripts,
-			script{"behind " + tt.name + ", what looks like a request is none", twoWay, nil, func(s *scene) {
-				c := s.open()
-				begun := c.send(tt.request)
-				c.answer(tt.answer)
-				c.ack()
-				begun += c.send("hello\n")
-				c.lose("lost\n")
-				c.answer("hello yourself\n")
-				c.ack()
-				s.wait(100 * time.Millisecond)
-				c.send(hidden)
-				c.answer("what?\n")
-				c.ack()
-				s.reset(begun)
-				c.close()
-			}},
-			script{"behind " + tt.name + ", without loss, all is one stream", everyShape, nil, func(s *scene) {
-				c := s.open()
-				sent := c.send(tt.request)
-				c.answer(tt.answer)
-				c.ack()
-				for range 3 {
-					sent += c.send("hello\n") + c.send(hidden)
-					c.answer("hello yourself\n")
-					c.ack()
-				}
-				s.eof(sent)
 				c.close()
 			}})
 	}

@@ -75,6 +75,41 @@ func multipathTrouble(shapes []shape) []script {
 			m.end(g)
 			s.counted("end_complete", 1)
 		}},
+		{"a RST of the server in a subflow, 100 bytes ahead, changes nothing (RFC 5961, 3.2)", twoWay, nil, func(s *scene) {
+			m, f := s.multi()
+			sent := f.request("/a")
+			f.emitServer(seg{flags: "R", off: 100})
+			s.wait(10 * time.Millisecond)
+			sent += f.request("/b")
+			s.wait(1200 * time.Millisecond)
+			s.eof(sent + f.request("/c"))
+			m.end(f)
+		}},
+		{"a RST of the server in a subflow, anywhere, changes nothing", twoWay, nil, func(s *scene) {
+			m, f := s.multi()
+			sent := f.request("/a")
+			f.emitServer(seg{flags: "R", off: 123_456_789})
+			s.eof(sent + f.request("/b") + f.request("/c"))
+			m.end(f)
+		}},
+		{"RSTs in the windows of both subflows, the one's right and the other's not, do not end MPTCP", twoWay, nil, func(s *scene) {
+			m, f := s.multi()
+			sent := f.request("/a")
+			g := m.join(true)
+			sent += g.request("/b")
+			g.emit(seg{flags: "R", off: 500})
+			g.serverAck()
+			sent += g.request("/c")
+			f.emit(seg{flags: "R"})
+			s.wait(20 * time.Millisecond)
+			s.eof(sent + g.request("/d"))
+			m.end(g)
+		}},
+		{"a RST of the server where its bytes end, in the only subflow, ends MPTCP", twoWay, nil, func(s *scene) {
+			_, f := s.multi()
+			s.reset(f.request("/a"))
+			f.emitServer(seg{flags: "R"})
+		}},
 		{"a subflow of an MPTCP connection that nobody knows starts no stream", shapes, nil, func(s *scene) {
 			m := &multi{scene: s, clientKey: []byte("unknown!"), serverKey: []byte("neither!"), sent: 1 << 40, answered: 1 << 41}
 			g := m.join(true)

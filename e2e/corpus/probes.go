@@ -148,6 +148,21 @@ func moreProbes() []script {
 			s.eof(sent + c.requests("/b"))
 			c.close()
 		}},
+		{"probes seen first and just before a request are no data", fewShapes, nil, func(s *scene) {
+			c := s.older()
+			for range 3 {
+				c.probe('Z')
+				s.wait(10 * time.Millisecond)
+			}
+			s.eof(c.requests("/b", "/c"))
+			c.close()
+		}},
+		{"a probe seen first, and a request 1 ms later, is no data", everyShape, nil, func(s *scene) {
+			c := s.older()
+			c.probe('Z')
+			s.eof(c.requests("/b", "/c"))
+			c.close()
+		}},
 		{"a window probe that the server refuses carries the next byte all the same", everyShape, nil, func(s *scene) {
 			c := s.open()
 			whole := post("/wide", "0123456789abcdef")

@@ -31,6 +31,17 @@ func proxied() []script {
 				s.eof(h + c.requests("/d"))
 				c.close()
 			}},
+			script{"any: PROXY " + tt.name + " is in front of what goes on behind a loss", fewShapes, []string{"--midstream", "any"}, func(s *scene) {
+				c := s.open()
+				begun := c.send(tt.header) + c.send("alpha\n")
+				c.serverAck()
+				c.lose("beta\n")
+				c.serverAck()
+				s.wait(100 * time.Millisecond)
+				s.reset(begun)
+				s.eof(tt.header + c.send("gamma\n") + c.send("delta\n"))
+				c.close()
+			}},
 			script{"PROXY " + tt.name + ": without loss all of it is one stream", fewShapes, nil, func(s *scene) {
 				c := s.open()
 				s.eof(c.send(tt.header) + c.requests("/a", "/b"))

@@ -49,6 +49,15 @@ func forgeries() []script {
 			c.close()
 			s.counted("end_complete", 1)
 		}},
+		{"data of a SYN that the server does not take are replaced by what the client sends then (RFC 7413, 4.2)", []shape{two, six, plain}, nil, func(s *scene) {
+			c := s.fresh()
+			c.emit(seg{flags: "S", data: forged})
+			c.next++
+			c.synAck()
+			c.ack()
+			s.eof(c.requests("/real", "/b"))
+			c.close()
+		}},
 		{"a SYN in the window is challenged and changes nothing (RFC 5961, 4.2)", twoWay, nil, func(s *scene) {
 			c := s.open()
 			sent := c.requests("/a")

@@ -61,7 +61,22 @@ func strays() []script {
 			s.counted("end_complete", 1)
 		}})
 	}
-	return append(scripts, lateOnes()...)
+	return append(append(scripts, challenged()), lateOnes()...)
+}
+
+// challenged is a client's RST in the window that the server asks back about, and the client's
+// answer (RFC 5961, section 3.2).
+func challenged() script {
+	return script{"a RST in the window, the server's challenge, and the right RST end the connection", twoWay, nil, func(s *scene) {
+		c := s.open()
+		s.reset(c.requests("/a"))
+		c.emit(seg{flags: "R", off: 100})
+		s.wait(time.Millisecond)
+		c.serverAck()
+		c.emit(seg{flags: "R"})
+		s.counted("end_client-reset", 1)
+		s.counted("missing_bytes", 0)
+	}}
 }
 
 // strayBetween puts a stray segment between requests. Where there are

@@ -1,0 +1,64 @@
+package corpus
+
+import "time"
+
+// answeredOften are the scripts in which a body begins with a request line behind a lost head,
+// and the server has answered often before or since.
+func answeredOften() []script {
+	return []script{
+		{"the body behind a lost head is no request, after five answers", twoWay, nil, func(s *scene) {
+			c := s.open()
+			s.reset(c.requests("/1", "/2", "/3", "/4", "/5"))
+			c.headLost()
+			s.wait(100 * time.Millisecond)
+			s.eof(c.requests("/n", "/m"))
+			c.close()
+		}},
+		{"the body behind a lost head and 100 Continue is no request, after twelve answers", twoWay, nil, func(s *scene) {
+			c := s.open()
+			sent := ""
+			for range 4 {
+				sent += c.requests("/1", "/2", "/3")
+			}
+			s.reset(sent)
+			c.headLost("100 Continue")
+			s.wait(100 * time.Millisecond)
+			s.eof(c.requests("/n", "/m"))
+			c.close()
+		}},
+		{"the body behind a lost head is no request, before many quick answers", twoWay, nil, func(s *scene) {
+			c := s.open()
+			s.reset(c.requests("/a"))
+			c.headLost("100 Continue")
+			s.eof(c.quickly(8) + c.requests("/m"))
+			c.close()
+		}},
+		{"the request behind a lost one is picked up, before many quick answers", twoWay, nil, func(s *scene) {
+			c := s.open()
+			s.reset(c.requests("/a"))
+			c.lose(get("/lost"))
+			c.answered()
+			s.eof(c.quickly(8) + c.requests("/m"))
+			c.close()
+		}},
+	}
+}
+
+// headLost has the mirror lose a request's head. Its body begins with a request line.
+func (c *conn) headLost(interim ...string) {
+	body := hidden + filler(600)
+	c.lose(headOf("/lost", len(body)))
+	c.serverAck()
+	c.answerInterim(interim)
+	c.send(body)
+	c.answered()
+}
+
+// quickly makes n requests, a millisecond apart.
+func (c *conn) quickly(n int) (sent string) {
+	for range n {
+		sent += c.request("/quick")
+		c.wait(time.Millisecond)
+	}
+	return sent
+}
