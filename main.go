@@ -24,7 +24,6 @@ import (
 
 	"netmirror/limits"
 	"netmirror/machine"
-	"netmirror/output"
 	"netmirror/pipeline"
 	"netmirror/settings"
 	"netmirror/source"
@@ -111,18 +110,13 @@ func useProcessors(o *settings.Options) error {
 
 // mirror opens every stage, the capture last, and runs them until ctx ends.
 func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr io.Writer) error {
-	out := output.New(stderr, o.Reporting.Live != "off" && o.Reporting.LogFormat == "text")
-	defer out.Close()
-	logger := newLogger(o, out)
-	if err := useProcessors(o); err != nil {
-		return err
-	}
 	asked := *o
-	inForce := shown(o.InForce())
-	warn := limits.Fit(o, machine.Memory())
-	if err := mayMark(o); err != nil {
+	begun, err := prepare(o, stderr)
+	if err != nil {
 		return err
 	}
+	defer begun.out.Close()
+	logger := begun.log
 	metrics := status.NewMetrics()
 	p, err := pipeline.New(pipelineConfig(o, logger, metrics))
 	if err != nil {
@@ -136,7 +130,7 @@ func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr
 	}
 	monitor := status.NewMonitor(status.Config{
 		Source: status.Source{Snapshot: watched(o, p.Snapshot), Flows: p.Flows}, Log: logger, Version: version(),
-		Target: o.Targets(), Capture: captured(o), Settings: inForce, ReadyDrops: o.Reporting.ReadyDrops, Alert: alert(o),
+		Target: o.Targets(), Capture: captured(o), Settings: begun.inForce, ReadyDrops: o.Reporting.ReadyDrops, Alert: alert(o),
 	})
 	again := newReloader(call, &asked, p, monitor, metrics, logger)
 	defer onHangup(again.reload)()
@@ -144,15 +138,13 @@ func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr
 	if err != nil {
 		return err
 	}
-	logSettings(logger, inForce)
-	warn(logger)
-	warnOfVariables(o, logger)
+	begun.announce(o)
 	limits.WarnOfBuffer(o, logger, sources)
 	defer serve()()
 	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), settings.AnyInterface), "vni", o.Captured().VNIs, "port", o.Captured().Ports, "to", o.Targets())
 	logServices(o, logger)
 	defer monitor.LogEnd()
-	defer start(func(ctx context.Context) { monitor.Report(ctx, o.Reporting.StatsInterval, out) })()
+	defer start(func(ctx context.Context) { monitor.Report(ctx, o.Reporting.StatsInterval, begun.out) })()
 	defer releaseStart(logger)()
 	return p.Run(ctx, again.enter(), sources...)
 }
@@ -182,7 +174,8 @@ func listen(o *settings.Options, logger *slog.Logger, monitor *status.Monitor, m
 		logger.Info("status page", "http", ln.Addr().String())
 		return start(func(ctx context.Context) {
 			if err := monitor.Serve(ctx, ln, metrics.Handler(monitor), o.Reporting.Pprof); err != nil {
-				logger.Error("the status page is gone; forwarding goes on", "err", err)
+				logger.Error("the status page is gone; forwarding goes on", "err", err,
+					"do", "restart netmirror when convenient; nothing is lost")
 			}
 		})
 	}, nil

@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
 
 	"netmirror/capfile"
-	"netmirror/limits"
-	"netmirror/machine"
 	"netmirror/output"
 	"netmirror/pipeline"
 	"netmirror/replay"
@@ -23,33 +20,23 @@ import (
 
 // play plays the files as often as is asked, and gives the exit status.
 func play(ctx context.Context, o *settings.Options, stdin io.Reader, stdout, stderr io.Writer) (exit int, err error) {
-	out := output.New(stderr, o.Reporting.Live != "off" && o.Reporting.LogFormat == "text")
-	defer out.Close()
-	logger := newLogger(o, out)
-	if err := useProcessors(o); err != nil {
+	begun, err := prepare(o, stderr)
+	if err != nil {
 		return replay.StatusFailed, err
 	}
-	if err := mayMark(o); err != nil {
-		return replay.StatusFailed, err
-	}
-	inForce := shown(o.InForce())
-	warn := limits.Fit(o, machine.Memory())
-	defer ignoreHangups(logger)()
-	begin := sync.OnceFunc(func() {
-		logSettings(logger, inForce)
-		warn(logger)
-		warnOfVariables(o, logger)
-	})
+	defer begun.out.Close()
+	defer ignoreHangups(begun.log)()
+	begin := sync.OnceFunc(func() { begun.announce(o) })
 	if slices.Contains(o.Files, capfile.Stdin) {
 		begin() // what it brings may take its time
 	}
 	for n := 1; n <= o.Replay.Loop && ctx.Err() == nil; n++ {
-		r := playing{Options: o, log: logger, out: out, inForce: inForce, begin: begin, began: time.Now()}
+		r := playing{Options: o, process: begun, begin: begin, began: time.Now()}
 		figures, err := r.pass(ctx, stdin)
 		if err != nil {
 			return replay.StatusFailed, err
 		}
-		out.Flush() // both may go to one terminal
+		begun.out.Flush() // both may go to one terminal
 		if o.Replay.Loop > 1 {
 			fmt.Fprintf(stdout, "pass %d of %d: ", n, o.Replay.Loop)
 		}
@@ -72,11 +59,9 @@ func worse(a, b int) int {
 // playing is one pass through the files.
 type playing struct {
 	*settings.Options
-	log     *slog.Logger
-	out     *output.Output
-	inForce []status.Setting
-	begin   func() // logs what is in force, the first time
-	began   time.Time
+	process
+	begin func() // logs what is in force, the first time
+	began time.Time
 }
 
 // pass plays the files once, with stages of its own: what is open at the end of the

@@ -47,7 +47,7 @@ var suites = []suite{
 	{"e2e", "^BenchmarkStreams$", "1x", comparedRuns, netmirrors},
 	{"e2e", "^BenchmarkIdleFlows$", "1x", standingRuns, ""},
 	{"e2e", "^BenchmarkStart$", "1x", standingRuns, ""},
-	{"e2e", "^BenchmarkSlowNeighbours$", "1x", standingRuns, ""},
+	{"e2e", "^BenchmarkSlowNeighbors$", "1x", standingRuns, ""},
 	{"e2e", "^BenchmarkHostileMemory$", "1x", standingRuns, ""},
 	{"e2e", "^BenchmarkBusy$", "1x", busyRuns, ""},
 }

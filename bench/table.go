@@ -170,8 +170,8 @@ var standingRows = []row{
 	{name: "15 000 idle flows: memory each", bench: "BenchmarkIdleFlows", unit: "rss-B/flow", bars: atMost(8192)},
 	{name: "15 000 idle flows: CPU", bench: "BenchmarkIdleFlows", unit: "idle-cpu-%", bars: atMost(0.5)},
 	{name: "start to first byte", bench: "BenchmarkStart", unit: "median-ms", bars: atMost(100)},
-	{name: "beside targets that never read: 99 %", bench: "BenchmarkSlowNeighbours/never_read", unit: "p99-ratio", bars: atMost(2)},
-	{name: "beside targets that read 10 KB/s: 99 %", bench: "BenchmarkSlowNeighbours/read_at_10_KB/s", unit: "p99-ratio", bars: atMost(2)},
+	{name: "beside targets that never read: 99 %", bench: "BenchmarkSlowNeighbors/never_read", unit: "p99-ratio", bars: atMost(2)},
+	{name: "beside targets that read 10 KB/s: 99 %", bench: "BenchmarkSlowNeighbors/read_at_10_KB/s", unit: "p99-ratio", bars: atMost(2)},
 	{name: "hostile mix: memory", bench: "BenchmarkHostileMemory", unit: "peak/budget", bars: atMost(1)},
 }
 

@@ -54,7 +54,7 @@ func (b *Bridge) Like(o *Bridge) bool {
 	x, y := &b.cfg, &o.cfg
 	return x.Target == y.Target && b.to.Like(o.to) && x.DialTimeout == y.DialTimeout &&
 		x.Retries == y.Retries && x.RetryDelay == y.RetryDelay && x.WriteTimeout == y.WriteTimeout &&
-		x.LingerTimeout == y.LingerTimeout && x.MaxConns == y.MaxConns && x.Requests.Equal(y.Requests)
+		x.LingerTimeout == y.LingerTimeout && x.Requests.Equal(y.Requests)
 }
 
 // Close resets every stream of the bridge at once (outcome shutdown), and later ones when they

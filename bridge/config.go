@@ -47,12 +47,9 @@ type Config struct {
 	// bytes outstanding is target-slow. Noticed like WriteTimeout. 0 means 30 s.
 	LingerTimeout time.Duration
 
-	// MaxConns bounds the target connections open at a time, dials included, over
-	// all Serve calls. Further streams are turned away at once: outcome shed, and
-	// Stats.TurnedAway. 0 means 10000.
-	MaxConns int
-
-	// Room is the limit of several bridges together, in place of MaxConns. nil: none.
+	// Room bounds the target connections open at a time, dials included, over all Serve
+	// calls, and those of other bridges with the same Room. Further streams are turned away
+	// at once: outcome shed, and Stats.TurnedAway. nil means 10000 for this bridge alone.
 	Room *Room
 
 	// Requests alter what is sent to the target. nil leaves it alone.
@@ -97,11 +94,8 @@ func (c Config) withDefaults() (Config, error) {
 			*d.value = d.zero
 		}
 	}
-	if c.MaxConns < 0 {
-		return c, fmt.Errorf("bridge: MaxConns is %d; it must not be negative", c.MaxConns)
-	}
-	if c.MaxConns == 0 {
-		c.MaxConns = 10000
+	if c.Room == nil {
+		c.Room = NewRoom(10000, 1)
 	}
 	if c.Retries == 0 {
 		c.Retries = 2

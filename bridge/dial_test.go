@@ -35,7 +35,6 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		{"IPv6 without port", Config{Target: "[2001:db8::1]"}, "port is missing"},
 		{"a URL of HTTP", Config{Target: "http://shadow:80"}, "forwarded as bytes"},
 		{"negative time", Config{Target: "shadow:80", WriteTimeout: -1}, "WriteTimeout"},
-		{"negative limit", Config{Target: "shadow:80", MaxConns: -1}, "MaxConns"},
 		{"name", Config{Target: "shadow.example:80"}, ""},
 		{"IPv4", Config{Target: "192.0.2.1:80"}, ""},
 		{"IPv6", Config{Target: "[2001:db8::1]:80"}, ""},

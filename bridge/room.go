@@ -73,10 +73,8 @@ func (s *stream) givePlace() {
 // enter counts a stream in, and reports whether there is room for its connection. leave
 // counts it out in any case.
 func (b *Bridge) enter() bool {
-	n, room := b.n.open.Add(1), b.cfg.Room
-	if room == nil {
-		return n <= int64(b.cfg.MaxConns)
-	}
+	b.n.open.Add(1)
+	room := b.cfg.Room
 	room.mu.Lock()
 	defer room.mu.Unlock()
 	return room.add(b, 1)
@@ -84,9 +82,8 @@ func (b *Bridge) enter() bool {
 
 func (b *Bridge) leave() {
 	b.n.open.Add(-1)
-	if room := b.cfg.Room; room != nil {
-		room.mu.Lock()
-		defer room.mu.Unlock()
-		room.add(b, -1)
-	}
+	room := b.cfg.Room
+	room.mu.Lock()
+	defer room.mu.Unlock()
+	room.add(b, -1)
 }

@@ -15,7 +15,7 @@ import (
 
 func TestStreamsBeyondMaxConnsAreTurnedAway(t *testing.T) {
 	g := newTarget(t)
-	h := serve(t, Config{Target: g.addr(), MaxConns: 2})
+	h := serve(t, Config{Target: g.addr(), Room: NewRoom(2, 1)})
 	first, second := h.open(t), h.open(t)
 	g.accept(t).Close()
 	g.accept(t).Close()
@@ -124,7 +124,7 @@ func TestFailingListenerEndsServe(t *testing.T) {
 
 func TestTwoListenersShareOneBridge(t *testing.T) {
 	g := newTarget(t)
-	h := serve(t, Config{Target: g.addr(), MaxConns: 1})
+	h := serve(t, Config{Target: g.addr(), Room: NewRoom(1, 1)})
 	other := newQueue()
 	done := make(chan error, 1)
 	go func() { done <- h.Serve(t.Context(), other) }()

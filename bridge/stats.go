@@ -17,11 +17,10 @@ type Stats struct {
 	Open       int64                         // streams that have a connection to the target, or are to get one now (a gauge)
 	Waiting    int64                         // streams of which nothing was for the target so far, as Config.Requests says (a gauge)
 	Outcomes   [outcome.NumStreamEnds]uint64 // ended streams, by outcome.End
-	TurnedAway uint64                        // streams beyond MaxConns, which Outcomes counts as shed
+	TurnedAway uint64                        // streams beyond Config.Room, which Outcomes counts as shed
 
 	Dials      uint64 // connect attempts for streams, retries included
 	DialErrors uint64 // those that failed
-	MaxConns   int    // how many streams may be open at a time; those that wait are not
 
 	ClosedFirst uint64 // streams whose target closed its side before the client did
 
@@ -34,7 +33,7 @@ type Stats struct {
 	Requests requests.Stats // what Config.Requests did
 }
 
-// Add adds the figures of another bridge, but for MaxConns.
+// Add adds the figures of another bridge.
 func (s *Stats) Add(o Stats) {
 	s.Streams += o.Streams
 	s.Open += o.Open
@@ -76,7 +75,6 @@ func (b *Bridge) Stats() Stats {
 		TurnedAway:     n.turnedAway.Load(),
 		Dials:          n.dials.Load(),
 		DialErrors:     n.dialErrors.Load(),
-		MaxConns:       b.cfg.MaxConns,
 		ClosedFirst:    n.closedFirst.Load(),
 		BytesRead:      n.read.Load(),
 		BytesWritten:   n.written.Load(),

@@ -74,7 +74,7 @@ func TestStreamConnectsAtItsFirstRequest(t *testing.T) {
 // Streams that wait take no room of those that connect.
 func TestStreamsThatWaitTakeNoRoom(t *testing.T) {
 	g := newTarget(t)
-	h := serve(t, Config{Target: g.addr(), Requests: altering(t), MaxConns: 1})
+	h := serve(t, Config{Target: g.addr(), Requests: altering(t), Room: NewRoom(1, 1)})
 	var idle []*script
 	for range 5 {
 		idle = append(idle, h.open(t, []byte(unwantedRequest)))

@@ -190,16 +190,22 @@ func (s *seen) add(frame []byte, start source.Start) {
 	n := s.vnis.at(sight.VNI)
 	n.packets++
 	*s.layouts.at(layout{sight.Encap, sight.Form, sight.VNI, sight.Layers})++
-	switch reason {
-	case decap.OK:
+	switch {
+	case reason == decap.OK:
 		n.tcp++
 		s.flows.add(sight.VNI, readSegment(&p))
-	case decap.InnerTruncated, decap.TunnelTruncated, decap.TCPTruncated:
+	case reason.Cut():
 		s.cutAt = max(s.cutAt, len(sight.Carried)-wire.EthernetHeader)
 	}
 }
 
 // cut is how many packets the mirror cut within their headers.
 func (s *seen) cut() uint64 {
-	return s.reasons[decap.InnerTruncated] + s.reasons[decap.TCPTruncated] + s.reasons[decap.VXLANTruncated]
+	n := s.reasons[decap.VXLANTruncated]
+	for r, count := range s.reasons {
+		if decap.Reason(r).Cut() {
+			n += count
+		}
+	}
+	return n
 }

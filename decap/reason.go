@@ -158,3 +158,6 @@ func (r Reason) String() string { return r.Words().Name }
 // malformed, a fragment). It is false for a packet that is certainly not ours, and for
 // [OK].
 func (r Reason) Broken() bool { return !r.Words().Harmless }
+
+// Cut reports whether the mirror cut the packet before its TCP payload.
+func (r Reason) Cut() bool { return r == InnerTruncated || r == TunnelTruncated || r == TCPTruncated }

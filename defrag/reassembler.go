@@ -197,7 +197,7 @@ func (r *Reassembler) insert(d *datagram, f *fragment) bool {
 	if end > wire.MaxLength {
 		return r.spoil(d, f, DropTooLong)
 	}
-	before, after := r.neighbours(d, f.offset)
+	before, after := r.neighbors(d, f.offset)
 	if at := after; at != none && r.chunks.pieces[at].offset == f.offset &&
 		f.more == (end != d.size) && r.chunks.holds(at, f.data) {
 		r.count(DropDuplicate, 1, f.wire)
@@ -226,9 +226,9 @@ func (r *Reassembler) insert(d *datagram, f *fragment) bool {
 	return true
 }
 
-// neighbours are the pieces before and from offset on; the usual place, behind
+// neighbors are the pieces before and from offset on; the usual place, behind
 // all others, is found at once.
-func (r *Reassembler) neighbours(d *datagram, offset int) (before, after int32) {
+func (r *Reassembler) neighbors(d *datagram, offset int) (before, after int32) {
 	if d.last != none && r.chunks.pieces[d.last].offset < offset {
 		return d.last, none
 	}

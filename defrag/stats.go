@@ -32,6 +32,16 @@ func (s *Stats) Add(o Stats) {
 	s.FragmentBytesHeld += o.FragmentBytesHeld
 }
 
+// Lost is how many fragments were dropped with which something was lost.
+func (s *Stats) Lost() (n uint64) {
+	for d, count := range s.FragmentsDropped {
+		if !Drop(d).Harmless() {
+			n += count
+		}
+	}
+	return n
+}
+
 // Drop is why a fragment was dropped; it indexes
 // Stats.FragmentsDropped.
 type Drop uint8

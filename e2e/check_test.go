@@ -329,7 +329,7 @@ func TestCheckSendsNothingToTheMirror(t *testing.T) {
 	}, append([]string{"--to", s.Shadow(shadowPort).String()}, given...)...)
 	checkSays(t, status, 0, said)
 	for _, packet := range sniffer.Packets() {
-		if !neighbourly(packet) {
+		if !neighborly(packet) {
 			t.Fatalf("sent: %v", gopacket.NewPacket(packet, layers.LayerTypeEthernet, gopacket.Default))
 		}
 	}

@@ -9,9 +9,9 @@ import (
 	"netmirror/e2e/lab"
 )
 
-// neighbourly says whether a packet is what any host sends on its own to stay
+// neighborly says whether a packet is what any host sends on its own to stay
 // reachable: ARP, IPv6 neighbor discovery, multicast listener reports.
-func neighbourly(packet []byte) bool {
+func neighborly(packet []byte) bool {
 	p := gopacket.NewPacket(packet, layers.LayerTypeEthernet, gopacket.NoCopy)
 	if p.Layer(layers.LayerTypeARP) != nil {
 		return true
@@ -63,7 +63,7 @@ func TestNothingIsEverSentToTheMirror(t *testing.T) {
 					t.Error(err)
 				}
 				for _, packet := range sniffer.Packets() {
-					if !neighbourly(packet) {
+					if !neighborly(packet) {
 						t.Errorf("sent: %v", gopacket.NewPacket(packet, layers.LayerTypeEthernet, gopacket.Default))
 						break
 					}

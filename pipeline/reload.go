@@ -36,7 +36,8 @@ func (p *Pipeline) Reload(services []Service) (Changes, error) {
 	p.awaitCaptured(time.Now())
 	p.enact(next)
 	if err := p.choose(both, after); err != nil {
-		p.cfg.Log.Warn("the kernel's filter could not be narrowed; packets of no service cost more", "err", err)
+		p.cfg.Log.Warn("the kernel's filter could not be narrowed; packets of no service cost more", "err", err,
+			"do", "nothing is lost; restart netmirror if it costs too much")
 	}
 	return next.changes(), nil
 }

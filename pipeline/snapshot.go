@@ -17,8 +17,7 @@ type counts struct {
 	reasons [decap.NumReasons]atomic.Uint64 // of frames that went no further
 }
 
-// stackStats and sourceStats are the figures of all together; fragments of the mirror's
-// packets that were joined here count among those that the sources joined.
+// stackStats is the sum over all stacks.
 func (p *Pipeline) stackStats() (sum stack.Stats) {
 	for _, st := range p.stacks {
 		sum.Add(st.Stats())
@@ -34,6 +33,8 @@ func (p *Pipeline) Ending() (n int) {
 	return n
 }
 
+// sourceStats is the sum over all sources. Fragments of the mirror's packets that were joined
+// here count as if the sources had joined them.
 func (p *Pipeline) sourceStats() (sum source.Stats) {
 	for _, src := range p.all() {
 		sum.Add(src.Stats())
@@ -92,7 +93,7 @@ func (p *Pipeline) services(s *status.Snapshot) {
 		s.Bridge.Add(f.Bridge)
 		s.Services = append(s.Services, f)
 	}
-	s.Bridge.MaxConns = p.cfg.MaxConns
+	s.MaxConns = p.cfg.MaxConns
 }
 
 // addTo adds what a stack has counted of a service.

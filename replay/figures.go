@@ -9,7 +9,6 @@ import (
 
 	"netmirror/capfile"
 	"netmirror/decap"
-	"netmirror/defrag"
 	"netmirror/outcome"
 	"netmirror/service"
 	"netmirror/status"
@@ -59,7 +58,12 @@ func (s *Source) faults() []error {
 // notHeld lists what is missing from the files.
 func notHeld(p *status.Snapshot, files capfile.Stats) []Loss {
 	dropped, ends := &p.Stack.Dropped, p.Bridge.Outcomes
-	cut := p.Decap[decap.InnerTruncated] + p.Decap[decap.TunnelTruncated] + p.Decap[decap.TCPTruncated] + p.Decap[decap.OuterTruncated] + dropped[outcome.DropTruncated]
+	cut := p.Decap[decap.OuterTruncated] + dropped[outcome.DropTruncated]
+	for r, count := range p.Decap {
+		if decap.Reason(r).Cut() {
+			cut += count
+		}
+	}
 	lost := []Loss{
 		{Count: p.Stack.Holes, Text: fmt.Sprintf("holes in streams, %d bytes", p.Stack.MissingBytes)},
 		{Count: ends[outcome.EndGap], Text: "streams were reset because some of their packets are missing"},
@@ -69,7 +73,7 @@ func notHeld(p *status.Snapshot, files capfile.Stats) []Loss {
 		{Count: dropped[outcome.DropSubflow], Text: "packets belong to MPTCP connections of which too little is in the files"},
 		{Count: cut, Text: "packets of the service were cut by the mirror or the snapshot length (tcpdump -s)"},
 		{Count: dropped[outcome.DropBadChecksum], Text: "packets have a wrong TCP checksum"},
-		{Count: incomplete(&p.Ring.FragmentStats) + incomplete(&p.Inner), Text: "fragments never became whole"},
+		{Count: p.Ring.FragmentStats.Lost() + p.Inner.Lost(), Text: "fragments never became whole"},
 		{Count: dropped[outcome.DropBadAddress], Text: "packets have addresses that no TCP connection has, such as multicast: rewrite them to others"},
 		{Count: files.OtherLink, Text: "packets have link layers that netmirror cannot read"},
 	}
@@ -77,16 +81,6 @@ func notHeld(p *status.Snapshot, files capfile.Stats) []Loss {
 		lost = append(lost, Loss{Count: files.Dropped, Text: "packets were dropped when the capture was made, as its program recorded"})
 	}
 	return lost
-}
-
-// incomplete is how many fragments belonged to datagrams that stayed incomplete.
-func incomplete(s *defrag.Stats) (n uint64) {
-	for d, count := range s.FragmentsDropped {
-		if defrag.Drop(d) != defrag.DropDuplicate {
-			n += count
-		}
-	}
-	return n
 }
 
 // notForwarded lists what the files hold but the target did not get.

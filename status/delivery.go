@@ -29,14 +29,15 @@ import (
 // Bytes that wait for a missing packet or for the target are not counted yet. What is left
 // out on purpose is never lost: what no service of this netmirror selects (other networks
 // and ports, --sample, --max-rate, the lists of clients, --only-path, --only-host), what the real server drops too,
-// retransmissions, and what is still open at a shutdown. Two kinds of loss are not known:
-// connections of which no packet came, and bytes before the first or after the last packet
-// that came of a connection. With several targets, what a client sends counts for each.
+// retransmissions, and what is still open at a shutdown. Two kinds of loss cannot be known:
+// connections of which every packet was lost, and bytes before the first or after the last
+// packet seen of a connection. With several targets, a client's bytes count once for each
+// target.
 //
 // In streams, the share is Whole ÷ (Whole + LostStreams), of the streams that have ended.
-// Whole are those that their client, or the real server, ended, and of which something was
-// to be forwarded. A connection that loses a
-// packet is one lost stream and, from the next request on, another stream.
+// Whole are streams that their client or the real server ended, and that had something to
+// forward. A connection that loses a packet is one lost stream; from the next request on it
+// is another stream.
 type Delivery struct {
 	Sent uint64                    // bytes
 	Lost [outcome.NumPlaces]uint64 // of them, by place; outcome.PlaceNone has none

@@ -42,7 +42,7 @@ func listenUnix(path string) (net.Listener, error) {
 	ln, err := net.Listen("unix", path)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		if info, serr := os.Lstat(path); serr != nil || info.Mode().Type() != fs.ModeSocket {
-			return nil, fmt.Errorf("--http %s: there is a file that is no socket", path)
+			return nil, fmt.Errorf("--http %s: there is a file that is no socket; remove it, or choose another path", path)
 		}
 		c, derr := net.Dial("unix", path)
 		if derr == nil {

@@ -47,7 +47,8 @@ func (m *Monitor) Report(ctx context.Context, interval time.Duration, live Line)
 func (m *Monitor) tell(live Line) *Snapshot {
 	s, problems := m.Look()
 	if n := live.LostLines(); n > 0 {
-		m.cfg.Log.Warn("log lines are lost because nobody reads them", "count", n)
+		m.cfg.Log.Warn("log lines are lost because nobody reads them", "count", n,
+			"do", "resume the terminal, or read the pipe that the log goes to")
 	}
 	for _, found := range problems {
 		m.cfg.Log.Warn(found.Text, append(some(nil, "count", found.Count), "do", found.Remedy)...)
@@ -77,24 +78,9 @@ func (m *Monitor) LogFigures() *Snapshot {
 	for e, n := range br.Outcomes {
 		attrs = some(attrs, "end_"+outcome.End(e).String(), n)
 	}
-	for r := decap.OK + 1; r < decap.NumReasons; r++ {
-		attrs = some(attrs, "drop_"+r.String(), now.Decap[r])
-	}
-	for r := range defrag.Drops {
-		attrs = some(attrs, "drop_fragment_"+r.String(), ring.FragmentsDropped[r])
-	}
-	for r := range defrag.Drops {
-		attrs = some(attrs, "drop_inner_fragment_"+r.String(), now.Inner.FragmentsDropped[r])
-	}
+	attrs = dropAttrs(attrs, &now)
 	attrs = some(attrs, "fragments_held", now.Inner.FragmentsHeld)
 	attrs = some(attrs, "fragments_merged", now.Inner.FragmentsReassembled-now.Inner.Reassembled)
-	for d := range outcome.NumDrops {
-		attrs = some(attrs, "drop_"+d.String(), st.Dropped[d])
-		attrs = some(attrs, "bytes_dropped_"+d.String(), st.DroppedBytes[d])
-	}
-	for why := range service.NumLeftOut {
-		attrs = some(attrs, "drop_"+why.String(), now.leftOut(why))
-	}
 	attrs = some(attrs, "conns_over_rate", st.OverRate)
 	attrs = some(attrs, "packets_copied", now.Copies)
 	attrs = some(attrs, "server_bytes", st.ServerBytes)
@@ -117,6 +103,26 @@ func (m *Monitor) LogFigures() *Snapshot {
 	return &now
 }
 
+// dropAttrs adds what was dropped, by reason.
+func dropAttrs(attrs []any, s *Snapshot) []any {
+	for r := decap.OK + 1; r < decap.NumReasons; r++ {
+		attrs = some(attrs, "drop_"+r.String(), s.Decap[r])
+	}
+	for r := range defrag.Drops {
+		attrs = some(attrs, "drop_fragment_"+r.String(), s.Ring.FragmentsDropped[r])
+		attrs = some(attrs, "drop_inner_fragment_"+r.String(), s.Inner.FragmentsDropped[r])
+	}
+	for d := range outcome.NumDrops {
+		attrs = some(attrs, "drop_"+d.String(), s.Stack.Dropped[d])
+		attrs = some(attrs, "bytes_dropped_"+d.String(), s.Stack.DroppedBytes[d])
+	}
+	for why := range service.NumLeftOut {
+		attrs = some(attrs, "drop_"+why.String(), s.leftOut(why))
+	}
+	return attrs
+}
+
+// some adds a figure that is not zero.
 func some(attrs []any, key string, n uint64) []any {
 	if n == 0 {
 		return attrs

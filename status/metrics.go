@@ -83,7 +83,7 @@ func each(name, label, help string, values func(*Snapshot, func(string, float64)
 //
 // whenever nothing is being worked on.
 var metrics = append([]metric{
-	count("netmirror_sent_bytes_total", "The clients' bytes of which it is known what became of them, each once: those that target connections took, and those that were lost.",
+	count("netmirror_sent_bytes_total", "Bytes of clients whose fate is known, each counted once: written to the target's connections, or lost.",
 		func(s *Snapshot) uint64 { return s.Start.Sent }),
 	each("netmirror_lost_bytes_total", "place", "Of netmirror_sent_bytes_total, the bytes that did not reach the target, by where they were lost.",
 		func(s *Snapshot, put func(string, float64)) { putPlaces(&s.Start, put) }),
@@ -111,7 +111,7 @@ var metrics = append([]metric{
 		func(s *Snapshot) uint64 { return s.Ring.Cut }),
 	count("netmirror_tap_split_packets_total", "Packets of several mirrored ones, aggregated on the way, that were split.",
 		func(s *Snapshot) uint64 { return s.Ring.Aggregates }),
-	count("netmirror_tap_unsplit_packets_total", "Packets said to be several that could not be split: only the first mirrored one was read.",
+	count("netmirror_tap_unsplit_packets_total", "Aggregated packets that could not be split: only the first mirrored packet in each was read.",
 		func(s *Snapshot) uint64 { return s.Ring.Unsplit }),
 	each("netmirror_tap_dropped_fragments_total", "reason", "Outer IP fragments that never became a packet.",
 		func(s *Snapshot, put func(string, float64)) {
@@ -137,11 +137,11 @@ var metrics = append([]metric{
 				put(r.String(), float64(s.Decap[r]))
 			}
 		}),
-	count("netmirror_defrag_fragments_total", "IP fragments of mirrored packets, that may be of the service.",
+	count("netmirror_defrag_fragments_total", "IP fragments of mirrored packets that may belong to the service.",
 		func(s *Snapshot) uint64 { return s.Inner.FragmentsReceived }),
 	count("netmirror_defrag_joined_fragments_total", "Fragments of mirrored packets that were put together.",
 		func(s *Snapshot) uint64 { return s.Inner.FragmentsReassembled }),
-	count("netmirror_defrag_joined_packets_total", "Mirrored packets that fragments were put together to.",
+	count("netmirror_defrag_joined_packets_total", "Mirrored packets that were put together from fragments.",
 		func(s *Snapshot) uint64 { return s.Inner.Reassembled }),
 	each("netmirror_defrag_dropped_fragments_total", "reason", "Fragments of mirrored packets that never became whole.",
 		func(s *Snapshot, put func(string, float64)) {
@@ -203,10 +203,10 @@ var metrics = append([]metric{
 		func(s *Snapshot) uint64 { return s.Stack.HalfOpenLost }),
 	gauge("netmirror_bridge_connections", "Streams that have a connection to the target, or are getting one.",
 		func(s *Snapshot) float64 { return float64(s.Bridge.Open) }),
-	gauge("netmirror_bridge_waiting_streams", "Streams of which no request was to be forwarded so far, with --only-path and --only-host: they have no connection.",
+	gauge("netmirror_bridge_waiting_streams", "Streams without a connection because --only-path and --only-host have let no request pass so far.",
 		func(s *Snapshot) float64 { return float64(s.Bridge.Waiting) }),
 	gauge("netmirror_bridge_max_connections", "Streams that may have a connection at a time: --max-conns, or fewer where the limit of open files is lower.",
-		func(s *Snapshot) float64 { return float64(s.Bridge.MaxConns) }),
+		func(s *Snapshot) float64 { return float64(s.MaxConns) }),
 	each("netmirror_bridge_streams_ended_total", "outcome", "Streams by how they ended.",
 		func(s *Snapshot, put func(string, float64)) {
 			for e, n := range s.Bridge.Outcomes {
@@ -227,7 +227,7 @@ var metrics = append([]metric{
 		func(s *Snapshot) uint64 { return s.Bridge.BytesDiscarded }),
 	count("netmirror_bridge_target_closed_first_total", "Streams whose target closed its side before the client did.",
 		func(s *Snapshot) uint64 { return s.Bridge.ClosedFirst }),
-	gauge("netmirror_bridge_target_up", "1 where the target took the last connection, 0 where it did not or was not tried yet; of several, where all did.",
+	gauge("netmirror_bridge_target_up", "1 if the target took the last connection; 0 if it did not, or was not tried yet. With several targets: 1 if all did.",
 		func(s *Snapshot) float64 {
 			return up(s.target())
 		}),
@@ -302,7 +302,7 @@ var metrics = append([]metric{
 		of: func(s *Service) float64 { return float64(s.Bridge.Open) },
 	},
 	{
-		name: "netmirror_service_target_up", help: "1 where the service's target took the last connection, 0 where it did not or was not tried yet.", gauge: true,
+		name: "netmirror_service_target_up", help: "1 if the service's target took the last connection; 0 if it did not, or was not tried yet.", gauge: true,
 		of: func(s *Service) float64 { return up(s.Target) },
 	},
 }, requestMetrics...)

@@ -72,7 +72,7 @@ func reference(t *testing.T) string {
 	for _, line := range identities(t) {
 		w.WriteString("    " + line + "\n")
 	}
-	w.WriteString("\nEach name stands for the sum over its labels. What a service counted that was removed by a reload is in no `service_` series any more; the\nothers keep it, so that lines which have both hold until then.\n")
+	w.WriteString("\nEach name stands for the sum over its labels. When a reload removes a service, its `service_` series end, but the other metrics keep what it\ncounted. So a line with both kinds holds only until then.\n")
 	for _, s := range []struct {
 		title, metric, head string
 		meanings            []meaning
@@ -80,7 +80,8 @@ func reference(t *testing.T) string {
 		{"Reasons of the stack", "netmirror_stack_dropped_packets_total` and `netmirror_stack_dropped_bytes_total", "loss", stackReasons(t)},
 		{"Outcomes", "netmirror_bridge_streams_ended_total", "loss", bridgeOutcomes(t)},
 		{"Reasons of the decapsulation", "netmirror_decap_dropped_packets_total", "may be ours", decapReasons(t)},
-		{"Fragments", "netmirror_tap_dropped_fragments_total` and `netmirror_defrag_dropped_fragments_total", "loss", fragmentReasons(t)},
+		{"Fragments of the mirror's packets", "netmirror_tap_dropped_fragments_total", "loss", fragmentReasons(t, outcome.ProblemFragments)},
+		{"Fragments of mirrored packets", "netmirror_defrag_dropped_fragments_total", "loss", fragmentReasons(t, outcome.ProblemInnerFragments)},
 	} {
 		fmt.Fprintf(&w, "\n## %s\n\n`%s`\n\n| value | %s | meaning | what to do |\n|---|---|---|---|\n", s.title, s.metric, s.head)
 		for _, m := range s.meanings {
@@ -226,10 +227,10 @@ func decapReasons(t *testing.T) (all []meaning) {
 	return all
 }
 
-func fragmentReasons(t *testing.T) (all []meaning) {
+func fragmentReasons(t *testing.T, p outcome.Problem) (all []meaning) {
 	for i, c := range constants(t, "../defrag/stats.go", "Drop", "Drops") {
 		d := defrag.Drop(i)
-		remedy := outcome.ProblemFragments.Remedy()
+		remedy := p.Remedy()
 		if d.Harmless() {
 			remedy = ""
 		}

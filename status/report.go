@@ -19,7 +19,7 @@ type report struct {
 	Why      string          `json:"why,omitempty"` // it is not ready
 	Capture  Capture         `json:"capture"`
 	Headline headlineReport  `json:"headline"`
-	Problems []Problem       `json:"problems"` // the weightiest first
+	Problems []Problem       `json:"problems"` // the most serious first
 	Target   target          `json:"target"`
 	Totals   totals          `json:"totals"`
 	Services []serviceReport `json:"services"`

@@ -59,7 +59,7 @@ var requestMetrics = []metric{
 			put("ambiguous", float64(s.Bridge.Requests.Ambiguous))
 		},
 	},
-	ofRequests("netmirror_service_added_bytes_total", "Bytes that the target was sent and no client has: lines of --mark-requests.",
+	ofRequests("netmirror_service_added_bytes_total", "Bytes that --mark-requests added; no client sent them.",
 		func(s *requests.Stats) uint64 { return s.BytesAdded }),
 	{
 		name: "netmirror_service_left_out_bytes_total", help: "Bytes of streams that --only-path and --only-host leave out: no loss, but for those that could not be judged, by head_too_large or ambiguous.", label: "reason",

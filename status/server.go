@@ -103,7 +103,8 @@ func (s *seldom) Write(p []byte) (int, error) {
 	defer s.mu.Unlock()
 	if now := time.Now(); !now.Before(s.next) {
 		s.next = now.Add(logEvery)
-		s.log.Warn("the status page has trouble", "err", strings.TrimSpace(string(p)))
+		s.log.Warn("the status page has trouble", "err", strings.TrimSpace(string(p)),
+			"do", "if err says too many open files, raise LimitNOFILE=; otherwise a client broke off")
 	}
 	return len(p), nil
 }

@@ -37,6 +37,8 @@ type Snapshot struct {
 	Stack  stack.Stats
 	Bridge bridge.Stats // of all services
 
+	MaxConns int // how many target connections there may be at a time
+
 	Services []Service
 	Past     Past    // of services that there were, or that come to their end
 	Reloads  Reloads // which the Monitor adds
@@ -53,7 +55,7 @@ func (s *Snapshot) RingUse() float64 {
 
 // truncated is how many packets the mirror has cut.
 func (s *Snapshot) truncated() uint64 {
-	return s.Decap[decap.InnerTruncated] + s.Decap[decap.TCPTruncated] + s.Stack.Dropped[outcome.DropTruncated]
+	return s.cut(true) + s.Stack.Dropped[outcome.DropTruncated]
 }
 
 // crowdedOut is how many packets found no room in the table of flows, or had to leave it.
@@ -62,9 +64,13 @@ func (s *Snapshot) crowdedOut() uint64 {
 }
 
 // broken is how many packets could not be read for another reason.
-func (s *Snapshot) broken() (n uint64) {
+func (s *Snapshot) broken() uint64 { return s.cut(false) }
+
+// cut is how many packets could not be read because the mirror cut them; false: because of
+// something else.
+func (s *Snapshot) cut(by bool) (n uint64) {
 	for r := range decap.NumReasons {
-		if r.Broken() && r != decap.InnerTruncated && r != decap.TCPTruncated {
+		if r.Broken() && r.Cut() == by {
 			n += s.Decap[r]
 		}
 	}
@@ -72,19 +78,10 @@ func (s *Snapshot) broken() (n uint64) {
 }
 
 // fragments is how many outer fragments never became a packet.
-func (s *Snapshot) fragments() uint64 { return lostFragments(&s.Ring.FragmentStats) }
+func (s *Snapshot) fragments() uint64 { return s.Ring.FragmentStats.Lost() }
 
 // innerFragments is how many fragments of mirrored packets never became whole.
-func (s *Snapshot) innerFragments() uint64 { return lostFragments(&s.Inner) }
-
-func lostFragments(s *defrag.Stats) (n uint64) {
-	for d, count := range s.FragmentsDropped {
-		if !defrag.Drop(d).Harmless() {
-			n += count
-		}
-	}
-	return n
-}
+func (s *Snapshot) innerFragments() uint64 { return s.Inner.Lost() }
 
 // timeline gives times in Unix milliseconds that a step of the wall's clock does not
 // move: charts and windows of time go on.

@@ -107,7 +107,7 @@ func (w *watch) condition(p outcome.Problem, now time.Time, there bool, log *[]P
 	}
 }
 
-// problems are those that were seen, the weightiest first.
+// problems are those that were seen, the most serious first.
 func (w *watch) problems(now time.Time) []Problem {
 	all := []Problem{} // for JSON, in which nil is null
 	for _, at := range w.seen {

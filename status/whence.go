@@ -1,11 +1,9 @@
 package status
 
 import (
-	"math"
 	"time"
 
 	"netmirror/outcome"
-	"netmirror/service"
 )
 
 // whence finds out where packets were lost that never came, by what this host has
@@ -62,73 +60,4 @@ func (w *whence) places(n uint64) (at [outcome.NumPlaces]uint64) {
 	at[outcome.PlaceInterface] = w.iface.spend(n - at[outcome.PlaceRing])
 	at[outcome.PlaceBefore] = n - at[outcome.PlaceRing] - at[outcome.PlaceInterface]
 	return at
-}
-
-// headline keeps what is said of all services together and of each. It is guarded by
-// Monitor.mu.
-type headline struct {
-	timeline
-	whence
-	latest   time.Duration // of the snapshots
-	all      delivered
-	services map[service.ID]*delivered
-}
-
-func newHeadline(begin time.Time) *headline {
-	return &headline{timeline: timeline{begin}, services: make(map[service.ID]*delivered), latest: math.MinInt64}
-}
-
-// look takes a snapshot and puts into it what is known by it.
-func (h *headline) look(s *Snapshot) {
-	now := h.since(s.Time)
-	if now < h.latest { // another goroutine was faster
-		h.tell(h.latest, s)
-		return
-	}
-	h.latest = now
-	h.take(now, s)
-	h.tell(now, s)
-}
-
-// tell puts what is known into a snapshot.
-func (h *headline) tell(now time.Duration, s *Snapshot) {
-	for i := range s.Services {
-		f := &s.Services[i]
-		if d := h.services[f.ID]; d != nil {
-			f.Start, f.Minute = d.Delivery, d.minute(now)
-		}
-	}
-	s.Start, s.Minute = h.all.Delivery, h.all.minute(now)
-}
-
-func (h *headline) take(now time.Duration, s *Snapshot) {
-	h.whence.see(now, s)
-	var moved [outcome.NumPlaces]uint64
-	known := h.services
-	h.services = make(map[service.ID]*delivered, len(s.Services)) // without those that are gone
-	for i := range s.Services {
-		f := &s.Services[i]
-		of := f.Delivery()
-		d := known[f.ID]
-		if d == nil || of.Sent < d.last.Sent { // another service has its ID
-			d = new(delivered)
-		}
-		h.services[f.ID] = d
-		d.see(now, of, func(n uint64) [outcome.NumPlaces]uint64 {
-			at := h.places(n)
-			for p := range at {
-				moved[p] += at[p]
-			}
-			return at
-		})
-	}
-	h.all.see(now, s.Delivery(), func(n uint64) [outcome.NumPlaces]uint64 {
-		for _, m := range moved {
-			n -= min(n, m)
-		}
-		for p, m := range h.places(n) { // of services that are gone by now
-			moved[p] += m
-		}
-		return moved
-	})
 }

@@ -44,11 +44,11 @@ func (q *queue) open(bytes, size int, timeout time.Duration) error {
 		Retire_blk_tov: uint32(timeout / time.Millisecond),
 	}
 	if err := unix.SetsockoptTpacketReq3(q.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
-		return fmt.Errorf("tap: making a ring of %d bytes: %w", bytes, err)
+		return fmt.Errorf("tap: making a ring of %d bytes: %w; if memory is short, use a smaller --ring-mib", bytes, err)
 	}
 	mem, err := unix.Mmap(q.fd, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return fmt.Errorf("tap: mapping a ring of %d bytes: %w", bytes, err)
+		return fmt.Errorf("tap: mapping a ring of %d bytes: %w; if memory is short, use a smaller --ring-mib", bytes, err)
 	}
 	q.mem = mem
 	return nil

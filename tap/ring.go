@@ -179,15 +179,8 @@ func (r *Ring) More() bool {
 	return r.more()
 }
 
-// Backlog is how many blocks of the ring wait for the reader, or are in its
-// hands, and how many there are.
-func (r *Ring) Backlog() (waiting, blocks int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.backlog()
-}
-
-// backlog is Backlog. r.mu is held.
+// backlog is how many blocks of the ring wait for the reader, or are in its hands, and how
+// many there are. r.mu is held.
 func (r *Ring) backlog() (waiting, blocks int) {
 	if r.closed {
 		return 0, 0

@@ -83,11 +83,16 @@ func TestStopDrains(t *testing.T) {
 	}
 }
 
+func backlog(r *Ring) (waiting, blocks int) {
+	s := r.Stats()
+	return s.Waiting, s.Room
+}
+
 // The ring tells when a batch was captured, and what is still in it.
 func TestBacklogAndBatchTime(t *testing.T) {
 	l := newLab(t, 1500)
 	r, fd := l.open(t, Config{BlockBytes: 17 * 4096, RingBytes: 4 * 17 * 4096}), l.sender(t)
-	if waiting, blocks := r.Backlog(); waiting != 0 || blocks != 4 {
+	if waiting, blocks := backlog(r); waiting != 0 || blocks != 4 {
 		t.Errorf("empty: %d of %d blocks", waiting, blocks)
 	}
 	if s := r.Stats(); s.Mapped != 4*17*4096 {
@@ -103,10 +108,10 @@ func TestBacklogAndBatchTime(t *testing.T) {
 	if at := r.BatchTime(); at.Before(before.Add(-time.Millisecond)) || at.After(after) {
 		t.Errorf("captured at %v, want between %v and %v", at, before, after)
 	}
-	if waiting, _ := r.Backlog(); waiting != 1 || r.More() {
+	if waiting, _ := backlog(r); waiting != 1 || r.More() {
 		t.Errorf("%d blocks wait while the only one is being read", waiting)
 	}
-	for waiting := 0; waiting < 4; waiting, _ = r.Backlog() {
+	for waiting := 0; waiting < 4; waiting, _ = backlog(r) {
 		send(t, fd, mirrored(t, make([]byte, 1000)))
 	}
 	if !r.More() {
@@ -114,13 +119,13 @@ func TestBacklogAndBatchTime(t *testing.T) {
 	}
 	r.Stop()
 	drainAll(t, r)
-	if waiting, _ := r.Backlog(); waiting != 0 {
+	if waiting, _ := backlog(r); waiting != 0 {
 		t.Errorf("%d blocks wait when all is read", waiting)
 	}
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
-	if waiting, blocks := r.Backlog(); waiting != 0 || blocks != 0 {
+	if waiting, blocks := backlog(r); waiting != 0 || blocks != 0 {
 		t.Errorf("closed: %d of %d blocks", waiting, blocks)
 	}
 	if s := r.Stats(); s.Mapped != 0 {
@@ -375,7 +380,7 @@ func TestCaughtUp(t *testing.T) {
 		}
 		from = time.Now()
 	}
-	for waiting := 0; waiting < 2; waiting, _ = s.Backlog() {
+	for waiting := 0; waiting < 2; waiting, _ = backlog(s) {
 		send(t, fd, frame)
 	}
 	if at := s.CaughtUp(time.Now().Add(time.Hour)); at.After(from) {

@@ -56,8 +56,8 @@ type Config struct {
 	// after Open.
 	VNIs []uint32
 	// InnerPorts are the TCP ports of the mirrored services. The kernel drops,
-	// uncounted, mirrored packets that are certainly neither from nor to it; 0
-	// means that it does not look.
+	// uncounted, mirrored packets that are certainly neither from nor to them;
+	// none means that it does not look.
 	InnerPorts service.Ports
 	// RingBytes is the memory shared with the kernel, in bytes, rounded up to
 	// whole blocks, of which there are at least two; 0 means 64 MiB. When the

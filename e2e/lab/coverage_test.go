@@ -28,7 +28,7 @@ func TestCoverage(t *testing.T) {
 		runs   string // divided by blanks
 	}{
 		{"one segment covers its middle", [][2]int{{0, 16}}, 3, 5, true, "0123456789abcdef"},
-		{"neighbours cover what is in both", [][2]int{{0, 8}, {8, 8}}, 6, 4, true, "0123456789abcdef"},
+		{"neighbors cover what is in both", [][2]int{{0, 8}, {8, 8}}, 6, 4, true, "0123456789abcdef"},
 		{"a late segment counts", [][2]int{{0, 4}, {8, 8}, {4, 4}}, 0, 16, true, "0123456789abcdef"},
 		{"overlaps and repeats count once", [][2]int{{0, 8}, {4, 8}, {2, 2}, {10, 6}, {0, 8}}, 0, 16, true, "0123456789abcdef"},
 		{"a hole in the middle", [][2]int{{0, 4}, {8, 8}}, 2, 8, false, "0123 89abcdef"},

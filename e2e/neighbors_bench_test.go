@@ -40,10 +40,10 @@ func (a *arrivals) latencies(b *testing.B, log requestLog) (all []time.Duration)
 	return all
 }
 
-// BenchmarkSlowNeighbours measures how long the requests of one connection, 500 a
+// BenchmarkSlowNeighbors measures how long the requests of one connection, 500 a
 // second, take to a target that reads them at once, alone and beside many
 // connections that it does not read. An iteration takes some 11 seconds.
-func BenchmarkSlowNeighbours(b *testing.B) {
+func BenchmarkSlowNeighbors(b *testing.B) {
 	for _, bb := range []struct {
 		name  string
 		serve lab.Handler
@@ -53,14 +53,14 @@ func BenchmarkSlowNeighbours(b *testing.B) {
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			for range b.N {
-				measureNeighbours(b, bb.serve)
+				measureNeighbors(b, bb.serve)
 			}
 		})
 	}
 }
 
-func measureNeighbours(b *testing.B, slow lab.Handler) {
-	const size, seconds, neighbours = 4 << 10, 5, 100
+func measureNeighbors(b *testing.B, slow lab.Handler) {
+	const size, seconds, neighbors = 4 << 10, 5, 100
 	w := newWard(size, slow)
 	came := arrivals{at: make(map[uint64]time.Time)}
 	w.arrived = came.note
@@ -79,8 +79,8 @@ func measureNeighbours(b *testing.B, slow lab.Handler) {
 		return l[len(l)/2], l[len(l)*99/100]
 	}
 	alone50, alone99 := measure(0)
-	stop := startBusy(b, s, busy{conns: neighbours, perSecond: 20 * neighbours, first: sickFirst, size: size})
-	if err := s.shadow.WaitAccepted(s.ctx, 1+1+neighbours); err != nil {
+	stop := startBusy(b, s, busy{conns: neighbors, perSecond: 20 * neighbors, first: sickFirst, size: size})
+	if err := s.shadow.WaitAccepted(s.ctx, 1+1+neighbors); err != nil {
 		b.Fatal(err)
 	}
 	beside50, beside99 := measure(1)

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+
+	"netmirror/limits"
+	"netmirror/machine"
+	"netmirror/output"
+	"netmirror/settings"
+	"netmirror/status"
+)
+
+// process is what mirroring and replaying begin with.
+type process struct {
+	out     *output.Output
+	log     *slog.Logger
+	inForce []status.Setting
+	warn    func(*slog.Logger) // of budgets that do not fit
+}
+
+// prepare sets the process up as the options say, and fits their budgets to the machine. The
+// caller closes out.
+func prepare(o *settings.Options, stderr io.Writer) (p process, err error) {
+	if err := useProcessors(o); err != nil {
+		return p, err
+	}
+	if err := mayMark(o); err != nil {
+		return p, err
+	}
+	p.out = output.New(stderr, o.Reporting.Live != "off" && o.Reporting.LogFormat == "text")
+	p.log = newLogger(o, p.out)
+	p.inForce = shown(o.InForce())
+	p.warn = limits.Fit(o, machine.Memory())
+	return p, nil
+}
+
+// announce logs the settings, and what is to be said about them.
+func (p *process) announce(o *settings.Options) {
+	logSettings(p.log, p.inForce)
+	p.warn(p.log)
+	warnOfVariables(o, p.log)
+}
