@@ -84,11 +84,13 @@ func (r *reloader) reload(stopped <-chan struct{}) {
 	}
 	if err != nil {
 		r.monitor.ReloadFailed()
-		r.log.Error("the settings stay as they are: what was read again is wrong", "file", r.started.Run.Config, "err", err)
+		r.log.Error("the settings stay as they are: what was read again is wrong", "file", r.started.Run.Config, "err", err,
+			"do", "correct the setting that err names, and send SIGHUP again")
 		return
 	}
 	if flags := r.started.NeedRestart(next); len(flags) > 0 {
-		r.log.Warn("settings have changed that need a restart; they stay as they are", "settings", strings.Join(flags, ","))
+		r.log.Warn("settings have changed that need a restart; they stay as they are", "settings", strings.Join(flags, ","),
+			"do", "restart netmirror to apply them")
 	}
 	r.monitor.Reloaded(r.mixed(next), next.Targets())
 	r.log.Info("settings read again", "services", len(next.Services),

@@ -24,7 +24,8 @@ func Fit(o *settings.Options, memory machine.Limit) (warn func(*slog.Logger)) {
 	fitConns(o, files)
 	return func(log *slog.Logger) {
 		if err != nil {
-			log.Warn("the limit of open files stays as it is", "err", err)
+			log.Warn("the limit of open files stays as it is", "err", err,
+				"do", "raise it before the start (LimitNOFILE= in the unit, ulimit -n in a shell), or lower --max-conns")
 		}
 		if conns := o.Budgets.MaxConns; conns < asked.Budgets.MaxConns {
 			warnOfConns(&asked, log, conns, files)

@@ -36,7 +36,7 @@ func NewSelector(services []Selection) (*Selector, error) {
 		}
 	}
 	if len(named) > MaxVNIs {
-		return nil, fmt.Errorf("%w: %d", ErrVNIs, len(named))
+		return nil, fmt.Errorf("%w: %d; use any to take all", ErrVNIs, len(named))
 	}
 	tables := make(map[string]*portTable) // by the services in them
 	tableOf := func(ids []ID) *portTable {

@@ -23,7 +23,7 @@ func (o *Options) check() error {
 		return ofFlag("stats-interval", fmt.Errorf("--stats-interval %v: need 0 or at least %v", every, minStatsInterval))
 	}
 	if _, ok := logLevels[o.Reporting.LogLevel]; !ok {
-		return ofFlag("log-level", fmt.Errorf("log level %q: need off, error, warn, info, debug or trace", o.Reporting.LogLevel))
+		return ofFlag("log-level", fmt.Errorf("--log-level %q: need off, error, warn, info, debug or trace", o.Reporting.LogLevel))
 	}
 	return o.resolve()
 }

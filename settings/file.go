@@ -112,7 +112,7 @@ func readSmall(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not an ordinary file", path)
+		return nil, fmt.Errorf("%s is not an ordinary file; name the file that holds the settings", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -121,7 +121,7 @@ func readSmall(path string) ([]byte, error) {
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
 	if err == nil && len(text) > maxConfig {
-		err = errors.New(path + " is too long for a file of settings")
+		err = errors.New(path + " is too long for settings, which take 1 MiB at the most; name another file")
 	}
 	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), err
 }

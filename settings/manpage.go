@@ -134,7 +134,8 @@ A file with an error changes nothing.
 
 const manOptions = `.SH OPTIONS
 \fITIME\fR is a number with a unit, such as 500ms, 10s or 5m.
-Every flag but
+The flags of a single command can only be given on the command line.
+Every other flag but
 .B \-\-version
 and
 .B \-\-help

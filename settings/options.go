@@ -47,7 +47,7 @@ type Capture struct {
 	Iface      []string      `long:"iface" short:"i" env:"NETMIRROR_IFACE" env-delim:"," value-name:"NAME" description:"network interface that the mirror's packets arrive on, or any; may be given more than once (required with --capture ring)"`
 	Encap      string        `long:"encap" env:"NETMIRROR_ENCAP" value-name:"WHAT" default:"auto" choice:"auto" choice:"vxlan" choice:"vxlan-gpe" choice:"geneve" choice:"gre" choice:"erspan" choice:"tzsp" choice:"none" description:"what the mirror wraps packets in: auto takes all but none; none is bare frames, as from a SPAN port"`
 	MirrorPort ports         `long:"mirror-port" env:"NETMIRROR_MIRROR_PORT" env-delim:"," value-name:"PORT" description:"UDP ports of the mirror, a list with commas, in place of the usual ones of --encap"`
-	VXLANPort  port          `long:"vxlan-port" env:"NETMIRROR_VXLAN_PORT" value-name:"PORT" default:"4789" description:"UDP port of the mirror's VXLAN; another port than the default is then the only one"`
+	VXLANPort  port          `long:"vxlan-port" env:"NETMIRROR_VXLAN_PORT" value-name:"PORT" default:"4789" description:"UDP port of the mirror's VXLAN; if you change it, it is the mirror's only port"`
 	RingMiB    int           `long:"ring-mib" env:"NETMIRROR_RING_MIB" value-name:"MIB" default:"64" description:"memory for captured packets not yet processed, shared among the workers; with --capture udp, as far as net.core.rmem_max allows"`
 	RingWait   time.Duration `long:"ring-wait" env:"NETMIRROR_RING_WAIT" value-name:"TIME" default:"1ms" description:"how long a packet may wait in the ring for its batch to fill; twice that while packets arrive densely"`
 	BusyPoll   time.Duration `long:"busy-poll" env:"NETMIRROR_BUSY_POLL" value-name:"TIME" default:"0s" description:"how long to poll for packets before sleeping; takes a core while packets come"`
@@ -101,7 +101,7 @@ type Fidelity struct {
 // Budgets are what may be used.
 type Budgets struct {
 	MaxFlows    int           `long:"max-flows" env:"NETMIRROR_MAX_FLOWS" value-name:"N" default:"20000" description:"connections followed at a time; when the table is full, those with the least evidence of being real are evicted"`
-	MaxHalfOpen int           `long:"max-half-open" env:"NETMIRROR_MAX_HALF_OPEN" value-name:"N" default:"65536" description:"connection attempts and ended connections remembered; the oldest are forgotten"`
+	MaxHalfOpen int           `long:"max-half-open" env:"NETMIRROR_MAX_HALF_OPEN" value-name:"N" default:"65536" description:"connection attempts, and connections without a stream, that are remembered; the oldest are forgotten"`
 	FlowKiB     int           `long:"flow-kib" env:"NETMIRROR_FLOW_KIB" value-name:"KIB" default:"16384" description:"memory for the undelivered packets of one connection"`
 	TotalMiB    int           `long:"total-mib" env:"NETMIRROR_TOTAL_MIB" value-name:"MIB" default:"512" description:"memory for all connections together, without the ring; beyond it, those that hold most are given up"`
 	MaxConns    int           `long:"max-conns" env:"NETMIRROR_MAX_CONNS" value-name:"N" default:"20000" description:"connections to the target open at a time; fewer if the limit of open files (ulimit -n) is lower"`

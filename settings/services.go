@@ -69,7 +69,7 @@ func (o *Options) resolve() error {
 		return err
 	}
 	if len(o.Services) > service.Max {
-		return fmt.Errorf("%d services, counting each target; the limit is %d", len(o.Services), service.Max)
+		return fmt.Errorf("%d services, counting each target; the limit is %d; give the others to a second netmirror", len(o.Services), service.Max)
 	}
 	o.nameServices()
 	for i, s := range o.Services {
