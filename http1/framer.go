@@ -32,7 +32,7 @@ type Framer struct {
 	state    state
 	later    bool // there was an earlier request
 	switched bool // the last request asked for another protocol
-	tunnel   bool // a request asked for a tunnel: what looks like requests may be in it
+	tunneled bool // a request asked for a tunnel
 	line     requestLine
 	head     head
 	chunk    chunkSize
@@ -85,7 +85,7 @@ func (f *Framer) feedLine(b []byte) (n int) {
 		f.state = inHead
 	case verdict == Contradicts || f.size > maxHead:
 		f.state = isLost
-		if !f.later || f.switched || f.tunnel {
+		if !f.later || f.switched || f.tunneled {
 			f.state = isOpaque
 		}
 		return len(b)
@@ -116,26 +116,34 @@ func (f *Framer) bodyRead() {
 func (f *Framer) finish() {
 	f.state, f.later = atStart, true
 	f.switched = f.head.upgrade
-	f.tunnel = f.tunnel || f.line.is("CONNECT")
+	f.tunneled = f.tunneled || f.line.is("CONNECT")
 }
 
 // AtStart reports whether the next byte begins a request.
 func (f *Framer) AtStart() bool { return f.state == atStart }
 
-// NotSwitched says that the server has refused to change to another protocol, which the last
-// request had asked for (RFC 9110, section 7.8). It is for the beginning of a request.
-func (f *Framer) NotSwitched() { f.switched = false }
+// Switched says that the server has changed to another protocol, if the last request had asked
+// for that (RFC 9110, section 7.8).
+func (f *Framer) Switched() {
+	if f.switched && f.state <= inLine {
+		f.state = isOpaque
+	}
+}
+
+// Tunneled reports whether a request has asked for a tunnel: what looks like requests behind it may
+// be another connection's.
+func (f *Framer) Tunneled() bool { return f.tunneled }
 
 // Skip says that the next n bytes are missing, and reports whether the framing is
 // still known. It is if all of them belong to a body or a chunk of known length.
-// Otherwise the Framer is lost, or opaque if they may be another protocol's.
+// Otherwise the Framer is lost, or opaque if they may be in a tunnel.
 func (f *Framer) Skip(n uint64) bool {
 	switch {
 	case f.state == isOpaque || f.state == isLost:
 		return false
 	case n == 0:
 		return true
-	case f.tunnel, f.switched && f.state <= inLine:
+	case f.tunneled, f.state == inHead && f.line.is("CONNECT"):
 		f.state = isOpaque
 		return false
 	case (f.state == inBody || f.state == inChunk) && n <= f.left:

@@ -17,6 +17,10 @@ func Interim(b []byte) (n int) {
 	return n
 }
 
+// SwitchingProtocols is the status with which a server changes to another protocol (RFC 9110,
+// section 15.2.2).
+const SwitchingProtocols = 101
+
 // Status is the status code of the answer that b begins with (RFC 9112, section 4); 0 if it
 // begins with none.
 func Status(b []byte) (code int) {

@@ -18,7 +18,7 @@ type answers struct {
 	partial uint8                      // bytes of part
 	last    [4]answer1
 	count   int
-	plain   mark // in the client's sequence space: the server still spoke HTTP/1 when it had received everything before
+	changed mark // in the client's sequence space: the server changed to another protocol when it had received everything before
 }
 
 // answer1 is a run of the server's bytes that were sent when it had received
@@ -28,9 +28,9 @@ type answer1 struct {
 	ack  uint32 // in the client's sequence space
 }
 
-// plainly reports whether the server answered in HTTP/1 when it had received everything before
-// the client's sequence number at.
-func (a *answers) plainly(at uint32) bool { return a.plain.known && !seqLess(a.plain.at, at) }
+// changes reports whether the server changed to another protocol (101 Switching Protocols) when it
+// had received everything before the client's sequence number at.
+func (a *answers) changes(at uint32) bool { return a.changed.known && !seqLess(a.changed.at, at) }
 
 // begin starts at a sequence number of the server's.
 func (a *answers) begin(seq uint32) { *a = answers{known: true, from: seq, nxt: seq} }
@@ -44,8 +44,7 @@ func (a *answers) add(seg *segment) {
 		if a.known && !seqLess(a.nxt, seg.seq) {
 			return // again
 		}
-		*a = answers{interim: a.interim, plain: a.plain} // what was not whole is lost
-		a.begin(seg.seq)
+		*a = answers{known: true, from: seg.seq, interim: a.interim, changed: a.changed} // what was not whole is lost
 	}
 	a.nxt = seg.end()
 	if a.readsInterim(seg) {
@@ -55,8 +54,8 @@ func (a *answers) add(seg *segment) {
 		a.interim.to = seg.end()
 		return
 	}
-	if http1.Status(seg.payload[http1.Interim(seg.payload):]) >= 200 {
-		a.plain.set(seg.ack)
+	if http1.Status(seg.payload[http1.Interim(seg.payload):]) == http1.SwitchingProtocols {
+		a.changed.set(seg.ack)
 	}
 	if a.count > 0 && a.last[(a.count-1)%len(a.last)].ack == seg.ack {
 		return
@@ -104,11 +103,13 @@ func (a *answers) between(from, to, ack uint32) (yes, ok bool) {
 			return true, true
 		}
 	}
-	return false, !a.forgot(from)
+	return false, !a.forgot(from, ack)
 }
 
-// forgot reports whether an answer to something behind the sequence number from may be no
-// longer there: the oldest that is there is one itself.
-func (a *answers) forgot(from uint32) bool {
-	return a.count > len(a.last) && seqLess(from, a.last[a.count%len(a.last)].ack)
+// forgot reports whether the server has answered too often since to tell whether it answered
+// something behind the sequence number from before the client sent what acknowledges ack: the
+// oldest answer that is there did so itself.
+func (a *answers) forgot(from, ack uint32) bool {
+	shown := a.known && seqLess(a.from, ack) && !seqLess(a.nxt, ack)
+	return shown && a.count > len(a.last) && seqLess(from, a.last[a.count%len(a.last)].ack)
 }

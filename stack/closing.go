@@ -1,6 +1,10 @@
 package stack
 
-import "netmirror/outcome"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // A FIN or a RST counts when everything before it is here; till then it is a claim,
 // which what comes later may show to be none of the connection's.
@@ -10,14 +14,15 @@ import "netmirror/outcome"
 // answers one that lies elsewhere in its window with an acknowledgement, and goes on
 // (RFC 5961, section 3.2).
 func (s *Stack) reset(f *flow, seg *segment) {
-	if f.rstSeen && f.state == open && seg.seq == f.tail() && seqLess(seg.seq, f.rst) && f.claims <= 1 {
-		s.forgetAhead(f) // the server asked back, and this is the client's answer
+	if f.challenged && seg.seq == f.tail() && f.claims <= 1 {
+		s.forgetRST(f) // this is the client's answer
+		f.claims, f.hole, f.certain, f.doomed = 0, time.Time{}, time.Time{}, time.Time{}
 	}
 	if f.rstSeen || f.ending || seqLess(seg.seq, f.floor()) || seqLess(f.beyond, seg.seq) && seqLess(s.reach(f), seg.seq) {
 		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}
-	f.rstSeen, f.rst, f.rstAt = true, seg.seq, s.now
+	f.rstSeen, f.rst, f.rstAt, f.challenged = true, seg.seq, s.now, false
 	last := f.q.last()
 	f.rstEarly = f.state == open && seqLess(f.tail(), seg.seq) || f.state == parked && !f.hasBase && last != nil && seqLess(last.end(), seg.seq)
 	s.used(seg)
@@ -32,7 +37,7 @@ func (s *Stack) reset(f *flow, seg *segment) {
 
 // forgetRST goes on as if the RST had not come.
 func (s *Stack) forgetRST(f *flow) {
-	f.rstSeen = false
+	f.rstSeen, f.challenged = false, false
 	s.notUsed()
 	if f.beyond == f.rst && seqLess(f.tail(), f.rst) {
 		f.beyond = f.received()

@@ -61,6 +61,9 @@ func (f *flow) nextStart(seq uint32) (uint32, bool) {
 		if !seqLess(g.at, e.end()) {
 			continue
 		}
+		if seqLess(g.at, e.seq) {
+			break
+		}
 		g.read(e.payload()[g.at-e.seq:], func(at uint32) {
 			if !ok && !seqLess(at, seq) {
 				found, ok = at, true

@@ -117,6 +117,10 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 		s.unknown(seg)
 		return
 	case !proves(seg, known.base):
+		if len(seg.payload) > 0 && seg.flags&(flagACK|flagRST) == flagACK && !near(seg.seq, known.base) {
+			s.besideSYN(seg)
+			return
+		}
 		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	case seg.flags&flagRST == 0 && known.ev != nil && known.ev.judge(seg) == rejected:
@@ -236,6 +240,10 @@ func (s *Stack) storeSYNData(f *flow, known *stub, seg *segment) {
 // server accepted it.
 func (s *Stack) unproven(f *flow, seg *segment) {
 	within := proves(seg, f.base) || seg.flags&(flagACK|flagRST) == flagACK && seg.seq-f.base <= f.sent()-f.base
+	if f.early && seg.seq == f.base && len(seg.payload) > 0 && f.ev.judge(seg) != rejected {
+		s.lost(f, f.q.len(), outcome.DropDuplicate) // the client sends what came with its SYN again
+		f.early, f.beyond = false, f.base
+	}
 	switch {
 	case seg.flags&flagRST != 0 && seg.seq == f.base && (f.early || f.q.len() == 0):
 		s.used(seg)

@@ -11,6 +11,7 @@ import (
 // body ends (RFC 9112, section 6), so that nothing in a body is taken for a request.
 type framing struct {
 	at     uint32 // everything before was read
+	ended  uint32 // where the last whole request ended; at first where the connection begins
 	known  bool   // else nothing is known
 	header bool   // a PROXY protocol header may be in front
 	whole  bool   // the connection was seen from its beginning
@@ -22,7 +23,7 @@ type framing struct {
 
 // begin starts at a place where a request or a connection begins.
 func (g *framing) begin(at uint32, connection bool) {
-	*g = framing{at: at, known: true, header: connection, whole: connection}
+	*g = framing{at: at, ended: at, known: true, header: connection, whole: connection}
 }
 
 // maxHeader bounds what is kept of a PROXY protocol header, in bytes: more than any
@@ -39,7 +40,7 @@ func (g *framing) read(b []byte, start func(at uint32)) {
 		g.known = g.known && !g.only
 	}
 	for len(b) > 0 && g.known {
-		if g.framer.AtStart() && start != nil {
+		if g.framer.AtStart() && start != nil && !g.framer.Tunneled() {
 			if l := http1.Start(b); l == http1.Request || l == http1.Possible && g.sure {
 				start(g.at)
 			}
@@ -47,6 +48,9 @@ func (g *framing) read(b []byte, start func(at uint32)) {
 		n := g.framer.Feed(b)
 		g.sure = g.sure || g.framer.AtStart()
 		b, g.at = b[n:], g.at+uint32(n)
+		if g.framer.AtStart() {
+			g.ended = g.at
+		}
 		g.known = !g.framer.Lost() && !g.framer.Opaque()
 	}
 }
@@ -82,8 +86,8 @@ func (g *framing) leading(b []byte) []byte {
 
 // skip passes over bytes that are missing. by is what the server has answered.
 func (g *framing) skip(to uint32, by *answers) {
-	if g.known && by.plainly(g.at) && g.framer.AtStart() {
-		g.framer.NotSwitched()
+	if g.known && by.changes(g.ended) {
+		g.framer.Switched()
 	}
 	if g.known {
 		g.known = !g.header && g.framer.Skip(uint64(to-g.at))

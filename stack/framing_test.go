@@ -85,7 +85,7 @@ func TestFramingAcrossWhatIsMissing(t *testing.T) {
 			var g framing
 			g.begin(0, true)
 			g.read([]byte(tc.before), nil)
-			g.skip(uint32(len(tc.before)) + tc.skip, &answers{})
+			g.skip(uint32(len(tc.before))+tc.skip, &answers{})
 			if g.known != tc.known {
 				t.Errorf("known %v, want %v", g.known, tc.known)
 			}

@@ -393,9 +393,10 @@ func (s *Stack) beginsLate(f *flow, at *stub) {
 }
 
 // replayed reports whether a SYN with the flow's own number begins another connection: the
-// client has ended the first one, so long ago that the SYN is no copy made by the mirror.
+// client has ended the first one, or has been silent, for so long that the SYN is no copy made by
+// the mirror.
 func (f *flow) replayed(captured time.Time) bool {
-	return (f.finSeen || f.virtual.finished || f.rstSeen) && captured.Sub(f.last) >= repeatsFor(f.ev.server.nxt.known)
+	return captured.Sub(f.last) >= time.Second || (f.finSeen || f.virtual.finished || f.rstSeen) && captured.Sub(f.last) >= repeatsFor(f.ev.server.nxt.known)
 }
 
 // anew forgets the connection before the one that begins now: its framing says nothing

@@ -28,14 +28,15 @@ type mirrorView struct {
 	aside       []aside
 	multipath   bool // of an MPTCP connection that has had several subflows
 
-	q        sendQueue
-	finSeen  bool
-	fin      uint32 // sequence number of the FIN: there are no bytes at it or behind
-	finAlone bool   // the FIN's packet brought nothing else
-	rstSeen  bool
-	rstEarly bool      // it came before what is in front of it, and the client may go on
-	rst      uint32    // sequence number of the RST
-	rstAt    time.Time // when it came
+	q          sendQueue
+	finSeen    bool
+	fin        uint32 // sequence number of the FIN: there are no bytes at it or behind
+	finAlone   bool   // the FIN's packet brought nothing else
+	rstSeen    bool
+	rstEarly   bool      // it came before what is in front of it, and the client may go on
+	rst        uint32    // sequence number of the RST
+	challenged bool      // the server has asked back about it: it has no more than is here
+	rstAt      time.Time // when it came
 
 	strayed   span      // where a segment goes on that was dropped from beside the stream
 	ahead     time.Time // when a packet last said that the client has sent more than is here

@@ -122,7 +122,8 @@ func (f *subflow) end() {
 	f.ended = true
 }
 
-// goesOn notes a client's segment: where a RST may have been none of the subflow's, it was none.
+// goesOn notes new data of the client: where a RST may have been none of the subflow's, it was
+// none.
 func (f *subflow) goesOn() {
 	if f.doubted && f.ended && f.of != nil {
 		f.of.alive++

@@ -178,9 +178,13 @@ func (f *flow) frontCame() time.Duration {
 }
 
 // oldInFront reports whether e is a single segment that came after what lies behind it, and
-// behind a hole that has stayed open: the server has had that place before.
+// behind a hole that has stayed open: the server has had that place before. It has not if
+// it says that it has this segment and nothing behind it.
 func (f *flow) oldInFront(e *entry) bool {
 	next := e.next()
+	if f.serverSaid.known && f.serverSaid.at == e.end() {
+		return false
+	}
 	return f.past == (span{}) && next != nil && next.seq != e.end() && next.at < e.at && e.packets <= 1
 }
 
@@ -195,9 +199,9 @@ func (s *Stack) dropsOld(f *flow, e *entry) {
 
 // patience is how long a place to begin at waits. Where the mirror shows the server,
 // a request of a connection that nothing is known of waits for its word: it may answer
-// with a reset.
+// with a reset. Beside a SYN it waits for the client's: it may be of the connection before.
 func (s *Stack) patience(f *flow) time.Duration {
-	if !f.lostSYN && !f.taken && f.past == (span{}) && s.twoWay() {
+	if !f.lostSYN && !f.taken && f.past == (span{}) && (s.twoWay() || f.synSeen) {
 		return s.cfg.GapTimeout
 	}
 	return s.cfg.Grace

@@ -160,7 +160,7 @@ func (f *mirrorView) fresh(e *entry) bool {
 		if e.asked != unasked {
 			return e.asked == answeredBefore
 		}
-		return !f.ev.answers.forgot(prev.end)
+		return !f.ev.answers.forgot(prev.end, e.ack)
 	}
 	return true
 }

@@ -323,6 +323,7 @@ func (s *Stack) received(f *flow) {
 // which requests begin.
 func (s *Stack) frame(f *flow, e *entry, end uint32) {
 	g := &f.framing
+	g.known = g.known && !seqLess(g.at, e.seq)
 	if g.known && e.n > 0 && seqLess(g.at, end) {
 		g.read(e.payload()[g.at-e.seq:end-e.seq], f.virtual.starts.add)
 		s.serviceOf(f).proxied = s.serviceOf(f).proxied || len(g.proxied()) > 0

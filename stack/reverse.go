@@ -79,6 +79,7 @@ func (s *Stack) serverHas(f *flow, seg *segment) {
 	if !seqLess(f.floor(), ack) {
 		f.serverAt = s.now // the server has no more than is here
 	}
+	f.challenged = f.challenged || f.rstSeen && f.gapless() && ack == f.tail() && seqLess(ack, f.rst)
 	if !f.ev.server.ack.known {
 		f.ev.server.ack.set(f.floor()) // so that the first packet is no better than any other
 	}

@@ -49,6 +49,8 @@ const (
 	flagRST = 1 << 2
 	flagPSH = 1 << 3
 	flagACK = 1 << 4
+	flagECE = 1 << 6 // RFC 3168, section 6.1
+	flagCWR = 1 << 7
 )
 
 const (
@@ -128,9 +130,9 @@ func (s *segment) next() uint32 {
 
 // probe reports whether the segment can be a keep-alive or window probe that carries
 // a byte: real stacks send any value in it (RFC 9293, sections 3.8.4 and 3.8.6.1), and
-// no PSH, for it is no write.
+// no PSH, for it is no write. Congestion marks may be on any segment.
 func (s *segment) probe() bool {
-	return len(s.payload) == 1 && s.flags == flagACK
+	return len(s.payload) == 1 && s.flags&^(flagECE|flagCWR) == flagACK
 }
 
 // end is the sequence number behind the segment's last byte, FIN not counted.

@@ -200,7 +200,7 @@ func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 		return
 	}
 	place := seg.seq
-	if seg.flags&flagRST == 0 && f.next.known && !seqLess(place, f.next.at) {
+	if len(seg.payload) > 0 && f.next.known && seqLess(f.next.at, seg.end()) {
 		f.goesOn()
 	}
 	s.ontoData(f, seg, o)

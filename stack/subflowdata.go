@@ -1,6 +1,10 @@
 package stack
 
-import "netmirror/outcome"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // ontoData learns from a client's segment of a subflow and moves it to its
 // connection's key and acknowledgements; its sequence number is left for the caller.
@@ -158,6 +162,7 @@ func (s *Stack) bare(f *subflow, seg *segment, o *mptcpOptions, place uint32) {
 			g.seen, g.last = s.now, s.captured
 			if !known || !seqLess(g.tail(), at) {
 				g.ev.takes(seg, s.clock())
+				g.serverRST = time.Time{}
 				s.drop(seg, outcome.DropNoPayload) // that this subflow has sent no more says nothing
 				return
 			}
@@ -186,9 +191,9 @@ func (s *Stack) subflowReset(f *subflow, seg *segment, o *mptcpOptions, place ui
 		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}
+	f.doubted = f.doubted || !f.ended && place != f.next.at
 	f.end()
 	if f.of.alive > 0 || f.of.finSeen || o.transient {
-		f.doubted = place != f.next.at
 		s.drop(seg, outcome.DropNoPayload)
 		return
 	}

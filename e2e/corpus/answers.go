@@ -33,6 +33,23 @@ func answeredOften() []script {
 			s.eof(c.quickly(8) + c.requests("/m"))
 			c.close()
 		}},
+		{"the body behind a lost head and 100 Continue is no request, where a part of the answer is lost", twoWay, nil, func(s *scene) {
+			c := s.open()
+			body := hidden + filler(600)
+			first := c.send(get("/a"))
+			c.answered()
+			c.lose(headOf("/lost", len(body)))
+			c.serverAck()
+			c.answerInterim([]string{"100 Continue"})
+			c.send(body)
+			c.reply += 1000 // of the answer, lost
+			c.answer("the rest of the answer")
+			c.ack()
+			s.wait(100 * time.Millisecond)
+			s.reset(first)
+			s.eof(c.requests("/n", "/m"))
+			c.close()
+		}},
 		{"the request behind a lost one is picked up, before many quick answers", twoWay, nil, func(s *scene) {
 			c := s.open()
 			s.reset(c.requests("/a"))

@@ -7,7 +7,23 @@ import (
 )
 
 // early are the scripts in which a stray comes before the connection's stream can begin.
-func early() []script { return slices.Concat(strayBeforePickup(), lateInHandshake()) }
+func early() []script { return slices.Concat(strayBeforePickup(), lateInHandshake(), straySYN()) }
+
+// straySYN are those in which a SYN comes that is none of an older connection's.
+func straySYN() []script {
+	var scripts []script
+	for _, off := range []int{-3 << 29, -400_000, 400_000, 1 << 29, 3 << 29} {
+		scripts = append(scripts, script{fmt.Sprintf("a SYN %d bytes away from an older connection changes nothing", off), everyShape, nil, func(s *scene) {
+			c := s.older()
+			c.emit(seg{flags: "S", off: off, ago: 90 * time.Second})
+			c.serverAck() // the challenge (RFC 5961, section 4.2)
+			s.wait(30 * time.Millisecond)
+			s.eof(c.requests("/a", "/b"))
+			c.close()
+		}})
+	}
+	return scripts
+}
 
 // strayBeforePickup are those of connections older than netmirror.
 func strayBeforePickup() []script {

@@ -22,7 +22,7 @@ const (
 
 // seg is a segment at some place in its connection.
 type seg struct {
-	flags string // of "SAFRP"
+	flags string // of "SAFRPE"
 	data  string
 	off   int // from the sender's next sequence number
 	ack   int // from the number that it should acknowledge
@@ -51,7 +51,7 @@ func (c *conn) put(from, to netip.AddrPort, s seg, seq, ack uint32, fromServer b
 	tcp := layers.TCP{
 		SrcPort: layers.TCPPort(from.Port()), DstPort: layers.TCPPort(to.Port()), Seq: seq, Window: c.window,
 		SYN: strings.Contains(s.flags, "S"), ACK: strings.Contains(s.flags, "A"), FIN: strings.Contains(s.flags, "F"),
-		RST: strings.Contains(s.flags, "R"), PSH: strings.Contains(s.flags, "P"),
+		RST: strings.Contains(s.flags, "R"), PSH: strings.Contains(s.flags, "P"), ECE: strings.Contains(s.flags, "E"),
 		Options: c.options(s),
 	}
 	if tcp.ACK {

@@ -105,6 +105,19 @@ func multipathTrouble(shapes []shape) []script {
 			s.eof(sent + g.request("/d"))
 			m.end(g)
 		}},
+		{"a RST of the server ahead in the last of two subflows, which the client asks back about, changes nothing", twoWay, nil, func(s *scene) {
+			m, f := s.multi()
+			sent := f.request("/a")
+			g := m.join(true)
+			sent += g.request("/b")
+			f.close()
+			g.emitServer(seg{flags: "R", off: 100})
+			s.wait(time.Millisecond)
+			g.emit(seg{flags: "A"})
+			s.wait(1200 * time.Millisecond)
+			s.eof(sent + g.request("/c"))
+			m.end(g)
+		}},
 		{"a RST of the server where its bytes end, in the only subflow, ends MPTCP", twoWay, nil, func(s *scene) {
 			_, f := s.multi()
 			s.reset(f.request("/a"))

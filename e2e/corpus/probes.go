@@ -157,6 +157,18 @@ func moreProbes() []script {
 			s.eof(c.requests("/b", "/c"))
 			c.close()
 		}},
+		{"a probe with a congestion mark does not replace a lost byte (RFC 3168, 6.1.3)", everyShape, nil, func(s *scene) {
+			c := s.open()
+			body := "measure=123"
+			s.reset(c.send(headOf("/m", len(body)) + body[:len(body)-1]))
+			c.lose(body[len(body)-1:])
+			s.wait(1100 * time.Millisecond)
+			c.emit(seg{flags: "AE", off: -1, data: "\x00"})
+			c.answered()
+			s.wait(100 * time.Millisecond)
+			s.eof(c.requests("/b", "/c"))
+			c.close()
+		}},
 		{"a probe seen first, and a request 1 ms later, is no data", everyShape, nil, func(s *scene) {
 			c := s.older()
 			c.probe('Z')

@@ -58,6 +58,18 @@ func forgeries() []script {
 			s.eof(c.requests("/real", "/b"))
 			c.close()
 		}},
+		{"data of a SYN that are sent again before the SYN-ACK, which does not take them, are forwarded once", []shape{two, one, six, plain}, nil, func(s *scene) {
+			c := s.fresh()
+			c.emit(seg{flags: "S", data: get("/fast")})
+			c.next++
+			c.clientAck = c.reply + 1
+			sent := c.send(get("/fast"))
+			c.emitServer(seg{flags: "SA", ack: -len(sent)})
+			c.reply++
+			c.answered()
+			s.eof(sent + c.requests("/b"))
+			c.close()
+		}},
 		{"a SYN in the window is challenged and changes nothing (RFC 5961, 4.2)", twoWay, nil, func(s *scene) {
 			c := s.open()
 			sent := c.requests("/a")

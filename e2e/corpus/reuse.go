@@ -8,6 +8,21 @@ func reuse() []script {
 		{"one capture replayed three times is three connections", everyShape, nil, replayed((*conn).close, (*scene).eof, 100*time.Millisecond)},
 		{"one capture that ends in a RST, replayed three times, is three connections", fewShapes, nil, replayed((*conn).abort, (*scene).reset, 100*time.Millisecond)},
 		{"one capture replayed with 1.2 s between is three connections", fewShapes, nil, replayed((*conn).close, (*scene).eof, 1200*time.Millisecond)},
+		{"one capture without an end, replayed three times, is three connections", everyShape, nil, func(s *scene) {
+			first := s.fresh()
+			for i := range 3 {
+				c := *first
+				c.handshake()
+				if sent := c.request("/cut"); i < 2 {
+					s.reset(sent)
+				} else {
+					s.eof(sent)
+					c.close()
+				}
+				s.wait(1200 * time.Millisecond)
+			}
+			s.counted("end_replaced", 2)
+		}},
 		{"a SYN that comes twice is one connection", everyShape, nil, func(s *scene) {
 			c := s.fresh()
 			c.emit(seg{flags: "S"})

@@ -69,6 +69,32 @@ func tunnels() []script {
 			s.reset(begun)
 			c.close()
 		}},
+		script{"behind a loss in the head of a CONNECT, nothing is picked up", everyShape, nil, func(s *scene) {
+			c := s.open()
+			s.reset(c.send("CONNECT shop.example:80 HTTP/1.1\r\n"))
+			c.lose("Host: shop.example:80\r\n\r\n")
+			c.answer("HTTP/1.1 200 Connected\r\n\r\n")
+			c.ack()
+			s.wait(100 * time.Millisecond)
+			c.requests("/t1", "/t2")
+			c.close()
+		}},
+		script{"behind upgrades that the server has refused, and a loss, requests are picked up", everyShape, nil, func(s *scene) {
+			ask := func(path string) string {
+				return "GET " + path + " HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"
+			}
+			c := s.open()
+			begun := c.send(ask("/1"))
+			c.answered()
+			begun += c.send(ask("/2"))
+			c.answered()
+			s.reset(begun)
+			c.lose(ask("/3"))
+			c.answered()
+			s.wait(100 * time.Millisecond)
+			s.eof(c.requests("/4", "/5"))
+			c.close()
+		}},
 		script{"behind an upgrade that the server has refused, and a loss, a request is picked up", twoWay, nil, func(s *scene) {
 			c := s.open()
 			s.reset(c.send("GET /h2 HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade, HTTP2-Settings\r\n" +
