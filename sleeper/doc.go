@@ -14,8 +14,8 @@
 //     goroutines that took twice the processor time. A Go timer wakes the watchdog thread as
 //     well, so the time is a timerfd. While only the time is waited for, the socket is out of the
 //     poller, so that packets wake nobody.
-//   - [Pacer]: while blocks arrive densely, the readers of all rings look every two block
-//     timeouts, and one timer wakes them all.
+//   - [Pacer]: while blocks arrive densely, the readers of all rings look every two or
+//     three block timeouts, and one timer wakes them all.
 //   - [Rhythm]: a loop that is woken often anyway is not woken for events that can be fetched with
 //     the next ones.
 //   - [Processors]: the process runs on one core while that is enough. Go wakes an idle core for

@@ -11,7 +11,7 @@ import (
 const maxPauses = 64
 
 // Pacer batches the wake-ups of a group's readers. If blocks follow one another closely,
-// waking up costs more than processing them. Then the readers pause for two block timeouts
+// waking up costs more than processing them. Then the readers pause for some block timeouts
 // at a time, and one of them, which has the timer, wakes all others. The first pause of a row
 // begins when a block has just been closed, so each pause ends just after another one was.
 type Pacer struct {

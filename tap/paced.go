@@ -10,13 +10,15 @@ const (
 	longest  = 20 * time.Millisecond
 )
 
-// paced is how long the pauses are where each ring is as the configuration says; 0:
-// there are none.
+// paced is how long the pauses are where each ring is as the configuration says: three block
+// timeouts, or two if the ring has no room for more; 0: there are none.
 func (c Config) paced() time.Duration {
-	pauses := 2 * c.BlockTimeout
-	if c.BusyPoll > 0 || pauses > longest || c.RingBytes/c.BlockBytes < minPaced ||
-		float64(c.RingBytes) < fastest*pauses.Seconds() {
-		return 0
+	for _, blocks := range []time.Duration{3, 2} {
+		pauses := blocks * c.BlockTimeout
+		if c.BusyPoll == 0 && pauses <= longest && c.RingBytes/c.BlockBytes >= minPaced &&
+			float64(c.RingBytes) >= fastest*pauses.Seconds() {
+			return pauses
+		}
 	}
-	return pauses
+	return 0
 }

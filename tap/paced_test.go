@@ -12,8 +12,9 @@ func TestPaced(t *testing.T) {
 		cfg  Config
 		want time.Duration
 	}{
-		"netmirror's own":              {Config{RingBytes: 64 * mib, BlockBytes: 128 * kib, BlockTimeout: ms}, 2 * ms},
-		"for eight workers":            {Config{RingBytes: 8 * mib, BlockBytes: 128 * kib, BlockTimeout: ms}, 2 * ms},
+		"netmirror's own":              {Config{RingBytes: 64 * mib, BlockBytes: 128 * kib, BlockTimeout: ms}, 3 * ms},
+		"for six workers":              {Config{RingBytes: 8 * mib, BlockBytes: 128 * kib, BlockTimeout: ms}, 3 * ms},
+		"for eight workers":            {Config{RingBytes: 6 * mib, BlockBytes: 128 * kib, BlockTimeout: ms}, 2 * ms},
 		"the longest":                  {Config{RingBytes: 64 * mib, BlockBytes: 128 * kib, BlockTimeout: 10 * ms}, 20 * ms},
 		"too long":                     {Config{RingBytes: 512 * mib, BlockBytes: 128 * kib, BlockTimeout: 11 * ms}, 0},
 		"too long for the ring":        {Config{RingBytes: 8 * mib, BlockBytes: 128 * kib, BlockTimeout: 2 * ms}, 0},
