@@ -21,7 +21,7 @@ func Count(encap wire.Encap, payload []byte, size int) int {
 	switch {
 	case size <= 0:
 		return 0
-	case len(payload) <= size, mirroredLength(encap, payload) > size:
+	case len(payload) <= size, whole(encap, payload, size):
 		return 1
 	}
 	n := (len(payload) + size - 1) / size
@@ -31,9 +31,26 @@ func Count(encap wire.Encap, payload []byte, size int) int {
 	return n
 }
 
+// whole reports whether a payload is one datagram, of an aggregate that the mirror has seen:
+// the kernel then says the size of the parts of that. A datagram that is longer than size by
+// what it says of itself may also be the first of several that the mirror has cut. Where one
+// like it begins at size, it is.
+func whole(encap wire.Encap, payload []byte, size int) bool {
+	n := mirroredLength(encap, payload)
+	return n > size && (n == len(payload) || !alike(encap, payload, payload[size:]))
+}
+
+// alike reports whether b begins with the encapsulation header that a, of at least as many
+// bytes as it has, begins with: its flags and VNI, and GENEVE's EtherType.
+func alike(encap wire.Encap, a, b []byte) bool {
+	if len(b) < wire.VXLANHeader || a[0] != b[0] || wire.VNI(a) != wire.VNI(b) {
+		return false
+	}
+	return encap != wire.EncapGeneve || string(a[wire.AtGeneveType:][:2]) == string(b[wire.AtGeneveType:][:2])
+}
+
 // mirroredLength is how long the datagram in data is by the length of
-// the IP packet that it mirrors; 0 where that cannot be told. A mirrored packet may be an
-// aggregate of its own, whose size the kernel then says.
+// the IP packet that it mirrors; 0 where that cannot be told.
 func mirroredLength(encap wire.Encap, data []byte) int {
 	if len(data) < wire.VXLANHeader {
 		return 0

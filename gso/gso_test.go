@@ -1,6 +1,8 @@
 package gso_test
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/google/gopacket/layers"
@@ -63,6 +65,34 @@ func TestCountOfOtherEncapsulations(t *testing.T) {
 		{"TZSP", wire.EncapTZSP, append(wiretest.TZSP(), make([]byte, 200)...), 3},
 	} {
 		if got := gso.Count(row.encap, row.payload, 100); got != row.want {
+			t.Errorf("%s: %d, want %d", row.name, got, row.want)
+		}
+	}
+}
+
+// A mirror that cuts packets leaves the IP length of the whole ones in them.
+func TestCountOfCutPackets(t *testing.T) {
+	frame := wiretest.Packet(t, wiretest.Ether(layers.EthernetTypeIPv4), wiretest.IP4(nil), wiretest.UDPTo(53), make([]byte, 1472))
+	six := wiretest.Packet(t, wiretest.IP6(layers.IPProtocolUDP), wiretest.UDPTo(53), make([]byte, 1472))
+	vxlan := func(vni byte) []byte { return append([]byte{8, 0, 0, 0, 0, 0, vni, 0}, frame...)[:128] }
+	ip := append(wiretest.Geneve(42, 0x0800), frame[14:]...)[:128]
+	for _, row := range []struct {
+		name  string
+		encap wire.Encap
+		parts [][]byte // each but the last has 128 bytes
+		want  int
+	}{
+		{"14 of VXLAN", wire.EncapVXLAN, slices.Repeat([][]byte{vxlan(42)}, 14), 14},
+		{"a short last one", wire.EncapVXLAN, [][]byte{vxlan(42), vxlan(42), vxlan(42)[:70]}, 3},
+		{"IPv4 in GENEVE", wire.EncapGeneve, slices.Repeat([][]byte{ip}, 3), 3},
+		{"IPv6 in VXLAN-GPE", wire.EncapVXLANGPE, slices.Repeat([][]byte{append(wiretest.GPE(42, 2), six...)[:128]}, 3), 3},
+		// What follows is the mirrored packet's then, though that is not whole either.
+		{"no header behind it", wire.EncapVXLAN, [][]byte{vxlan(42), make([]byte, 128)}, 1},
+		{"another VNI behind it", wire.EncapVXLAN, [][]byte{vxlan(42), vxlan(43)}, 1},
+		{"no EtherType behind it", wire.EncapGeneve, [][]byte{ip, append(wiretest.Geneve(42, 0), make([]byte, 120)...)}, 1},
+		{"less than a header behind it", wire.EncapVXLAN, [][]byte{vxlan(42), vxlan(42)[:7]}, 1},
+	} {
+		if got := gso.Count(row.encap, bytes.Join(row.parts, nil), 128); got != row.want {
 			t.Errorf("%s: %d, want %d", row.name, got, row.want)
 		}
 	}
