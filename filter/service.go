@@ -67,21 +67,13 @@ func serviceFilter(vnis []uint32, ports service.Ports) []bpf.Instruction {
 // looksAt reports whether the programs go through a list of ports.
 func looksAt(ports service.Ports) bool { return 0 < len(ports) && len(ports) <= MaxPorts }
 
-// acceptSeveral accepts a packet that goes on behind the mirrored packet, behind up
-// to two VLAN tags, for long enough to hold another datagram: of several in one
-// (GRO), of which the first says nothing about the others. It goes on with the same
-// X otherwise.
+// acceptSeveral accepts a packet that is long enough for two datagrams and may be several in
+// one (GRO), of which the first says nothing about the others. Such a packet goes on behind the
+// mirrored packet, behind up to two VLAN tags, for long enough to hold another datagram; or the
+// mirror has cut it, so that it ends before its first mirrored packet does by its own length.
+// It goes on with the same X otherwise.
 func acceptSeveral() []bpf.Instruction {
 	innerTag := slices.Concat([]bpf.Instruction{load(atInner+inIP+2, 2)}, add(wire.VLANTag))
-	// length loads that of an IP packet without its first bytes; 0, which
-	// segmentation offload leaves, is the rest of the packet.
-	length := func(off, more uint32) []bpf.Instruction {
-		return slices.Concat(
-			[]bpf.Instruction{load(atInner+inIP+off, 2)},
-			ifAny([]uint32{0}, []bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegA, Val: acceptAll / 2}}),
-			[]bpf.Instruction{bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: more}},
-		)
-	}
 	return ifLong(atInner+inIP+wire.IPv4Header+minDatagram, slices.Concat(
 		[]bpf.Instruction{
 			bpf.StoreScratch{Src: bpf.RegX, N: scratchX},
@@ -89,19 +81,41 @@ func acceptSeveral() []bpf.Instruction {
 		},
 		ifAny(tagTypes, innerTag),
 		ifAny(tagTypes, innerTag),
-		ifElse(wire.EtherTypeIPv4, length(2, 0),
-			ifElse(wire.EtherTypeIPv6, length(4, wire.IPv6Header),
+		ifElse(wire.EtherTypeIPv4, innerLength(wire.IPv4Header, 2, 0),
+			ifElse(wire.EtherTypeIPv6, innerLength(wire.IPv6Header, 4, wire.IPv6Header),
 				[]bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegA, Val: wire.MaxPadded}})),
 		[]bpf.Instruction{
-			bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: atInner + inIP + minDatagram},
+			bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: atInner + inIP},
 			bpf.ALUOpX{Op: bpf.ALUOpAdd},
 			bpf.TAX{},
 			bpf.LoadExtension{Num: bpf.ExtLen},
-			bpf.JumpIfX{Cond: bpf.JumpGreaterOrEqual, SkipFalse: 1},
+			bpf.JumpIfX{Cond: bpf.JumpGreaterOrEqual, SkipFalse: 2},
+			bpf.ALUOpX{Op: bpf.ALUOpSub},
+			bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: minDatagram, SkipFalse: 1},
 			bpf.RetConstant{Val: acceptAll},
 			bpf.LoadScratch{Dst: bpf.RegX, N: scratchX},
 		},
 	))
+}
+
+// innerLength loads the length of the mirrored IP packet, whose header has so many bytes. Its
+// field at off leaves the first uncounted bytes out; 0, which segmentation offload leaves in it,
+// is the rest of the packet. So is the length where nothing fits in behind the header.
+func innerLength(header, off, uncounted uint32) []bpf.Instruction {
+	rest := []bpf.Instruction{
+		bpf.LoadExtension{Num: bpf.ExtLen},
+		bpf.ALUOpX{Op: bpf.ALUOpSub},
+		bpf.ALUOpConstant{Op: bpf.ALUOpSub, Val: atInner + inIP},
+	}
+	field := slices.Concat(
+		[]bpf.Instruction{load(atInner+inIP+off, 2)},
+		ifElse(0, slices.Clone(rest), []bpf.Instruction{bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: uncounted}}),
+	)
+	return slices.Concat(
+		rest,
+		[]bpf.Instruction{bpf.JumpIf{Cond: bpf.JumpLessThan, Val: header + minDatagram, SkipTrue: uint8(len(field))}},
+		field,
+	)
 }
 
 // vniFilter goes on for one of vnis and drops the others.

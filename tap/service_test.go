@@ -215,3 +215,38 @@ func TestServiceFilterAcceptsSeveral(t *testing.T) {
 		}
 	}
 }
+
+// A mirror that cuts packets leaves the IP length of the whole ones in them, so the first of
+// several datagrams seems to go on in the others.
+func TestServiceFilterAcceptsSeveralCut(t *testing.T) {
+	vm := newVM(t, Config{Mirror: vxlanAt(4789), VNIs: []uint32{ourVNI}, InnerPorts: service.PortsOf(ourPort)}.filter().Frames())
+	data := gopacket.Payload(make([]byte, 1000))
+	const size = 128
+	ours := slices.Concat(vxlan(ourVNI), packet(t, append(innerLayouts(t, 50000, ourPort)[0].frame, data)...))[:size]
+	for i, name := range []string{0: "IPv4", 2: "IPv4 with options", 3: "IPv6"} {
+		if name == "" {
+			continue
+		}
+		for _, vni := range []int{ourVNI, 7} {
+			first := outerLayouts()[0].wrap(t, vni, append(innerLayouts(t, 50000, 443)[i].frame, data)...)
+			if accepts(t, vm, first) {
+				t.Errorf("%s, VNI %d: a whole one of another service was accepted", name, vni)
+			}
+			if !accepts(t, vm, slices.Concat(first[:14+20+8+size], ours)) {
+				t.Errorf("%s, VNI %d: dropped with a second datagram behind it", name, vni)
+			}
+		}
+	}
+}
+
+// A length of 0, which segmentation offload leaves, is not that of a cut packet.
+func TestServiceFilterDropsWithoutLength(t *testing.T) {
+	vm := newVM(t, Config{Mirror: vxlanAt(4789), InnerPorts: service.PortsOf(ourPort)}.filter().Frames())
+	for i, at := range map[int]int{0: 16, 3: 18} { // IPv4's and IPv6's
+		frame := outerLayouts()[0].wrap(t, ourVNI, append(innerLayouts(t, 50000, 443)[i].frame, gopacket.Payload(make([]byte, 1000)))...)
+		frame[14+20+8+8+at], frame[14+20+8+8+at+1] = 0, 0
+		if accepts(t, vm, frame) {
+			t.Errorf("%s: accepted", innerLayouts(t, 1, 2)[i].name)
+		}
+	}
+}
