@@ -17,6 +17,7 @@ func checkConfig(o *settings.Options, program string) check.Config {
 	c := check.Config{Interface: checkedInterface(o), Sockets: o.Capture.Capture == settings.CaptureUDP, Mirror: o.Mirror(), Time: o.Check.Time, Program: program}
 	if len(o.Services) == 0 { // check is to find out what is not given
 		c.VNIs, c.Ports, c.Target = o.VNIs(), o.Ports(), strings.Join(o.Target.To, "")
+		c.EveryVNI = len(o.Selection.VNI) > 0 && o.VNIs().Any()
 		c.TargetOptions, c.TargetArgs = o.TargetOptions(), o.TargetArgs()
 		c.DialTimeout, c.Midstream = o.Target.DialTimeout, o.Fidelity.Midstream
 	}
@@ -44,7 +45,7 @@ func runCheck(ctx context.Context, o *settings.Options, program string, stdout, 
 		return check.Run(ctx, c, stdout)
 	}
 	src, err := replay.Open(ctx, replay.Config{
-		Paths: o.Check.Read, Stdin: os.Stdin, Ports: checkedPorts(o), Mirror: c.Mirror, VNIs: o.VNIs(), EveryVNI: !o.Simple(),
+		Paths: o.Check.Read, Stdin: os.Stdin, Ports: checkedPorts(o), Mirror: c.Mirror, VNIs: o.VNIs(), EveryVNI: !o.Simple() || c.EveryVNI,
 	})
 	if err != nil {
 		return false, err

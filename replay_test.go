@@ -6,6 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
+
+	"netmirror/wire/wiretest"
 )
 
 var replayFlags = []string{"replay", "--port", "8080", "--to", "host:80"}
@@ -38,6 +43,42 @@ func TestCheckOfAFile(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// With --vni any, a service is the same in all VNIs that its packets come with.
+func TestCheckOfAnyVNI(t *testing.T) {
+	host, err := os.ReadFile("capfile/testdata/micro.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	packets, err := pcapgo.NewReader(bytes.NewReader(host))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mirror bytes.Buffer
+	w := pcapgo.NewWriter(&mirror)
+	if err := w.WriteFileHeader(65535, layers.LinkTypeEthernet); err != nil {
+		t.Fatal(err)
+	}
+	for data, info, err := packets.ReadPacketData(); err == nil; data, info, err = packets.ReadPacketData() {
+		for _, vni := range []byte{42, 43} {
+			vxlan := append([]byte{8, 0, 0, 0, 0, 0, vni, 0}, data...)
+			frame := wiretest.Packet(t, wiretest.Ether(wiretest.V4), wiretest.IP4(nil), wiretest.UDPTo(4789), vxlan)
+			info.CaptureLength, info.Length = len(frame), len(frame)
+			if err := w.WritePacket(info, frame); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	path := filepath.Join(t.TempDir(), "two.pcap")
+	if err := os.WriteFile(path, mirror.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	status := run(t.Context(), []string{"netmirror", "check", "--read", path, "--vni=any", "--port=80"}, os.Getenv, &out, &errs)
+	if want := "netmirror replay --vni any --port 80 --to HOST:PORT " + path; status != 0 || !strings.Contains(out.String(), want) {
+		t.Errorf("exit status %d, want 0 and %q in\n%s%s", status, want, &out, &errs)
 	}
 }
 

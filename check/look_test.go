@@ -64,6 +64,10 @@ func TestWhatIsToldOfAService(t *testing.T) {
 			"several were seen", "choose the one in the table to forward, the busiest for example: netmirror check --iface eth0 --vni 7 --port 8080"},
 		{"two services, the VNI given", testConfig([]uint32{8}, 0), append(ask(get), conversation(8, client, server, get)...),
 			"netmirror --iface eth0 --vni 8 --port 8080 --to HOST:PORT", ""},
+		{"a service in two VNIs, any asked for", ofAnyVNI(8080), append(ask(get), conversation(8, client, server, get)...),
+			"netmirror --iface eth0 --vni any --port 8080 --to HOST:PORT", ""},
+		{"two services, any VNI asked for", ofAnyVNI(0), append(append(ask(get), ask(get)...), conversation(8, client, "10.0.0.9:80", get)...),
+			"several were seen", "choose the one in the table to forward, the busiest for example: netmirror check --iface eth0 --vni any --port 8080"},
 		{"wrong VNI", testConfig([]uint32{42}, 8080), ask(get), "no packets of VNI 42; seen: 7 (5 packets)", "use --vni 7"},
 		{"wrong VNI, two there", testConfig([]uint32{42}, 8080), append(ask(get), conversation(8, client, "10.0.0.9:80", get)...),
 			"no packets of VNI 42; seen: 7 (5 packets), 8 (5 packets)", "use --vni 7, which has that port"},
@@ -122,6 +126,12 @@ func TestWhatIsToldOfAService(t *testing.T) {
 
 func with(c Config, midstream string) Config {
 	c.Midstream = midstream
+	return c
+}
+
+func ofAnyVNI(port uint16) Config {
+	c := testConfig(nil, port)
+	c.EveryVNI = true
 	return c
 }
 

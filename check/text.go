@@ -64,16 +64,11 @@ func (c Config) command(words ...string) string {
 	if c.Capture == nil && c.Interface != "" {
 		args = append(args, "--iface", c.Interface)
 	}
-	if c.Mirror.Bare() {
-		c.VNIs = nil
-	}
+	vnis := c.vniArgs()
 	if c.Capture != nil {
 		c.Mirror = c.Capture.Asked
 	}
-	args = append(args, c.args()...)
-	for _, vni := range c.VNIs {
-		args = append(args, "--vni", strconv.FormatUint(uint64(vni), 10))
-	}
+	args = append(append(args, c.args()...), vnis...)
 	if len(c.Ports) > 0 {
 		args = append(args, "--port", c.Ports.String())
 	}
@@ -91,6 +86,20 @@ func (c Config) command(words ...string) string {
 		args[i] = quote(arg)
 	}
 	return strings.Join(args, " ")
+}
+
+// vniArgs are the flags for the VNIs.
+func (c Config) vniArgs() (args []string) {
+	switch {
+	case c.Mirror.Bare():
+		return nil
+	case c.EveryVNI:
+		return []string{"--vni", "any"}
+	}
+	for _, vni := range c.VNIs {
+		args = append(args, "--vni", strconv.FormatUint(uint64(vni), 10))
+	}
+	return args
 }
 
 // quote gives a word as a shell takes it.
