@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"netmirror/decap"
+	"netmirror/wire"
 )
 
 // arrivals tells whether mirror packets came. It returns false if there is nothing more to
@@ -40,6 +41,9 @@ func (r *report) arrivals(c Config, s *seen) bool {
 			r.note("mirror: %s cut within the headers, to at most %d bytes of IP, and useless", count(cut, "packet"), s.cutAt)
 		}
 		return true
+	case s.reasons[decap.OtherVNI] > 0: // a look takes every other
+		r.fault(fmt.Sprintf("give the mirror's GRE tunnel a key of at most %d, or none", wire.MaxVNI),
+			"mirror: no packet can be selected by its key, which has more than 24 bits (%s)", reasonsOf(s))
 	case cut > 0:
 		r.fault(s.uncut(), "mirror: the packets are cut within their headers, to at most %d bytes of IP (%s)", s.cutAt, reasonsOf(s))
 	default:

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	asked "netmirror/service"
+	"netmirror/wire"
 )
 
 // choice is the service to forward.
@@ -168,11 +169,13 @@ type vniCount struct {
 	packets uint64
 }
 
-// networks gives the VNIs that were seen, the busiest first.
+// networks gives the VNIs that were seen and that --vni can name, the busiest first.
 func (s *seen) networks() []vniCount {
 	var seen []vniCount
 	for vni, n := range s.vnis.entries {
-		seen = append(seen, vniCount{vni, n.packets})
+		if vni <= wire.MaxVNI {
+			seen = append(seen, vniCount{vni, n.packets})
+		}
 	}
 	slices.SortFunc(seen, func(a, b vniCount) int {
 		return cmp.Or(cmp.Compare(b.packets, a.packets), cmp.Compare(a.vni, b.vni))

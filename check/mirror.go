@@ -86,6 +86,9 @@ func (l layout) identifier() string {
 	case wire.EncapERSPAN:
 		return fmt.Sprintf(", session %d (--vni %d)", l.vni, l.vni)
 	case wire.EncapGRE:
+		if l.unusable() {
+			return fmt.Sprintf(", key %d, which has more than 24 bits", l.vni)
+		}
 		return fmt.Sprintf(", key %d (--vni %d)", l.vni, l.vni)
 	case wire.EncapTZSP:
 		return fmt.Sprintf(" (--vni %d)", l.vni)
@@ -94,6 +97,9 @@ func (l layout) identifier() string {
 	}
 	return fmt.Sprintf(", VNI %d", l.vni)
 }
+
+// unusable reports whether no --vni can name the layout's identifier.
+func (l layout) unusable() bool { return l.vni > wire.MaxVNI }
 
 // layouts tells of packets that were not the plainest: the heaviest first.
 func (r *report) layouts(s *seen) {
@@ -109,7 +115,11 @@ func (r *report) layouts(s *seen) {
 		if inside != "" {
 			inside = ", and inside " + inside
 		}
-		r.ok("mirror: %s %s%s%s", count(*s.layouts.entries[l], "packet"), l.name(), l.identifier(), inside)
+		say := r.ok
+		if l.unusable() {
+			say = r.note
+		}
+		say("mirror: %s %s%s%s", count(*s.layouts.entries[l], "packet"), l.name(), l.identifier(), inside)
 	}
 }
 

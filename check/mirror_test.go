@@ -42,6 +42,33 @@ func TestWhatIsToldOfLayers(t *testing.T) {
 	}
 }
 
+// A GRE key that no --vni can name is told, and not suggested.
+func TestWhatIsToldOfLargeKeys(t *testing.T) {
+	c := testConfig([]uint32{42}, 8080)
+	gre := func(h *layers.IPv4) { h.Protocol = layers.IPProtocolGRE }
+	frame := packet{vni: 7, src: "10.0.0.2:50002", dst: "10.0.0.9:8080", flags: "S"}.frame(t)[50:]
+	large := wiretest.Packet(t, wiretest.Ether(wiretest.V4), wiretest.IP4(gre),
+		&layers.GRE{Protocol: 0x6558, KeyPresent: true, Key: 1 << 24}, frame)
+	for _, row := range []struct {
+		name    string
+		packets []packet
+		first   string
+	}{
+		{"alone", nil, "give the mirror's GRE tunnel a key of at most 16777215, or none"},
+		{"beside another VNI", conversation(7, "10.0.0.1:50001", "10.0.0.9:8080", get), "use --vni 7"},
+	} {
+		s := seeing(t, c, row.packets...)
+		s.add(large, source.Ethernet)
+		got, first := told(t, c, s)
+		if want := "note  mirror: 1 packet in Ethernet in GRE, key 16777216, which has more than 24 bits\n"; !strings.Contains(got, want) || strings.Contains(got, "--vni 16777216") {
+			t.Errorf("%s: it does not say %q:\n%s", row.name, want, got)
+		}
+		if first != row.first {
+			t.Errorf("%s: the first remedy is %q, want %q", row.name, first, row.first)
+		}
+	}
+}
+
 func TestCommandOfAMirror(t *testing.T) {
 	for want, m := range map[string]wire.Mirror{
 		"netmirror --iface eth0": {},

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	asked "netmirror/service"
+	"netmirror/wire"
 )
 
 // tableRows is how many services are shown; the chosen ones are shown beside
@@ -17,7 +18,7 @@ type row struct {
 	vni     uint32
 	port    string
 	packets uint64
-	service *service // nil: packets that are not TCP
+	service *service // nil: packets that are not TCP, or have too large a VNI
 	chosen  bool
 }
 
@@ -56,7 +57,11 @@ func (r *report) row(w row, s *seen) {
 		vni = "-"
 	}
 	if w.service == nil {
-		r.say(rowFormat, vni, w.port, "", packets, "-", "-", "-", "not TCP")
+		speaks := "not TCP"
+		if w.vni > wire.MaxVNI {
+			speaks = "not read"
+		}
+		r.say(rowFormat, vni, w.port, "", packets, "-", "-", "-", speaks)
 		return
 	}
 	number := func(n uint64) string {

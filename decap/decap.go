@@ -32,7 +32,7 @@ type Config struct {
 	Mirror wire.Mirror
 	// Services are those whose packets are ours, by the network identifier and the
 	// TCP ports. The identifier is the VNI of VXLAN and GENEVE, the session of ERSPAN,
-	// the key of GRE. What has none, of TZSP for example, has 0.
+	// the key of GRE, if it has no more than 24 bits. What has none, of TZSP for example, has 0.
 	Services *service.Selector
 }
 

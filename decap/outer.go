@@ -165,7 +165,7 @@ func (d *Decoder) inGRE(etherType uint16, b []byte, p *Packet, s *Sight) Reason 
 		return r
 	}
 	s.saw(encap, greForm(encap, named, h.numbered), id, payload)
-	if !d.ours(id) {
+	if id > wire.MaxVNI || !d.ours(id) { // a key may have 32 bits (RFC 2890, section 2.1)
 		return OtherVNI
 	}
 	w := walk{decoder: d, etherType: h.etherType, b: payload, missing: missing, sight: s}

@@ -6,8 +6,8 @@ import (
 	"netmirror/wire"
 )
 
-// Probe reads mirror packets as a [Decoder] does, but with any VNI and any TCP ports. It
-// serves to find out what is in a mirror. Any number of goroutines may share one.
+// Probe reads mirror packets as a [Decoder] does, but with any VNI of 24 bits and any TCP
+// ports. It serves to find out what is in a mirror. Any number of goroutines may share one.
 type Probe struct{ decoder *Decoder }
 
 // NewProbe makes a Probe. The error wraps [ErrMirror].

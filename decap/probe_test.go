@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"netmirror/decap"
+	"netmirror/service"
 	"netmirror/wire"
 )
 
@@ -48,6 +49,30 @@ func newProbe(tb testing.TB) *decap.Probe {
 		tb.Fatal(err)
 	}
 	return o
+}
+
+// A GRE key has 32 bits, of which no VNI has more than 24. A larger one is told, and not taken,
+// though the service takes any VNI.
+func TestLargestKeyOfGRE(t *testing.T) {
+	services, err := service.NewSelector([]service.Selection{{Ports: service.PortsOf(testPort)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := decap.New(decap.Config{Services: services})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[uint32]decap.Reason{1<<24 - 1: decap.OK, 1 << 24: decap.OtherVNI, 1<<32 - 1: decap.OtherVNI} {
+		frame := overGRE(t, gre(typeTEB, key, false, false), frame4(t, packet4(t, clientPort, testPort, request)))
+		var p decap.Packet
+		if r := d.Decode(frame, &p); r != want {
+			t.Errorf("key %d: %v, want %v", key, r, want)
+		}
+		var s decap.Sight
+		if r := newProbe(t).Look(frame, &p, &s); r != want || !s.Wrapped || s.VNI != key || s.Encap != wire.EncapGRE {
+			t.Errorf("key %d, probed: %v and %+v, want %v", key, r, s, want)
+		}
+	}
 }
 
 func TestProbeTakesAnyVNIAndPort(t *testing.T) {

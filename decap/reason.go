@@ -56,7 +56,7 @@ const (
 	// OtherPayload: the encapsulation is not the one of the mirror, or carries neither
 	// Ethernet nor IP.
 	OtherPayload
-	// OtherVNI: the VNI, session or key is not one of ours.
+	// OtherVNI: the VNI, session or key is not one of ours. No key with more than 24 bits is.
 	OtherVNI
 
 	// InnerTruncated: the mirrored frame was cut inside its Ethernet or IP

@@ -105,7 +105,7 @@ type Sight struct {
 	Wrapped bool
 	Encap   wire.Encap
 	Form    Form
-	VNI     uint32
+	VNI     uint32 // has more than 24 bits in packets of GRE that are refused for it
 	Layers  Layers
 	// Carried is what was wrapped, which aliases the frame.
 	Carried []byte
