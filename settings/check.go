@@ -138,11 +138,11 @@ type interval struct {
 const always = time.Duration(1<<63 - 1)
 
 func (c *interval) wrong() error {
-	says := fmt.Errorf("--%s %v: must be more than 0", c.flag, c.value)
+	says := fmt.Errorf("--%s %v: need %v to %v", c.flag, c.value, c.least, c.most)
 	switch {
-	case c.most < always:
-		says = fmt.Errorf("--%s %v: need %v to %v", c.flag, c.value, c.least, c.most)
-	case c.least == 0:
+	case c.value < c.least && c.least > 0:
+		says = fmt.Errorf("--%s %v: must be more than 0", c.flag, c.value)
+	case c.most == always:
 		says = fmt.Errorf("--%s %v: must not be negative", c.flag, c.value)
 	}
 	return ofFlag(c.flag, says)

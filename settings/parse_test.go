@@ -239,6 +239,7 @@ func TestWrongCalls(t *testing.T) {
 		{"more memory than there can be", append([]string{"--total-mib=99999999999"}, fourFlags...), "--total-mib 99999999999: need 16 to 1048576"},
 		{"a number that no int holds", append([]string{"--total-mib=99999999999999999999"}, fourFlags...), "--total-mib': \"99999999999999999999\": value out of range"},
 		{"a ring beyond 2 GiB", append([]string{"--ring-mib=2049"}, fourFlags...), "--ring-mib 2049: need 1 to 2048"},
+		{"too much time to connect in", append([]string{"--dial-timeout=2562047h47m16.854775807s"}, fourFlags...), "--dial-timeout 2562047h47m16.854775807s: need 1ns to 24h0m0s"},
 		{"no time to connect in", append([]string{"--dial-timeout=0s"}, fourFlags...), "--dial-timeout 0s: must be more than 0"},
 		{"a negative time", append([]string{"--shutdown-timeout=-1s"}, fourFlags...), "--shutdown-timeout -1s: must not be negative"},
 		{"a time that is too long", append([]string{"--busy-poll=2s"}, fourFlags...), "--busy-poll 2s: need 0s to 1s"},

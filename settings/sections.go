@@ -210,9 +210,12 @@ func (s *ServiceOptions) numbers() []number {
 	}
 }
 
+// maxDialTimeout is more than anybody waits for, and can be added to any time.
+const maxDialTimeout = 24 * time.Hour
+
 func (s *ServiceOptions) times() []interval {
 	return []interval{
-		{"dial-timeout", s.DialTimeout, 1, always},
+		{"dial-timeout", s.DialTimeout, 1, maxDialTimeout},
 		{"write-timeout", s.WriteTimeout, 1, always},
 		{"linger-timeout", s.LingerTimeout, 1, always},
 	}
