@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -82,7 +83,16 @@ func (s *stream) connect() bool {
 		s.note(err)
 		return false
 	}
-	err = sleeper.RawConnect(fd, &d.at.sock.raw, d.at.sock.size)
+	return s.ask()
+}
+
+// ask has the socket connect to d.at; false: it failed, and the socket is closed.
+func (s *stream) ask() bool {
+	d := &s.dial
+	err := sleeper.RawConnect(s.tcp.fd, &d.at.sock.raw, d.at.sock.size)
+	if err == unix.EAGAIN && s.b.to.Network == target.Unix && s.queue() {
+		return true
+	}
 	if err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
 		s.tcp.close()
 		s.refusedBy(os.NewSyscallError("connect", err))
@@ -97,6 +107,31 @@ func (s *stream) connect() bool {
 	s.l.again = true
 	s.l.timers.set(s, s.addressLimit())
 	return true
+}
+
+// maxPause is the longest pause before a full listen queue is asked again.
+const maxPause = 50 * time.Millisecond
+
+// queue has the stream wait until the listen queue of a unix socket may have room again, which
+// nothing tells: connect(2) fails with EAGAIN where TCP would wait. It is false if the address
+// has no time left.
+func (s *stream) queue() bool {
+	d, limit := &s.dial, s.addressLimit()
+	if s.l.now >= limit {
+		return false
+	}
+	d.step = queueing
+	d.pause = min(max(2*d.pause, time.Millisecond), maxPause)
+	s.l.timers.set(s, min(s.l.now+int64(d.pause), limit))
+	return true
+}
+
+// askAgain asks a listen queue that was full.
+func (s *stream) askAgain() {
+	s.dial.step = resolving
+	if !s.ask() {
+		s.connectNext()
+	}
 }
 
 // addressLimit is when an address is given up: those that are left share the time.

@@ -14,6 +14,7 @@ type dial struct {
 	begun int64         // when the attempt was, in the loop's time
 	tried int           // attempts that have failed
 	delay time.Duration // before the next one
+	pause time.Duration // the last one before a full queue was asked again; 0: none
 	addrs []*address    // that are left to try
 	at    *address      // that is being tried
 	err   error         // what the first address failed with
@@ -24,6 +25,7 @@ type dialStep uint8
 const (
 	resolving  dialStep = iota // waits for the name's addresses
 	connecting                 // waits for the socket
+	queueing                   // waits for room in the listen queue of a unix socket
 	elsewhere                  // Config.Dial or the TLS handshake runs
 	pausing                    // before the next attempt
 )
@@ -51,7 +53,7 @@ func (s *stream) beginDial() {
 func (s *stream) attempt() {
 	d := &s.dial
 	s.b.n.dials.Add(1)
-	d.begun, d.err = s.l.now, nil
+	d.begun, d.err, d.pause = s.l.now, nil, 0
 	if s.b.cfg.Dial != nil {
 		s.dialElsewhere()
 		return
@@ -153,6 +155,8 @@ func (d *dial) expired(s *stream) {
 		s.attempt()
 	case connecting:
 		s.connectFailed(errTimeout)
+	case queueing:
+		s.askAgain()
 	case resolving:
 		s.failed(errTooLong)
 	}
@@ -161,7 +165,7 @@ func (d *dial) expired(s *stream) {
 // cancel frees what an attempt holds. The result of a goroutine is thrown away when
 // it comes.
 func (d *dial) cancel(s *stream) {
-	if d.step == connecting {
+	if d.step == connecting || d.step == queueing {
 		s.tcp.close()
 		s.tcp = tcpConn{}
 	}

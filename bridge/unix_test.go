@@ -8,10 +8,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"netmirror/outcome"
+	"netmirror/target/targettest"
 )
 
 // unixShadow is a shadow service on a unix socket.
@@ -161,4 +163,50 @@ func TestUnixTargetThatIsNotThere(t *testing.T) {
 	s := h.open(t)
 	s.end(io.EOF)
 	expect(t, g.accept(t), nil, nil)
+}
+
+// Streams wait for room in a socket's listen queue within one attempt, as those of TCP do.
+func TestUnixTargetWhoseListenQueueIsFull(t *testing.T) {
+	g, h := serveUnix(t, Config{Retries: -1, DialTimeout: time.Hour})
+	before := targettest.FillQueue(t, g.UnixListener)
+	first, second := h.open(t, []byte("request")), h.open(t, []byte("request"))
+	// The loop begins one after the other: by then the first has found the queue full.
+	eventually(t, "both dials", func() bool { return h.Stats().Dials == 2 })
+	for range before {
+		g.accept(t).Close()
+	}
+	for range 2 {
+		c := g.accept(t)
+		first.end(io.EOF)
+		second.end(io.EOF)
+		expect(t, c, []byte("request"), nil)
+		c.Close()
+	}
+	want(t, "outcome of the first", first.outcome(t), "complete")
+	want(t, "outcome of the second", second.outcome(t), "complete")
+	want(t, "DialErrors", h.Stats().DialErrors, uint64(0))
+}
+
+func TestUnixTargetWhoseListenQueueStaysFull(t *testing.T) {
+	const limit = 30 * time.Millisecond
+	type attempt struct {
+		took time.Duration
+		err  error
+	}
+	attempts := make(chan attempt, 1)
+	g, h := serveUnix(t, Config{Retries: -1, DialTimeout: limit, DialTime: func(d time.Duration, err error) { attempts <- attempt{d, err} }})
+	targettest.FillQueue(t, g.UnixListener)
+	want(t, "outcome", h.open(t).outcome(t), "target-refused")
+	if a := receive(t, attempts, "the attempt"); a.took < limit || !errors.Is(a.err, syscall.EAGAIN) {
+		t.Errorf("it took %v and ended with %v, want %v and EAGAIN", a.took, a.err, limit)
+	}
+}
+
+func TestShutdownEndsTheWaitForAListenQueue(t *testing.T) {
+	g, h := serveUnix(t, Config{DialTimeout: time.Hour})
+	targettest.FillQueue(t, g.UnixListener)
+	s := h.open(t)
+	eventually(t, "the dial", func() bool { return h.Stats().Dials == 1 })
+	h.cancel()
+	want(t, "outcome", s.outcome(t), "shutdown")
 }

@@ -100,10 +100,10 @@ func TLSError(err error) error {
 }
 
 func (t *Target) dial(ctx context.Context) (net.Conn, error) {
-	var d net.Dialer
 	if t.Network == Unix {
-		return d.DialContext(ctx, "unix", t.Path)
+		return t.dialUnix(ctx)
 	}
+	var d net.Dialer
 	network := "tcp"
 	if t.Source.IsValid() {
 		network = map[bool]string{true: "tcp4", false: "tcp6"}[t.Source.Is4()]
@@ -116,6 +116,24 @@ func (t *Target) dial(ctx context.Context) (net.Conn, error) {
 		return err
 	}
 	return d.DialContext(ctx, network, t.HostPort())
+}
+
+// dialUnix waits while the socket's listen queue is full: connect(2) does not, on a socket
+// that does not block.
+func (t *Target) dialUnix(ctx context.Context) (net.Conn, error) {
+	const most = 50 * time.Millisecond
+	var d net.Dialer
+	for pause := time.Millisecond; ; pause = min(2*pause, most) {
+		c, err := d.DialContext(ctx, "unix", t.Path)
+		if !errors.Is(err, unix.EAGAIN) {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pause):
+		}
+	}
 }
 
 // setSocketOptions sets the options that must be set before a socket is bound.

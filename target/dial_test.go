@@ -2,14 +2,20 @@ package target
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pires/go-proxyproto"
+	"golang.org/x/sys/unix"
+
+	"netmirror/target/targettest"
 )
 
 func accept(t *testing.T, ln net.Listener) <-chan net.Conn {
@@ -44,6 +50,42 @@ func TestTryOfUnixSockets(t *testing.T) {
 			t.Errorf("%s got %q, %v", name, b, err)
 		}
 		c.Close()
+	}
+}
+
+func TestTryWaitsForTheListenQueue(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	waiting := targettest.FillQueue(t, ln)
+	to, err := New("unix://"+path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const limit = 20 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	begun := time.Now()
+	if _, err := to.Try(ctx); !errors.Is(err, unix.EAGAIN) || time.Since(begun) < limit {
+		t.Errorf("%v after %v, want EAGAIN after %v", err, time.Since(begun), limit)
+	}
+	tried := make(chan error)
+	go func() {
+		_, err := to.Try(t.Context())
+		tried <- err
+	}()
+	for range waiting + 1 {
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if err := <-tried; err != nil {
+		t.Error(err)
 	}
 }
 

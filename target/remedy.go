@@ -28,6 +28,8 @@ func Remedy(err error) string {
 		return "give an address that this host has with --source-address"
 	case errors.Is(err, unix.ECONNREFUSED):
 		return "start the shadow service, or correct the port in --to"
+	case errors.Is(err, unix.EAGAIN): // of a unix socket; it is a timeout too
+		return "see why the shadow service does not accept connections: its socket's listen queue is full"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "let this host reach the target: its address in --to, security groups and firewalls between"
 	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH):

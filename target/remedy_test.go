@@ -43,9 +43,10 @@ func TestRemedy(t *testing.T) {
 		}
 	}
 	for says, err := range map[string]error{
-		"renew the target's certificate": TLSError(&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}),
-		"write permission on the socket": &net.OpError{Op: "dial", Net: "unix", Err: unix.EACCES},
-		"correct --to":                   errors.New("something else"),
+		"renew the target's certificate":                     TLSError(&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}),
+		"why the shadow service does not accept connections": &net.OpError{Op: "dial", Net: "unix", Err: unix.EAGAIN},
+		"write permission on the socket":                     &net.OpError{Op: "dial", Net: "unix", Err: unix.EACCES},
+		"correct --to":                                       errors.New("something else"),
 	} {
 		if got := Remedy(err); !strings.Contains(got, says) {
 			t.Errorf("%v: %q, without %q", err, got, says)
