@@ -81,6 +81,7 @@ func watch(ctx context.Context, from source.Source, c Config) (*seen, error) {
 	}
 	s.took = clock.passed()
 	s.capture = from.Stats()
+	s.endFragments()
 	s.flows.fold()
 	if errors.Is(err, io.EOF) {
 		err = nil
@@ -109,11 +110,12 @@ func (c *lookClock) passed() time.Duration {
 // bounded.
 type seen struct {
 	probe    *decap.Probe
+	parts    fragments
 	bare     bool   // there is no mirror's encapsulation
 	link     string // the interface
 	mtu      int    // of the interface, bytes; 0: of several
 	took     time.Duration
-	frames   uint64 // that came as the mirror's packets do
+	frames   uint64 // that came as the mirror's packets do, after fragments were joined
 	reasons  [decap.NumReasons]uint64
 	cutAt    int // of packets that were cut within their headers, the longest, in bytes of IP
 	vnis     *top[uint32, network]
@@ -151,6 +153,7 @@ func newSeen(c Config) *seen {
 		ports = append(ports, of.Ports...)
 	}
 	s.flows = newFlows(ports, s.services)
+	s.parts = newFragments(c.Mirror, func() time.Time { return time.Time{}.Add(s.flows.now) })
 	return s
 }
 
@@ -174,15 +177,13 @@ func (s *seen) pin(of asked.Selection) {
 
 // add takes in what was captured, which begins with start.
 func (s *seen) add(frame []byte, start source.Start) {
-	s.frames++
 	var p decap.Packet
 	var sight decap.Sight
-	reason := decap.OK
-	if start == source.Ethernet {
-		reason = s.probe.Look(frame, &p, &sight)
-	} else {
-		reason = s.probe.LookPayload(start.Encap(), frame, &p, &sight)
+	reason, whole := s.look(frame, start, &p, &sight)
+	if !whole {
+		return
 	}
+	s.frames++
 	s.reasons[reason]++
 	if !sight.Wrapped {
 		return

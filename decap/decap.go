@@ -254,10 +254,15 @@ func (d *Decoder) segment(vni uint32, b []byte, own, off int, short bool, p *Pac
 // fragment that would only matter as part of a tunnel's datagram of which nothing else was
 // seen.
 func (d *Decoder) DecodeIP(vni uint32, ip []byte, p *Packet) Reason {
+	return d.inJoined(vni, ip, p, nil)
+}
+
+// inJoined is DecodeIP, which takes down in s what it finds.
+func (d *Decoder) inJoined(vni uint32, ip []byte, p *Packet, s *Sight) Reason {
 	if len(ip) == 0 {
 		return InnerTruncated
 	}
-	w := walk{decoder: d, etherType: wire.EtherTypeIPv4, b: ip, joined: true}
+	w := walk{decoder: d, etherType: wire.EtherTypeIPv4, b: ip, joined: true, sight: s}
 	if ip[0]>>4 == 6 {
 		w.etherType = wire.EtherTypeIPv6
 	}

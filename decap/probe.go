@@ -51,3 +51,9 @@ func (o *Probe) LookPayload(encap wire.Encap, payload []byte, p *Packet, s *Sigh
 	*s = Sight{}
 	return o.decoder.inDatagram(encap, payload, 0, p, s)
 }
+
+// LookIP is [Decoder.DecodeIP] without a choice. s is that of the last fragment, to which it
+// adds what was behind the headers of the fragments.
+func (o *Probe) LookIP(vni uint32, ip []byte, p *Packet, s *Sight) Reason {
+	return o.decoder.inJoined(vni, ip, p, s)
+}
