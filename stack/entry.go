@@ -29,9 +29,9 @@ type entry struct {
 type asked uint8
 
 const (
-	unasked asked = iota // not known, or there was no hole
+	unasked asked = iota // not asked, or it had answered too often to tell
 	unanswered
-	answeredBefore
+	mayBeAnswered // it had, or the mirror did not show it
 )
 
 // next is the entry behind e in its queue, nil at the end.

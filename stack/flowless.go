@@ -118,7 +118,7 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 		return
 	case !proves(seg, known.base):
 		if len(seg.payload) > 0 && seg.flags&(flagACK|flagRST) == flagACK && !near(seg.seq, known.base) {
-			s.besideSYN(seg)
+			s.besideSYN(known, seg)
 			return
 		}
 		s.drop(seg, outcome.DropOutOfWindow)
@@ -128,7 +128,7 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 		return
 	}
 	if seg.seq != known.base && !within(seg.seq, known.base, nearby) {
-		s.besideSYN(seg)
+		s.besideSYN(known, seg)
 		return
 	}
 	f := s.newFlow(seg, opened)
@@ -142,8 +142,13 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 }
 
 // besideSYN takes a segment that is too far from the SYN before it to be of its connection. It
-// is a late one of the connection before, or the SYN is a stray. What comes next tells.
-func (s *Stack) besideSYN(seg *segment) {
+// is a late one of the connection before, or the SYN is a stray. If the server has not accepted
+// the SYN, what comes next tells.
+func (s *Stack) besideSYN(known *stub, seg *segment) {
+	if known.ev != nil && known.ev.server.first.known {
+		s.drop(seg, outcome.DropOutOfWindow)
+		return
+	}
 	if f := s.newFlow(seg, stray); f != nil {
 		f.synSeen = true
 		s.parked(f, seg)
@@ -236,13 +241,25 @@ func (s *Stack) storeSYNData(f *flow, known *stub, seg *segment) {
 	s.store(f, &segment{key: f.key, seq: known.base, ack: seg.ack, flags: flagACK, part: true, payload: known.synData()})
 }
 
+// dropSYNData drops what came with the SYN of a flow.
+func (s *Stack) dropSYNData(f *flow, why outcome.Drop) {
+	f.early, f.beyond = false, f.base
+	if e := f.q.first(); e != nil && e.seq == f.base && !e.acks {
+		s.lost(f, 1, why)
+	}
+	if last := f.q.last(); last != nil {
+		f.beyond = last.end()
+	}
+	s.charge(f)
+}
+
 // unproven takes a segment of a flow whose SYN was seen, but not yet the proof that the
 // server accepted it.
 func (s *Stack) unproven(f *flow, seg *segment) {
 	within := proves(seg, f.base) || seg.flags&(flagACK|flagRST) == flagACK && seg.seq-f.base <= f.sent()-f.base
-	if f.early && seg.seq == f.base && len(seg.payload) > 0 && f.ev.judge(seg) != rejected {
-		s.lost(f, f.q.len(), outcome.DropDuplicate) // the client sends what came with its SYN again
-		f.early, f.beyond = false, f.base
+	took := f.ev.server.ack
+	if f.early && seg.seq == f.base && len(seg.payload) > 0 && f.ev.judge(seg) == accepted && (!took.known || took.at == f.base) {
+		s.dropSYNData(f, outcome.DropDuplicate) // the client sends it again
 	}
 	switch {
 	case seg.flags&flagRST != 0 && seg.seq == f.base && (f.early || f.q.len() == 0):
@@ -306,9 +323,10 @@ func (s *Stack) turnedAway(f *flow, why outcome.Drop) {
 		half.ev = &ev
 	}
 	s.discard(f, why, over)
-	if half.ev != nil {
+	switch known, ok := s.stubs.get(&key, s.now); {
+	case half.ev != nil:
 		s.stubs.put(&key, half, s.now) // the right acknowledgement may still come
-	} else {
+	case !ok || known.kind != halfOpen: // else it is the SYN beside which this came
 		s.stubs.remove(&key)
 	}
 }

@@ -233,7 +233,17 @@ func (s *Stack) pickedUp(f *flow, start place, why outcome.Drop) {
 func (s *Stack) passOver(f *flow, why outcome.Drop) {
 	e, as := f.q.first(), f.cause(why)
 	switch {
-	case e.mayProbe() || f.past == (span{}):
+	case e.mayProbe():
+	case f.past == (span{}):
+		// A single packet elsewhere may be a stray, and says nothing of what was missing.
+		next := e.next()
+		switch goesOn := e.packets > 1 || next != nil && next.seq == e.end(); {
+		case f.passed != (span{}) && goesOn && seqLess(f.counted, e.seq):
+			s.missed(f, e, f.counted, e.seq)
+			f.counted = e.end()
+		case f.passed == (span{}), f.counted == e.seq:
+			f.counted = e.end()
+		}
 	case seqLess(f.counted, e.end()):
 		s.missed(f, e, f.counted, e.seq)
 		f.counted = e.end()

@@ -150,11 +150,8 @@ func (f *flow) came(kind stubKind) uint32 {
 // accounted is the sequence number before which the holes of a flow that ends were
 // counted.
 func (f *flow) accounted() uint32 {
-	switch {
-	case f.state == parked && f.past != (span{}):
+	if f.state == parked && (f.past != (span{}) || f.passed != (span{})) {
 		return f.counted
-	case f.state == parked && f.passed != (span{}):
-		return f.passed.to
 	}
 	return f.sent()
 }

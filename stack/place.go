@@ -153,12 +153,12 @@ func (f *mirrorView) fresh(e *entry) bool {
 	if !seqLess(f.ev.answers.beyond(prev.ack), e.ack) {
 		return false
 	}
-	if seen && prev.end != e.seq {
+	if seen && seqLess(prev.end, e.seq) {
 		if yes, ok := f.ev.answers.between(prev.end, e.seq, e.ack); ok {
 			return yes
 		}
 		if e.asked != unasked {
-			return e.asked == answeredBefore
+			return e.asked == mayBeAnswered
 		}
 		return !f.ev.answers.forgot(prev.end, e.ack)
 	}
@@ -168,16 +168,26 @@ func (f *mirrorView) fresh(e *entry) bool {
 // asks notes of an entry behind a hole whether the server had answered something in the hole
 // before: when the hole is given up, there may be too many answers to tell.
 func (f *flow) asks(e *entry) {
-	from := f.floor()
-	if prev := e.prev(); prev != nil {
-		from = prev.end()
-	}
-	if !e.first || !e.acks || f.state == parked || from == e.seq {
+	if !e.first || !e.acks {
 		return
 	}
-	if yes, ok := f.ev.answers.between(from, e.seq, e.ack); yes {
-		e.asked = answeredBefore
-	} else if ok {
+	from := f.floor()
+	switch prev := e.prev(); {
+	case prev != nil:
+		from = prev.end()
+	case f.state != parked:
+	case f.past == (span{}):
+		return // nothing is known of what is in front
+	default:
+		from = f.past.to
+	}
+	if !seqLess(from, e.seq) {
+		return
+	}
+	switch yes, ok := f.ev.answers.between(from, e.seq, e.ack); {
+	case ok && !yes:
 		e.asked = unanswered
+	case yes, !f.ev.answers.forgot(from, e.ack):
+		e.asked = mayBeAnswered
 	}
 }

@@ -79,7 +79,8 @@ func (s *Stack) serverHas(f *flow, seg *segment) {
 	if !seqLess(f.floor(), ack) {
 		f.serverAt = s.now // the server has no more than is here
 	}
-	f.challenged = f.challenged || f.rstSeen && f.gapless() && ack == f.tail() && seqLess(ack, f.rst)
+	bare := len(seg.payload) == 0 && seg.flags == flagACK
+	f.challenged = f.challenged || bare && f.rstSeen && f.gapless() && ack == f.tail() && seqLess(ack, f.rst)
 	if !f.ev.server.ack.known {
 		f.ev.server.ack.set(f.floor()) // so that the first packet is no better than any other
 	}
@@ -124,6 +125,11 @@ func (s *Stack) serverTook(f *flow, seg *segment) {
 		s.proved(f)
 		return
 	}
+	if f.synSeen {
+		if syn, ok := s.stubs.get(&seg.key, s.now); ok && syn.kind == halfOpen && syn.base == seg.ack {
+			return // it answers the SYN
+		}
+	}
 	if f.q.len() > 0 && within(seg.ack, f.q.first().seq+1, maxWindow) {
 		f.taken = true
 		s.seek(f, false)
@@ -137,9 +143,7 @@ func (s *Stack) serverAccepted(f *flow, seg *segment) {
 	case f.state == parked && f.hasBase:
 		f.ev.answered(seg, s.clock())
 		if f.early && seg.ack == f.base { // without what came with the SYN (RFC 7413, section 4.2)
-			s.lost(f, f.q.len(), outcome.DropOutOfWindow)
-			f.early, f.beyond = false, f.base
-			s.charge(f)
+			s.dropSYNData(f, outcome.DropOutOfWindow)
 		}
 		s.proved(f)
 	case f.state == parked && !f.past.has(seg.ack-1):

@@ -200,9 +200,7 @@ func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 		return
 	}
 	place := seg.seq
-	if len(seg.payload) > 0 && f.next.known && seqLess(f.next.at, seg.end()) {
-		f.goesOn()
-	}
+	isNew := f.next.known && seqLess(f.next.at, seg.end())
 	s.ontoData(f, seg, o)
 	switch {
 	case o.fastclose && (f.of.hasKey && o.key[1] == f.of.serverKey || !f.of.hasKey && place == f.next.at):
@@ -212,6 +210,9 @@ func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 	case !f.next.move(place+uint32(len(seg.payload)), farthest):
 		s.drop(seg, outcome.DropOutOfWindow)
 	case len(seg.payload) > 0:
+		if isNew {
+			f.goesOn()
+		}
 		s.mapped(f, seg, o, place)
 	default:
 		s.bare(f, seg, o, place)

@@ -50,6 +50,15 @@ func answeredOften() []script {
 			s.eof(c.requests("/n", "/m"))
 			c.close()
 		}},
+		{"behind a lost request and a pause, quick requests are picked up", twoWay, nil, func(s *scene) {
+			c := s.open()
+			s.reset(c.requests("/a"))
+			c.lose(get("/lost"))
+			c.answered()
+			s.wait(200 * time.Millisecond)
+			s.eof(c.quickly(20) + c.requests("/m"))
+			c.close()
+		}},
 		{"the request behind a lost one is picked up, before many quick answers", twoWay, nil, func(s *scene) {
 			c := s.open()
 			s.reset(c.requests("/a"))

@@ -3,6 +3,7 @@ package corpus
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -52,7 +53,28 @@ func strayBeforePickup() []script {
 			}})
 		}
 	}
-	return scripts
+	return append(scripts,
+		script{"in an older connection, data 900 KB ahead that come first change nothing", twoWay, nil, func(s *scene) {
+			c := s.older()
+			c.emit(seg{flags: "PA", off: 900_000, data: "0123456789"})
+			c.serverAck()
+			s.wait(1300 * time.Millisecond)
+			c.answer("an answer to what nobody has seen")
+			c.ack()
+			s.eof(c.requests("/r0", "/r1", "/r2"))
+			c.close()
+		}},
+		script{"in an older connection, what is missing in a body counts once", everyShape, nil, func(s *scene) {
+			c := s.older()
+			c.sendAll(filler(5600), 1400)
+			c.lose(filler(1400))
+			c.sendAll(filler(56_000), 1400)
+			c.answered()
+			s.wait(1300 * time.Millisecond)
+			s.eof(c.requests("/r0", "/r1"))
+			c.close()
+			s.counted("missing_bytes", 1400)
+		}})
 }
 
 // lateInHandshake are those in which it is a late packet of the connection before on the same
@@ -63,7 +85,7 @@ func lateInHandshake() []script {
 		{"data", "PA", "the end of an older body, which is late."}, {"a request", "PA", "GET /late HTTP/1.1\r\nHost: shop.example\r\n\r\n"},
 		{"a FIN", "FA", ""}, {"a RST", "R", ""},
 	} {
-		for _, off := range []int{-300_000, 100_000, 3 << 20, 100_000_030} {
+		for _, off := range []int{-300_000, 100_000, 3 << 20, 100_000_030, 3 << 29} {
 			for _, when := range []struct {
 				name   string
 				synAck bool // it comes behind the SYN-ACK
@@ -87,6 +109,10 @@ func lateBehind(stray seg, synAck bool, pause time.Duration) func(s *scene) {
 			c.synAck()
 		}
 		c.emit(stray)
+		if synAck && strings.Contains(stray.flags, "A") {
+			// The listener answers a wrong ACK (RFC 9293, section 3.10.7.3): <SEQ=SEG.ACK><CTL=RST>.
+			c.emitServer(seg{flags: "R", off: stray.ack})
+		}
 		if !synAck {
 			c.synAck()
 		}

@@ -2,6 +2,7 @@ package corpus
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -61,7 +62,23 @@ func strays() []script {
 			s.counted("end_complete", 1)
 		}})
 	}
-	return append(append(scripts, challenged()), lateOnes()...)
+	return slices.Concat(scripts, []script{challenged(), aborted()}, lateOnes())
+}
+
+// aborted is a client that aborts while the server sends, whose last packet is lost in the mirror.
+func aborted() script {
+	return script{"where a client aborts a download, what is missing in front of its RST is missing", twoWay, nil, func(s *scene) {
+		c := s.open()
+		s.reset(c.requests("/a"))
+		was := c.next
+		c.lose("bye\n")
+		c.emit(seg{flags: "R"})
+		c.next = was
+		c.answer("more of the download")
+		c.emit(seg{flags: "R"}) // the answer to that (RFC 9293, section 3.10.7.1)
+		s.counted("end_gap", 1)
+		s.counted("missing_bytes", 4)
+	}}
 }
 
 // challenged is a client's RST in the window that the server asks back about, and the client's
