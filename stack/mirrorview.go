@@ -13,6 +13,7 @@ type mirrorView struct {
 	either  bool   // parked: both ends have a port of the service, and the client may be the server
 	past    span   // what came of the connection before the flow, in one piece
 	pastACK front  // what its last bytes acknowledged
+	skipped front  // the last bytes that were passed over, in one piece with past or not
 	passed  span   // parked, without past: the first bytes that were passed over, in one piece
 	early   bool   // parked: it holds what came with the SYN
 	taken   bool   // parked: the server has acknowledged some of it

@@ -132,6 +132,9 @@ func (f *mirrorView) before(e *entry) (at front, seen bool) {
 	if f.past != (span{}) && f.past.to == e.seq && f.pastACK.end == e.seq {
 		return f.pastACK, true // whatever came behind a hole since
 	}
+	if e.prev() == nil && f.skipped.acked && f.skipped.end == e.seq {
+		return f.skipped, true
+	}
 	for prev := e.prev(); prev != nil; prev = prev.prev() {
 		if !prev.single || e.at-prev.at < probePause && !prev.probesFor(e) {
 			return front{prev.end(), prev.ack, prev.acks}, true

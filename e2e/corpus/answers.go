@@ -50,6 +50,19 @@ func answeredOften() []script {
 			s.eof(c.requests("/n", "/m"))
 			c.close()
 		}},
+		{"behind a lost head, a pause and its body, quick requests are picked up", twoWay, nil, func(s *scene) {
+			c := s.open()
+			s.reset(c.requests("/a"))
+			body := hidden + filler(600)
+			c.lose(headOf("/lost", len(body)))
+			c.serverAck()
+			s.wait(200 * time.Millisecond)
+			c.send(body)
+			c.answered()
+			s.wait(30 * time.Millisecond)
+			s.eof(c.quickly(20) + c.requests("/m"))
+			c.close()
+		}},
 		{"behind a lost request and a pause, quick requests are picked up", twoWay, nil, func(s *scene) {
 			c := s.open()
 			s.reset(c.requests("/a"))
