@@ -14,7 +14,7 @@ func early() []script { return slices.Concat(strayBeforePickup(), lateInHandshak
 func straySYN() []script {
 	var scripts []script
 	for _, off := range []int{-3 << 29, -400_000, 400_000, 1 << 29, 3 << 29} {
-		scripts = append(scripts, script{fmt.Sprintf("a SYN %d bytes away from an older connection changes nothing", off), everyShape, nil, func(s *scene) {
+		scripts = append(scripts, script{fmt.Sprintf("a SYN %d bytes away from an older connection changes nothing", off), fewShapes, nil, func(s *scene) {
 			c := s.older()
 			c.emit(seg{flags: "S", off: off, ago: 90 * time.Second})
 			c.serverAck() // the challenge (RFC 5961, section 4.2)
@@ -40,7 +40,7 @@ func strayBeforePickup() []script {
 		{"a RST 900 KB ahead", seg{flags: "R", off: 900_000}},
 	} {
 		for _, pause := range []time.Duration{60 * time.Millisecond, 1300 * time.Millisecond} {
-			scripts = append(scripts, script{fmt.Sprintf("in an older connection, %s before any request, and %v, change nothing", kind.name, pause), twoWay, nil, func(s *scene) {
+			scripts = append(scripts, script{fmt.Sprintf("in an older connection, %s before any request, and %v, change nothing", kind.name, pause), []shape{two}, nil, func(s *scene) {
 				c := s.older()
 				c.send("the end of a body")
 				c.answered()
@@ -85,15 +85,16 @@ func lateInHandshake() []script {
 		{"data", "PA", "the end of an older body, which is late."}, {"a request", "PA", "GET /late HTTP/1.1\r\nHost: shop.example\r\n\r\n"},
 		{"a FIN", "FA", ""}, {"a RST", "R", ""},
 	} {
-		for _, off := range []int{-300_000, 100_000, 3 << 20, 100_000_030, 3 << 29} {
+		for _, off := range []int{-300_000, 100_000, 3 << 29} {
 			for _, when := range []struct {
 				name   string
+				shown  shape
 				synAck bool // it comes behind the SYN-ACK
 				pause  time.Duration
-			}{{"the SYN", false, 0}, {"the SYN-ACK", true, 0}, {"the SYN-ACK, then 70 ms", true, 70 * time.Millisecond}} {
+			}{{"the SYN", onePlain, false, 0}, {"the SYN-ACK", plain, true, 0}, {"the SYN-ACK, then 70 ms", plain, true, 70 * time.Millisecond}} {
 				stray := seg{flags: late.flags, data: late.data, off: off, ack: 500_000_000}
 				scripts = append(scripts, script{fmt.Sprintf("%s of an older connection, %d bytes away, behind %s, changes nothing", late.name, off, when.name),
-					[]shape{plain, onePlain}, nil, lateBehind(stray, when.synAck, when.pause)})
+					[]shape{when.shown}, nil, lateBehind(stray, when.synAck, when.pause)})
 			}
 		}
 	}
