@@ -289,7 +289,7 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 		f.synSeen = false
 		return false
 	}
-	if f.state == parked && !f.hasBase && seg.seq == next.base && proves(seg, next.base) && f.beganAt(next.base) && !f.besideSYN(&next) {
+	if f.state == parked && !f.hasBase && seg.seq == next.base && proves(seg, next.base) && f.beganAt(next.base) && !f.apartFrom(&next) {
 		s.beginsLate(f, &next)
 		s.toFlow(seg)
 		return true
@@ -350,9 +350,9 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 	}
 }
 
-// besideSYN reports whether a parked flow came behind a SYN that it is too far from to be of its
+// apartFrom reports whether a parked flow came behind a SYN that it is too far from to be of its
 // connection.
-func (f *flow) besideSYN(syn *stub) bool {
+func (f *flow) apartFrom(syn *stub) bool {
 	return !syn.put.time().After(f.opened) && !near(f.base, syn.base)
 }
 

@@ -150,7 +150,7 @@ func (s *Stack) serverAccepted(f *flow, seg *segment) {
 		syn, ok := s.stubs.get(&seg.key, s.now)
 		ok = ok && syn.kind == halfOpen && syn.base == seg.ack
 		switch {
-		case ok && f.besideSYN(&syn):
+		case ok && f.apartFrom(&syn):
 			s.stubs.evidence(&seg.key).answered(seg, s.clock())
 			return
 		case !ok && !f.beganRightAt(seg.ack):

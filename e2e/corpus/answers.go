@@ -63,23 +63,21 @@ func answeredOften() []script {
 			s.eof(c.quickly(20) + c.requests("/m"))
 			c.close()
 		}},
-		{"behind a lost request and a pause, quick requests are picked up", twoWay, nil, func(s *scene) {
-			c := s.open()
-			s.reset(c.requests("/a"))
-			c.lose(get("/lost"))
-			c.answered()
-			s.wait(200 * time.Millisecond)
-			s.eof(c.quickly(20) + c.requests("/m"))
-			c.close()
-		}},
-		{"the request behind a lost one is picked up, before many quick answers", twoWay, nil, func(s *scene) {
-			c := s.open()
-			s.reset(c.requests("/a"))
-			c.lose(get("/lost"))
-			c.answered()
-			s.eof(c.quickly(8) + c.requests("/m"))
-			c.close()
-		}},
+		{"behind a lost request and a pause, quick requests are picked up", twoWay, nil, quickBehindLost(200 * time.Millisecond)},
+		{"the request behind a lost one is picked up, before many quick answers", twoWay, nil, quickBehindLost(0)},
+	}
+}
+
+// quickBehindLost loses a request. Quick ones follow a pause.
+func quickBehindLost(pause time.Duration) func(s *scene) {
+	return func(s *scene) {
+		c := s.open()
+		s.reset(c.requests("/a"))
+		c.lose(get("/lost"))
+		c.answered()
+		s.wait(pause)
+		s.eof(c.quickly(20) + c.requests("/m"))
+		c.close()
 	}
 }
 

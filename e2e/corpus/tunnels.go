@@ -11,36 +11,8 @@ func tunnels() []script {
 		{"a CONNECT", "CONNECT shop.example:443 HTTP/1.1\r\nHost: shop.example:443\r\n\r\n", "HTTP/1.1 200 Connected\r\n\r\n"},
 	} {
 		scripts = append(scripts,
-			script{"behind " + tt.name + ", what looks like a request is none", twoWay, nil, func(s *scene) {
-				c := s.open()
-				begun := c.send(tt.request)
-				c.answer(tt.answer)
-				c.ack()
-				begun += c.send("hello\n")
-				c.lose("lost\n")
-				c.answer("hello yourself\n")
-				c.ack()
-				s.wait(100 * time.Millisecond)
-				c.send(hidden)
-				c.answer("what?\n")
-				c.ack()
-				s.reset(begun)
-				c.close()
-			}},
-			script{"behind " + tt.name + " whose first bytes are lost, what looks like a request is none", twoWay, nil, func(s *scene) {
-				c := s.open()
-				s.reset(c.send(tt.request))
-				c.answer(tt.answer)
-				c.ack()
-				c.lose("lost\n")
-				c.answer("hello yourself\n")
-				c.ack()
-				s.wait(100 * time.Millisecond)
-				c.send(hidden)
-				c.answer("what?\n")
-				c.ack()
-				c.close()
-			}},
+			script{"behind " + tt.name + ", what looks like a request is none", twoWay, nil, hiddenInTunnel(tt.request, tt.answer, "hello\n")},
+			script{"behind " + tt.name + " whose first bytes are lost, what looks like a request is none", twoWay, nil, hiddenInTunnel(tt.request, tt.answer, "")},
 			script{"behind " + tt.name + ", without loss, all is one stream", everyShape, nil, func(s *scene) {
 				c := s.open()
 				sent := c.send(tt.request)
@@ -106,4 +78,27 @@ func tunnels() []script {
 			s.eof(c.requests("/n", "/m"))
 			c.close()
 		}})
+}
+
+// hiddenInTunnel loses bytes of a tunnel, behind those that come first, and sends what looks like a
+// request.
+func hiddenInTunnel(request, answer, first string) func(s *scene) {
+	return func(s *scene) {
+		c := s.open()
+		begun := c.send(request)
+		c.answer(answer)
+		c.ack()
+		if first != "" {
+			begun += c.send(first)
+		}
+		c.lose("lost\n")
+		c.answer("hello yourself\n")
+		c.ack()
+		s.wait(100 * time.Millisecond)
+		c.send(hidden)
+		c.answer("what?\n")
+		c.ack()
+		s.reset(begun)
+		c.close()
+	}
 }
