@@ -97,9 +97,7 @@ func (s *Stack) cutAtFIN(f *flow, seq, end uint32) uint32 {
 // finQueued reports whether the FIN is on its way to gVisor.
 func (f *mirrorView) finQueued() bool { return f.q.len() > 0 && f.q.last().fin }
 
-// queueFIN queues the FIN behind the last byte. gVisor loses a FIN that it has to put
-// off: its receiver takes an empty segment at the awaited sequence number for one that
-// was received before.
+// queueFIN queues the FIN behind the last byte.
 func (s *Stack) queueFIN(f *flow) {
 	switch {
 	case seqLess(f.fin, f.virtual.ack) || seqLess(f.fin+1, f.serverAck) && !s.refuted(f):
@@ -112,6 +110,9 @@ func (s *Stack) queueFIN(f *flow) {
 		s.forgetAhead(f)
 	default:
 		return
+	}
+	if f.virtual.shift == 0 {
+		f.virtual.closing.set(f.fin)
 	}
 	f.q.insert(nil, entry{seq: f.fin, fin: true, at: s.clock()})
 	f.finAlone = false

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -62,4 +63,16 @@ func TestAFINWithDataFarBehindIt(t *testing.T) {
 	s.Inject([]Segment{c.data(n+1<<20, []byte(get2)), c.fin(n)})
 	s.pass(20 * time.Millisecond)
 	s.is(c, text(get1, nil))
+}
+
+// A FIN that comes right behind the handshake's data is not lost: gVisor puts these off.
+func TestAFINRightBehindTheHandshake(t *testing.T) {
+	s := newTimed(t, nil)
+	for i := range 500 {
+		c := newClient(t, uint32(i)<<20)
+		c.src = netip.AddrPortFrom(c.src.Addr(), uint16(10_000+i))
+		s.Inject(append(c.opening(), c.data(0, []byte(get1))))
+		s.Inject([]Segment{c.fin(len(get1))})
+		settled(t, s.Stack)
+	}
 }

@@ -19,6 +19,7 @@ type entry struct {
 	single  bool             // one byte, which may be a probe's where its place is not known
 	asked   asked            // what was known when it came
 	sent    bool             // injected since the last go-back
+	again   bool             // injected before that
 	ahead   bool             // it was while something was missing in front
 	bytes   netstack.Payload // gVisor may share them. None for a FIN
 	links   tower            // its place in the list that holds it

@@ -116,7 +116,7 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 		s.stubs.put(&seg.key, *known.prev, s.now)
 		s.unknown(seg)
 		return
-	case !proves(seg, known.base):
+	case !proves(seg, known.base) && !known.tookData(seg):
 		if len(seg.payload) > 0 && seg.flags&(flagACK|flagRST) == flagACK && !near(seg.seq, known.base) {
 			s.besideSYN(known, seg)
 			return
@@ -138,6 +138,10 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 	}
 	f.learn(known)
 	f.hasBase, f.base, f.beyond = true, known.base, known.base
+	if len(known.synData()) > 0 {
+		f.early = true
+		s.storeSYNData(f, known, nil)
+	}
 	s.parked(f, seg)
 }
 
@@ -235,10 +239,15 @@ func (s *stub) tookData(seg *segment) bool {
 	return len(s.synData()) > 0 && seg.seq == s.base+uint32(len(s.synData())) && seg.flags&(flagACK|flagRST) == flagACK
 }
 
-// storeSYNData gives a new flow the data of its SYN, which used has already counted.
-func (s *Stack) storeSYNData(f *flow, known *stub, seg *segment) {
+// storeSYNData gives a new flow the data of its SYN, which used has already counted. by is the
+// segment that shows that the server took them, nil if that is not known.
+func (s *Stack) storeSYNData(f *flow, known *stub, by *segment) {
 	s.loses(f.key.service, outcome.DropOutOfWindow, outcome.DropOutOfWindow, -uint64(len(known.synData()))) // after all
-	s.store(f, &segment{key: f.key, seq: known.base, ack: seg.ack, flags: flagACK, part: true, payload: known.synData()})
+	data := segment{key: f.key, seq: known.base, part: true, payload: known.synData()}
+	if by != nil {
+		data.ack, data.flags = by.ack, flagACK
+	}
+	s.store(f, &data)
 }
 
 // dropSYNData drops what came with the SYN of a flow.

@@ -31,7 +31,7 @@ type virtualClient struct {
 	backoff  time.Duration
 }
 
-// closing is where the FIN is that gVisor was sent. Whoever reads the stream may ask.
+// closing is where the FIN is that gVisor is sent. Whoever reads the stream may ask.
 type closing struct{ at atomic.Uint64 }
 
 const closingKnown = 1 << 32 // above the sequence number
