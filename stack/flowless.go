@@ -26,12 +26,13 @@ func (s *Stack) unknown(seg *segment) {
 	case known.kind == halfOpen:
 		s.halfOpened(&known, seg)
 	default:
-		s.goesOn(&known, seg)
+		s.goesOn(&known, nil, seg)
 	}
 }
 
-// goesOn takes a segment of a connection whose stream was given up.
-func (s *Stack) goesOn(known *stub, seg *segment) {
+// goesOn takes a segment of a connection whose stream was given up. next is the SYN that came
+// since, nil if none did.
+func (s *Stack) goesOn(known, next *stub, seg *segment) {
 	if seg.flags&flagRST == 0 && (seg.flags&flagACK == 0 || known.refuses(seg)) {
 		s.drop(seg, outcome.DropRejected)
 		return
@@ -43,16 +44,16 @@ func (s *Stack) goesOn(known *stub, seg *segment) {
 	}
 	switch {
 	case ends && len(seg.payload) == 0 && seg.seq == known.end:
-		s.stubs.put(&seg.key, known.ended(seg.seq+1), s.now)
+		s.leaveBeside(&seg.key, known.ended(seg.seq+1), next)
 		s.drop(seg, why)
 	case ends && len(seg.payload) == 0 && known.kind != overRate: // elsewhere it is a claim
 		s.drop(seg, outcome.DropOutOfWindow)
 	case known.kind != midStream && ends && seg.seq == known.end:
-		s.stubs.put(&seg.key, known.ended(seg.next()), s.now)
+		s.leaveBeside(&seg.key, known.ended(seg.next()), next)
 		s.dropAs(seg, why, known.cause(why))
 	case known.kind != midStream:
 		as := s.follow(known, seg, why)
-		s.stubs.put(&seg.key, *known, s.now)
+		s.leaveBeside(&seg.key, *known, next)
 		s.dropAs(seg, why, as)
 	case s.past(known, seg.key.service).has(seg.seq):
 		s.drop(seg, outcome.DropDuplicate)
@@ -112,9 +113,8 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 		s.used(seg)
 		return
 	case len(seg.payload) > 0 && seg.seq != known.base && known.prev != nil && near(seg.seq, known.prev.end):
-		// The SYN was a stray, and the connection before it goes on.
-		s.stubs.put(&seg.key, *known.prev, s.now)
-		s.unknown(seg)
+		// It is late, or the SYN was a stray and the connection before it goes on.
+		s.goesOn(known.prev, known, seg)
 		return
 	case !proves(seg, known.base) && !known.tookData(seg):
 		if len(seg.payload) > 0 && seg.flags&(flagACK|flagRST) == flagACK && !near(seg.seq, known.base) {
@@ -176,17 +176,29 @@ func (s *Stack) remember(key *flowKey, half stub) {
 	}
 }
 
-// leaves remembers a connection whose flow ends. A SYN that came since stays; it may be a
-// stray.
+// leaves remembers a connection whose flow ends.
 func (s *Stack) leaves(key *flowKey, left stub) {
-	switch known, ok := s.stubs.get(key, s.now); {
-	case !ok || known.kind != halfOpen:
-		s.stubs.put(key, left, s.now)
-	case left.kind != over:
-		before := left // a copy: the address of left would put every flow's stub on the heap
-		known.prev = &before
-		s.stubs.put(key, known, known.put.time())
+	if next, ok := s.stubs.get(key, s.now); ok && next.kind == halfOpen {
+		s.leaveBeside(key, left, &next)
+		return
 	}
+	s.leaveBeside(key, left, nil)
+}
+
+// leaveBeside remembers a connection that has no flow. The SYN next that came since stays, nil if
+// none did: it may be the next connection's, or a stray.
+func (s *Stack) leaveBeside(key *flowKey, left stub, next *stub) {
+	if next == nil {
+		s.stubs.put(key, left, s.now)
+		return
+	}
+	next.prev = nil
+	if left.kind != over {
+		before := left // a copy: the address of left would put every flow's stub on the heap
+		before.put = momentOf(s.now)
+		next.prev = &before
+	}
+	s.stubs.put(key, *next, next.put.time())
 }
 
 // syn remembers a client's SYN. The proof that the server accepted it comes later. Until

@@ -25,11 +25,22 @@ func (s *Stack) park(seg *segment, known *stub) {
 		return
 	}
 	if known != nil {
-		s.stubs.remove(&seg.key)
-		f.lostSYN, f.past = true, s.past(known, seg.key.service)
-		f.learn(known)
+		s.takeUp(f, known)
 	}
 	s.parked(f, seg)
+}
+
+// takeUp lets f go on with a connection of which a stub is known. A SYN that came since stays.
+func (s *Stack) takeUp(f *flow, known *stub) {
+	f.lostSYN, f.past = true, s.past(known, f.key.service)
+	f.learn(known)
+	next, ok := s.stubs.get(&f.key, s.now)
+	if f.synSeen = ok && next.kind == halfOpen; f.synSeen {
+		next.prev = nil
+		s.stubs.put(&f.key, next, next.put.time())
+		return
+	}
+	s.stubs.remove(&f.key)
 }
 
 // learn takes over what is remembered of a connection.

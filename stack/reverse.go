@@ -1,6 +1,10 @@
 package stack
 
-import "netmirror/outcome"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // reverse learns from what the server sent, where the mirror carries that too.
 // It is evidence only: everything works without.
@@ -183,8 +187,17 @@ func (s *Stack) reverseStub(known *stub, ok bool, seg *segment) {
 		if ok && known.kind == halfOpen && known.base == seg.ack {
 			s.stubs.evidence(&seg.key).answered(seg, s.clock())
 		}
-	case ok && known.ev != nil:
-		known.ev.hears(seg, s.clock())
+	case ok && known.prev != nil && !near(seg.ack, known.base) && near(seg.ack, known.prev.end):
+		known.prev.hears(seg, s.clock())
+	case ok:
+		known.hears(seg, s.clock())
+	}
+}
+
+// hears notes what the server sent, where something is known of the connection.
+func (s *stub) hears(seg *segment, now time.Duration) {
+	if s.ev != nil {
+		s.ev.hears(seg, now)
 	}
 }
 

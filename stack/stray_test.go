@@ -155,6 +155,42 @@ func TestTheEndOfAConnectionWithoutAStream(t *testing.T) {
 	}
 }
 
+// A packet of a connection without a stream comes late, behind the SYN with which the next
+// one on its ports begins.
+func TestALatePacketBehindTheNextSYN(t *testing.T) {
+	h2, binary := "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "no HTTP, which only the SYN lets through"
+	for _, tc := range []struct {
+		name   string
+		before func(c *client) []Segment
+		want   []stream
+	}{
+		{"older than netmirror", func(c *client) []Segment {
+			return []Segment{c.ask(0, string(pattern(200)), 1), c.answer(1000, 200, "", nil)}
+		}, nil},
+		{"given up", func(c *client) []Segment {
+			return append(c.opening(), c.ask(0, h2, 1), c.ask(100, string(pattern(100)), 1))
+		}, []stream{text(h2, outcome.EndGap)}},
+	} {
+		for name, late := range map[string]func(c *client) []Segment{
+			"data":      func(c *client) []Segment { return []Segment{c.ask(200, "late", 2)} },
+			"again":     func(c *client) []Segment { return []Segment{c.ask(190, string(pattern(10)), 2)} },
+			"with FIN":  func(c *client) []Segment { return []Segment{c.ask(200, "late", 2), c.fin(204)} },
+			"a request": func(c *client) []Segment { return []Segment{c.ask(190, get1[:10], 2), c.ask(200, get1[10:], 2)} },
+		} {
+			t.Run(tc.name+", "+name, func(t *testing.T) {
+				s := newTimed(t, nil)
+				c, next := newClient(t, 100), newClient(t, 5<<28)
+				s.Inject(tc.before(c))
+				s.pass(3 * time.Second)
+				s.Inject(append([]Segment{next.syn()}, late(c)...))
+				s.Inject([]Segment{next.ack(0), next.data(0, []byte(binary)), next.fin(len(binary))})
+				s.pass(2 * time.Second)
+				s.is(c, append(tc.want, text(binary, nil))...)
+			})
+		}
+	}
+}
+
 // The mirror shows nothing for more than 64 KiB of a client that sends but a packet in
 // seconds: the second one that goes on where it is now is believed.
 func TestASlowClientBehindALongOutage(t *testing.T) {

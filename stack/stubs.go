@@ -104,6 +104,8 @@ func (k stubKind) life() time.Duration {
 	return connTimeout
 }
 
+func (s *stub) expired(now time.Time) bool { return s.put.age(now) > s.kind.life() }
+
 // seen is what the connection has sent as far as it was seen, its SYN included,
 // but no more than can be told from what is still to come.
 func (s *stub) seen() span {
@@ -214,9 +216,13 @@ func (t *stubTable) add(k *flowKey, s stub) {
 // get returns what is remembered, unless that is too long ago.
 func (t *stubTable) get(k *flowKey, now time.Time) (stub, bool) {
 	s, ok := t.peeked(k)
-	if ok && s.put.age(now) > s.kind.life() {
+	if ok && s.expired(now) {
 		t.lru.Remove(*k)
-		return stub{}, false
+		if s.prev == nil || s.prev.expired(now) {
+			return stub{}, false
+		}
+		s = *s.prev // its SYN was a stray
+		t.add(k, s)
 	}
 	if s.syn.seen {
 		s.ev, s.syn = t.learned(&s), syn{}
