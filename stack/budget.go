@@ -79,7 +79,7 @@ func (s *Stack) room(f *flow, seg *segment) bool {
 	if s.holding()+need > s.budget()-s.slack() {
 		s.relieve(need)
 	}
-	if f.removed || f.ending && !seqLess(seg.seq, f.sent()) {
+	if f.removed || f.closedAt(seg.seq) {
 		s.drop(seg, outcome.DropTotalBudget)
 		return false
 	}

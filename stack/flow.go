@@ -35,12 +35,13 @@ type flow struct {
 
 	synSeen      bool  // stubs has a SYN of these addresses
 	older, newer *flow // the same addresses, one connection after the other; the newest is in Stack.flows
+	overtaken    bool  // there was a newer one
 
 	opened  time.Time // when the flow was made, or its SYN injected
 	hole    time.Time // since when bytes are missing at the virtual client's ack; zero when none are
 	certain time.Time // since when they are known to be lost
 	doomed  time.Time // when that hole was first found to be hopeless
-	due     time.Time // parked: when to look for a start
+	due     time.Time // parked: when to look for a start; replaced: until when its end may come
 
 	watch   stopwatch
 	dirty   bool // in Stack.dirty

@@ -203,7 +203,7 @@ func (s *Stack) known(f *flow, seg *segment) {
 	if f.synSeen && s.superseded(f, seg) {
 		return
 	}
-	if f.older != nil && s.ofOlder(f, seg) {
+	if s.ofOlder(f, seg) || s.passesBy(f, seg) {
 		return
 	}
 	f.seen, f.last = s.now, s.captured
@@ -213,17 +213,6 @@ func (s *Stack) known(f *flow, seg *segment) {
 		return
 	}
 	s.judged(f, seg)
-}
-
-// ofOlder gives a late segment to the connection before f's on the same ports, if it can
-// belong to that one only. It reports whether it did.
-func (s *Stack) ofOlder(f *flow, seg *segment) bool {
-	old := f.older
-	if old.state != open || within(seg.seq, f.floor()-1, s.near(f)) || !within(seg.seq, old.floor(), s.near(old)) {
-		return false
-	}
-	s.judged(old, seg)
-	return true
 }
 
 // judged takes a segment of a flow that has a start. It treats the segment as the real
@@ -303,13 +292,13 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 		return false
 	}
 	s.stubs.remove(&seg.key)
-	if nf := s.replace(f, seg); nf != nil {
+	if nf := s.replace(f, &next, seg); nf != nil {
 		nf.learn(&next)
 		if !s.begin(nf, next.base) {
 			s.unknown(seg)
 			return true
 		}
-		if fast {
+		if len(next.synData()) > 0 && seg.seq != next.base {
 			s.storeSYNData(nf, &next, seg)
 		}
 		s.judged(nf, seg)
@@ -328,26 +317,52 @@ func (f *flow) goesOnAt(seq uint32) bool {
 
 // delivered reports whether gVisor has all that the client sent.
 func (f *flow) delivered() bool {
-	return f.state == open && f.q.len() == 0 && (f.finSeen || f.virtual.finished || f.rstSeen)
+	return f.state == open && f.q.len() == 0 && !f.holed() && (f.finSeen || f.virtual.finished || f.rstSeen)
 }
 
 // synAgain takes a SYN on the addresses of a flow.
 func (s *Stack) synAgain(f *flow, seg *segment) {
 	base := seg.seq + 1
 	switch {
-	case f.hasBase && base == f.base && !f.replayed(s.captured), f.past.has(seg.seq),
-		f.picked && f.base-base < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout:
+	case f.hasBase && base == f.base && !f.replayed(s.captured), f.past.has(seg.seq), s.mayBeSYNOf(f, base):
 		s.drop(seg, outcome.DropDuplicate)
-	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0 && f.beganRightAt(base):
-		// The SYN was only late; the parked segments prove it.
-		s.counters.halfOpen++
-		s.used(seg)
-		f.anew()
-		f.ev.opens(seg, s.clock())
-		s.unpark(f, base)
+	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0 && (f.beganRightAt(base) || f.tookData(seg)):
+		s.comesLate(f, seg)
 	default:
 		s.syn(seg)
 	}
+}
+
+// mayBeSYNOf reports whether a SYN in front of base may be the late one of a stream that was
+// picked up without.
+func (s *Stack) mayBeSYNOf(f *flow, base uint32) bool {
+	return f.picked && f.base-base < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout
+}
+
+// comesLate starts a flow at its SYN, which was only late: the parked segments prove it.
+func (s *Stack) comesLate(f *flow, seg *segment) {
+	base, took := seg.seq+1, f.tookData(seg)
+	s.counters.halfOpen++
+	f.anew()
+	f.ev.opens(seg, s.clock())
+	s.unpark(f, base)
+	if !took || f.removed {
+		s.used(seg)
+		return
+	}
+	data := *seg
+	data.seq, data.flags = base, 0
+	s.store(f, &data)
+}
+
+// tookData reports whether a parked flow shows that the server accepted the data in its SYN,
+// which is late (RFC 7413): the client continues behind them.
+func (f *flow) tookData(seg *segment) bool {
+	behind := seg.seq + 1 + uint32(len(seg.payload))
+	if first := f.q.first(); first != nil {
+		return len(seg.payload) > 0 && first.seq == behind
+	}
+	return len(seg.payload) > 0 && f.finSeen && f.fin == behind
 }
 
 // apartFrom reports whether a parked flow came behind a SYN that it is too far from to be of its

@@ -1,6 +1,10 @@
 package stack
 
-import "netmirror/outcome"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // newFlow makes a flow of a rank for a segment, or counts the segment as turned away.
 func (s *Stack) newFlow(seg *segment, as rank) *flow {
@@ -25,6 +29,9 @@ func (s *Stack) add(f *flow) {
 	f.opened, f.seen, f.virtual.progress = s.now, s.now, s.now
 	f.q.pool = &s.entries
 	f.last = s.captured
+	if f.older = s.flows[f.key]; f.older != nil {
+		f.older.newer, f.older.overtaken = f, true
+	}
 	s.flows[f.key] = f
 	s.nflows++
 	s.serviceOf(f).stats.Flows++
@@ -35,7 +42,7 @@ func (s *Stack) add(f *flow) {
 // start lets a flow begin at base.
 func (s *Stack) start(f *flow, base uint32) {
 	f.hasBase, f.base, f.state = true, base, opening
-	f.opened = s.now
+	f.opened, f.due = s.now, time.Time{}
 	if f.beyond-base >= maxWindow {
 		f.beyond = base
 	}
@@ -47,34 +54,6 @@ func (s *Stack) start(f *flow, base uint32) {
 		f.framing.only = s.serviceOf(f).Midstream == MidstreamAny
 	}
 	s.touch(f)
-}
-
-// replace puts a new flow in front of f, whose client has opened a new
-// connection. f is given until what it has in order is delivered; one that never
-// began is dropped.
-func (s *Stack) replace(f *flow, seg *segment) *flow {
-	older := f
-	if f.state == parked {
-		older = f.older
-		s.discard(f, outcome.DropReplaced, over)
-	}
-	nf := s.newFlow(seg, opened)
-	if older != nil && older.removed { // it gave way
-		older = nil
-		s.stubs.remove(&seg.key)
-	}
-	if nf == nil {
-		if older != nil {
-			s.flows[seg.key] = older
-			older.synSeen = f.synSeen
-		}
-		return nil
-	}
-	if older != nil {
-		nf.older, older.newer = older, nf
-		s.endWhenDelivered(older, outcome.EndReplaced)
-	}
-	return nf
 }
 
 // endWhenDelivered ends a flow with e once gVisor has taken what came without
@@ -115,7 +94,7 @@ func (s *Stack) end(f *flow, e outcome.End, why outcome.Drop) {
 		s.level(f, f.virtual.conn.received())
 	}
 	if f.virtual.conn == nil && (f.state == opening || f.state == open) && s.now.Sub(f.opened) < openTimeout {
-		f.ending, f.reason, f.finSeen, f.rstSeen = true, e, false, false
+		f.ending, f.reason, f.finSeen, f.rstSeen, f.due = true, e, false, false, time.Time{}
 		f.beyond = f.floor()
 		for f.q.len() > 0 && !f.q.last().sent { // gVisor may have the others
 			s.lostLast(f, why)
@@ -221,21 +200,31 @@ func (s *Stack) remove(f *flow, why outcome.Drop, as stubKind) {
 	if f.newer != nil {
 		f.newer.older = f.older
 		s.touch(f.newer) // its holes were urgent for f's sake
-	} else if f.older != nil {
-		s.flows[f.key] = f.older
-		f.older.synSeen = f.synSeen
 	} else {
-		delete(s.flows, f.key)
-		if f.state != parked {
-			f.lostFor = why
-		}
-		s.leaves(&f.key, f.stub(as))
+		s.removeNewest(f, why, as)
 	}
 	delete(s.clients, f.virtual.id)
 	s.setEager(f, false)
 	s.deactivate(f)
 	if s.stopping && s.nflows == 0 {
 		s.signal()
+	}
+}
+
+// removeNewest is remove for the newest flow of its ports. What is remembered is of the newest
+// connection, whichever flow is the last to go.
+func (s *Stack) removeNewest(f *flow, why outcome.Drop, as stubKind) {
+	if f.older != nil {
+		s.flows[f.key] = f.older
+		f.older.synSeen = f.synSeen
+	} else {
+		delete(s.flows, f.key)
+	}
+	if f.state != parked {
+		f.lostFor = why
+	}
+	if _, known := s.stubs.get(&f.key, s.now); !known || !f.overtaken {
+		s.leaves(&f.key, f.stub(as))
 	}
 }
 

@@ -78,7 +78,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 		for rest.q.len() > 0 {
 			s.skip(rest, why, why)
 		}
-		if s.flows[f.key] == nil {
+		if f.newer == nil && s.flows[f.key] != f {
 			s.leaves(&f.key, rest.stub(s.remains(rest))) // with what was passed over
 		}
 		return
@@ -90,11 +90,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	if rest.synSeen = next; !next {
 		s.stubs.remove(&f.key)
 	}
-	older := s.flows[f.key] // f, which has not been handed out yet, or the one before
-	s.add(rest)
-	if older != nil {
-		rest.older, older.newer = older, rest
-	}
+	s.add(rest) // in front of f, which has not been handed out yet, or of the one before
 	if wait {
 		// What is in front may be late, and show that this is the middle of a request.
 		rest.base, rest.due = rest.q.first().seq, s.now.Add(tick)

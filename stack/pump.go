@@ -239,7 +239,7 @@ func (s *Stack) settle(f *flow) {
 		// The server has ignored it, if the client goes on.
 	case f.rstSeen:
 		s.end(f, outcome.EndClientReset, outcome.DropDuplicate)
-	case f.ending:
+	case f.ending && (f.due.IsZero() || f.virtual.finished):
 		s.end(f, f.reason, f.reason.Drop())
 	}
 }

@@ -21,6 +21,9 @@ func (s *Stack) reverse(m *Segment, seg *segment) {
 // serverSays has the flow of a server's segment learn from it.
 func (s *Stack) serverSays(m *Segment, seg *segment) {
 	f := s.flows[seg.key]
+	if f != nil && s.forNextServer(f, seg) {
+		f = nil
+	}
 	var known stub
 	remembered := false
 	if f == nil {
@@ -171,6 +174,9 @@ func (s *Stack) serverAccepted(f *flow, seg *segment) {
 		s.unpark(f, seg.ack)
 	case seg.ack == f.base && !f.picked && !f.ev.server.nxt.known:
 		f.ev.answered(seg, s.clock())
+	case f.state == open && !s.owns(f, seg.ack-1) && !s.mayBeSYNOf(f, seg.ack):
+		known, ok := s.stubs.get(&seg.key, s.now)
+		s.reverseStub(&known, ok, seg) // the SYN of the next connection may be lost
 	}
 }
 
@@ -223,6 +229,10 @@ func (s *Stack) serverReset(f *flow, seg *segment) {
 	right := f.ev.endsAt(seg.seq)
 	near := cl.ack.known && within(seg.seq, cl.ack.at, cl.maxWindow()-1)
 	switch {
+	case f.state == parked && f.early && !f.ev.server.nxt.known && !cl.ack.known: // it answers the SYN, or is none of the connection's
+		if seg.flags&flagACK != 0 && within(seg.ack, f.base, f.sent()-f.base) {
+			s.turnedAway(f, outcome.DropRefused)
+		}
 	case f.state == parked && seg.flags&flagACK == 0 && seg.seq == f.lastACK:
 		s.turnedAway(f, outcome.DropRefused)
 	case f.newer == nil && !right && near && f.state == open:

@@ -124,6 +124,7 @@ func (s *Stack) ageOpen(f *flow) {
 	if s.ageAside(f); f.removed {
 		return
 	}
+	s.ageOlder(f)
 	if f.rstEarly && s.now.Sub(f.rstAt) >= s.cfg.Grace && s.clock()-f.ev.client.heard >= s.cfg.Grace {
 		f.rstEarly = false
 		s.touch(f)

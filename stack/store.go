@@ -84,7 +84,7 @@ func (f *mirrorView) goesOn(now time.Time) {
 func (s *Stack) store(f *flow, seg *segment) {
 	floor := f.floor()
 	seq, end := seg.seq, seg.end()
-	if f.ending && !seqLess(seq, f.sent()) || seqLess(floor, seq) && seq-floor >= maxWindow {
+	if f.closedAt(seq) || seqLess(floor, seq) && seq-floor >= maxWindow {
 		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}

@@ -48,6 +48,36 @@ func reuse() []script {
 		}},
 		{"three connections on the same ports within 20 ms keep their bytes and ends", everyShape, nil, threefold(3 * time.Millisecond)},
 		{"three connections on the same ports, one right behind the other, keep their bytes and ends", everyShape, nil, threefold(0)},
+		{"the end of a connection comes 20 ms late, behind the handshake of the next on its ports", everyShape, nil, func(s *scene) {
+			for range 5 {
+				c := s.open()
+				head := c.send(get("/late")[:20])
+				d := c.again(c.next + 1<<28)
+				d.handshake()
+				s.wait(20 * time.Millisecond)
+				tail := c.send(get("/late")[20:])
+				c.close()
+				s.eof(head + tail)
+				s.eof(d.request("/next"))
+				d.close()
+			}
+			s.counted("end_complete", 10)
+		}},
+		{"the SYN of the next connection on the ports is lost", everyShape, nil, func(s *scene) {
+			for range 5 {
+				c := s.open()
+				s.eof(c.request("/one"))
+				c.close()
+				s.wait(100 * time.Millisecond)
+				d := c.again(c.next + 1<<28)
+				d.next++
+				d.synAck()
+				d.ack()
+				s.eof(d.request("/two"))
+				d.close()
+			}
+			s.counted("end_complete", 10)
+		}},
 		{"five connections on the same ports, one behind the other, keep their bytes", fewShapes, nil, func(s *scene) {
 			c := s.open()
 			for _, path := range []string{"/1", "/2", "/3", "/4"} {
