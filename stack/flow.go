@@ -36,6 +36,8 @@ type flow struct {
 	synSeen      bool  // stubs has a SYN of these addresses
 	older, newer *flow // the same addresses, one connection after the other; the newest is in Stack.flows
 	overtaken    bool  // there was a newer one
+	behind       mark  // base of the SYN that had come before it
+	prior        span  // what was seen of the connection before, which a mirror may show again
 
 	opened  time.Time // when the flow was made, or its SYN injected
 	hole    time.Time // since when bytes are missing at the virtual client's ack; zero when none are

@@ -19,15 +19,24 @@ func (s *Stack) unknown(seg *segment) {
 		s.syn(seg)
 	case !ok:
 		s.park(seg, nil)
-	case known.kind == over && (known.seen().has(seg.seq) || seg.seq == known.end):
+	case known.kind == over && (known.owns(seg.seq) || showsAgain(known.prior, known.last.age(s.captured), seg)):
 		s.drop(seg, outcome.DropFlowOver)
 	case known.kind == over:
 		s.park(seg, nil) // another connection on these ports, whose SYN was lost or is late
+		if f := s.flows[seg.key]; f != nil {
+			f.prior = known.seen()
+		}
 	case known.kind == halfOpen:
 		s.halfOpened(&known, seg)
 	default:
 		s.goesOn(&known, nil, seg)
 	}
+}
+
+// showsAgain reports whether a mirror may show a segment again: the last one of the next
+// connection came age ago.
+func showsAgain(prior span, age time.Duration, seg *segment) bool {
+	return age < repeatedFor && prior.has(seg.seq)
 }
 
 // goesOn takes a segment of a connection whose stream was given up. next is the SYN that came
@@ -155,6 +164,7 @@ func (s *Stack) besideSYN(known *stub, seg *segment) {
 	}
 	if f := s.newFlow(seg, stray); f != nil {
 		f.synSeen = true
+		f.behind.set(known.base)
 		s.parked(f, seg)
 	}
 }
@@ -165,8 +175,10 @@ func (s *Stack) remember(key *flowKey, half stub) {
 	s.counters.halfOpen++
 	switch known, ok := s.stubs.get(key, s.now); {
 	case ok && known.kind == halfOpen:
-		half.prev = known.prev
-	case ok && known.kind != over:
+		half.prev, half.prior = known.prev, known.prior
+	case ok && known.kind == over:
+		half.prior = known.seen()
+	case ok:
 		before := known // a copy, so that a flood of SYNs allocates nothing
 		half.prev = &before
 	}
@@ -209,7 +221,8 @@ func (s *Stack) syn(seg *segment) {
 		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}
-	if known, ok := s.stubs.get(&seg.key, s.now); ok && known.began(base, s.now, s.captured) {
+	known, ok := s.stubs.get(&seg.key, s.now)
+	if ok && known.began(base, s.now, s.captured) {
 		s.drop(seg, outcome.DropDuplicate)
 		return
 	}
@@ -229,6 +242,9 @@ func (s *Stack) syn(seg *segment) {
 		s.stubs.remove(&seg.key)
 		f.ev = *first.evidence(s.clock())
 		f.hasBase, f.base, f.beyond, f.early = true, base, base, true
+		if ok && known.kind == over {
+			f.prior = known.seen()
+		}
 		data := *seg
 		data.seq, data.flags = base, 0
 		s.store(f, &data)

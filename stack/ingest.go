@@ -285,6 +285,9 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 	}
 	goesOn := f.goesOnAt(seg.seq) // the SYN was a stray
 	fast := next.tookData(seg)
+	if seg.seq != next.base && !fast && f.drains() && s.owns(f, seg.seq) {
+		return false // it is late
+	}
 	if seg.flags&flagRST != 0 || !proves(seg, next.base) && !fast || (seg.seq != next.base && !fast || goesOn) && !f.delivered() {
 		return false
 	}
@@ -324,7 +327,8 @@ func (f *flow) delivered() bool {
 func (s *Stack) synAgain(f *flow, seg *segment) {
 	base := seg.seq + 1
 	switch {
-	case f.hasBase && base == f.base && !f.replayed(s.captured), f.past.has(seg.seq), s.mayBeSYNOf(f, base):
+	case f.hasBase && base == f.base && !f.replayed(s.captured), s.mayBeSYNOf(f, base),
+		f.past.has(seg.seq) && s.serviceOf(f).Midstream != MidstreamAny:
 		s.drop(seg, outcome.DropDuplicate)
 	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0 && (f.beganRightAt(base) || f.tookData(seg)):
 		s.comesLate(f, seg)
@@ -368,7 +372,7 @@ func (f *flow) tookData(seg *segment) bool {
 // apartFrom reports whether a parked flow came behind a SYN that it is too far from to be of its
 // connection.
 func (f *flow) apartFrom(syn *stub) bool {
-	return !syn.put.time().After(f.opened) && !near(f.base, syn.base)
+	return f.cameBehind(syn) && !near(f.base, syn.base)
 }
 
 // beganAt reports whether the parked segments can belong to a client that begins at base:

@@ -20,6 +20,10 @@ func (s *Stack) newFlow(seg *segment, as rank) *flow {
 	f.standing.rank = as
 	f.standing.shows(seg)
 	s.add(f)
+	if f.older != nil {
+		known := f.older.stub(over)
+		f.prior = known.seen()
+	}
 	return f
 }
 
@@ -168,7 +172,10 @@ func (f *flow) cause(why outcome.Drop) outcome.Drop {
 
 // stub is what is worth remembering of a flow.
 func (f *flow) stub(kind stubKind) stub {
-	known := stub{kind: kind, base: f.origin(), end: f.came(kind), whole: f.framing.whole, last: momentOf(f.last), twoWay: f.ev.server.nxt.known}
+	known := stub{
+		kind: kind, base: f.origin(), end: f.came(kind), prior: f.prior,
+		whole: f.framing.whole, last: momentOf(f.last), twoWay: f.ev.server.nxt.known,
+	}
 	if kind == midStream || kind == opaque {
 		ev := f.ev
 		known.ev = &ev

@@ -14,23 +14,57 @@ import (
 // drains reports whether f's connection has ended, but for the delivery of its stream: what
 // comes may be of the next one on its ports.
 func (f *flow) drains() bool {
-	return f.state == open && !f.multipath && (f.ended() || f.ending)
+	return f.state != parked && !f.multipath && (f.ended() || f.ending && f.state == open)
 }
 
-// ended reports whether gVisor has the FIN, or is sent it.
-func (f *flow) ended() bool { return f.virtual.finished || f.finQueued() }
+// ended reports whether the client's end has come, and all before it.
+func (f *flow) ended() bool {
+	switch {
+	case f.virtual.finished || f.finQueued():
+		return true
+	case f.finSeen:
+		return f.hasAll(f.fin)
+	}
+	return f.rstSeen && !f.rstEarly && f.hasAll(f.rst)
+}
 
-// owns reports whether a sequence number can be of a flow's connection.
+// hasAll reports whether everything before end has come, and nothing behind it.
+func (f *flow) hasAll(end uint32) bool {
+	if f.state == open {
+		return f.gapless() && f.received() == end
+	}
+	first, last := f.q.first(), f.q.last()
+	return first != nil && first.seq == f.base && last.end() == end && end-f.base == uint32(f.q.bytes)
+}
+
+// owns reports whether a sequence number can be of a flow's connection. Where a newer one on
+// its ports was followed, that comes first.
 func (s *Stack) owns(f *flow, seq uint32) bool {
+	if f.overtaken {
+		if next, ok := s.stubs.get(&f.key, s.now); ok && next.kind != halfOpen && next.owns(seq) {
+			return false
+		}
+	}
 	known := f.stub(over)
-	return known.seen().has(seq) || seq == known.end || !f.ended() && within(seq, known.end, s.near(f))
+	if s.serviceOf(f).Midstream == MidstreamAny {
+		known.base = f.base // and not a window before it
+	}
+	return known.owns(seq) || !f.ended() && within(seq, known.end, s.near(f))
 }
+
+// owns reports whether a sequence number is of what was seen of the connection, or where that
+// ends.
+func (s *stub) owns(seq uint32) bool { return s.seen().has(seq) || seq == s.end }
 
 // passesBy takes a client's segment that is not of the connection of a flow that drains. It
 // reports whether it did.
 func (s *Stack) passesBy(f *flow, seg *segment) bool {
 	if !f.drains() || s.owns(f, seg.seq) {
 		return false
+	}
+	if showsAgain(f.prior, s.captured.Sub(f.last), seg) {
+		s.drop(seg, outcome.DropFlowOver)
+		return true
 	}
 	if f.virtual.finished && f.virtual.conn != nil {
 		s.end(f, outcome.EndReplaced, outcome.DropReplaced) // a complete one
@@ -39,13 +73,17 @@ func (s *Stack) passesBy(f *flow, seg *segment) bool {
 	return true
 }
 
+// maxOlder bounds how far back a late segment is looked for a connection for: a client that
+// opens many on the same ports makes each segment cost more.
+const maxOlder = 8
+
 // ofOlder gives a late segment to a connection before f's on the same ports, if it can
 // belong to that one only. It reports whether it did.
 func (s *Stack) ofOlder(f *flow, seg *segment) bool {
 	if f.older == nil || within(seg.seq, f.floor()-1, s.near(f)) {
 		return false
 	}
-	for old := f.older; old != nil; old = old.older {
+	for old, n := f.older, 0; old != nil && n < maxOlder; old, n = old.older, n+1 {
 		if old.state == open && within(seg.seq, old.floor(), s.near(old)) {
 			s.judged(old, seg)
 			return true
@@ -69,7 +107,7 @@ func (s *Stack) replace(f *flow, next *stub, seg *segment) *flow {
 	s.stubs.remove(&seg.key) // of what has been dropped for it
 	if old := nf.older; old != nil {
 		s.endWhenDelivered(old, outcome.EndReplaced)
-		if !old.removed && old.reason == outcome.EndReplaced {
+		if !old.removed && old.reason == outcome.EndReplaced && old.depth() < maxOlder {
 			old.due = s.now.Add(s.cfg.Grace)
 		}
 	}
@@ -84,10 +122,21 @@ func (s *Stack) hurry(f *flow, next *stub) {
 	case f.state != parked || f.early:
 	case f.hasBase && !f.due.IsZero():
 		s.unanswered(f)
-	case !f.hasBase && f.past == (span{}) && next.put.time().After(f.opened):
+	case !f.hasBase && f.past == (span{}) && !f.cameBehind(next):
 		s.seek(f, true)
 	}
 }
+
+// depth is how many older flows there are, up to maxOlder.
+func (f *flow) depth() (n int) {
+	for f = f.older; f != nil && n < maxOlder; f = f.older {
+		n++
+	}
+	return n
+}
+
+// cameBehind reports whether a flow came behind a SYN.
+func (f *flow) cameBehind(syn *stub) bool { return f.behind.known && f.behind.at == syn.base }
 
 // closedAt reports whether a flow that ends takes nothing more at seq.
 func (f *flow) closedAt(seq uint32) bool {
@@ -102,8 +151,16 @@ func (s *Stack) ageOlder(f *flow) {
 	}
 }
 
-// forNextServer reports whether a server's segment is not of the connection of a flow that
-// drains.
+// forNextServer reports whether a server's segment is not of f's connection, but of the next on
+// its ports: that one has ended but for the delivery, or the SYN of this one was seen.
 func (s *Stack) forNextServer(f *flow, seg *segment) bool {
-	return seg.flags&flagACK != 0 && !seg.noACK && f.drains() && !s.owns(f, seg.ack-1)
+	drains := f.drains()
+	if seg.flags&flagACK == 0 || seg.noACK || !drains && (!f.synSeen || f.state == parked) || s.owns(f, seg.ack-1) {
+		return false
+	}
+	if drains {
+		return true
+	}
+	next, ok := s.stubs.get(&seg.key, s.now)
+	return ok && next.kind == halfOpen && near(seg.ack, next.base)
 }

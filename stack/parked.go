@@ -37,6 +37,7 @@ func (s *Stack) takeUp(f *flow, known *stub) {
 	next, ok := s.stubs.get(&f.key, s.now)
 	if f.synSeen = ok && next.kind == halfOpen; f.synSeen {
 		next.prev = nil
+		f.behind.set(next.base)
 		s.stubs.put(&f.key, next, next.put.time())
 		return
 	}
@@ -45,6 +46,9 @@ func (s *Stack) takeUp(f *flow, known *stub) {
 
 // learn takes over what is remembered of a connection.
 func (f *flow) learn(known *stub) {
+	if known.prior != (span{}) {
+		f.prior = known.prior
+	}
 	if known.ev != nil {
 		f.ev = *known.ev
 	}

@@ -7,10 +7,10 @@ import "netmirror/outcome"
 
 // withinRate reports whether a stream may begin in f, by the rate of its service. One
 // that may not is removed. The rest of a connection whose stream was given up is none
-// that begins, and neither is one whose place in the table an older connection keeps.
+// that begins.
 func (s *Stack) withinRate(f *flow) bool {
 	of := s.serviceOf(f)
-	if f.past != (span{}) || of.Rate.Takes(s.now) || f.older != nil {
+	if f.past != (span{}) || of.Rate.Takes(s.now) {
 		return true
 	}
 	of.stats.OverRate++

@@ -35,6 +35,9 @@ const (
 	// The server's direction makes sure of it sooner: it has ended as well.
 	repeats      = 4 * time.Millisecond
 	repeatsAlone = 50 * time.Millisecond
+	// repeatedFor is how long after the end of the next connection on the same ports a mirror may
+	// show again what came of one.
+	repeatedFor = time.Second
 	// connTimeout is how long a silent connection without a flow is
 	// remembered: one that is as silent as that has nothing to be late.
 	connTimeout = 10 * time.Minute
@@ -52,6 +55,7 @@ type stub struct {
 	put    moment
 	last   moment    // when its last packet was captured
 	ev     *evidence // what is known besides; nil: nothing
+	prior  span      // what was seen of the connection before
 	prev   *stub     // halfOpen: what was known before the SYN, which may be a stray one
 	left   *leftOff  // midStream and opaque: how the stream was left
 	data   *[]byte   // halfOpen: what came with a SYN beside a flow on these ports (RFC 7413); nil: nothing

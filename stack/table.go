@@ -207,7 +207,7 @@ func (s *Stack) displaceParked(f *flow, why outcome.Drop) {
 	}
 	handshake := f.hasBase && f.q.len() == 0
 	s.discard(f, why, over)
-	if s.flows[f.key] != nil {
+	if f.newer != nil {
 		return
 	}
 	switch known, ok := s.stubs.get(&f.key, s.now); {
