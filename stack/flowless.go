@@ -342,8 +342,10 @@ func (s *Stack) proved(f *flow) {
 
 // unanswered ends the wait for the server's answer to a SYN.
 func (s *Stack) unanswered(f *flow) {
-	if f.ev.judgeACK(f.lastACK) != accepted {
-		if f.ev.server.heard > f.opened.Sub(s.epoch) {
+	if v := f.ev.judgeACK(f.lastACK); v != accepted {
+		// Where the mirror has lost the SYN-ACK, it may have lost more of the server's.
+		lost := v == doubtful && !f.ev.server.first.known && f.ev.plausible(f.lastACK)
+		if f.ev.server.heard > f.opened.Sub(s.epoch) && !lost {
 			s.turnedAway(f, outcome.DropRejected)
 			return
 		}

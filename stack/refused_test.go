@@ -156,3 +156,19 @@ func TestTheSameISNAgain(t *testing.T) {
 		})
 	}
 }
+
+// The mirror has lost the SYN-ACK, and shows a packet of the server's late that was sent before
+// what the client has acknowledged: nothing is refused.
+func TestALatePacketOfAServerWhoseSYNACKIsLost(t *testing.T) {
+	s := newTimed(t, nil)
+	c := newClient(t, 100)
+	s.Inject([]Segment{at(t, 999).answer(1000, 0, "", nil), c.syn()}) // the mirror shows servers
+	s.pass(10 * time.Millisecond)
+	s.Inject([]Segment{c.packet(0, []byte(get1), func(t *layers.TCP) { t.Ack = 1100 })})
+	s.pass(time.Millisecond)
+	s.Inject([]Segment{c.answer(1050, 0, "", nil)})
+	s.pass(time.Second)
+	s.Inject([]Segment{c.packet(len(get1), nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1200 })})
+	s.pass(time.Second)
+	s.is(c, text(get1, nil))
+}
