@@ -57,7 +57,7 @@ func (s *stream) settleProbe(back bool) {
 	if err != nil {
 		left = s.written
 	}
-	taken := s.written - min(left, s.written)
+	taken := s.written - min(s.unread(left), s.written)
 	if back {
 		s.settle(s.probe, taken)
 	} else {

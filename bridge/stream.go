@@ -245,7 +245,8 @@ func (s *stream) finish(e outcome.End) {
 	s.in.CloseWith(e)
 }
 
-// unacked is how many of the bytes that count as sent the target has not acknowledged.
+// unacked is how many of the bytes that count as sent the target has not acknowledged. The
+// socket may count more than those: a header before them, and a unix socket its buffers.
 func (s *stream) unacked() int64 {
 	queued, err := s.out.unacked()
 	if err != nil {
@@ -254,7 +255,16 @@ func (s *stream) unacked() int64 {
 	if queued > 0 && s.finSent {
 		queued--
 	}
-	return max(s.sent-(s.wrote-int64(queued)), 0)
+	return min(max(s.sent-(s.wrote-int64(s.unread(queued))), 0), s.sent)
+}
+
+// unread is how many of the bytes written the target cannot have read, where its connection
+// has so many unacknowledged.
+func (s *stream) unread(unacked int) int {
+	if t, ok := s.out.(*tlsConn); ok {
+		return t.unread(unacked)
+	}
+	return unacked
 }
 
 // turnAway ends a stream that the loop has not taken in.

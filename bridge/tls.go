@@ -18,14 +18,20 @@ import (
 //
 // A reset closes that connection without a close_notify, so that the target can tell
 // that the stream was cut off (RFC 8446, section 6.1).
+//
+// Behind the target's end there is no close_notify either, unless the target has taken bytes
+// there: most have closed their side for good, and answer every byte with a RST.
 type tlsConn struct {
 	*tcpConn // below; the poller tells of its end only
 	tls      *tls.Conn
 	tell     func(events) // the loop
 
-	work   chan piece // closed: no more will come
-	closed bool       // it is
-	last   int        // bytes of the last piece
+	work    chan piece // closed: no more will come
+	closed  bool       // it is
+	last    int        // bytes of the last piece
+	open    int        // bytes written since nothing was left unacknowledged
+	readsOn bool       // the target takes bytes behind its end
+	bare    bool       // no close_notify goes before the FIN; set before work is closed
 
 	queued   atomic.Int64  // bytes that the connection below has not taken; an end is one
 	wanted   atomic.Bool   // the loop waits for queued to be 0
@@ -54,8 +60,15 @@ func (t *tlsConn) write(p []byte, _ bool) (int, error) {
 	if t.queued.Load() > 0 {
 		return 0, nil
 	}
+	if t.open > 0 {
+		if _, err := t.unacked(); err != nil {
+			return 0, err
+		}
+	}
 	next := newPiece(p)
 	t.last = len(next.bytes)
+	t.open += t.last
+	t.readsOn = t.heardEnd.Load()
 	t.wanted.Store(t.last < len(p))
 	t.queued.Store(int64(t.last))
 	t.work <- next // there is room: all before it is done
@@ -86,6 +99,9 @@ func (t *tlsConn) encrypt() {
 
 // finish sends close_notify and FIN.
 func (t *tlsConn) finish() error {
+	if t.bare {
+		return t.conn.CloseWrite()
+	}
 	raw, err := t.conn.SyscallConn()
 	if err == nil {
 		// CloseWrite waits for room, but for five seconds only.
@@ -158,15 +174,27 @@ func (t *tlsConn) failed() error {
 	return nil
 }
 
-// unacked counts, as long as anything is left, the whole last piece too: the target
-// can read none of a record of which the end has not come.
+// unacked counts what TLS adds too, as far as it is in the socket.
 func (t *tlsConn) unacked() (int, error) {
 	queued := int(t.queued.Load()) // first: from there bytes go to the connection below
 	below, err := t.tcpConn.unacked()
-	if err != nil || queued+below == 0 {
+	if err != nil {
 		return 0, err
 	}
-	return queued + below + t.last, nil
+	if queued+below == 0 {
+		t.open = 0
+	}
+	return queued + below, nil
+}
+
+// unread is how many of the bytes written the target cannot have read, where so many are not
+// acknowledged. It counts the whole last piece: of a record whose end has not come, the target
+// can read nothing.
+func (t *tlsConn) unread(unacked int) int {
+	if unacked == 0 {
+		return 0
+	}
+	return min(unacked+t.last, t.open)
 }
 
 func (t *tlsConn) discard() (n int, more bool, err error) {
@@ -191,6 +219,10 @@ func (t *tlsConn) over() (over bool, cause error) {
 }
 
 func (t *tlsConn) closeWrite() error {
+	if _, err := t.unacked(); err != nil { // without the end
+		return err
+	}
+	t.bare = t.heardEnd.Load() && !t.readsOn
 	t.queued.Add(1)
 	t.endWork()
 	return t.failed()

@@ -131,6 +131,65 @@ func TestRequestBehindAClosedTLSTargetIsGivenBack(t *testing.T) {
 	want(t, "BytesWritten", h.Stats().BytesWritten, uint64(5))
 }
 
+// All that such a target was to have has reached it, as with plain TCP.
+func TestTLSTargetThatClosesFirst(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		g := newSecure(t)
+		g.config.MaxVersion = version
+		h := g.serve(t, Config{})
+		s := h.open(t, []byte("request"))
+		c := g.accept(t)
+		if _, err := io.ReadFull(c, make([]byte, 7)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write([]byte("answer")); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		h.closedFirst(t, 1)
+		s.end(io.EOF)
+		want(t, "outcome", s.outcome(t), "complete")
+		want(t, "BytesUnacked", h.Stats().BytesUnacked, uint64(0))
+	}
+}
+
+// A target that reads on behind its own end can tell the client's from a truncation.
+func TestHalfClosedTLSTargetGetsCloseNotify(t *testing.T) {
+	g := newSecure(t)
+	g.config.MaxVersion = tls.VersionTLS12 // in which the type of a record is not encrypted
+	h := g.serve(t, Config{})
+	s := h.open(t)
+	var wire bytes.Buffer
+	c := tls.Server(tapped{g.shadow.accept(t), &wire}, g.config)
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	c.CloseWrite()
+	c.NetConn().(tapped).CloseWrite()
+	h.closedFirst(t, 1)
+	data := random(100_000)
+	s.send(split(data, 5000)...)
+	s.end(io.EOF)
+	expect(t, c, data, nil)
+	c.Close()
+	want(t, "outcome", s.outcome(t), "complete")
+	var last byte
+	for wire.Len() > 0 { // a header, which ends with the length of the rest (RFC 5246, section 6.2.1)
+		head := wire.Next(5)
+		last = head[0]
+		wire.Next(int(head[3])<<8 | int(head[4]))
+	}
+	want(t, "the type of the last record", last, byte(21)) // an alert
+}
+
+// tapped keeps what is read.
+type tapped struct {
+	*net.TCPConn
+	to io.Writer
+}
+
+func (c tapped) Read(p []byte) (int, error) { return io.TeeReader(c.TCPConn, c.to).Read(p) }
+
 func TestTLSTargetThatTakesNothing(t *testing.T) {
 	g := newSecure(t)
 	h := g.serve(t, Config{WriteTimeout: 300 * time.Millisecond})
