@@ -26,7 +26,7 @@ func (s *stream) lookForAcks() {
 	left, err := s.out.unacked()
 	switch {
 	case err != nil:
-		s.targetClosed()
+		s.targetOver(err)
 	case left == 0:
 		s.acknowledged()
 	case s.stall.over(s.l.now, -int64(left), s.b.cfg.WriteTimeout):

@@ -1,0 +1,51 @@
+package bridge
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// breaks is a connection that takes one piece and then has an error.
+type breaks struct {
+	targetConn
+	wrote bool
+}
+
+func (c *breaks) write(p []byte, _ bool) (int, error) {
+	c.wrote = true
+	return len(p), nil
+}
+
+func (c *breaks) unacked() (int, error) {
+	if c.wrote {
+		return 0, unix.ECONNRESET
+	}
+	return 0, nil
+}
+
+func (c *breaks) reset() {}
+
+// Which of the two the loop hears of first, the reset or the time to ask for acknowledgements,
+// makes no difference to a probe.
+func TestProbeIsGivenBackWhereTheResetIsFoundByAsking(t *testing.T) {
+	b, err := New(Config{Target: "127.0.0.1:80"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := newLoop(b.closed, b.close, newQueue(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.poll.close()
+	in := newScript()
+	in.send([]byte("request"))
+	s := newStream(l, b, in)
+	s.takePlace()
+	s.enter(copying)
+	s.out, s.targetFIN = &breaks{}, true
+	s.copy()
+	want(t, "outcome", in.outcome(t), "target-closed")
+	want(t, "what was given back", string(in.rest()), "request")
+	want(t, "BytesUnsent", b.Stats().BytesUnsent, uint64(0))
+}
