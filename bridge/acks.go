@@ -50,6 +50,6 @@ func (s *stream) acknowledged() {
 		s.settleProbe(true)
 		s.proven = true
 	}
-	s.stall = stall{}
+	s.stall, s.silence = stall{}, stall{}
 	s.resume()
 }

@@ -29,15 +29,7 @@ func (c *breaks) reset() {}
 // Which of the two the loop hears of first, the reset or the time to ask for acknowledgements,
 // makes no difference to a probe.
 func TestProbeIsGivenBackWhereTheResetIsFoundByAsking(t *testing.T) {
-	b, err := New(Config{Target: "127.0.0.1:80"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := newLoop(b.closed, b.close, newQueue(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.poll.close()
+	l, b := idleLoop(t, Config{Target: "127.0.0.1:80"})
 	in := newScript()
 	in.send([]byte("request"))
 	s := newStream(l, b, in)
@@ -48,4 +40,19 @@ func TestProbeIsGivenBackWhereTheResetIsFoundByAsking(t *testing.T) {
 	want(t, "outcome", in.outcome(t), "target-closed")
 	want(t, "what was given back", string(in.rest()), "request")
 	want(t, "BytesUnsent", b.Stats().BytesUnsent, uint64(0))
+}
+
+// idleLoop is a loop that nothing runs, and a bridge of its streams.
+func idleLoop(t *testing.T, c Config) (*loop, *Bridge) {
+	t.Helper()
+	b, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := newLoop(b.closed, b.close, newQueue(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.poll.close)
+	return l, b
 }

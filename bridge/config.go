@@ -36,8 +36,9 @@ type Config struct {
 
 	// WriteTimeout is how long the target may take nothing, neither a byte into
 	// the send queue nor one out of it, before the stream is given up as
-	// target-slow. It is noticed at most an eighth later. A target that has closed
-	// its side is waited for as long to acknowledge the first bytes behind that. 0
+	// target-slow. It is noticed at most an eighth later, or as much again where everything
+	// fits the send queue; not at all there if the target is a unix socket. A target that has
+	// closed its side is waited for as long to acknowledge the first bytes behind that. 0
 	// means 10 s.
 	WriteTimeout time.Duration
 

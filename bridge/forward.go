@@ -34,6 +34,7 @@ func (s *stream) copy() {
 		out, last := s.alter(p[:n]), err == io.EOF
 		taken := 0
 		if err = nil; len(out) > 0 {
+			s.expectAcks()
 			taken, err = s.out.write(out, last)
 			s.wrote += int64(taken)
 		}
@@ -105,11 +106,7 @@ func (s *stream) lookForRoom() {
 func (s *stream) resume() {
 	s.enter(copying)
 	s.l.schedule(s)
-	if s.keptAlive {
-		s.l.timers.stop(s)
-	} else {
-		s.l.after(s, keepAlive)
-	}
+	s.nextLook()
 }
 
 // stall tells how long a peer has shown no sign of life.

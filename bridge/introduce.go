@@ -41,6 +41,7 @@ func (s *stream) introduce() bool {
 		return false
 	}
 	for len(in.left) > 0 {
+		s.expectAcks()
 		taken, err := s.out.write(in.left, false)
 		in.left = in.left[taken:]
 		switch {

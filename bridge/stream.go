@@ -54,6 +54,8 @@ type stream struct {
 	targetFIN bool          // the target's FIN was heard
 	proven    bool          // the target acknowledged bytes written behind its FIN
 	stall     stall         // of blocked, lingering and the waits for acknowledgements
+	silence   stall         // of copying
+	since     int64         // when the connection was made, in the loop's time
 	pause     time.Duration // between two looks for acknowledgements
 	probe     []byte        // of probing: what was read
 	written   int           // and how much of it was written
@@ -123,9 +125,7 @@ func (s *stream) expired() {
 	case lingering:
 		s.lookForSilence()
 	case copying:
-		s.accepted()
-		s.keptAlive = true
-		s.out.keepAlive()
+		s.lookForLife()
 	}
 }
 

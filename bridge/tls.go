@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -185,6 +186,20 @@ func (t *tlsConn) unacked() (int, error) {
 		t.open = 0
 	}
 	return queued + below, nil
+}
+
+// acked is how much the target has acknowledged of what the connection below has taken.
+func (t *tlsConn) acked() (n int64, err error) {
+	raw, err := t.conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var info *unix.TCPInfo
+	control := raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
+	if err = cmp.Or(control, err); err != nil {
+		return 0, err
+	}
+	return int64(info.Bytes_acked), nil
 }
 
 // unread is how many of the bytes written the target cannot have read, where so many are not
