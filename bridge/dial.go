@@ -158,7 +158,7 @@ func (d *dial) expired(s *stream) {
 	case queueing:
 		s.askAgain()
 	case resolving:
-		s.failed(errTooLong)
+		s.l.namesOf(s.b).overdue(s.l, s)
 	}
 }
 

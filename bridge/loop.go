@@ -77,8 +77,11 @@ func (l *loop) run() {
 		l.expire()
 		l.step()
 		l.begin()
-		if l.closing && len(l.live) == 0 && l.abroad == 0 {
-			return
+		if l.closing && len(l.live) == 0 {
+			if l.abroad == 0 {
+				return
+			}
+			l.cancel() // nobody needs what they find
 		}
 		if !l.again && len(l.turns) == 0 && len(l.fresh) == 0 {
 			l.sleep()

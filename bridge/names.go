@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -38,6 +37,7 @@ type names struct {
 	forever bool       // it has no name to look up
 	used    int64      // when a stream last asked, in the loop's time
 	asking  bool
+	late    bool // the look-up that runs takes long: meanwhile, the addresses from before serve
 	waiting []*stream
 }
 
@@ -66,44 +66,6 @@ func newNames(b *Bridge) *names {
 		n.set([]netip.Addr{ip})
 	}
 	return n
-}
-
-// get returns the addresses, or has s told of them later.
-func (n *names) get(l *loop, s *stream) (addrs []*address, ok bool) {
-	n.used = l.now
-	if n.forever || l.now < n.until {
-		return n.inOrder(l.now), true
-	}
-	n.waiting = append(n.waiting, s)
-	if !n.asking {
-		n.asking = true
-		l.goPost(func() func() {
-			ctx, cancel := context.WithTimeout(l.ctx, n.b.cfg.DialTimeout)
-			defer cancel()
-			found, err := n.b.cfg.LookUp(ctx, n.b.to.Host)
-			return func() { n.told(l, found, err) }
-		})
-	}
-	return nil, false
-}
-
-// told passes a lookup's result on to those that wait for it.
-func (n *names) told(l *loop, found []netip.Addr, err error) {
-	n.asking = false
-	waiting := n.waiting
-	n.waiting = nil
-	if err == nil {
-		found, err = n.reached(found)
-	}
-	if err == nil {
-		n.set(found)
-		n.until = l.now + int64(namesFor)
-	}
-	for _, s := range waiting {
-		if s.phase == dialing && s.dial.step == resolving {
-			s.resolved(n.inOrder(l.now), err)
-		}
-	}
 }
 
 // reached is those of the addresses that can be reached from the source address.

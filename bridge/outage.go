@@ -20,8 +20,9 @@ type outage struct {
 	target string
 	health health
 
-	mu    sync.Mutex // guards spell
+	mu    sync.Mutex // guards the fields below
 	spell [len(causes)]spell
+	name  spell // of look-ups that fail while addresses are known
 }
 
 // spell is how long a cause has been keeping streams from the target.
@@ -94,5 +95,31 @@ func (o *outage) answered() {
 			s.down = false
 			o.log.Info(causes[i].over, "dst", o.target, "streams_refused_since_warning", s.refusal)
 		}
+	}
+}
+
+// unnamed notes that a look-up of the target's name failed, and that its streams go where they
+// went before.
+func (o *outage) unnamed(now time.Time, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if now.Before(o.name.next) {
+		return
+	}
+	msg := "target's name cannot be looked up; its addresses from before are used"
+	if o.name.down {
+		msg = "target's name still cannot be looked up; its addresses from before are used"
+	}
+	o.log.Warn(msg, "dst", o.target, "err", err, "do", target.Remedy(err))
+	o.name = spell{down: true, next: now.Add(outagePeriod)}
+}
+
+// named notes that a look-up succeeded.
+func (o *outage) named() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.name.down {
+		o.name.down = false
+		o.log.Info("target's name can be looked up again", "dst", o.target)
 	}
 }
