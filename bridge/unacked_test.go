@@ -107,10 +107,15 @@ func TestOnlyWrittenBytesAreUnacknowledged(t *testing.T) {
 	}
 }
 
-// readAll reads n bytes of a connection.
+// readAll reads n bytes of a connection and answers, which acknowledges them.
 func readAll(t *testing.T, c *tls.Conn, n int) {
 	t.Helper()
 	if _, err := io.ReadFull(c, make([]byte, n)); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := c.Write([]byte("answer")); err != nil {
+		t.Fatal(err)
+	}
+	d := keepDial{t: t, last: raw(c)}
+	eventually(t, "the answer there", func() bool { return d.queued() == 0 })
 }
