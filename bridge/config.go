@@ -66,8 +66,9 @@ type Config struct {
 	DialTime func(time.Duration, error)
 
 	// LookUp replaces the look-up of Target's host, for tests. nil means net's resolver.
-	// What it returns is good for a second. Its addresses are tried one after another,
-	// those that have just failed last; DialTimeout is shared out among them.
+	// What it returns is good for a second, and until the next answer where that does not come
+	// or is an error, other than that there is no such host. Its addresses are tried one after
+	// another, those that have just failed last; DialTimeout is shared out among them.
 	LookUp func(ctx context.Context, host string) ([]netip.Addr, error)
 
 	// Dial replaces look-up and connecting, for tests; it may wait. What it returns has
