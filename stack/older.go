@@ -1,10 +1,6 @@
 package stack
 
-import (
-	"time"
-
-	"netmirror/outcome"
-)
+import "netmirror/outcome"
 
 // A client may open its next connection on the same ports while the stream of the one before
 // waits for its target. The newest flow of the ports is in Stack.flows. The older ones are
@@ -90,65 +86,6 @@ func (s *Stack) ofOlder(f *flow, seg *segment) bool {
 		}
 	}
 	return false
-}
-
-// replace puts a new flow in front of f, whose client has opened a new connection with the
-// SYN next. f is given until what it has in order is delivered, and for a moment until its
-// end has come, which may be late; one that cannot begin is dropped.
-func (s *Stack) replace(f *flow, next *stub, seg *segment) *flow {
-	s.hurry(f, next)
-	if f.state == parked && !f.removed {
-		s.discard(f, outcome.DropReplaced, over)
-	}
-	nf := s.newFlow(seg, opened)
-	if nf == nil {
-		return nil
-	}
-	s.stubs.remove(&seg.key) // of what has been dropped for it
-	if old := nf.older; old != nil {
-		s.endWhenDelivered(old, outcome.EndReplaced)
-		if !old.removed && old.reason == outcome.EndReplaced && old.depth() < maxOlder {
-			old.due = s.now.Add(s.cfg.Grace)
-		}
-	}
-	return nf
-}
-
-// hurry lets a flow without a stream begin one if it may: its client has gone on, so that there
-// is nothing to wait for. What came behind the SYN next may be late, of a connection before;
-// what came behind a hole may be the middle of a request.
-func (s *Stack) hurry(f *flow, next *stub) {
-	switch {
-	case f.state != parked || f.early:
-	case f.hasBase && !f.due.IsZero():
-		s.unanswered(f)
-	case !f.hasBase && f.past == (span{}) && !f.cameBehind(next):
-		s.seek(f, true)
-	}
-}
-
-// depth is how many older flows there are, up to maxOlder.
-func (f *flow) depth() (n int) {
-	for f = f.older; f != nil && n < maxOlder; f = f.older {
-		n++
-	}
-	return n
-}
-
-// cameBehind reports whether a flow came behind a SYN.
-func (f *flow) cameBehind(syn *stub) bool { return f.behind.known && f.behind.at == syn.base }
-
-// closedAt reports whether a flow that ends takes nothing more at seq.
-func (f *flow) closedAt(seq uint32) bool {
-	return f.ending && f.due.IsZero() && !seqLess(seq, f.sent())
-}
-
-// ageOlder ends the wait for the end of a connection that was replaced.
-func (s *Stack) ageOlder(f *flow) {
-	if f.ending && !f.due.IsZero() && !s.now.Before(f.due) {
-		f.due = time.Time{}
-		s.touch(f)
-	}
 }
 
 // forNextServer reports whether a server's segment is not of f's connection, but of the next on

@@ -1,0 +1,132 @@
+package stack
+
+import (
+	"time"
+
+	"netmirror/outcome"
+)
+
+// synAgain takes a SYN on the addresses of a flow.
+func (s *Stack) synAgain(f *flow, seg *segment) {
+	base := seg.seq + 1
+	switch {
+	case f.hasBase && base == f.base && !f.replayed(s.captured), s.mayBeSYNOf(f, base),
+		f.past.has(seg.seq) && s.serviceOf(f).Midstream != MidstreamAny:
+		s.drop(seg, outcome.DropDuplicate)
+	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0 && (f.beganRightAt(base) || f.tookData(seg)):
+		s.comesLate(f, seg)
+	default:
+		s.syn(seg)
+	}
+}
+
+// mayBeSYNOf reports whether a SYN in front of base may be the late one of a stream that was
+// picked up without.
+func (s *Stack) mayBeSYNOf(f *flow, base uint32) bool {
+	return f.picked && f.base-base < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout
+}
+
+// comesLate starts a flow at its SYN, which was only late: the parked segments prove it.
+func (s *Stack) comesLate(f *flow, seg *segment) {
+	base, took := seg.seq+1, f.tookData(seg)
+	s.counters.halfOpen++
+	f.anew()
+	f.ev.opens(seg, s.clock())
+	s.unpark(f, base)
+	if !took || f.removed {
+		s.used(seg)
+		return
+	}
+	data := *seg
+	data.seq, data.flags = base, 0
+	s.store(f, &data)
+}
+
+// tookData reports whether a parked flow shows that the server accepted the data in its SYN,
+// which is late (RFC 7413): the client continues behind them.
+func (f *flow) tookData(seg *segment) bool {
+	behind := seg.seq + 1 + uint32(len(seg.payload))
+	if first := f.q.first(); first != nil {
+		return len(seg.payload) > 0 && first.seq == behind
+	}
+	return len(seg.payload) > 0 && f.finSeen && f.fin == behind
+}
+
+// cameBehind reports whether a flow came behind a SYN.
+func (f *flow) cameBehind(syn *stub) bool { return f.behind.known && f.behind.at == syn.base }
+
+// apartFrom reports whether a parked flow came behind a SYN that it is too far from to be of its
+// connection.
+func (f *flow) apartFrom(syn *stub) bool {
+	return f.cameBehind(syn) && !near(f.base, syn.base)
+}
+
+// beganAt reports whether the parked segments can belong to a client that begins at base:
+// some lie closely behind base, and none closely before it.
+func (f *flow) beganAt(base uint32) bool {
+	if f.q.len() == 0 {
+		return true
+	}
+	for e := f.q.first(); e != nil; e = e.next() {
+		if near(e.seq, base) {
+			return !seqLess(e.seq, base)
+		}
+	}
+	return f.q.first().seq-base < lateSYN
+}
+
+// beganRightAt is beganAt where nothing is missing in front of the parked segments. If
+// something is, the SYN may be a stray: it counts when that comes.
+func (f *flow) beganRightAt(base uint32) bool {
+	return f.beganAt(base) && (f.q.len() == 0 || f.q.first().seq == base)
+}
+
+// beginsLate starts a flow at a SYN that came too late for it, now that what was missing
+// behind the SYN has come.
+func (s *Stack) beginsLate(f *flow, at *stub) {
+	s.stubs.remove(&f.key)
+	f.synSeen = false
+	f.anew()
+	if ev := at.ev; ev != nil {
+		f.ev.client.scale, f.ev.client.scaled = ev.client.scale, ev.client.scaled
+		if ev.server.nxt.known {
+			f.ev.server = ev.server
+		}
+		f.ev.server.scaled = f.ev.server.scaled || ev.server.scaled
+	}
+	s.unpark(f, at.base)
+}
+
+// replayed reports whether a SYN with the flow's own number begins another connection: the
+// client has ended the first one, or has been silent, for so long that the SYN is no copy made by
+// the mirror.
+func (f *flow) replayed(captured time.Time) bool {
+	return captured.Sub(f.last) >= time.Second || (f.finSeen || f.virtual.finished || f.rstSeen) && captured.Sub(f.last) >= repeatsFor(f.ev.server.nxt.known)
+}
+
+// anew forgets the connection before the one that begins now: its framing says nothing
+// about the new one.
+func (f *flow) anew() {
+	if f.past != (span{}) {
+		f.past, f.picked, f.ev = span{}, false, evidence{}
+	}
+}
+
+// unpark starts a flow whose SYN came after its other segments. It drops segments that an
+// older connection on the same ports left behind.
+func (s *Stack) unpark(f *flow, base uint32) {
+	for f.q.len() > 0 && f.q.first().seq-base >= maxWindow {
+		s.lost(f, 1, outcome.DropOutOfWindow)
+	}
+	f.q.acked = false // what left the front was not of this connection
+	for f.q.len() > 0 && f.q.last().seq-base >= maxWindow {
+		s.lostLast(f, outcome.DropOutOfWindow)
+	}
+	for e := f.q.first(); e != nil; e = e.next() {
+		e.single = false
+	}
+	f.finSeen = f.finSeen && f.fin-base < maxWindow
+	s.charge(f)
+	f.rstSeen = f.rstSeen && f.rst-base < maxWindow
+	s.begin(f, base)
+}
