@@ -210,11 +210,14 @@ func (s *Stack) replaced(f *flow, a *aside) bool {
 // upholds reports whether the server took a segment that acknowledged what it was not seen
 // to send, and has been by now. Either the mirror shows its bytes late, or it sent them
 // only after it had dropped the segment. So they are not enough: it must have acknowledged
-// the segment, or the client must go on behind it.
+// the segment, or bytes of it that came in no other, or the client must go on behind it.
 func (s *Stack) upholds(f *flow, a *aside) bool {
 	said := &f.serverSaid
 	if a.why != oddACK || a.agreed || !f.ev.server.nxt.known ||
 		said.known && within(said.at, a.next(), nearby) || f.state != parked && !seqLess(f.serverAck, a.next()) {
+		return true
+	}
+	if f.state != parked && said.known && seqLess(f.floor(), said.at) && a.covers(said.at-1) {
 		return true
 	}
 	if a.shown.IsZero() {

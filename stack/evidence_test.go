@@ -344,3 +344,24 @@ func TestTheClientGoesOnFromAnAcknowledgement(t *testing.T) {
 	s.pass(100 * time.Millisecond)
 	s.is(c, text(get1+get2, outcome.EndShutdown))
 }
+
+// The server acknowledges a part of what waits beside the stream, for the mirror has shown a
+// super-frame: it has the rest of that part from nowhere else.
+func TestTheServerHasAPartOfWhatIsDoubtful(t *testing.T) {
+	const n, m = len(get1), 47
+	put := "PUT / HTTP/1.1\r\nContent-Length: 2009\r\n\r\n" + string(pattern(2009))
+	s := newTimed(t, nil)
+	c := newClient(t, 100)
+	s.Inject([]Segment{c.data(0, []byte(get1)), c.answer(1000, n, "", nil)})
+	s.pass(2 * time.Second)
+	later := func(t *layers.TCP) { t.Ack = 1001 }
+	s.Inject([]Segment{c.packet(n, []byte(put[:m]), later), c.packet(n, []byte(put), later)})
+	s.pass(time.Millisecond)
+	s.Inject([]Segment{c.answer(1001, n+1507, "", nil)})
+	s.pass(100 * time.Millisecond)
+	s.Inject([]Segment{c.answer(1001, n+1537, "", nil)})
+	s.pass(time.Second)
+	s.Inject([]Segment{c.packet(n+len(put), nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1001 })})
+	s.pass(time.Second)
+	s.is(c, text(get1+put, nil))
+}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/gopacket/layers"
+
 	"netmirror/outcome"
 )
 
@@ -151,4 +153,25 @@ func TestTheProxyHeaderThatWasNotSeenIsCounted(t *testing.T) {
 	if got := s.Stats().HeaderUnknown; got != 1 {
 		t.Errorf("%d headers not known, want that of the connection older than netmirror", got)
 	}
+}
+
+// Of the request behind a loss a piece comes first, alone, and is passed over.
+func TestAPieceOfARequestBehindALossComesFirst(t *testing.T) {
+	post := "POST / HTTP/1.1\r\nContent-Length: 5000\r\n\r\n"
+	n := len(post) + 5000
+	body := string(pattern(1000))
+	s := newTimed(t, nil)
+	c := newClient(t, 100)
+	s.Inject(append(c.opening(), c.ask(0, post+body, 1)))
+	for i, off := range []int{1, 3} { // the third and the fifth are lost
+		s.Inject([]Segment{c.ask(len(post)+1000*off, body, 1), c.answer(1000, len(post)+1000*(off+1), "", nil)})
+		s.pass(time.Duration(i) * time.Millisecond)
+	}
+	s.Inject([]Segment{c.answer(1000, n, noContent, nil), c.ask(n+1, get2[1:3], 2)})
+	s.pass(3 * time.Second)
+	s.Inject([]Segment{c.ask(n, get2, 2)})
+	s.pass(time.Second)
+	s.Inject([]Segment{c.packet(n+len(get2), nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 3000 })})
+	s.pass(time.Second)
+	s.is(c, text(post+body+body, outcome.EndGap), text(get2, nil))
 }

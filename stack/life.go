@@ -179,7 +179,7 @@ func (f *flow) stub(kind stubKind) stub {
 	if kind == midStream || kind == opaque {
 		ev := f.ev
 		known.ev = &ev
-		known.left = &leftOff{lostFor: f.lostFor, counted: f.accounted(), ack: f.q.ack, acked: f.q.acked, pastACK: f.pastACK, framing: f.framing.apart()}
+		known.left = &leftOff{lostFor: f.lostFor, counted: f.accounted(), ack: f.q.ack, acked: f.q.acked, pastACK: f.pastACK, skipped: f.skipped, framing: f.framing.apart()}
 	}
 	return known
 }

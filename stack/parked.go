@@ -53,7 +53,8 @@ func (f *flow) learn(known *stub) {
 		f.ev = *known.ev
 	}
 	if at := known.left; at != nil {
-		f.framing, f.counted, f.pastACK, f.lostFor = at.framing, at.counted, at.pastACK, at.lostFor
+		f.framing, f.counted, f.lostFor = at.framing, at.counted, at.lostFor
+		f.pastACK, f.skipped = at.pastACK, at.skipped
 		f.q.acked, f.q.ack = at.acked, at.ack
 	}
 }

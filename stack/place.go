@@ -140,6 +140,9 @@ func (f *mirrorView) before(e *entry) (at front, seen bool) {
 			return front{prev.end(), prev.ack, prev.acks}, true
 		}
 	}
+	if f.pastACK.end == f.past.to && f.skipped.acked && seqLess(e.seq, f.skipped.end) {
+		return f.pastACK, f.past != span{} // what was passed over last lies behind
+	}
 	return front{f.past.to, f.q.ack, f.q.acked}, f.past != span{}
 }
 
