@@ -18,16 +18,17 @@ type multipath struct {
 	token        uint32 // of the server's, by which further subflows name the connection
 	hasKey       bool
 	hasClientKey bool
-	base         uint32 // data sequence number of the client's first byte
-	sent         mark   // what the client has sent, in data sequence space
-	answered     mark   // what the server has sent
-	clientAt     mark   // newest Data ACK of the client
-	serverAt     mark   // newest Data ACK of the server
-	finSeen      bool   // the client's DATA_FIN
-	joined       bool   // it has had a second subflow
-	entries      int    // subflows in the table
-	alive        int    // of them, those that have not ended
-	scale        uint8  // of the server's windows on the first subflow
+	base         uint32    // data sequence number of the client's first byte
+	sent         mark      // what the client has sent, in data sequence space
+	answered     mark      // what the server has sent
+	clientAt     mark      // newest Data ACK of the client
+	serverAt     mark      // newest Data ACK of the server
+	finSeen      bool      // the client's DATA_FIN
+	joined       bool      // it has had a second subflow
+	asked        time.Time // when the client last asked for another one, which has not begun
+	entries      int       // subflows in the table
+	alive        int       // of them, those that have not ended
+	scale        uint8     // of the server's windows on the first subflow
 }
 
 // token names an MPTCP connection of a service to further subflows.
@@ -63,6 +64,7 @@ type subflow struct {
 	hasServerISN   bool
 	serverKey      uint64 // valid with hasKey
 	hasKey         bool
+	version        uint8    // in which the SYN-ACK told the key
 	ended          bool     // FIN or RST
 	doubted        bool     // by a RST that may be none of its
 	ev             evidence // in the subflow's own sequence space
@@ -190,6 +192,7 @@ func (s *Stack) belong(key *flowKey, f *subflow, c *multipath) {
 	f.kind, f.of = belongs, c
 	c.entries++
 	c.alive++
+	c.asked = time.Time{}
 	if c.entries > 1 || c.key != *key {
 		c.joined = true
 		s.counters.subflows++

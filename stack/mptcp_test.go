@@ -112,6 +112,15 @@ func (m *multi) fromServer(flags string, opts ...[]byte) Segment {
 	return seg
 }
 
+// accepts is the SYN-ACK, with the server's key.
+func (m *multi) accepts() Segment {
+	option := append([]byte{m.version, 1}, m.serverKey...)
+	return m.answer(0, 0, "", func(t *layers.TCP) {
+		t.SYN = true
+		t.Options = []layers.TCPOption{{OptionType: 30, OptionLength: uint8(len(option) + 2), OptionData: option}}
+	})
+}
+
 const otherPath = "192.0.2.8:40001"
 
 func TestMultipath(t *testing.T) {
@@ -171,6 +180,39 @@ func TestMultipath(t *testing.T) {
 			s.pass(100 * time.Millisecond)
 			s.Inject([]Segment{o.send(3, 41, "defghi"), o.dataFIN(9, 47)})
 		}), []stream{text(put+"abcdefghi", nil)}},
+		{"RST of the only subflow, where the client has asked for another", 1, func(s *timed, m, o *multi) {
+			s.Inject([]Segment{m.synCapable(), m.keys(), m.send(0, 0, put), o.synJoin(m.token)})
+			s.pass(10 * time.Millisecond)
+			s.Inject([]Segment{m.segment(38, "", "R")})
+			s.pass(10 * time.Millisecond)
+			s.Inject([]Segment{o.ackJoin(), o.send(0, 38, "abcdefghi"), o.dataFIN(9, 47)})
+		}, []stream{text(put+"abcdefghi", nil)}},
+		{"the ACK with the keys is lost, and a second subflow comes", 1, func(s *timed, m, o *multi) {
+			s.Inject([]Segment{m.synCapable(), m.accepts(), m.send(0, 0, put)})
+			s.pass(10 * time.Millisecond)
+			s.Inject([]Segment{o.synJoin(m.token), o.ackJoin(), o.send(0, 38, "abcde"), m.send(38, 43, "fghi"), m.dataFIN(42, 47)})
+		}, []stream{text(put+"abcdefghi", nil)}},
+		{"the client gives up behind lost bytes", 1, func(s *timed, m, o *multi) {
+			s.Inject([]Segment{m.synCapable(), m.keys(), m.send(0, 0, put)})
+			s.Inject([]Segment{m.segment(47, "", "R", append([]byte{0x70, 0}, m.serverKey...))})
+			s.pass(15 * time.Second)
+		}, []stream{text(put, outcome.EndGap)}},
+		{"a stray packet with a high ACK number", 1, func(s *timed, m, o *multi) {
+			s.Inject([]Segment{m.synCapable(), m.accepts(), m.keys(), m.send(0, 0, put)})
+			s.pass(10 * time.Millisecond)
+			s.Inject([]Segment{m.packet(-1_000_000_000, []byte("old"), func(t *layers.TCP) { t.Ack = 1 + 1<<29 })})
+			for i := range 9 {
+				s.pass(10 * time.Millisecond)
+				s.Inject([]Segment{m.send(38+i, 38+i, "abcdefghi"[i:i+1])})
+			}
+			s.Inject([]Segment{m.dataFIN(47, 47)})
+		}, []stream{text(put+"abcdefghi", nil)}},
+		{"an option with the keys maps more than its segment, and nothing was seen before", 1, func(s *timed, m, o *multi) {
+			keys := append(append(append([]byte{1, 1}, m.clientKey...), m.serverKey...), 0, 41)
+			s.Inject([]Segment{m.segment(0, put, "", keys), m.segment(38, "abc", "", keys)})
+			s.pass(100 * time.Millisecond)
+			s.Inject([]Segment{m.send(41, 41, "defghi"), m.dataFIN(47, 47)})
+		}, nil},
 		{"RST of the last subflow", 1, both(func(s *timed, m, o *multi) {
 			s.Inject([]Segment{m.segment(38, "", "R"), o.send(0, 38, "abc"), o.segment(3, "", "R")})
 		}), []stream{text(put+"abc", outcome.EndClientReset)}},

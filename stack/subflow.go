@@ -20,7 +20,7 @@ func (s *Stack) fromSubflow(seg *segment) {
 		// The SYN was lost. Only where the option maps all of the segment it is known
 		// which of the connection's segments it is.
 		s.subflowBegins(seg, &o, s.newSubflow(&seg.key, candidate, seg.seq-1))
-	case o.present && !o.capable:
+	case o.present && (!o.capable || o.keys == 2):
 		if next == nil && !s.follows(&seg.key) { // else it is none of that connection's
 			s.proven(&seg.key, &subflow{kind: orphan})
 		}
@@ -71,8 +71,9 @@ func (s *Stack) subflowSYN(seg *segment, o *mptcpOptions, known, next *subflow) 
 		next.ev.sums.trusts(seg.sum, 0)
 		next.ev.opens(seg, s.clock())
 	}
-	switch {
-	case kind == joining && s.subflows.tokens[token{seg.key.service, o.token}] != nil:
+	switch c := s.subflows.tokens[token{seg.key.service, o.token}]; {
+	case kind == joining && c != nil:
+		c.asked = s.now
 		s.drop(seg, outcome.DropNoPayload)
 	case kind == joining, kind == orphan:
 		s.drop(seg, outcome.DropSubflow)
@@ -133,7 +134,11 @@ func (s *Stack) establish(seg *segment, o *mptcpOptions, f *subflow, base uint32
 	}
 	s.belong(&key, f, c)
 	if f.hasKey {
-		token, idsn := ofKey(o.version, f.serverKey)
+		version := f.version
+		if o.keys == 2 {
+			version = o.version
+		}
+		token, idsn := ofKey(version, f.serverKey)
 		c.answered.set(idsn + 1)
 		c.clientAt.set(idsn + 1)
 		c.serverKey, c.hasKey, c.token = f.serverKey, true, token
@@ -176,6 +181,17 @@ func (ev *evidence) rebase(base uint32, answered mark) {
 	}
 }
 
+// strays reports whether a segment is further from its subflow than anything on its way can
+// be. A second one that goes on from it is none.
+func (f *subflow) strays(seg *segment) bool {
+	n := &f.next
+	if !n.known || within(seg.end(), n.at, farthest) || within(n.at, seg.seq, farthest) || n.hasOdd && within(seg.end(), n.odd, farthest) {
+		return false
+	}
+	n.odd, n.hasOdd = seg.end(), true
+	return true
+}
+
 // ofSubflow takes a client's segment of a subflow.
 func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 	f.ev.rested(s.clock())
@@ -195,8 +211,11 @@ func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 	case !f.ev.sums.trusts(seg.sum, len(seg.payload)):
 		s.drop(seg, outcome.DropBadChecksum)
 		return
-	case seg.flags&flagRST == 0 && f.ev.judge(seg) == rejected:
+	case seg.flags&flagRST == 0 && f.ev.judge(seg) == rejected && !f.ev.refuse(seg):
 		s.drop(seg, outcome.DropRejected)
+		return
+	case seg.flags&flagRST == 0 && f.strays(seg):
+		s.drop(seg, outcome.DropOutOfWindow) // before it says anything of either end
 		return
 	}
 	place := seg.seq
@@ -204,7 +223,11 @@ func (s *Stack) ofSubflow(f *subflow, seg *segment, o *mptcpOptions) {
 	s.ontoData(f, seg, o)
 	switch {
 	case o.fastclose && (f.of.hasKey && o.key[1] == f.of.serverKey || !f.of.hasKey && place == f.next.at):
-		s.connectionReset(f, seg, 0)
+		ahead := uint32(0)
+		if within(place, f.next.at, nearby) {
+			ahead = place - f.next.at
+		}
+		s.connectionReset(f, seg, ahead)
 	case seg.flags&flagRST != 0:
 		s.subflowReset(f, seg, o, place)
 	case !f.next.move(place+uint32(len(seg.payload)), farthest):

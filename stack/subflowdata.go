@@ -193,11 +193,17 @@ func (s *Stack) subflowReset(f *subflow, seg *segment, o *mptcpOptions, place ui
 	}
 	f.doubted = f.doubted || !f.ended && place != f.next.at
 	f.end()
-	if f.of.alive > 0 || f.of.finSeen || o.transient {
+	if s.goesOnWithout(f.of, o) {
 		s.drop(seg, outcome.DropNoPayload)
 		return
 	}
 	s.connectionReset(f, seg, place-f.next.at)
+}
+
+// goesOnWithout reports whether a connection goes on behind the RST of a subflow: others are
+// there, or the client has asked for another one.
+func (s *Stack) goesOnWithout(c *multipath, o *mptcpOptions) bool {
+	return c.alive > 0 || c.finSeen || o.transient || s.now.Sub(c.asked) < halfOpenTimeout
 }
 
 // connectionReset takes a segment that aborts the whole connection (RFC 8684, section 3.5).

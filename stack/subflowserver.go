@@ -41,7 +41,7 @@ func (s *Stack) subflowAnswered(m *Segment, seg *segment, o *mptcpOptions, f *su
 	case f.kind == joining, f.kind == orphan:
 		return
 	case f.kind == candidate && o.capable && o.keys == 1:
-		f.serverKey, f.hasKey = o.key[0], true
+		f.serverKey, f.hasKey, f.version = o.key[0], true, o.version
 	case f.kind == candidate && !o.capable:
 		f.kind = plainTCP
 	}
@@ -127,7 +127,7 @@ func (s *Stack) serverEnds(m *Segment, f *subflow, seg *segment, o *mptcpOptions
 	}
 	f.end()
 	switch {
-	case o.fastclose, c.alive == 0 && !c.finSeen && !o.transient:
+	case o.fastclose, !s.goesOnWithout(c, o):
 		if c.answered.known {
 			seg.flags, seg.seq, seg.payload = flagRST, c.answered.at, nil
 			s.serverSays(m, seg)
