@@ -175,3 +175,23 @@ func TestAPieceOfARequestBehindALossComesFirst(t *testing.T) {
 	s.pass(time.Second)
 	s.is(c, text(post+body+body, outcome.EndGap), text(get2, nil))
 }
+
+// The first byte of a request is lost, and the rest of its head comes late, with the first byte
+// of its body: that looks like a request, but is directly behind the head.
+func TestABodyBehindAHeadWithoutItsFirstByte(t *testing.T) {
+	body := "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n" + string(pattern(1969))
+	head := "POST / HTTP/1.1\r\nContent-Length: 2000\r\n\r\n"
+	s := newTimed(t, nil)
+	c := newClient(t, 100)
+	at := func(off int, b string, ack uint32) Segment {
+		return c.packet(off, []byte(b), func(t *layers.TCP) { t.Ack = ack })
+	}
+	s.Inject([]Segment{at(0, head[:30], 1000)})
+	s.pass(time.Millisecond)
+	s.Inject([]Segment{c.answer(1000, 90, "x", nil)})
+	s.pass(200 * time.Millisecond)
+	n := 90 + len(head)
+	s.Inject([]Segment{at(n, body, 1002), c.answer(1001, n, "x", nil), at(91, head[1:]+body[:1], 1002)})
+	s.pass(3 * time.Second)
+	s.is(c, text(head[:30], outcome.EndGap))
+}

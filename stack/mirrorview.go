@@ -5,19 +5,19 @@ import "time"
 // mirrorView is what the mirror said of a flow, in both directions. Sequence numbers are the
 // mirrored connection's.
 type mirrorView struct {
-	hasBase bool   // it is known where the stream starts
-	base    uint32 // sequence number of the stream's first byte; parked: the lowest seen
-	oldest  uint32 // its oldest byte that can still be told from what is to come; valid with long
-	long    bool   // it has sent more than maxWindow
-	lostSYN bool   // parked: no SYN will come any more
-	either  bool   // parked: both ends have a port of the service, and the client may be the server
-	past    span   // what came of the connection before the flow, in one piece
-	pastACK front  // what its last bytes acknowledged
-	skipped front  // the last bytes that were passed over, in one piece with past or not
-	passed  span   // parked, without past: the first bytes that were passed over, in one piece
-	early   bool   // parked: it holds what came with the SYN
-	taken   bool   // parked: the server has acknowledged some of it
-	lastACK uint32 // parked: what the client acknowledged last
+	hasBase bool    // it is known where the stream starts
+	base    uint32  // sequence number of the stream's first byte; parked: the lowest seen
+	oldest  uint32  // its oldest byte that can still be told from what is to come; valid with long
+	long    bool    // it has sent more than maxWindow
+	lostSYN bool    // parked: no SYN will come any more
+	either  bool    // parked: both ends have a port of the service, and the client may be the server
+	past    span    // what came of the connection before the flow, in one piece
+	pastACK front   // what its last bytes acknowledged
+	skipped stretch // the last bytes that were passed over, in one piece with past or not
+	passed  span    // parked, without past: the first bytes that were passed over, in one piece
+	early   bool    // parked: it holds what came with the SYN
+	taken   bool    // parked: the server has acknowledged some of it
+	lastACK uint32  // parked: what the client acknowledged last
 	framing framing
 
 	ev          evidence

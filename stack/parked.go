@@ -271,7 +271,7 @@ func (s *Stack) passOver(f *flow, why outcome.Drop) {
 
 // passesOver notes bytes in which no stream can begin, as far as they came in one piece.
 func (f *flow) passesOver(e *entry) {
-	f.skipped = front{e.end(), e.ack, e.acks}
+	f.skipped = stretch{e.seq, front{e.end(), e.ack, e.acks}}
 	in := &f.past
 	if f.past == (span{}) {
 		if in = &f.passed; f.passed == (span{}) {

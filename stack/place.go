@@ -127,13 +127,19 @@ type front struct {
 	acked bool
 }
 
+// stretch is bytes that were passed over.
+type stretch struct {
+	from uint32
+	front
+}
+
 // before is what was seen in front of e. seen is false where nothing was.
 func (f *mirrorView) before(e *entry) (at front, seen bool) {
 	if f.past != (span{}) && f.past.to == e.seq && f.pastACK.end == e.seq {
 		return f.pastACK, true // whatever came behind a hole since
 	}
-	if e.prev() == nil && f.skipped.acked && f.skipped.end == e.seq {
-		return f.skipped, true
+	if e.prev() == nil && f.skipped.acked && seqLess(f.skipped.from, e.seq) && !seqLess(f.skipped.end, e.seq) {
+		return front{e.seq, f.skipped.ack, true}, true
 	}
 	for prev := e.prev(); prev != nil; prev = prev.prev() {
 		if !prev.single || e.at-prev.at < probePause && !prev.probesFor(e) {

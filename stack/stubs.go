@@ -68,7 +68,7 @@ type leftOff struct {
 	ack     uint32       // what the client's last data acknowledged
 	acked   bool         // ack is set
 	pastACK front        // the last of what came in one piece
-	skipped front        // the last bytes that were passed over
+	skipped stretch      // the last bytes that were passed over
 	framing framing      // where the next request begins
 }
 
