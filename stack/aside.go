@@ -292,6 +292,16 @@ func (s *Stack) readmit(f *flow, i int) {
 	s.segmentOf(f, &a.segment)
 }
 
+// readmitRun takes the first segment into the stream, and those that continue it, which are as
+// believable: it makes the client seen since.
+func (s *Stack) readmitRun(f *flow) {
+	for i := 0; i >= 0 && !f.removed; {
+		end := f.aside[i].next()
+		s.readmit(f, i)
+		i = slices.IndexFunc(f.aside, func(b aside) bool { return b.seq == end && s.believable(f, &b) })
+	}
+}
+
 // ageAside decides about segments that have waited beside the stream for long enough.
 func (s *Stack) ageAside(f *flow) {
 	if len(f.aside) == 0 {
@@ -313,8 +323,10 @@ func (s *Stack) ageAside(f *flow) {
 	goesOn := f.beside.Sub(since) >= s.cfg.Grace // sooner, it may be what came late
 	switch {
 	case !goesOn && s.believable(f, a):
-		s.readmit(f, 0)
+		s.readmitRun(f)
 		return
+	case !goesOn && a.passed && !a.shown.IsZero() && s.now.Sub(a.shown) < serverPatience*s.cfg.GapTimeout:
+		return // what comes next tells, and nothing waits for it
 	case a.why >= oddProbe, s.serverSpeaks(f), goesOn:
 	case a.why == oddACK && (supported || f.ev.plausible(a.ack)) && !seqLess(a.seq, f.floor()) && seqLess(a.seq, f.beyond+s.near(f)):
 		// The mirror does not show the server any more. What is far away is still odd.

@@ -248,7 +248,9 @@ func (ev *evidence) answered(seg *segment, now time.Duration) {
 		s.scale, s.scaled = scale, true
 	}
 	s.heard, s.packets = now, s.packets+1
-	s.nxt.set(seg.seq + 1)
+	if !s.nxt.known || !within(s.nxt.at, seg.seq+1, ev.client.usualWindow()) { // else it comes late
+		s.nxt.set(seg.seq + 1)
+	}
 	s.first.set(seg.seq)
 	s.ack.set(seg.ack)
 	s.edge = seg.ack + uint32(seg.window) // never scaled in a SYN
@@ -263,7 +265,7 @@ func (ev *evidence) hears(seg *segment, now time.Duration) {
 	if seg.flags&flagRST != 0 {
 		return
 	}
-	if !s.nxt.move(seg.next(), ev.client.maxWindow()) {
+	if !s.nxt.move(seg.next(), ev.client.usualWindow()) {
 		return
 	}
 	if s.nxt.at-s.first.at >= maxWindow {

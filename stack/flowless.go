@@ -66,11 +66,26 @@ func (s *Stack) goesOn(known, next *stub, seg *segment) {
 		s.dropAs(seg, why, as)
 	case s.past(known, seg.key.service).has(seg.seq):
 		s.drop(seg, outcome.DropDuplicate)
+	case s.lone(known, seg):
+		known.left.strayed = span{seg.next(), seg.next() + nearby}
+		s.leaveBeside(&seg.key, *known, next)
+		s.drop(seg, outcome.DropOutOfWindow)
 	case seg.seq-known.end < maxWindow || known.end-seg.seq < maxWindow:
 		s.park(seg, known)
 	default:
 		s.park(seg, nil) // another connection on these ports
 	}
+}
+
+// lone reports whether a segment of a connection whose stream was given up is further from
+// what came of it than a single one is believed: by more than a connection can have had in
+// flight, for the mirror may have lost much.
+func (s *Stack) lone(known *stub, seg *segment) bool {
+	if known.kind != midStream || known.left == nil || known.left.strayed.has(seg.seq) {
+		return false
+	}
+	n := uint32(max(s.cfg.FlowBytes, nearby))
+	return !within(seg.seq, known.end, n) && !within(known.end, seg.seq, n) && !within(seg.seq, known.left.counted, n)
 }
 
 // cause is the reason under which lost bytes are counted that are dropped for why. The
@@ -99,6 +114,9 @@ func (s *Stack) follow(known *stub, seg *segment, why outcome.Drop) (as outcome.
 	if within(seg.seq, known.end, nearby) {
 		known.end = seg.end()
 	}
+	if !within(seg.seq, from, nearby) && seqLess(from, seg.seq) {
+		return known.left.lostFor // a single one says nothing of what is in front
+	}
 	if !seqLess(from, seg.end()) {
 		return outcome.DropDuplicate // counted before, as missing or as it came
 	}
@@ -121,7 +139,7 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 		s.stubs.remove(&seg.key)
 		s.used(seg)
 		return
-	case len(seg.payload) > 0 && seg.seq != known.base && known.prev != nil && near(seg.seq, known.prev.end):
+	case len(seg.payload) > 0 && seg.seq != known.base && known.prev != nil && known.prev.isNear(seg.seq):
 		// It is late, or the SYN was a stray and the connection before it goes on.
 		s.goesOn(known.prev, known, seg)
 		return

@@ -229,6 +229,9 @@ func (s *Stack) judged(f *flow, seg *segment) {
 			return
 		}
 	case doubtful:
+		if f.ev.plausible(seg.ack) {
+			f.serverRST = time.Time{}
+		}
 		s.setAside(f, seg, oddACK)
 		return
 	}

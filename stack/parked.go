@@ -71,7 +71,9 @@ func (s *Stack) past(known *stub, of service.ID) span {
 // parked takes a segment of a flow that has no start yet, or, with the SYN's
 // data in hand, waits for the proof that the server took it.
 func (s *Stack) parked(f *flow, seg *segment) {
-	f.lastACK = seg.ack
+	if !f.hasBase || f.due.IsZero() || !within(seg.ack, f.lastACK, maxWindow) {
+		f.lastACK = seg.ack // else the least that the client acknowledged proves the SYN
+	}
 	switch {
 	case f.hasBase:
 		s.unproven(f, seg)
@@ -105,7 +107,7 @@ func (s *Stack) parked(f *flow, seg *segment) {
 // refuses reports whether the real server drops a segment of a flow without a start, by
 // what its other segments have shown.
 func (f *flow) refuses(seg *segment) bool {
-	if seg.flags&flagRST != 0 || f.q.len() == 0 {
+	if seg.flags&flagRST != 0 || f.q.len() == 0 && f.past == (span{}) {
 		return false
 	}
 	v := f.ev.judge(seg)
@@ -226,6 +228,10 @@ func (s *Stack) patience(f *flow) time.Duration {
 // pickedUp begins a stream at a place in what f holds.
 func (s *Stack) pickedUp(f *flow, start place, why outcome.Drop) {
 	for f.q.first() != start.e {
+		if e := f.q.first(); f.past != (span{}) && !seqLess(f.counted, e.end()) {
+			s.lostAs(f, 1, why, outcome.DropDuplicate)
+			continue
+		}
 		s.lost(f, 1, why)
 	}
 	if n := f.q.trimFront(start.at); n > 0 {
@@ -250,6 +256,7 @@ func (s *Stack) passOver(f *flow, why outcome.Drop) {
 	e, as := f.q.first(), f.cause(why)
 	switch {
 	case e.mayProbe():
+		as = outcome.DropProbe
 	case f.past == (span{}):
 		// A single packet elsewhere may be a stray, and says nothing of what was missing.
 		next := e.next()

@@ -193,17 +193,20 @@ func (s *Stack) reverseStub(known *stub, ok bool, seg *segment) {
 		if ok && known.kind == halfOpen && known.base == seg.ack {
 			s.stubs.evidence(&seg.key).answered(seg, s.clock())
 		}
-	case ok && known.prev != nil && !near(seg.ack, known.base) && near(seg.ack, known.prev.end):
-		known.prev.hears(seg, s.clock())
 	case ok:
 		known.hears(seg, s.clock())
 	}
 }
 
-// hears notes what the server sent, where something is known of the connection.
+// hears notes what the server sent, where something is known of the connection. Behind a SYN
+// that may be a stray, it may have sent that in the connection before, or in either.
 func (s *stub) hears(seg *segment, now time.Duration) {
-	if s.ev != nil {
+	ofSYN := s.prev == nil || near(seg.ack, s.base)
+	if ofSYN && s.ev != nil {
 		s.ev.hears(seg, now)
+	}
+	if s.prev != nil && (!ofSYN || s.prev.isNear(seg.ack)) {
+		s.prev.hears(seg, now)
 	}
 }
 
@@ -227,7 +230,11 @@ func (s *Stack) refused(known *stub, seg *segment) {
 func (s *Stack) serverReset(f *flow, seg *segment) {
 	cl := &f.ev.client
 	right := f.ev.endsAt(seg.seq)
-	near := cl.ack.known && within(seg.seq, cl.ack.at, cl.maxWindow()-1)
+	limit := uint32(nearby)
+	if cl.scaled {
+		limit = cl.maxWindow() - 1
+	}
+	near := cl.ack.known && within(seg.seq, cl.ack.at, limit)
 	switch {
 	case f.state == parked && f.early && !f.ev.server.nxt.known && !cl.ack.known: // it answers the SYN, or is none of the connection's
 		if seg.flags&flagACK != 0 && within(seg.ack, f.base, f.sent()-f.base) {

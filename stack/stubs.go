@@ -70,6 +70,7 @@ type leftOff struct {
 	pastACK front        // the last of what came in one piece
 	skipped stretch      // the last bytes that were passed over
 	framing framing      // where the next request begins
+	strayed span         // where a segment goes on that was dropped
 }
 
 // synData is what came with the SYN.
@@ -110,6 +111,12 @@ func (k stubKind) life() time.Duration {
 }
 
 func (s *stub) expired(now time.Time) bool { return s.put.age(now) > s.kind.life() }
+
+// isNear reports whether a sequence number is near where the connection has come to, in one
+// piece or with what was passed over.
+func (s *stub) isNear(seq uint32) bool {
+	return near(seq, s.end) || s.left != nil && near(seq, s.left.counted)
+}
 
 // seen is what the connection has sent as far as it was seen, its SYN included,
 // but no more than can be told from what is still to come.
