@@ -14,11 +14,11 @@ import (
 )
 
 func checkConfig(o *settings.Options, program string) check.Config {
-	c := check.Config{Interface: checkedInterface(o), Sockets: o.Capture.Capture == settings.CaptureUDP, Mirror: o.Mirror(), Time: o.Check.Time, Program: program}
+	c := check.Config{Interface: checkedInterface(o), Sockets: o.Capture.Capture == settings.CaptureUDP, Mirror: o.Mirror(), Time: o.Check.Time, Program: program, Args: o.Given.Args, File: o.Given.File}
 	if len(o.Services) == 0 { // check is to find out what is not given
 		c.VNIs, c.Ports, c.Target = o.VNIs(), o.Ports(), strings.Join(o.Target.To, "")
 		c.EveryVNI = len(o.Selection.VNI) > 0 && o.VNIs().Any()
-		c.TargetOptions, c.TargetArgs = o.TargetOptions(), o.TargetArgs()
+		c.TargetOptions = o.TargetOptions()
 		c.DialTimeout, c.Midstream = o.Target.DialTimeout, o.Fidelity.Midstream
 	}
 	for _, s := range o.Services {

@@ -17,6 +17,10 @@ var replayFlags = []string{"replay", "--port", "8080", "--to", "host:80"}
 
 // A look at a file says what is in it and how to play it.
 func TestCheckOfAFile(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "netmirror.conf")
+	if err := os.WriteFile(config, []byte("[Selection]\nport = 80\n[Reporting]\nhttp = :9093\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		name, file string
 		args       []string
@@ -28,6 +32,10 @@ func TestCheckOfAFile(t *testing.T) {
 		{"two services, of which one is not there", "capfile/testdata/micro.pcap", []string{"--forward=shop=42:80=127.0.0.1:1", "--forward=43:81=127.0.0.1:1"}, 1,
 			[]string{"shop (port 80):", "FAULT target 127.0.0.1:1", "43:81 (port 81):", "FAULT service: no packets of TCP port 81; seen: 80 (", "verdict: not yet for 2 of the 2 services"}},
 		{"a list of ports", "capfile/testdata/micro.pcap", []string{"--port=79-81"}, 0, []string{"netmirror replay --port 79-81 --to HOST:PORT"}},
+		{"filters and marks", "capfile/testdata/micro.pcap", []string{"--port=80", "--only-path=/api", "--mark-requests", "X-Shadow: 1", "--max-rate=7"}, 0,
+			[]string{"netmirror replay --port 80 --to HOST:PORT --max-rate 7 --mark-requests 'X-Shadow: 1' --only-path /api capfile/testdata/micro.pcap\n"}},
+		{"a settings file", "capfile/testdata/micro.pcap", []string{"--config=" + config, "--time=1s"}, 0,
+			[]string{"netmirror replay --to HOST:PORT --config " + config + " capfile/testdata/micro.pcap\n"}},
 		{"another port", "capfile/testdata/micro.pcap", []string{"--port=81"}, 1, []string{"FAULT", "80"}},
 		{"a file that was cut off", "capfile/testdata/half.pcap", nil, 0, []string{"2 packets", "ends in the middle of a packet"}},
 	} {

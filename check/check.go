@@ -36,12 +36,14 @@ type Config struct {
 	Midstream string      // where a stream may begin but at a SYN: "http", "any" or "off"; "" means "http"
 
 	TargetOptions target.Options // how the target is reached
-	TargetArgs    []string       // the same as flags, for the command to run
 
 	DialTimeout time.Duration // for the target; 0 means 3 s
 	Time        time.Duration // how long to look at the mirror's packets; 0 means 10 s
 
-	Program string // what netmirror is called as, for the command to run
+	// For the command to run:
+	Program string              // what netmirror is called as
+	Args    []string            // the flags it is to have that say none of the above, such as --config FILE
+	File    map[string][]string // values of flags that say some of the above, by flag, which it has from that file
 }
 
 // Capture is capture files to look at.

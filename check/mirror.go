@@ -124,18 +124,16 @@ func (r *report) layouts(s *seen) {
 }
 
 // args are the flags for the mirror.
-func (c Config) args() (args []string) {
-	if c.Mirror.Encap != wire.EncapAuto {
-		args = append(args, "--encap", c.Mirror.Encap.String())
+func (c Config) args() []string {
+	flag := "mirror-port"
+	if udp := c.Mirror.UDP(); c.File[flag] == nil && len(udp) == 1 && udp[0].Encap == wire.EncapVXLAN {
+		flag = "vxlan-port"
 	}
-	flag := "--mirror-port"
-	if udp := c.Mirror.UDP(); len(udp) == 1 && udp[0].Encap == wire.EncapVXLAN {
-		flag = "--vxlan-port"
-	}
+	var ports []string
 	for _, p := range c.Mirror.Ports {
-		args = append(args, flag, strconv.Itoa(int(p)))
+		ports = append(ports, strconv.Itoa(int(p)))
 	}
-	return args
+	return append(c.flag("encap", wire.EncapAuto.String(), c.Mirror.Encap.String()), c.flag(flag, "", ports...)...)
 }
 
 // at gives the configuration for a mirror that comes to another port.

@@ -90,3 +90,18 @@ func TestCommandOfAMirror(t *testing.T) {
 		}
 	}
 }
+
+// What the settings file says is left to it, as long as it is so.
+func TestCommandWithAFile(t *testing.T) {
+	c := testConfig([]uint32{7}, 80)
+	c.Args = []string{"--config", "a b.conf"}
+	c.File = map[string][]string{"iface": {"eth0"}, "vni": {"7"}, "port": {"80"}, "encap": {"geneve"}, "mirror-port": {"6081"}}
+	c.Mirror = wire.Mirror{Encap: wire.EncapGeneve, Ports: []uint16{6081}}
+	if got, want := c.command(), "netmirror --config 'a b.conf'"; got != want {
+		t.Errorf("command is %s, want %s", got, want)
+	}
+	c.VNIs, c.Interface, c.Mirror = []uint32{8}, "eth1", wire.Mirror{Ports: []uint16{8472}}
+	if got, want := c.command(), "netmirror --iface eth1 --encap auto --mirror-port 8472 --vni 8 --config 'a b.conf'"; got != want {
+		t.Errorf("command is %s, want %s", got, want)
+	}
+}

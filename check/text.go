@@ -54,31 +54,15 @@ func count(n uint64, noun string) string {
 
 // command is a call of netmirror with what is known, for a shell.
 func (c Config) command(words ...string) string {
+	args := []string{c.Program}
+	vnis := c.vnis() // which goes by how the packets came, the flags for that by what was asked
 	if c.Capture != nil {
-		words = []string{"replay"}
+		args, c.Mirror = append(args, "replay"), c.Capture.Asked
+	} else {
+		args = slices.Concat(args, words, c.flag("capture", "ring", c.capture()), c.flag("iface", "", c.Interface))
 	}
-	args := append([]string{c.Program}, words...)
-	if c.Capture == nil && c.Sockets {
-		args = append(args, "--capture", "udp")
-	}
-	if c.Capture == nil && c.Interface != "" {
-		args = append(args, "--iface", c.Interface)
-	}
-	vnis := c.vniArgs()
-	if c.Capture != nil {
-		c.Mirror = c.Capture.Asked
-	}
-	args = append(append(args, c.args()...), vnis...)
-	if len(c.Ports) > 0 {
-		args = append(args, "--port", c.Ports.String())
-	}
-	if c.Target != "" {
-		args = append(args, "--to", c.Target)
-	}
-	args = append(args, c.TargetArgs...)
-	if c.Midstream != "" && c.Midstream != defaultMidstream {
-		args = append(args, "--midstream", c.Midstream)
-	}
+	args = slices.Concat(args, c.args(), c.flag("vni", "", vnis...), c.flag("port", "", c.Ports.String()),
+		c.flag("to", "", c.Target), c.Args, c.flag("midstream", defaultMidstream, c.Midstream))
 	if c.Capture != nil {
 		args = append(args, c.Capture.Files...)
 	}
@@ -88,18 +72,43 @@ func (c Config) command(words ...string) string {
 	return strings.Join(args, " ")
 }
 
-// vniArgs are the flags for the VNIs.
-func (c Config) vniArgs() (args []string) {
+// flag is a flag with its values, nothing where they are in force without it.
+func (c Config) flag(name, byDefault string, values ...string) (args []string) {
+	inForce, inFile := c.File[name]
+	if !inFile {
+		inForce = []string{byDefault}
+	}
+	if slices.Equal(values, inForce) {
+		return nil
+	}
+	for _, value := range values {
+		if value != "" {
+			args = append(args, "--"+name, value)
+		}
+	}
+	return args
+}
+
+// capture is what --capture says.
+func (c Config) capture() string {
+	if c.Sockets {
+		return "udp"
+	}
+	return "ring"
+}
+
+// vnis are the values of --vni.
+func (c Config) vnis() (all []string) {
 	switch {
 	case c.Mirror.Bare():
 		return nil
 	case c.EveryVNI:
-		return []string{"--vni", "any"}
+		return []string{"any"}
 	}
 	for _, vni := range c.VNIs {
-		args = append(args, "--vni", strconv.FormatUint(uint64(vni), 10))
+		all = append(all, strconv.FormatUint(uint64(vni), 10))
 	}
-	return args
+	return all
 }
 
 // quote gives a word as a shell takes it.

@@ -26,6 +26,7 @@ type Options struct {
 	sections []section // [Service NAME] of the file
 	Services []Service // those that are asked for
 
+	Given            Given    // where Check is set
 	UnknownVariables []string // NETMIRROR_* of the environment that are of no flag
 }
 

@@ -78,7 +78,13 @@ func Parse(call Call) (*Options, error) {
 			return nil, err
 		}
 	}
-	return o, from.name(o.check(), c.parser)
+	if err := o.check(); err != nil {
+		return o, from.name(err, c.parser)
+	}
+	if o.Check != nil {
+		o.Given = from.given(c.parser, len(o.Services) > 0)
+	}
+	return o, nil
 }
 
 // parsed is a command line that was read.

@@ -56,22 +56,6 @@ func (s *ServiceOptions) TargetOptions() target.Options {
 	return o
 }
 
-// TargetArgs are the flags of TargetOptions, as far as they are set.
-func (o *Options) TargetArgs() (args []string) {
-	for _, s := range o.InForce() {
-		switch s.Flag {
-		case "proxy-protocol", "source-address", "mark", "tls-ca", "tls-name", "tls-cert", "tls-key":
-			if !s.Default {
-				args = append(args, "--"+s.Flag, s.Value)
-			}
-		}
-	}
-	if o.Target.TLSInsecure {
-		args = append(args, "--tls-insecure")
-	}
-	return args
-}
-
 // checkTarget says what is wrong with the address of a target.
 func checkTarget(to string) error {
 	_, err := target.Parse(to)

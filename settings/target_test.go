@@ -78,14 +78,3 @@ func TestWrongTargetOptions(t *testing.T) {
 		}
 	}
 }
-
-// The command that check prints has what the target needs.
-func TestTargetArgs(t *testing.T) {
-	o, err := parse(t, nil, "check", "--iface=lo", "--to=tls://a:443", "--tls-insecure", "--mark=0x2a", "--proxy-protocol=v1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Join(o.TargetArgs(), " "); got != "--proxy-protocol v1 --mark 42 --tls-insecure" {
-		t.Errorf("got %s", got)
-	}
-}
