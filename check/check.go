@@ -24,21 +24,24 @@ import (
 
 // Config says what to look at. Only Interface has to be set, or Sockets, or Capture.
 type Config struct {
-	Interface string      // "" stands for all with Sockets
-	Sockets   bool        // receive by UDP sockets, as --capture udp does
-	Capture   *Capture    // in place of an interface; nil: none
-	Mirror    wire.Mirror // how its packets come
-	VNIs      []uint32    // those that netmirror is to be called with; none: not known yet
-	EveryVNI  bool        // no VNIs stand for any, as netmirror is to be called
-	Ports     asked.Ports // the service's TCP ports; none: not known yet
-	Services  []Service   // in place of VNIs, Ports, Target, TargetOptions, Midstream and DialTimeout, where they are several
-	Target    string      // address of the shadow service; "": not known yet
-	Midstream string      // where a stream may begin but at a SYN: "http", "any" or "off"; "" means "http"
+	Interface string        // "" stands for all with Sockets
+	Sockets   bool          // receive by UDP sockets, as --capture udp does
+	Capture   *Capture      // in place of an interface; nil: none
+	Mirror    wire.Mirror   // how its packets come
+	VNIs      []uint32      // those that netmirror is to be called with; none: not known yet
+	EveryVNI  bool          // no VNIs stand for any, as netmirror is to be called
+	Ports     asked.Ports   // the service's TCP ports; none: not known yet
+	Clients   asked.Clients // whose connections are forwarded
+	Services  []Service     // in place of VNIs, Ports, Clients, Target, TargetOptions, Midstream and DialTimeout, where they are several
+	Target    string        // address of the shadow service; "": not known yet
+	Midstream string        // where a stream may begin but at a SYN: "http", "any" or "off"; "" means "http"
 
 	TargetOptions target.Options // how the target is reached
 
 	DialTimeout time.Duration // for the target; 0 means 3 s
 	Time        time.Duration // how long to look at the mirror's packets; 0 means 10 s
+
+	nth int // of the services, 0 for the first or only one
 
 	// For the command to run:
 	Program string              // what netmirror is called as

@@ -14,6 +14,7 @@ func (r *report) service(c Config, s *seen, ch *choice) {
 	if !r.data(name, ch) {
 		return
 	}
+	r.clients(c, name, ch)
 	r.wholeness(s, name, ch)
 	r.gaps(s, name, ch)
 	r.language(name, ch)
@@ -47,7 +48,7 @@ func (r *report) wholeness(s *seen, name string, ch *choice) {
 	}
 	text := fmt.Sprintf("%s: truncated: %d of %s with data from clients, to %d bytes of IP at most; such a packet is lost, and its stream reset",
 		name, cut, count(payload, "packet"), ch.client.cutAt)
-	if cut*2 >= payload {
+	if cut*3 > payload {
 		r.fault(s.uncut(), "%s", text)
 		return
 	}

@@ -65,6 +65,8 @@ type flows struct {
 	into  *top[serviceID, service]
 	folds int           // how often they were added to their services
 	now   time.Duration // of the look
+
+	clients []asked.Clients // whose connections each of the services that were given takes; none: all
 }
 
 func newFlows(ports asked.Ports, into *top[serviceID, service]) *flows {
@@ -93,6 +95,9 @@ func (t *flows) fold() {
 		at, sure := use.serverOf(k, f)
 		v := t.into.at(serviceID{k.vni, k.ends[at].Port()})
 		v.add(f, at, k.ends[at], t.now)
+		if f.sides[1-at].payload > 0 {
+			v.count(t.clients, k.ends[1-at].Addr())
+		}
 		if !sure {
 			v.guessed++
 			v.other = k.ends[1-at].Port()

@@ -1,11 +1,13 @@
 package check
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	asked "netmirror/service"
 	"netmirror/source"
 )
 
@@ -99,11 +101,22 @@ func TestWhatIsToldOfAService(t *testing.T) {
 		{"opened, nothing said", ours, []packet{{vni: 7, src: client, dst: server, flags: "S"}}, "opened connections and sent nothing", ""},
 		{"HTTP/2", ours, ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "HTTP/2 in 1 of the 1 connection", ""},
 		{"TLS", ours, ask("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), "TLS in 1 of the 1 connection", "mirror behind the TLS termination"},
+		{"only clients that are left out", leaving(ours, "10.77.0.0/16"), ask(get), "FAULT service: VNI 7, port 8080: --clients and --exclude-clients leave out the clients of the only connection",
+			"correct --clients and --exclude-clients"},
+		{"the same beside one who sends nothing", leaving(ours, "10.0.0.3"), append(ask(get), packet{vni: 7, src: "10.0.0.3:50003", dst: server, flags: "S"}),
+			"leave out the clients of the only connection", "correct --clients and --exclude-clients"},
+		{"a client that is left out, and another", leaving(ours, "10.0.0.2"), append(ask(get), conversation(7, "10.0.0.2:50002", server, get)...),
+			"note  service: VNI 7, port 8080: --clients and --exclude-clients leave out 1 of the 2 connections in which clients sent data", ""},
+		{"the same at a second port, where clients send nothing", leaving(Config{Interface: "eth0", VNIs: []uint32{7}, Ports: asked.Ports{{First: 8080, Last: 8081}}}.withDefaults(), "10.77.0.0/16"),
+			append(ask(get), silent("10.0.0.9:8081", 9)...), "leave out the clients of the only connection", "correct --clients and --exclude-clients"},
+		{"no client that is left out", leaving(ours, "10.0.0.0/8"), ask(get), "HTTP/1 in 1 of the 1 connection", ""},
 		{"something else", ours, ask("\x00\x01\x02"), "neither HTTP nor TLS", ""},
 		{"truncated", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", payload: get, cut: 5}},
 			"truncated: 1 of 1 packet with data from clients, to 62 bytes", "make the mirror send whole packets: no PacketLength on the mirror session, and an MTU of the mirrored hosts of 8947 or less"},
 		{"few truncated", ours, append(append(ask(get), ask(get)...), packet{vni: 7, src: client, dst: server, flags: "A", seq: 27, payload: get, cut: 5}),
 			"note  service: VNI 7, port 8080: truncated: 1 of 3 packets with data", ""},
+		{"a good third truncated", ours, append(pieces(server, 51, 0), pieces(server, 26, 5)...),
+			"FAULT service: VNI 7, port 8080: truncated: 26 of 77 packets with data from clients", "make the mirror send whole packets"},
 		{"truncated in the header", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", cut: 12}},
 			"cut within their headers, to at most 34 bytes of IP (1 tcp_truncated)", "make the mirror send whole packets"},
 		{"twice", ours, twice(ask(get)), "5 of 10 packets came twice", ""},
@@ -126,6 +139,29 @@ func TestWhatIsToldOfAService(t *testing.T) {
 
 func with(c Config, midstream string) Config {
 	c.Midstream = midstream
+	return c
+}
+
+// silent are connections to a server in which nothing is sent.
+func silent(server string, n int) (all []packet) {
+	for i := range n {
+		all = append(all, packet{vni: 7, src: fmt.Sprintf("10.0.0.4:%d", 50000+i), dst: server, flags: "S"})
+	}
+	return all
+}
+
+// pieces are packets with data to a server, each of a connection of its own and with so many
+// bytes cut off.
+func pieces(server string, n, cut int) (all []packet) {
+	for i := range n {
+		all = append(all, packet{vni: 7, src: fmt.Sprintf("10.0.%d.1:%d", cut, 50000+i), dst: server, flags: "A", payload: get, cut: cut})
+	}
+	return all
+}
+
+// leaving gives a configuration in which only these clients are forwarded.
+func leaving(c Config, only string) Config {
+	c.Clients, _ = asked.NewClients([]string{only}, nil)
 	return c
 }
 

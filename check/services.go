@@ -13,16 +13,18 @@ import (
 type Service struct {
 	Name string
 	asked.Selection
+	Clients       asked.Clients  // whose connections are forwarded
 	Target        string         // address of its shadow; "": not known yet
 	TargetOptions target.Options // how it is reached
 	DialTimeout   time.Duration  // for the target; 0 means 3 s
 	Midstream     string         // as Config's
 }
 
-// of is what is to be looked at for one of the services.
-func (c Config) of(s Service) Config {
-	c.Services = nil
-	c.VNIs, c.EveryVNI, c.Ports = s.VNIs, s.VNIs.Any(), s.Ports
+// of is what is to be looked at for the nth of the services.
+func (c Config) of(nth int) Config {
+	s := c.Services[nth]
+	c.Services, c.nth = nil, nth
+	c.VNIs, c.EveryVNI, c.Ports, c.Clients = s.VNIs, s.VNIs.Any(), s.Ports, s.Clients
 	c.Target, c.TargetOptions = s.Target, s.TargetOptions
 	c.DialTimeout, c.Midstream = s.DialTimeout, s.Midstream
 	return c.withDefaults()
@@ -44,8 +46,8 @@ func (c Config) asked() []asked.Selection {
 // target answers, and a verdict. ok says that there is nothing wrong with any.
 func (r *report) services(ctx context.Context, c Config) (ok bool, err error) {
 	targets := make([]<-chan answer, len(c.Services))
-	for i, service := range c.Services {
-		targets[i] = dial(ctx, c.of(service)) // takes its time meanwhile
+	for i := range c.Services {
+		targets[i] = dial(ctx, c.of(i)) // takes its time meanwhile
 	}
 	s, err := r.see(ctx, c)
 	if err != nil {
@@ -55,7 +57,7 @@ func (r *report) services(ctx context.Context, c Config) (ok bool, err error) {
 	common := r.first // what keeps every service from its work
 	first, right := common, 0
 	for i, service := range c.Services {
-		one := c.of(service)
+		one := c.of(i)
 		r.first = common
 		r.say("")
 		r.say("%s (%s):", service.Name, of(c, service.Selection))

@@ -131,6 +131,25 @@ func TestSeveralTargets(t *testing.T) {
 	}
 }
 
+// Clients that one service leaves out are not wrong for another one.
+func TestClientsOfSeveralServices(t *testing.T) {
+	packets := conversation(7, "10.0.0.1:50001", "10.0.0.9:8080", get)
+	of := selection(t, "7:8080")
+	without, err := asked.NewClients(nil, []string{"10.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok, says := run(t, []Service{{Name: "a", Selection: of}, {Name: "b", Selection: of, Clients: without}}, packets...)
+	for _, want := range []string{"verdict: a: netmirror has something to forward\n", "verdict: b: not yet; first, correct --clients and --exclude-clients"} {
+		if !strings.Contains(says, want) {
+			t.Errorf("no %q in\n%s", want, says)
+		}
+	}
+	if ok {
+		t.Error("a service has no clients left, and all is well")
+	}
+}
+
 // A service of several ports is one, wherever its packets are.
 func TestServiceOfSeveralPorts(t *testing.T) {
 	c := testConfig(nil, 0)

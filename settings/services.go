@@ -187,6 +187,12 @@ func (s *ServiceOptions) ParseSample() (service.Sample, error) {
 	return service.NewSample(s.Sample, sampleBys[s.SampleBy], "")
 }
 
+// Clients are those of the services that have no settings of their own.
+func (o *Options) Clients() (service.Clients, error) {
+	common := o.common()
+	return common.ParseClients()
+}
+
 // ParseClients reads --clients and --exclude-clients.
 func (s *ServiceOptions) ParseClients() (service.Clients, error) {
 	return service.NewClients(s.Clients, s.ExcludeClients)
