@@ -32,6 +32,9 @@ func ParseVNIs(list string) (VNIs, error) {
 	}
 	var ids []uint32
 	for word := range strings.SplitSeq(list, ",") {
+		if strings.TrimSpace(word) == anyVNI {
+			return nil, fmt.Errorf("VNI %q is all of them; leave the others out", anyVNI)
+		}
 		n, err := strconv.ParseUint(strings.TrimSpace(word), 10, 24)
 		if err != nil {
 			return nil, fmt.Errorf("VNI %q is neither a number from 0 to %d nor %q", word, maxVNI, anyVNI)

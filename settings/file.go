@@ -81,7 +81,19 @@ func keyError(err error, text []byte, service string, p *flags.Parser) string {
 	if key == "" {
 		return strings.TrimPrefix(says, ":")
 	}
-	return fmt.Sprintf("%s (%s in [%s])", strings.TrimPrefix(says, ":"), key, section)
+	return fmt.Sprintf("%s%s (%s in [%s])", strings.TrimPrefix(says, ":"), noComment(says), key, section)
+}
+
+// behindValue is what may be meant as a comment in a value that is wrong.
+var behindValue = regexp.MustCompile(`"[^"]*\s[#;][^"]*"`)
+
+// noComment says that what stands behind a value is part of it, where that may be why it is
+// wrong.
+func noComment(says string) string {
+	if behindValue.MatchString(says) {
+		return "; a comment needs a line of its own"
+	}
+	return ""
 }
 
 // keyAt is the key in a line of a file, "" for none, and the section that it is in.

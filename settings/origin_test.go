@@ -19,6 +19,7 @@ func TestWhereAWrongValueComesFrom(t *testing.T) {
 		want string
 	}{
 		{"a variable that is no time", env{"NETMIRROR_GAP_TIMEOUT": "soon"}, fourFlags, "(from the environment variable NETMIRROR_GAP_TIMEOUT); see netmirror --help"},
+		{"a variable that is no truth value", env{"NETMIRROR_HTTP_PPROF": "yes"}, fourFlags, `"yes" is neither true nor false (from the environment variable NETMIRROR_HTTP_PPROF)`},
 		{"a variable that is no choice", env{"NETMIRROR_ENCAP": "x"}, fourFlags, "Invalid value `x' for option `--encap'. Allowed values are: auto, vxlan, vxlan-gpe, geneve, gre, erspan, tzsp or none (from the environment variable NETMIRROR_ENCAP)"},
 		{"a variable of a flag that is short too", env{"NETMIRROR_PORT": "tcp://10.0.0.1:80"}, []string{"--iface=lo", "--vni=1", "--to=a:80"}, "(from the environment variable NETMIRROR_PORT)"},
 		{"a number out of bounds", env{"NETMIRROR_MAX_CONNS": "0"}, fourFlags, "--max-conns 0: need 1 to 1048576 (from the environment variable NETMIRROR_MAX_CONNS)"},

@@ -46,6 +46,9 @@ func Parse(call Call) (*Options, error) {
 	var ferr *flags.Error
 	switch {
 	case errors.As(err, &ferr) && ferr.Type == flags.ErrHelp:
+		if err := checkHelp(call.Args, c.parser); err != nil {
+			return nil, err
+		}
 		if err := writeHelp(stdout, c.parser); err != nil {
 			return nil, err
 		}
@@ -147,8 +150,9 @@ func newParser(program string) (*parsed, error) {
 	return c, nil
 }
 
-// What the standard library says of a number and of a time that are none.
+// What the standard library says of a truth value, a number and a time that are none.
 var (
+	noSwitch    = regexp.MustCompile(`strconv\.ParseBool: parsing ("[^"]*"): invalid syntax`)
 	numberError = regexp.MustCompile(`strconv\.\w+: parsing ("[^"]*"): (.*)`)
 	noNumber    = regexp.MustCompile(`("[^"]*"): invalid syntax`)
 	noUnit      = regexp.MustCompile(`time: missing unit in duration "(-?[\d.]+)"`)
@@ -163,6 +167,7 @@ func plain(err error) string {
 			text = head + ": " + tail
 		}
 	}
+	text = noSwitch.ReplaceAllString(text, "$1 is neither true nor false")
 	text = numberError.ReplaceAllString(text, "$1: $2")
 	text = noNumber.ReplaceAllString(text, "$1 is not a whole number")
 	text = noUnit.ReplaceAllString(text, `"$1" has no unit; write ${1}s, or ${1}ms`)

@@ -145,6 +145,9 @@ func TestWrongConfigFiles(t *testing.T) {
 		"iface\n":                       "netmirror.conf:1",
 		"[Fidelity]\ngap-timeout = 1s\n# gap-timeout = 3s\ngap-timeout = 2s\n": ":4: gap-timeout is in line 2 too",
 		"[Selection]\nport = 1\n[Selection]\nport = 2\n":                       ":4: port is in line 2 too",
+		"[Reporting]\nhttp-pprof = yes\n":                                      `:2: "yes" is neither true nor false (http-pprof in [Reporting])`,
+		"[Running]\nthreads = 1 # two\n":                                       `:2: "1 # two" is not a whole number; a comment needs a line of its own (threads in [Running])`,
+		"[Service a]\ntls-insecure = maybe\n":                                  `:2: "maybe" is neither true nor false (tls-insecure in [Service a])`,
 		"[Reporting]\nhttp-pprof =\n":                                          ":2: no value",
 		strings.Repeat("#\n", 1<<20):                                           "too long",
 	} {
@@ -255,6 +258,11 @@ func TestWrongCalls(t *testing.T) {
 		{"check by sockets of GRE", []string{"check", "--capture=udp", "--encap=gre"}, "--encap gre comes in IP itself, not in UDP; use --capture ring"},
 		{"any interface and one more", append([]string{"--iface=any"}, fourFlags...), "any is all of them"},
 		{"check of any interface", []string{"check", "--iface=any"}, "give the one that the mirror packets arrive on"},
+		{"any VNI and one more", []string{"--vni=any,42", "--iface=lo", "--port=80", "--to=a:80"}, `VNI "any" is all of them; leave the others out`},
+		{"any VNI and one more, apart", append([]string{"--vni=any"}, fourFlags...), `VNI "any" is all of them; leave the others out`},
+		{"a word behind version", []string{"version", "foo"}, "version takes no words"},
+		{"help for no command", []string{"help", "foo"}, `no command is called "foo"; there are check and replay`},
+		{"help for two commands", []string{"help", "check", "replay"}, "help takes one word"},
 		{"a flag before and behind check", []string{"--iface=lo", "check", "--iface=lo"}, "--iface is given 2 times"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

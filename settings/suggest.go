@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -87,6 +88,12 @@ func suggestFlag(text string, p *flags.Parser) string {
 // notACommand says which command was probably meant by the first of words that are not
 // the call with four words; nil for none.
 func notACommand(word string, p *flags.Parser) error {
+	switch word {
+	case "version":
+		return errors.New("version takes no words")
+	case "help":
+		return errors.New("help takes one word, the name of a command")
+	}
 	names := []string{"help", "version"}
 	for _, c := range p.Commands() {
 		names = append(names, c.Name)
@@ -106,6 +113,18 @@ func shownCall(args []string) []string {
 		return args
 	}
 	return append(slices.Clone(args[1:]), "--help")
+}
+
+// checkHelp refuses help for a command that there is not.
+func checkHelp(args []string, p *flags.Parser) error {
+	if len(args) != 2 || args[0] != "help" || p.Active != nil || slices.Contains([]string{"help", "version"}, args[1]) || strings.HasPrefix(args[1], "-") {
+		return nil
+	}
+	var names []string
+	for _, c := range p.Commands() {
+		names = append(names, c.Name)
+	}
+	return fmt.Errorf("no command is called %q; there are %s", args[1], strings.Join(names, " and "))
 }
 
 // sectionsOf are the groups of flags, which are the sections of a file.
