@@ -7,6 +7,9 @@ import (
 	"netmirror/wire"
 )
 
+// fewFrames is less than a service in use brings in a look.
+const fewFrames = 20
+
 // arrivals tells whether mirror packets came. It returns false if there is nothing more to
 // tell about them.
 func (r *report) arrivals(c Config, s *seen) bool {
@@ -46,6 +49,9 @@ func (r *report) arrivals(c Config, s *seen) bool {
 			"mirror: no packet can be selected by its key, which has more than 24 bits (%s)", reasonsOf(s))
 	case cut > 0:
 		r.fault(s.uncut(), "mirror: the packets are cut within their headers, to at most %d bytes of IP (%s)", s.cutAt, reasonsOf(s))
+	case c.Capture == nil && s.frames < fewFrames: // such as the address resolution of a device
+		r.fault("check again while clients send requests; if they do, let TCP through the mirror's filter",
+			"mirror: only %s came, and none carries TCP (%s)", count(s.frames, "packet"), reasonsOf(s))
 	default:
 		r.fault("let TCP through the mirror's filter", "mirror: none of the packets carries TCP (%s)", reasonsOf(s))
 	}

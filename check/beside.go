@@ -27,11 +27,12 @@ const (
 )
 
 // beside counts packets to the usual ports of tunnels on all interfaces, except those to the
-// mirror's ports on the interface under check. Unlike a tap it binds no port, which may be
+// mirror's ports on the interface under check, and there TCP for other hosts. Unlike a tap it binds no port, which may be
 // another program's, and does not make interfaces promiscuous.
 type beside struct {
 	fd   int
 	seen map[place]uint64
+	bare uint64        // TCP packets for other hosts on the interface under check
 	quit chan struct{} // closed by end
 	done chan struct{} // closed when counting has ended
 }
@@ -100,11 +101,25 @@ func (b *beside) drain() {
 			return // there is none
 		}
 		if at, ok := from.(*unix.SockaddrLinklayer); ok {
-			if port, ok := udpPort(packet[:n]); ok {
+			if isTCP(packet[:n]) {
+				b.bare++
+			} else if port, ok := udpPort(packet[:n]); ok {
 				b.seen[place{at.Ifindex, port}]++
 			}
 		}
 	}
+}
+
+// isTCP tells the two kinds of IP packets apart that pass the filter.
+func isTCP(ip []byte) bool {
+	if len(ip) < wire.IPv4Header {
+		return false
+	}
+	protocol := ip[6] // of IPv6, the next header
+	if ip[0]>>4 == versionIPv4 {
+		protocol = ip[9]
+	}
+	return protocol == unix.IPPROTO_TCP
 }
 
 // udpPort gives the destination port of an IP packet that passed the filter.
@@ -122,7 +137,7 @@ func udpPort(ip []byte) (port uint16, ok bool) {
 	return wire.DstPort(ip[off:]), true
 }
 
-// end stops counting and gives what came.
+// end stops counting and gives what came. bare may be read behind it.
 func (b *beside) end() map[place]uint64 {
 	close(b.quit)
 	<-b.done

@@ -9,8 +9,8 @@ import (
 	"netmirror/wire"
 )
 
-// besideFilter takes received UDP packets to one of the ports, over IPv4 or over
-// IPv6 without extension headers. It is no matter if one is missed.
+// besideFilter takes received UDP packets to one of the ports, and what bareTCP takes, over
+// IPv4 or over IPv6 without extension headers. It is no matter if one is missed.
 func besideFilter(link int, mirrors []uint16) []bpf.Instruction {
 	drop := bpf.RetConstant{Val: 0}
 	require := func(v uint32) []bpf.Instruction {
@@ -28,6 +28,7 @@ func besideFilter(link int, mirrors []uint16) []bpf.Instruction {
 		[]bpf.Instruction{bpf.LoadAbsolute{Off: wire.IPv6Header + 2, Size: 2}})
 	v4 = append(v4, bpf.Jump{Skip: uint32(len(v6))})
 	return slices.Concat(
+		bareTCP(link),
 		[]bpf.Instruction{
 			bpf.LoadExtension{Num: bpf.ExtType}, // what the host sends itself is none of the mirror's
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.PACKET_OUTGOING, SkipFalse: 1}, drop,
@@ -37,6 +38,25 @@ func besideFilter(link int, mirrors []uint16) []bpf.Instruction {
 		notOwn(link, mirrors),
 		[]bpf.Instruction{bpf.RetConstant{Val: snapBytes}},
 	)
+}
+
+// bareTCP takes TCP that came to link for other hosts, as a SPAN port sends it, and goes on
+// for other packets.
+func bareTCP(link int) []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.LoadExtension{Num: bpf.ExtType},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.PACKET_OTHERHOST, SkipFalse: 10},
+		bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(link), SkipFalse: 8},
+		bpf.LoadExtension{Num: bpf.ExtProto},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.ETH_P_IP, SkipFalse: 2},
+		bpf.LoadAbsolute{Off: 9, Size: 1},
+		bpf.Jump{Skip: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.ETH_P_IPV6, SkipFalse: 3},
+		bpf.LoadAbsolute{Off: 6, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.IPPROTO_TCP, SkipFalse: 1},
+		bpf.RetConstant{Val: snapBytes},
+	}
 }
 
 // portsBeside are those that a mirror is likely to come to by mistake.

@@ -42,7 +42,7 @@ func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, 
 	}
 	r.say("looking at %s on %s for %v ...", c.places(), ifi.Name, c.Time)
 	s, err := watch(ctx, ring, c)
-	s.mtu, s.beside = ifi.MTU, beside.end()
+	s.mtu, s.beside, s.others = ifi.MTU, beside.end(), beside.bare
 	return r.stayed(c, s, err)
 }
 
@@ -124,6 +124,7 @@ type seen struct {
 	services *top[serviceID, service]
 	capture  source.Stats
 	beside   map[place]uint64
+	others   uint64 // TCP packets for other hosts that came as they are, where nothing came from a mirror
 }
 
 // layout is how packets were wrapped, and what was in front of their IP inside.

@@ -23,11 +23,20 @@ func (r *report) nothing(c Config, s *seen) {
 	if len(places) > 0 {
 		remedy = elsewhere(places[0], c, names)
 	}
+	const most, stray = 8, 10 // a switch floods a few frames to all its ports
+	asTheyAre := len(places) == 0 && s.others >= stray
+	if asTheyAre {
+		bare := c
+		bare.Mirror, bare.VNIs, bare.EveryVNI = wire.Mirror{Encap: wire.EncapNone}, nil, false
+		remedy = "look at the frames as they are, as a SPAN port sends them: " + bare.command("check")
+	}
 	r.fault(remedy, "mirror: nothing came to %s on %s in %.1fs", c.arrival(), c.Interface, s.took.Seconds())
 	if c.places() != c.arrival() {
 		r.note("mirror: watched %s", c.places())
 	}
-	const most = 8
+	if asTheyAre {
+		r.note("mirror: %s for other hosts came to %s without an encapsulation", count(s.others, "TCP packet"), c.Interface)
+	}
 	for _, p := range places[:min(len(places), most)] {
 		r.note("mirror: %s came to UDP port %d on %s%s", count(s.beside[p], "packet"), p.port, names[p.link], portMeans(p.port))
 	}

@@ -129,6 +129,14 @@ func checkThenRun(t *testing.T, opts lab.Options, says, runs string, call func(w
 	s.compareWith(t, s.origin.Records()[before:])
 }
 
+// Who looks for an encapsulation at a SPAN port is told that there is none.
+func TestCheckWithoutEncapsulation(t *testing.T) {
+	s := setServices(t, lab.Options{Span: &lab.Span{}}, nil)
+	status, said := s.check(t, s.requests(t), given...)
+	checkSays(t, status, 1, said, "for other hosts came to mirror0 without an encapsulation",
+		"first, look at the frames as they are, as a SPAN port sends them: "+netmirrorPath+" check --iface mirror0 --encap none --port 8080")
+}
+
 // Every encapsulation over UDP is received without a privilege, by several workers, from
 // one interface.
 func TestUDPSocketsOfEncapsulations(t *testing.T) {
