@@ -167,7 +167,12 @@ func listen(o *settings.Options, logger *slog.Logger, monitor *status.Monitor, m
 		return func() func() { return func() {} }, nil
 	}
 	ln, err := status.Listen(o.Reporting.HTTP)
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%w; give an address that this host has, or 0.0.0.0 for all of them", err)
+	case errors.Is(err, unix.ENOENT):
+		return nil, fmt.Errorf("%w; make the socket's directory, or choose another path", err)
+	case err != nil:
 		return nil, err
 	}
 	return func() func() {

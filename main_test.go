@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -55,5 +56,18 @@ func TestNoPacketMayWait(t *testing.T) {
 	o := parse(t, append([]string{"--max-pending-packets=0"}, fourFlags...)...)
 	if got := stackConfig(o).MaxPending; got >= 0 {
 		t.Errorf("%d packets may wait", got)
+	}
+}
+
+// What keeps the status page from its address is told with what to do.
+func TestStatusPageThatCannotBe(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.77:9090": "give an address that this host has, or 0.0.0.0 for all of them",
+		filepath.Join(t.TempDir(), "none", "status.sock"): "make the socket's directory, or choose another path",
+	} {
+		o := parse(t, append([]string{"--http", address}, fourFlags...)...)
+		if _, err := listen(o, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "--http "+address) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", address, err, want)
+		}
 	}
 }

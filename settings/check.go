@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,9 @@ import (
 func (o *Options) check() error {
 	if err := cmp.Or(o.checkRequired(), o.checkTogether(), o.checkMirror(), o.checkSockets()); err != nil {
 		return err
+	}
+	if err := o.checkHTTP(); err != nil {
+		return ofFlag("http", err)
 	}
 	if err := checkBounds(o.numbers(), o.times()); err != nil {
 		return err
@@ -81,6 +85,19 @@ func (o *Options) checkTogether() error {
 		return errors.New("--ready-drops: nothing is served without --http; give its address, or leave --ready-drops out")
 	case o.Replay != nil:
 		return o.Replay.check(o.Files)
+	}
+	return nil
+}
+
+// checkHTTP says where --http has a port that there is not.
+func (o *Options) checkHTTP() error {
+	address := o.Reporting.HTTP
+	_, port, err := net.SplitHostPort(address)
+	if err != nil { // a socket's path, or what status says of it
+		return nil
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("--http %s: port %q is not a number from 0 to 65535", address, port)
 	}
 	return nil
 }

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 
 	"github.com/jessevdk/go-flags"
+
+	"netmirror/capfile"
 )
 
 // ErrShown is returned if there is nothing left to do: the help, the version or the manual page
@@ -71,7 +74,7 @@ func Parse(call Call) (*Options, error) {
 		return nil, err
 	}
 	if len(c.words) > 0 && o.Check != nil {
-		return nil, fmt.Errorf("check takes no words; give the interface as --iface %s", append(o.Capture.Iface, c.words[0])[0])
+		return nil, noWords(o, c.words[0])
 	}
 	if o.Replay != nil {
 		o.Files = c.words
@@ -88,6 +91,14 @@ func Parse(call Call) (*Options, error) {
 		o.Given = from.given(c.parser, len(o.Services) > 0)
 	}
 	return o, nil
+}
+
+// noWords says how to give check what was given as a word.
+func noWords(o *Options, word string) error {
+	if info, err := os.Stat(word); word == capfile.Stdin || strings.Contains(word, ".pcap") || err == nil && info.Mode().IsRegular() {
+		return fmt.Errorf("check takes no words; give the capture file as --read %s", word)
+	}
+	return fmt.Errorf("check takes no words; give the interface as --iface %s", append(o.Capture.Iface, word)[0])
 }
 
 // parsed is a command line that was read.

@@ -151,7 +151,7 @@ func parseUnix(rest string) (Address, error) {
 		path = after
 	}
 	switch {
-	case path == "" || path == "@":
+	case strings.Trim(path, "/") == "" || path == "@":
 		return Address{}, errors.New("the path is missing; write unix:///PATH, or unix:@NAME for an abstract socket")
 	case path[0] != '/' && path[0] != '@':
 		return Address{}, errors.New("the path must begin with /; write unix:///PATH, or unix:@NAME for an abstract socket")

@@ -54,6 +54,7 @@ func TestParseSaysWhatToWrite(t *testing.T) {
 		{"unix:", "the path is missing; write unix:///PATH"},
 		{"unix://", "the path is missing"},
 		{"unix:@", "the path is missing"},
+		{"unix:///", "the path is missing"},
 		{"unix://run/shadow.sock", "the path must begin with /"},
 		{"unix:///" + strings.Repeat("p", 107), "the path has 108 bytes; a unix socket's has 107 at most"},
 		{"unix:///a\x00b", "zero byte"},

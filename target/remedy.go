@@ -26,6 +26,8 @@ func Remedy(err error) string {
 		return "correct the name in --to, or this host's name resolution (/etc/resolv.conf, /etc/hosts)"
 	case errors.Is(err, unix.EADDRNOTAVAIL) && errors.As(err, &call) && call.Syscall == "bind":
 		return "give an address that this host has with --source-address"
+	case errors.Is(err, unix.ECONNREFUSED) && errors.As(err, &op) && op.Net == "unix":
+		return "start the shadow service, or correct the socket in --to"
 	case errors.Is(err, unix.ECONNREFUSED):
 		return "start the shadow service, or correct the port in --to"
 	case errors.Is(err, unix.EAGAIN): // of a unix socket; it is a timeout too

@@ -35,6 +35,7 @@ func TestRemedy(t *testing.T) {
 		{"tls://" + closing, Options{}, "why the target ends TLS handshakes"},
 		{addr, Options{Source: netip.MustParseAddr("192.0.2.77")}, "--source-address"},
 		{"unix://" + filepath.Join(t.TempDir(), "none"), Options{}, "--to"},
+		{"unix:@netmirror-none", Options{}, "or correct the socket in --to"},
 		{"127.0.0.1:1", Options{}, "start the shadow service"},
 	} {
 		err := try(t, tt.to, tt.o)

@@ -99,7 +99,7 @@ func CheckMark(mark uint32) error {
 	defer unix.Close(fd)
 	err = setMark(fd, mark)
 	if errors.Is(err, unix.EPERM) {
-		return errors.New("this process lacks CAP_NET_ADMIN, which the kernel asks for; add it, or leave the mark out")
+		return errors.New("this process lacks CAP_NET_ADMIN, or CAP_NET_RAW, which is enough since Linux 5.17; add one of them, or leave the mark out")
 	}
 	return err
 }

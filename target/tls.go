@@ -97,7 +97,11 @@ func (o *TLSOptions) certificate() (tls.Certificate, error) {
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("%s: %s", files, strings.TrimPrefix(err.Error(), "tls: "))
+		hint := ""
+		if o.Key == "" && strings.Contains(err.Error(), "private key") { // it may have only certificates
+			hint = "; give the file of the key with --tls-key"
+		}
+		return tls.Certificate{}, fmt.Errorf("%s: %s%s", files, strings.TrimPrefix(err.Error(), "tls: "), hint)
 	}
 	return pair, nil
 }

@@ -50,6 +50,18 @@ func try(t *testing.T, text string, o Options) error {
 	return err
 }
 
+// A certificate without its key is missing a flag.
+func TestCertificateWithoutKey(t *testing.T) {
+	cert, key := targettest.NewAuthority(t).Files(t, "netmirror.test")
+	want := "give the file of the key with --tls-key"
+	if _, err := New("tls://a:443", Options{TLS: TLSOptions{Cert: cert}}); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+	if _, err := New("tls://a:443", Options{TLS: TLSOptions{Cert: cert, Key: key}}); err != nil {
+		t.Errorf("with the key: %v", err)
+	}
+}
+
 func TestTLSTargets(t *testing.T) {
 	ca, other := targettest.NewAuthority(t), targettest.NewAuthority(t)
 	addr, results := listen(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "127.0.0.1"), ca.Issue(t, "shadow.test")}})
