@@ -16,7 +16,7 @@ func (r *report) service(c Config, s *seen, ch *choice) {
 	}
 	r.clients(c, name, ch)
 	r.wholeness(s, name, ch)
-	r.gaps(s, name, ch)
+	r.gaps(c, s, name, ch)
 	r.language(name, ch)
 	r.beginning(c, name, ch)
 	// A packet that is mirrored twice is half of what came.

@@ -59,7 +59,7 @@ const (
 )
 
 // gaps tells what of the clients' packets the mirror has lost.
-func (r *report) gaps(s *seen, name string, ch *choice) {
+func (r *report) gaps(c Config, s *seen, name string, ch *choice) {
 	own := s.capture.Drops + s.capture.FragmentsDropped[defrag.DropBudget]
 	g := ch.gaps.less(own)
 	if g.with == 0 {
@@ -72,11 +72,19 @@ func (r *report) gaps(s *seen, name string, ch *choice) {
 	if own > 0 {
 		text += "; those that came too fast to be analyzed are not included"
 	}
-	remedy := fmt.Sprintf("find out where packets are lost: at the mirror's source when it is busy, or at this host's interface (ip -s link show dev %s; ethtool -S %s); see docs/troubleshooting.md, \"Gaps\"", cmp.Or(s.link, "NAME"), cmp.Or(s.link, "NAME"))
 	switch {
 	case connections >= worthAFault && packets >= fewPackets:
-		r.fault(remedy, "%s", text)
+		r.fault(c.whereLost(), "%s", text)
 	case connections >= worthANote:
 		r.note("%s", text)
 	}
+}
+
+// whereLost says where to look for what loses the mirror's packets.
+func (c Config) whereLost() string {
+	here := "where the file was captured (what tcpdump says was dropped, ethtool -S there)"
+	if c.Capture == nil {
+		here = fmt.Sprintf("at this host's interface (ip -s link show dev %[1]s; ethtool -S %[1]s)", cmp.Or(c.Interface, "NAME"))
+	}
+	return "find out where packets are lost: at the mirror's source when it is busy, or " + here + "; see docs/troubleshooting.md, \"Gaps\""
 }

@@ -86,3 +86,15 @@ func TestWhatTheMirrorHasLost(t *testing.T) {
 		})
 	}
 }
+
+// What a file lacks was lost where it was captured, not at an interface of this host.
+func TestWhereAFileLostPackets(t *testing.T) {
+	c := testConfig([]uint32{7}, 8080)
+	if says := c.whereLost(); !strings.Contains(says, "ip -s link show dev eth0; ethtool -S eth0") {
+		t.Errorf("at an interface: %s", says)
+	}
+	c.Interface, c.Capture = "", &Capture{Files: []string{"a.pcap"}}
+	if says := c.whereLost(); !strings.Contains(says, "where the file was captured") || strings.Contains(says, "NAME") {
+		t.Errorf("of a file: %s", says)
+	}
+}

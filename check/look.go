@@ -111,9 +111,8 @@ func (c *lookClock) passed() time.Duration {
 type seen struct {
 	probe    *decap.Probe
 	parts    fragments
-	bare     bool   // there is no mirror's encapsulation
-	link     string // the interface
-	mtu      int    // of the interface, bytes; 0: of several
+	bare     bool // there is no mirror's encapsulation
+	mtu      int  // of the interface, bytes; 0: of several
 	took     time.Duration
 	frames   uint64 // that came as the mirror's packets do, after fragments were joined
 	reasons  [decap.NumReasons]uint64
@@ -141,7 +140,7 @@ type network struct{ packets, tcp uint64 }
 func newSeen(c Config) *seen {
 	probe, _ := decap.NewProbe(c.Mirror) // which Run has checked
 	s := &seen{
-		probe: probe, bare: c.Mirror.Bare(), link: c.Interface,
+		probe: probe, bare: c.Mirror.Bare(),
 		layouts: newTop[layout](func(n *uint64) uint64 { return *n }),
 		vnis:    newTop[uint32](func(n *network) uint64 { return n.packets }),
 		services: newTop[serviceID](func(s *service) uint64 {
