@@ -32,7 +32,7 @@ func (r *report) nothing(c Config, s *seen) {
 	}
 	r.fault(remedy, "mirror: nothing came to %s on %s in %.1fs", c.arrival(), c.Interface, s.took.Seconds())
 	if c.places() != c.arrival() {
-		r.note("mirror: watched %s", c.places())
+		r.note("mirror: looked at %s", c.places())
 	}
 	if asTheyAre {
 		r.note("mirror: %s for other hosts came to %s without an encapsulation", count(s.others, "TCP packet"), c.Interface)
@@ -52,7 +52,7 @@ func (r *report) nothingSent(c Config, s *seen) {
 	r.fault(fmt.Sprintf("let %s in from the mirrored hosts (security group, this host's firewall); make sure that the mirror session's target is an address of this host, and that its filter accepts the service's packets", c.arrival()),
 		"mirror: nothing came to %s on %s in %.1fs", c.arrival(), c.where(), s.took.Seconds())
 	if c.places() != c.arrival() {
-		r.note("mirror: watched %s", c.places())
+		r.note("mirror: looked at %s", c.places())
 	}
 	c.Sockets = false
 	c.Interface = cmp.Or(c.Interface, "NAME")

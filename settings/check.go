@@ -41,13 +41,17 @@ func (o *Options) checkRequired() error {
 	mirror, ring := o.live(), o.Capture.Capture == CaptureRing
 	one := o.Simple() && need
 	shared := o.Simple() && len(o.Target.To) > 1 // a selection of several services, which is not found out
-	return missing([]lack{
+	err := missing([]lack{
 		{mirror && ring && len(o.Capture.Iface) == 0, "no interface: give the one that the mirror packets arrive on with --iface"},
 		{one && mirror && len(o.Selection.VNI) == 0 && !o.Mirror().Bare(), "no VNI: give the mirror session's VXLAN network identifier with --vni"},
 		{(one || shared) && o.Selection.Port == "", "no port: give the service's original TCP port, 1 to 65535, with --port"},
 		{one && len(o.Target.To) == 0, "no target: give the shadow service as --to HOST:PORT"},
 		{o.Replay != nil && len(o.Files) == 0, "no file: give capture files as replay FILE..., or - for standard input"},
 	})
+	if err != nil && o.Run.Config != "" && (o.Replay == nil || len(o.Files) > 0) {
+		return fmt.Errorf("%w; or set it in %s", err, o.Run.Config)
+	}
+	return err
 }
 
 // lack is a flag that may be missing, and what to say then.

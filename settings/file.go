@@ -42,6 +42,9 @@ func readConfig(path string) (values map[string][]string, sections []section, er
 			}
 		}
 	}
+	for i := range sections {
+		sections[i].place = fmt.Sprintf("%s:%d", path, sections[i].line)
+	}
 	return values, sections, nil
 }
 
@@ -64,7 +67,7 @@ var (
 func keyError(err error, text []byte, service string, p *flags.Parser) string {
 	says := plain(err)
 	if m := sectionError.FindStringSubmatch(says); m != nil {
-		return " no such section: `" + m[1] + "'" + suggestSection(m[1], p)
+		return fmt.Sprintf("%d: no such section: `%s'%s", lineOf(text, m[1]), m[1], suggestSection(m[1], p))
 	}
 	m := lineError.FindStringSubmatch(says)
 	if m == nil {
@@ -82,6 +85,18 @@ func keyError(err error, text []byte, service string, p *flags.Parser) string {
 		return strings.TrimPrefix(says, ":")
 	}
 	return fmt.Sprintf("%s%s (%s in [%s])", strings.TrimPrefix(says, ":"), noComment(says), key, section)
+}
+
+// lineOf is the number of the line in which a section begins.
+func lineOf(text []byte, section string) int {
+	n := 0
+	for line := range bytes.Lines(text) {
+		n++
+		if header := strings.TrimSpace(string(line)); strings.HasPrefix(header, "[") && strings.Trim(header, "[]") == section {
+			break
+		}
+	}
+	return n
 }
 
 // behindValue is what may be meant as a comment in a value that is wrong.

@@ -57,7 +57,11 @@ func Parse(call Call) (*Options, error) {
 		}
 		return nil, ErrShown
 	case err != nil:
-		return nil, fmt.Errorf("%s; see %s --help", suggestFlag(plain(nameVariable(err, program, args)), c.parser), filepath.Base(program))
+		text, see := suggestFlag(plain(nameVariable(err, program, args)), c.parser), "; see"
+		if strings.HasSuffix(text, "?") {
+			see = " See"
+		}
+		return nil, fmt.Errorf("%s%s %s --help", text, see, filepath.Base(program))
 	case c.options.Run.Version:
 		fmt.Fprintln(stdout, "netmirror", call.Version)
 		return nil, ErrShown

@@ -18,6 +18,8 @@ import (
 // section is a [Service NAME] of a file: what it leaves out is as the flags say.
 type section struct {
 	Name           string         `no-flag:"true"`
+	line           int            // of the file, where it begins
+	place          string         // FILE:LINE, for messages
 	VNI            vnis           `long:"vni"`
 	Port           portList       `long:"port"`
 	To             targets        `long:"to"`
@@ -49,12 +51,13 @@ type section struct {
 // many empty lines. The error begins with the number of the line.
 func splitSections(text []byte) (rest []byte, all []section, err error) {
 	var lines [][]byte // of the section at hand, behind as many empty ones as come before it
-	name, n := "", 0
+	name, n, begin := "", 0, 0
 	end := func() error {
 		if name == "" {
 			return nil
 		}
 		s, err := readSection(name, bytes.Join(lines, nil))
+		s.line = begin
 		all = append(all, s)
 		return err
 	}
@@ -70,7 +73,7 @@ func splitSections(text []byte) (rest []byte, all []section, err error) {
 			if slices.ContainsFunc(all, func(s section) bool { return name != "" && s.Name == name }) {
 				return nil, nil, fmt.Errorf("%d: [Service %s] is given twice; give one of them another name", n, name)
 			}
-			if name != "" {
+			if begin = n; name != "" {
 				lines = [][]byte{bytes.Repeat([]byte("\n"), n-1), []byte("[Service]\n")}
 				rest = append(rest, '\n')
 				continue
@@ -121,7 +124,7 @@ func readSection(name string, text []byte) (section, error) {
 // services are one for each target of the section.
 func (s *section) services(common ServiceOptions) ([]Service, error) {
 	wrong := func(format string, args ...any) error {
-		return fmt.Errorf("[Service %s]: %w", s.Name, fmt.Errorf(format, args...))
+		return fmt.Errorf("%s: [Service %s]: %w", s.place, s.Name, fmt.Errorf(format, args...))
 	}
 	if err := missing([]lack{
 		{len(s.VNI) == 0, "no VNI: give vni, or any"},

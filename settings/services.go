@@ -71,6 +71,9 @@ func (o *Options) resolve() error {
 	if len(o.Services) > service.Max {
 		return fmt.Errorf("%d services, counting each target; the limit is %d; give the others to a second netmirror", len(o.Services), service.Max)
 	}
+	if err := o.oneSelectionEach(); err != nil {
+		return err
+	}
 	o.nameServices()
 	for i, s := range o.Services {
 		for _, other := range o.Services[:i] {
@@ -88,6 +91,20 @@ func (o *Options) resolve() error {
 		}
 	}
 	return checkTLS(o.common().TLS, o.allTargets())
+}
+
+// oneSelectionEach refuses a name that was given to two selections. A selection may have several
+// targets.
+func (o *Options) oneSelectionEach() error {
+	of := make(map[string]string)
+	for _, s := range o.Services {
+		selection, known := of[s.Name]
+		if s.Name != "" && known && selection != s.Selection.String() {
+			return fmt.Errorf("two services are called %q; give one of them another name", s.Name)
+		}
+		of[s.Name] = s.Selection.String()
+	}
+	return nil
 }
 
 // listServices fills in the services, in whichever way they are given.

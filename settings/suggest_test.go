@@ -14,9 +14,9 @@ func TestSuggestions(t *testing.T) {
 		args []string
 		want string // "": no suggestion
 	}{
-		{"two letters swapped", []string{"--ifcae=lo"}, "unknown flag `ifcae'; did you mean --iface?; see"},
+		{"two letters swapped", []string{"--ifcae=lo"}, "unknown flag `ifcae'; did you mean --iface? See"},
 		{"a letter too few", []string{"--ifac=lo"}, "did you mean --iface?"},
-		{"a letter too many", []string{"--gap-timeouts=1s"}, "did you mean --gap-timeout?"},
+		{"a letter too many", []string{"--gap-timeouts=1s"}, "did you mean --gap-timeout? See netmirror --help"},
 		{"the beginning of one only", []string{"--verify=auto"}, "did you mean --verify-checksums?"},
 		{"a command's own flag", []string{"check", "--tiem=1s"}, "did you mean --time?"},
 		{"a flag of another command", []string{"replay", "--time=1s"}, "--time belongs behind netmirror check"},
