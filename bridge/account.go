@@ -29,6 +29,9 @@ func (s *stream) count(taken, used, lost int) {
 // it may be the next that is accepted.
 func (s *stream) account() {
 	s.b.n.outcomes[s.how].Add(1)
+	if s.endedAtOnce() {
+		s.b.n.closedAtOnce.Add(1)
+	}
 	s.givePlace()
 	if log := s.b.cfg.Logger; log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug("stream ended", "src", s.in.RemoteAddr(), "dst", s.b.cfg.Target,

@@ -123,7 +123,7 @@ func (s *stream) connected(out targetConn) {
 		s.b.outage.answered()
 	}
 	s.dial = dial{}
-	s.out, s.since = out, s.l.now
+	s.out, s.since, s.first = out, s.l.now, s.l.now
 	if s.b.to.HasHeader() && s.b.to.Network != target.TLS {
 		s.introduction()
 	}

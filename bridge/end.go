@@ -80,6 +80,7 @@ func (s *stream) targetClosed() {
 		s.finish(outcome.EndTargetRefused)
 		return
 	}
+	s.ending()
 	s.finish(outcome.EndTargetClosed)
 }
 

@@ -34,6 +34,9 @@ func (s *stream) copy() {
 		out, last := s.alter(p[:n]), err == io.EOF
 		taken := 0
 		if err = nil; len(out) > 0 {
+			if s.wrote == 0 {
+				s.first = s.l.now
+			}
 			s.expectAcks()
 			taken, err = s.out.write(out, last)
 			s.wrote += int64(taken)

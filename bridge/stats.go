@@ -22,7 +22,8 @@ type Stats struct {
 	Dials      uint64 // connect attempts for streams, retries included
 	DialErrors uint64 // those that failed
 
-	ClosedFirst uint64 // streams whose target closed its side before the client did
+	ClosedFirst  uint64 // streams whose target closed its side before the client did
+	ClosedAtOnce uint64 // of the Outcomes target-closed, those whose target ended within 1 s of the client's first bytes
 
 	BytesRead      uint64 // read from streams and not given back by Unread
 	BytesWritten   uint64 // taken by the kernel for the target; behind the target's FIN, acknowledged
@@ -45,6 +46,7 @@ func (s *Stats) Add(o Stats) {
 	s.Dials += o.Dials
 	s.DialErrors += o.DialErrors
 	s.ClosedFirst += o.ClosedFirst
+	s.ClosedAtOnce += o.ClosedAtOnce
 	s.BytesRead += o.BytesRead
 	s.BytesWritten += o.BytesWritten
 	s.BytesUnacked += o.BytesUnacked
@@ -59,6 +61,7 @@ type counters struct {
 	open, waiting                  atomic.Int64
 	outcomes                       [outcome.NumStreamEnds]atomic.Uint64
 	dials, dialErrors, closedFirst atomic.Uint64
+	closedAtOnce                   atomic.Uint64
 	read, written, unacked         atomic.Uint64
 	unsent, discarded              atomic.Uint64
 }
@@ -76,6 +79,7 @@ func (b *Bridge) Stats() Stats {
 		Dials:          n.dials.Load(),
 		DialErrors:     n.dialErrors.Load(),
 		ClosedFirst:    n.closedFirst.Load(),
+		ClosedAtOnce:   n.closedAtOnce.Load(),
 		BytesRead:      n.read.Load(),
 		BytesWritten:   n.written.Load(),
 		BytesUnacked:   n.unacked.Load(),

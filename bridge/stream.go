@@ -56,6 +56,8 @@ type stream struct {
 	stall     stall         // of blocked, lingering and the waits for acknowledgements
 	silence   stall         // of copying
 	since     int64         // when the connection was made, in the loop's time
+	first     int64         // when the client's first bytes were written; until then, since
+	targetEnd int64         // when the target first said that it ends; 0: it has not
 	pause     time.Duration // between two looks for acknowledgements
 	probe     []byte        // of probing: what was read
 	written   int           // and how much of it was written
@@ -203,6 +205,7 @@ func (s *stream) heardFIN() {
 		return
 	}
 	s.targetFIN = true
+	s.ending()
 	if s.finSent {
 		return
 	}

@@ -20,6 +20,7 @@ const (
 	ProblemOneDirection
 	ProblemRingFull
 	ProblemTargetRefused
+	ProblemTargetRejects
 	ProblemNoDescriptor
 	ProblemNoPort
 	ProblemTruncated
@@ -81,6 +82,9 @@ var problems = [NumProblems]struct {
 	ProblemTargetRefused: {"target_refused", Loss,
 		"streams were given up because the target took no connection",
 		"make sure that the service at --to runs and is reachable from here; netmirror check tries it"},
+	ProblemTargetRejects: {"target_rejects", Loss,
+		"streams were ended by the target within 1 s of their first bytes: hardly one arrives whole",
+		"make sure that the target speaks the clients' protocol (if it wants TLS, write --to tls://HOST:PORT), keeps connections alive, and admits this host; its log says why it ends them"},
 	ProblemNoDescriptor: {"no_descriptor", Loss,
 		"streams were given up because no file descriptor was left to connect to the target",
 		"raise the limit of open files (LimitNOFILE= in the unit, ulimit -n in a shell), or lower --max-conns"},
@@ -146,7 +150,7 @@ var problems = [NumProblems]struct {
 		"find out what else is sent to the mirror's UDP port; the reasons are under drop_ in the log"},
 	ProblemMidStream: {"mid_stream", Note,
 		"packets belonged to connections in which no stream could begin",
-		"normal for non-HTTP/1 connections older than netmirror, and with --midstream off; otherwise the mirror loses packets"},
+		"normal for non-HTTP/1 connections older than netmirror, and with --midstream off; otherwise the target closed their connections, or the mirror loses packets"},
 	ProblemHalfOpen: {"half_open", Note,
 		"connection attempts were forgotten to remember newer ones",
 		"expect this in a SYN flood; otherwise raise --max-half-open"},

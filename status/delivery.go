@@ -38,12 +38,27 @@ import (
 // Whole are streams that their client or the real server ended, and that had something to
 // forward. A connection that loses a packet is one lost stream; from the next request on it
 // is another stream.
+//
+// A target that takes bytes and then ends the connection has them: they count as delivered.
+// So the share of the bytes stays high where a target ends every stream after its first bytes,
+// as one does that speaks another protocol. Such a target rejects the streams of a service: in
+// the last minute it has ended at least ten of them, and more than half of all that ended,
+// within 1 s of the client's first bytes. Then the headline is amber at least, and the log and the page
+// say so. A target whose idle keep-alive connections end sooner than the real service's
+// is ordinary, and is not told.
 type Delivery struct {
 	Sent uint64                    // bytes
 	Lost [outcome.NumPlaces]uint64 // of them, by place; outcome.PlaceNone has none
 
 	Whole, LostStreams uint64
+
+	// AtOnce is, of LostStreams, those that the target ended within 1 s of their first bytes.
+	AtOnce uint64
 }
+
+// rejected reports whether the target rejects what comes, which is not ordinary: in this
+// time it has ended at least ten streams, and more than half of all, at once.
+func (d *Delivery) rejected() bool { return d.AtOnce >= 10 && 2*d.AtOnce > d.Whole+d.LostStreams }
 
 // Delivery is that of a service since the start, with all that was lost in the mirror at
 // outcome.PlaceBefore: what was dropped here is of no service.
@@ -61,6 +76,7 @@ func (s *Service) Delivery() (d Delivery) {
 	unjudged := s.Bridge.Requests.Unjudged()
 	d.Sent += unjudged
 	d.Lost[outcome.PlaceNetmirror] += unjudged
+	d.AtOnce = s.Bridge.ClosedAtOnce
 	for e, n := range s.Bridge.Outcomes {
 		switch e := outcome.End(e); {
 		case e == outcome.EndShutdown, e == outcome.EndLeftOut:
@@ -96,6 +112,7 @@ func (d *Delivery) add(o Delivery) {
 	}
 	d.Whole += o.Whole
 	d.LostStreams += o.LostStreams
+	d.AtOnce += o.AtOnce
 }
 
 // LostBytes are those lost at all places.
@@ -153,6 +170,16 @@ func (a Alert) level(share float64) string {
 	return "ok"
 }
 
+// levelOf is the level of a Delivery. The bytes that a target has taken before it ended a
+// stream count as delivered, so where it rejects streams their share alone says nothing.
+func (a Alert) levelOf(d *Delivery, rejecting bool) string {
+	level := a.level(d.Bytes())
+	if rejecting && (level == "ok" || level == "none") {
+		return "warn"
+	}
+	return level
+}
+
 // delivered is a Delivery since the start, and what it grew by in the last minute.
 type delivered struct {
 	Delivery
@@ -161,6 +188,8 @@ type delivered struct {
 	lost    [outcome.NumPlaces]growth
 	whole   growth
 	streams growth // lost
+	atOnce  growth
+	rejects bool // the last minute's
 }
 
 // see takes what is known by now. moved is where what was lost in the mirror since the
@@ -185,6 +214,22 @@ func (d *delivered) see(now time.Duration, of Delivery, moved func(uint64) [outc
 	}
 	d.whole.see(now, of.Whole)
 	d.streams.see(now, of.LostStreams)
+	d.atOnce.see(now, of.AtOnce)
+}
+
+// rejections is how many streams were rejected since it was called last, with those of
+// the last minute where that has begun.
+func (d *delivered) rejections(now time.Duration, before uint64) (n uint64) {
+	m := d.minute(now)
+	was := d.rejects
+	d.rejects = m.rejected()
+	switch {
+	case !d.rejects:
+		return 0
+	case was:
+		return d.AtOnce - min(before, d.AtOnce)
+	}
+	return m.AtOnce
 }
 
 // minute is what d grew by in the last minute.
@@ -193,6 +238,6 @@ func (d *delivered) minute(now time.Duration) (m Delivery) {
 	for at := range d.lost {
 		m.Lost[at] = d.lost[at].minute(now)
 	}
-	m.Whole, m.LostStreams = d.whole.minute(now), d.streams.minute(now)
+	m.Whole, m.LostStreams, m.AtOnce = d.whole.minute(now), d.streams.minute(now), d.atOnce.minute(now)
 	return m
 }

@@ -2,6 +2,7 @@ package status
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"netmirror/outcome"
@@ -16,6 +17,7 @@ type headline struct {
 	latest   time.Duration // of the snapshots
 	all      delivered
 	services map[service.ID]*delivered
+	rejected uint64 // streams, as Snapshot.Rejected
 }
 
 func newHeadline(begin time.Time) *headline {
@@ -42,7 +44,7 @@ func (h *headline) tell(now time.Duration, s *Snapshot) {
 			f.Start, f.Minute = d.Delivery, d.minute(now)
 		}
 	}
-	s.Start, s.Minute = h.all.Delivery, h.all.minute(now)
+	s.Start, s.Minute, s.Rejected = h.all.Delivery, h.all.minute(now), h.rejected
 }
 
 func (h *headline) take(now time.Duration, s *Snapshot) {
@@ -58,6 +60,7 @@ func (h *headline) take(now time.Duration, s *Snapshot) {
 			d = new(delivered)
 		}
 		h.services[f.ID] = d
+		before := d.AtOnce
 		d.see(now, of, func(n uint64) [outcome.NumPlaces]uint64 {
 			at := h.places(n)
 			for p := range at {
@@ -65,6 +68,7 @@ func (h *headline) take(now time.Duration, s *Snapshot) {
 			}
 			return at
 		})
+		h.rejected += d.rejections(now, before)
 	}
 	h.all.see(now, s.Delivery(), func(n uint64) [outcome.NumPlaces]uint64 {
 		for _, m := range moved {
@@ -75,4 +79,9 @@ func (h *headline) take(now time.Duration, s *Snapshot) {
 		}
 		return moved
 	})
+}
+
+// rejecting reports whether the target of a service has rejected the last minute's streams.
+func (s *Snapshot) rejecting() bool {
+	return slices.ContainsFunc(s.Services, func(f Service) bool { return f.Minute.rejected() })
 }

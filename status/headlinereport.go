@@ -20,7 +20,7 @@ type Capture struct {
 
 // headlineReport is the headline in /status.json, with thresholds in percent.
 type headlineReport struct {
-	Level  string        `json:"level"` // of the last minute: "ok", "warn", "bad", or "none" where nothing was sent
+	Level  string        `json:"level"` // of the last minute: "ok", "warn", "bad", or "none" where nothing was sent; never "ok" while a target rejects
 	Amber  float64       `json:"amber"`
 	Red    float64       `json:"red"`
 	Minute shareReport   `json:"minute"`
@@ -64,7 +64,7 @@ func percentOrNone(share float64) *float64 {
 
 func (c *Config) headline(s *Snapshot) headlineReport {
 	return headlineReport{
-		Level: c.Alert.level(s.Minute.Bytes()), Amber: 100 * c.Alert.Amber, Red: 100 * c.Alert.Red,
+		Level: c.Alert.levelOf(&s.Minute, s.rejecting()), Amber: 100 * c.Alert.Amber, Red: 100 * c.Alert.Red,
 		Minute: newShare(&s.Minute), Start: newShare(&s.Start), Places: s.lostAt(),
 	}
 }

@@ -227,6 +227,8 @@ var metrics = append([]metric{
 		func(s *Snapshot) uint64 { return s.Bridge.BytesDiscarded }),
 	count("netmirror_bridge_target_closed_first_total", "Streams whose target closed its side before the client did.",
 		func(s *Snapshot) uint64 { return s.Bridge.ClosedFirst }),
+	count("netmirror_bridge_target_closed_at_once_total", "Streams that ended as target-closed, and whose target ended within 1 s of their first bytes.",
+		func(s *Snapshot) uint64 { return s.Bridge.ClosedAtOnce }),
 	gauge("netmirror_bridge_target_up", "1 if the target took the last connection; 0 if it did not, or was not tried yet. With several targets: 1 if all did.",
 		func(s *Snapshot) float64 {
 			return up(s.target())

@@ -39,13 +39,14 @@ var rules = [outcome.NumProblems]rule{
 	outcome.ProblemRingFull: {count: func(s *Snapshot) uint64 { return s.Ring.Drops }},
 	// Bridge itself logs this one and the next two.
 	outcome.ProblemTargetRefused: {ended(outcome.EndTargetRefused), []outcome.Problem{outcome.ProblemTargetRefused}},
+	outcome.ProblemTargetRejects: {count: func(s *Snapshot) uint64 { return s.Rejected }},
 	outcome.ProblemNoDescriptor:  {ended(outcome.EndNoDescriptor), []outcome.Problem{outcome.ProblemNoDescriptor}},
 	outcome.ProblemNoPort:        {ended(outcome.EndNoPort), []outcome.Problem{outcome.ProblemNoPort}},
 	outcome.ProblemTruncated:     {count: (*Snapshot).truncated},
 	outcome.ProblemGap:           {ended(outcome.EndGap), []outcome.Problem{outcome.ProblemRingFull, outcome.ProblemTruncated}},
 	outcome.ProblemTargetSlow:    {count: ended(outcome.EndTargetSlow)},
 	outcome.ProblemTargetClosed: {dropped(outcome.DropTargetEnded),
-		[]outcome.Problem{outcome.ProblemTargetRefused, outcome.ProblemNoDescriptor, outcome.ProblemNoPort}},
+		[]outcome.Problem{outcome.ProblemTargetRefused, outcome.ProblemTargetRejects, outcome.ProblemNoDescriptor, outcome.ProblemNoPort}},
 	outcome.ProblemMaxConns:       {count: func(s *Snapshot) uint64 { return s.Bridge.TurnedAway }},
 	outcome.ProblemMaxFlows:       {count: (*Snapshot).crowdedOut},
 	outcome.ProblemTotalBudget:    {count: dropped(outcome.DropTotalBudget)},
@@ -61,6 +62,6 @@ var rules = [outcome.NumProblems]rule{
 	outcome.ProblemHeadTooLarge:   {count: func(s *Snapshot) uint64 { return s.Bridge.Requests.TooLarge }},
 	outcome.ProblemAmbiguous:      {count: func(s *Snapshot) uint64 { return s.Bridge.Requests.BytesAmbiguous }},
 	outcome.ProblemBroken:         {count: (*Snapshot).broken},
-	outcome.ProblemMidStream:      {count: dropped(outcome.DropMidStream)},
+	outcome.ProblemMidStream:      {dropped(outcome.DropMidStream), []outcome.Problem{outcome.ProblemTargetRejects}},
 	outcome.ProblemHalfOpen:       {count: func(s *Snapshot) uint64 { return s.Stack.HalfOpenLost }},
 }

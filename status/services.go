@@ -74,7 +74,7 @@ func (m *Monitor) services(s *Snapshot) []serviceReport {
 		r := serviceReport{
 			Name: f.Name, VNI: f.VNIs.String(), Port: f.Ports.String(), Target: newTarget(f.To, &f.Bridge),
 			Flows: f.Flows, Streams: f.Bridge.Streams, BytesReceived: f.Bytes, BytesForwarded: f.Bridge.BytesWritten,
-			Level: m.cfg.Alert.level(f.Minute.Bytes()), Minute: newShare(&f.Minute), Start: newShare(&f.Start),
+			Level: m.cfg.Alert.levelOf(&f.Minute, f.Minute.rejected()), Minute: newShare(&f.Minute), Start: newShare(&f.Start),
 			Lost: make(map[string]uint64), LeftOut: make(map[string]uint64), OverRate: f.OverRate, Requests: make(map[string]uint64),
 		}
 		for _, f := range requestFigures(&f.Bridge.Requests) {

@@ -46,6 +46,8 @@ type Snapshot struct {
 	// Start and Minute are what a Monitor makes of it: since the start, and of the last
 	// minute.
 	Start, Minute Delivery
+	// Rejected is the streams that targets ended at once while they did so to most.
+	Rejected uint64
 }
 
 // RingUse is the part of the ring that is occupied, 0 to 1.

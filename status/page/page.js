@@ -172,6 +172,7 @@
 		if (r.target.state === "fails") {
 			return { level: "bad", title: r.services.length > 1 ? "A target does not answer" : "The target does not answer", text: lost || "What clients send is lost until it does." };
 		}
+		if (level === "warn" && losses.some((p) => p.id === "target_rejects")) return { level, title: "The target ends the streams", text: lost };
 		if (level === "bad" || level === "warn") return { level, title: "Losing packets", text: lost || sentence(placeText(r.headline.places[0])) };
 		if (!r.ready) return { level: "bad", title: "Not ready", text: sentence(r.why ?? "") };
 		if (lost) return { level: "note", title: "Losing little", text: lost };
