@@ -40,4 +40,5 @@ func (p *process) announce(o *settings.Options) {
 	logSettings(p.log, p.inForce)
 	p.warn(p.log)
 	warnOfVariables(o, p.log)
+	warnOfOverlaps(o, p.log)
 }

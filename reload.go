@@ -96,6 +96,7 @@ func (r *reloader) reload(stopped <-chan struct{}) {
 	r.log.Info("settings read again", "services", len(next.Services),
 		"added", strings.Join(changes.Added, ","), "changed", strings.Join(changes.Changed, ","), "removed", strings.Join(changes.Removed, ","))
 	logServices(next, r.log)
+	warnOfOverlaps(next, r.log)
 }
 
 // mixed is the settings in force, as the page shows them: those of the services are of next.

@@ -83,6 +83,8 @@ func (o *Options) checkTogether() error {
 		return errors.New("--iface any: check looks at one interface at a time; give the one that the mirror packets arrive on")
 	case len(o.Capture.Iface) > 1 && o.OnAnyInterface():
 		return fmt.Errorf("--iface %s: any is all of them; leave the others out", strings.Join(o.Capture.Iface, ", "))
+	case twice(o.Capture.Iface) != "":
+		return fmt.Errorf("--iface %s is given twice, which would capture every packet twice; leave one of them out", twice(o.Capture.Iface))
 	case o.Reporting.HTTP == "" && o.Reporting.Pprof:
 		return errors.New("--http-pprof: nothing is served without --http; give its address, or leave --http-pprof out")
 	case o.Reporting.HTTP == "" && o.Reporting.ReadyDrops:
@@ -104,6 +106,16 @@ func (o *Options) checkHTTP() error {
 		return fmt.Errorf("--http %s: port %q is not a number from 0 to 65535", address, port)
 	}
 	return nil
+}
+
+// twice is the first word that a list has again, or "".
+func twice(list []string) string {
+	for i, word := range list {
+		if slices.Contains(list[:i], word) {
+			return word
+		}
+	}
+	return ""
 }
 
 // number is a flag's value and what it may be.

@@ -261,6 +261,7 @@ func TestWrongCalls(t *testing.T) {
 		{"sockets for bare frames", []string{"--capture=udp", "--encap=none", "--port=80", "--to=a:80"}, "--encap none has the mirrored frames as they are, which no socket receives; use --capture ring"},
 		{"check by sockets of GRE", []string{"check", "--capture=udp", "--encap=gre"}, "--encap gre comes in IP itself, not in UDP; use --capture ring"},
 		{"any interface and one more", append([]string{"--iface=any"}, fourFlags...), "any is all of them"},
+		{"an interface twice", append([]string{"--iface=eth0", "--iface=eth0"}, fourFlags...), "eth0 is given twice"},
 		{"check of any interface", []string{"check", "--iface=any"}, "give the one that the mirror packets arrive on"},
 		{"any VNI and one more", []string{"--vni=any,42", "--iface=lo", "--port=80", "--to=a:80"}, `VNI "any" is all of them; leave the others out`},
 		{"any VNI and one more, apart", append([]string{"--vni=any"}, fourFlags...), `VNI "any" is all of them; leave the others out`},
