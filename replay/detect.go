@@ -99,10 +99,18 @@ func (d *detector) sure() bool {
 	return of >= enough || of >= few && (d.kind.Mirrored == 0 || d.kind.Plain == 0)
 }
 
-// other reports whether a frame belongs to the service in a network that is not among k's.
-func (d *detector) other(frame []byte, k *Kind) bool {
+// other reports whether a frame belongs to the service, and is not read: in a network that is
+// not among k's, or because it is a mirror's where k's are not, or the other way round.
+func (d *detector) other(frame []byte, k *Kind) (network, kind bool) {
 	vni, wrapped, ours := d.look(d.wrapped, frame)
-	return wrapped && ours && !slices.Contains(k.VNIs, vni)
+	switch {
+	case wrapped && ours:
+		return !k.Mirror.Bare() && !slices.Contains(k.VNIs, vni), k.Mirror.Bare()
+	case wrapped || k.Mirror.Bare():
+		return false, false
+	}
+	_, _, ours = d.look(d.plain, frame)
+	return false, ours
 }
 
 // result is the kind of most of the service's packets. A mirror's collector also has packets

@@ -65,6 +65,8 @@ type Source struct {
 	ended    atomic.Bool
 	unknown  atomic.Uint64 // packets of the service, of networks that the first packets did not show
 
+	otherKind atomic.Uint64 // packets of the service that are a mirror's and the Kind is not, or the other way round
+
 	mu     sync.Mutex // guards the fields below
 	stats  source.Stats
 	fault  error
@@ -208,14 +210,19 @@ func (s *Source) read() (at time.Time, frames [][]byte, cutFrames int, err error
 	return s.batch.Time, s.batch.Frames, cut(&s.batch), nil
 }
 
-// seek counts packets of the service in networks that the first packets did not show.
+// seek counts packets of the service that are not read as such, unless the user has said what
+// is to be read.
 func (s *Source) seek(frames [][]byte) {
-	if s.kind.Mirror.Bare() || len(s.cfg.VNIs) > 0 {
+	if s.cfg.Mirror.Bare() || len(s.cfg.VNIs) > 0 {
 		return
 	}
 	for _, frame := range frames {
-		if !s.cfg.EveryVNI && s.detector.other(frame, &s.kind) {
+		network, kind := s.detector.other(frame, &s.kind)
+		if network && !s.cfg.EveryVNI {
 			s.unknown.Add(1)
+		}
+		if kind {
+			s.otherKind.Add(1)
 		}
 	}
 }
@@ -295,6 +302,10 @@ func (s *Source) Fault() error {
 // Unknown is how many packets of the service are in networks that Kind does not have, because
 // the first packets did not show them.
 func (s *Source) Unknown() uint64 { return s.unknown.Load() }
+
+// OtherKind is how many packets of the service are not of the Kind: a host's among those of a
+// mirror, or a mirror's among those of a host.
+func (s *Source) OtherKind() uint64 { return s.otherKind.Load() }
 
 // Span is from when to when the packets were captured that Next has given.
 func (s *Source) Span() (from, to time.Time) {

@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"netmirror/service"
 	"netmirror/source"
+	"netmirror/status"
 	"netmirror/wire"
 )
 
@@ -257,5 +259,44 @@ func TestThrottleIsInterrupted(t *testing.T) {
 	}}
 	if err := th.wait(ctx, [][]byte{{1}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Of a host's packets and a mirror's, one kind is played, and the other told of.
+func TestPacketsOfTheOtherKind(t *testing.T) {
+	request, other := plainFrame(t, 8080, "GET / HTTP/1.1\r\n\r\n"), plainFrame(t, 443, "x")
+	wrapped, otherWrapped := mirrored(t, 42, 4789, request), mirrored(t, 42, 4789, other)
+	several := func(n int, frame []byte) [][]byte { return slices.Repeat([][]byte{frame}, n) }
+	all := func(parts ...[][]byte) [][]byte { return slices.Concat(parts...) }
+	for _, c := range []struct {
+		name   string
+		frames [][]byte
+		config Config
+		want   uint64
+		says   string
+	}{
+		{"a mirror's first", all(several(2000, wrapped), several(7, request), several(3, other)), Config{}, 7, "  7 packets are a host's, and were not read"},
+		{"a mirror's first, with services of their own networks", all(several(2000, wrapped), several(7, request)), Config{EveryVNI: true}, 7, "  7 packets are a host's"},
+		{"a host's first", all(several(2000, request), several(5, wrapped), several(3, otherWrapped)), Config{}, 5, "  5 packets are a mirror's, and were read as a host's"},
+		{"the user names the network", all(several(9, wrapped), several(7, request)), Config{VNIs: []uint32{42}}, 0, ""},
+		{"the user says that they are a host's", all(several(9, request), several(7, wrapped)), Config{Mirror: bare().Mirror}, 0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.config.Paths, c.config.Ports = []string{capture(t, 100*time.Microsecond, c.frames...)}, service.PortsOf(8080)
+			s, err := Open(t.Context(), c.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			frames(t, s)
+			f := s.Figures(&status.Snapshot{}, time.Time{})
+			var b bytes.Buffer
+			if err := f.Write(&b); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.OtherKind(); got != c.want || !strings.Contains(b.String(), c.says) || (f.Status() == StatusFailed) != (c.want > 0) {
+				t.Errorf("%d packets, want %d; status %d, and:\n%s", got, c.want, f.Status(), &b)
+			}
+		})
 	}
 }
