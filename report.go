@@ -16,9 +16,21 @@ import (
 func newLogger(o *settings.Options, stderr io.Writer) *slog.Logger {
 	h := &slog.HandlerOptions{Level: o.Reporting.Level()}
 	if o.Reporting.LogFormat == "json" {
+		h.ReplaceAttr = asText
 		return slog.New(slog.NewJSONHandler(stderr, h))
 	}
 	return slog.New(slog.NewTextHandler(stderr, h))
+}
+
+// asText has values in JSON as they are in text: "8080" and "10s", not the fields of a type of
+// netmirror's and nanoseconds.
+func asText(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	} else if s, ok := a.Value.Any().(fmt.Stringer); ok && a.Value.Kind() == slog.KindAny {
+		a.Value = slog.StringValue(s.String())
+	}
+	return a
 }
 
 // shown converts settings for the status page.

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
+	"netmirror/service"
 	"netmirror/settings"
 )
 
@@ -20,6 +23,12 @@ func TestLogFormats(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
+	newLogger(&settings.Options{Reporting: settings.Reporting{LogLevel: "info", LogFormat: "json"}}, &out).Info("capturing",
+		"port", service.PortsOf(8080, 9000, 9001), "vni", service.VNIsOf(), "at_most", 10*time.Second, "err", io.EOF, "n", 3)
+	if want := `"level":"INFO","msg":"capturing","port":"8080,9000-9001","vni":"any","at_most":"10s","err":"EOF","n":3}`; !strings.Contains(out.String(), want) {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+	out.Reset()
 	newLogger(&settings.Options{Reporting: settings.Reporting{LogLevel: "off", LogFormat: "text"}}, &out).Log(t.Context(), slog.LevelError, "x")
 	if out.Len() != 0 {
 		t.Errorf("off: %q", out.String())
