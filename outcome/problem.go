@@ -83,7 +83,7 @@ var problems = [NumProblems]struct {
 		"streams were given up because the target took no connection",
 		"make sure that the service at --to runs and is reachable from here; netmirror check tries it"},
 	ProblemTargetRejects: {"target_rejects", Loss,
-		"streams were ended by the target within 1 s of their first bytes: hardly one arrives whole",
+		"streams were ended by the target within 1 s of their first bytes",
 		"make sure that the target speaks the clients' protocol (if it wants TLS, write --to tls://HOST:PORT), keeps connections alive, and admits this host; its log says why it ends them"},
 	ProblemNoDescriptor: {"no_descriptor", Loss,
 		"streams were given up because no file descriptor was left to connect to the target",

@@ -114,7 +114,8 @@ func (s *Stack) follow(known *stub, seg *segment, why outcome.Drop) (as outcome.
 	if within(seg.seq, known.end, nearby) {
 		known.end = seg.end()
 	}
-	if !within(seg.seq, from, nearby) && seqLess(from, seg.seq) {
+	if !within(seg.seq, from, nearby) && seqLess(from, seg.seq) && !known.left.strayed.has(seg.seq) {
+		known.left.strayed = span{seg.next(), seg.next() + nearby}
 		return known.left.lostFor // a single one says nothing of what is in front
 	}
 	if !seqLess(from, seg.end()) {

@@ -187,6 +187,13 @@ func TestMultipath(t *testing.T) {
 			s.pass(10 * time.Millisecond)
 			s.Inject([]Segment{o.ackJoin(), o.send(0, 38, "abcdefghi"), o.dataFIN(9, 47)})
 		}, []stream{text(put+"abcdefghi", nil)}},
+		{"RST of the only subflow, where the server has refused another", 1, func(s *timed, m, o *multi) {
+			s.Inject([]Segment{m.synCapable(), m.keys(), m.send(0, 0, put), o.synJoin(m.token)})
+			s.pass(10 * time.Millisecond)
+			s.Inject([]Segment{o.server(0, 0, "R")})
+			s.pass(10 * time.Millisecond)
+			s.Inject([]Segment{m.segment(38, "", "R")})
+		}, []stream{text(put, outcome.EndClientReset)}},
 		{"the ACK with the keys is lost, and a second subflow comes", 1, func(s *timed, m, o *multi) {
 			s.Inject([]Segment{m.synCapable(), m.accepts(), m.send(0, 0, put)})
 			s.pass(10 * time.Millisecond)

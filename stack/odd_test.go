@@ -233,3 +233,42 @@ func TestWhatIsCountedAsLost(t *testing.T) {
 		s.adds(c, put+get2, 50, map[outcome.Drop]uint64{outcome.DropGap: 50, outcome.DropDuplicate: 50})
 	})
 }
+
+// One direction is mirrored. After a loss a client takes answers of any size by bare ACKs, and asks
+// again.
+func TestARequestBehindALargeAnswerAfterALoss(t *testing.T) {
+	const put = "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n"
+	for _, size := range []int{1 << 20, 50 << 20} {
+		s, c := newTimed(t, nil), newClient(t, 100)
+		s.Inject(append(c.opening(), c.says(0, put, 1000)))
+		s.pass(10 * time.Millisecond)
+		at, ack, want := len(put)+5, 1027, put
+		s.Inject([]Segment{c.says(at, "", ack)}) // the body is lost
+		s.passSlowly(3 * time.Second)
+		for range 3 {
+			for to := ack + size; ack < to; ack += 1 << 20 {
+				s.Inject([]Segment{c.says(at, "", ack+1<<20)})
+				s.pass(time.Millisecond)
+			}
+			s.Inject([]Segment{c.says(at, get2, ack)})
+			at, want = at+len(get2), want+get2
+			s.pass(time.Second)
+		}
+		s.adds(c, want, 5, nil)
+	}
+}
+
+// Behind a long outage of a connection in which no stream can begin, holes count as before it.
+func TestHolesBehindALongOutageInNoHTTP(t *testing.T) {
+	const hello = "\x16\x03\x01hello"
+	s, c := newTimed(t, nil), newClient(t, 100)
+	n := len(hello)
+	s.Inject(append(c.opening(), c.says(0, hello, 1000), c.says(n+10, "behind", 1000)))
+	s.pass(2 * time.Second)
+	for i := range 11 { // each behind a hole of ten bytes, the first behind 100 KB
+		s.Inject([]Segment{c.says(n+100_000+20*i, "ten bytes.", 1000)})
+		s.pass(10 * time.Millisecond)
+	}
+	// The first of them alone says nothing of what is in front, nor does the second.
+	s.adds(c, hello, 10+90, map[outcome.Drop]uint64{outcome.DropGap: 6 + 110})
+}

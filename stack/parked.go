@@ -107,7 +107,8 @@ func (s *Stack) parked(f *flow, seg *segment) {
 // refuses reports whether the real server drops a segment of a flow without a start, by
 // what its other segments have shown.
 func (f *flow) refuses(seg *segment) bool {
-	if seg.flags&flagRST != 0 || f.q.len() == 0 && f.past == (span{}) {
+	// Where the mirror shows the client only, it may have taken any answer by bare ACKs.
+	if seg.flags&flagRST != 0 || f.q.len() == 0 && (f.past == (span{}) || !f.ev.server.nxt.known) {
 		return false
 	}
 	v := f.ev.judge(seg)

@@ -1,6 +1,10 @@
 package stack
 
-import "netmirror/outcome"
+import (
+	"time"
+
+	"netmirror/outcome"
+)
 
 // fromSubflow takes a client's segment of a TCP connection that speaks MPTCP, or did.
 // What belongs to the data of a known MPTCP connection goes to that connection's flow,
@@ -82,6 +86,13 @@ func (s *Stack) subflowSYN(seg *segment, o *mptcpOptions, known, next *subflow) 
 	}
 }
 
+// refusedJoin notes that what a client has asked for as a further subflow is none.
+func (s *Stack) refusedJoin(key *flowKey, f *subflow) {
+	if c := s.subflows.tokens[token{key.service, f.token}]; f.kind == joining && c != nil {
+		c.asked = time.Time{}
+	}
+}
+
 // subflowBegins takes a segment that may be the first after the SYN of f: it shows
 // what the connection is (RFC 8684, section 3.1).
 func (s *Stack) subflowBegins(seg *segment, o *mptcpOptions, f *subflow) {
@@ -90,6 +101,7 @@ func (s *Stack) subflowBegins(seg *segment, o *mptcpOptions, f *subflow) {
 	case seg.flags&flagRST != 0:
 		s.subflows.half.Remove(key)
 		if f.kind == joining || f.kind == orphan {
+			s.refusedJoin(&key, f)
 			s.drop(seg, outcome.DropNoPayload)
 			return
 		}

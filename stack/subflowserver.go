@@ -20,6 +20,8 @@ func (s *Stack) reverseSubflow(m *Segment, seg *segment) {
 	case known != nil && accepts:
 	case known != nil && known.kind == belongs:
 		s.ofServer(m, known, seg, &o)
+	case known == nil && next != nil && next.kind == joining && seg.flags&flagRST != 0:
+		s.refusedJoin(&seg.key, next)
 	case known != nil, next != nil && next.kind != candidate && next.kind != plainTCP:
 	case accepts && o.join, accepts && o.capable: // the SYN was lost
 		kind := candidate
