@@ -286,10 +286,15 @@ func (s *Stack) believable(f *flow, a *aside) bool {
 		f.ev.judge(&a.segment) == accepted && !s.misplaced(f, &a.segment)
 }
 
-// readmit takes the segment at index i into the stream.
+// readmit takes the segment at index i into the stream. The client was seen there when it
+// came, and not now.
 func (s *Stack) readmit(f *flow, i int) {
-	a := s.takeAside(f, i)
+	a, seen := s.takeAside(f, i), f.beside
 	s.segmentOf(f, &a.segment)
+	if f.beside != seen && seen.Before(a.at) {
+		seen = a.at
+	}
+	f.beside = seen
 }
 
 // readmitRun takes the first segment into the stream, and those that continue it, which are as

@@ -272,3 +272,17 @@ func TestHolesBehindALongOutageInNoHTTP(t *testing.T) {
 	// The first of them alone says nothing of what is in front, nor does the second.
 	s.adds(c, hello, 10+90, map[outcome.Drop]uint64{outcome.DropGap: 6 + 110})
 }
+
+// Two requests wait for a server whose packets the mirror has lost. When the first is believed
+// after all, the client is not seen there now: the second, behind a loss, is believed as well.
+func TestTwoRequestsWaitForALostServer(t *testing.T) {
+	const n = len(get1)
+	s, c := newTimed(t, nil), newClient(t, 100)
+	s.Inject([]Segment{c.syn(), c.accepts(65535, 7), c.ack(0), c.says(0, get1, 1000), c.says(n, get2, 1027)})
+	s.pass(time.Millisecond)
+	s.Inject([]Segment{c.answer(1000, n, noContent, nil)})
+	s.pass(time.Millisecond)
+	s.Inject([]Segment{c.says(2*n+500, get3, 36_000)})
+	s.passSlowly(5 * time.Second)
+	s.adds(c, get1+get2+get3, 500, nil)
+}
