@@ -297,16 +297,6 @@ func (s *Stack) readmit(f *flow, i int) {
 	f.beside = seen
 }
 
-// readmitRun takes the first segment into the stream, and those that continue it, which are as
-// believable: it makes the client seen since.
-func (s *Stack) readmitRun(f *flow) {
-	for i := 0; i >= 0 && !f.removed; {
-		end := f.aside[i].next()
-		s.readmit(f, i)
-		i = slices.IndexFunc(f.aside, func(b aside) bool { return b.seq == end && s.believable(f, &b) })
-	}
-}
-
 // ageAside decides about segments that have waited beside the stream for long enough.
 func (s *Stack) ageAside(f *flow) {
 	if len(f.aside) == 0 {
@@ -328,7 +318,7 @@ func (s *Stack) ageAside(f *flow) {
 	goesOn := f.beside.Sub(since) >= s.cfg.Grace // sooner, it may be what came late
 	switch {
 	case !goesOn && s.believable(f, a):
-		s.readmitRun(f)
+		s.readmit(f, 0)
 		return
 	case !goesOn && a.passed && !a.shown.IsZero() && s.now.Sub(a.shown) < serverPatience*s.cfg.GapTimeout:
 		return // what comes next tells, and nothing waits for it
