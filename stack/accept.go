@@ -114,15 +114,20 @@ func (s *Stack) acceptAll() {
 			ep.Abort()
 			return
 		}
-		f.virtual.conn = newConn(s, f)
-		f.virtual.conn.receive(ep)
-		if f.picked {
-			f.virtual.conn.lead(s.headerAgain(f))
-		}
-		s.handOut(f.virtual.conn)
+		s.opened(f, ep)
 		s.touch(f)
-		if f.newer != nil {
-			s.touch(f.newer)
-		}
 	})
+}
+
+// opened hands out the stream of a flow that is open.
+func (s *Stack) opened(f *flow, ep *netstack.Endpoint) {
+	f.virtual.conn = newConn(s, f)
+	f.virtual.conn.receive(ep)
+	if f.picked {
+		f.virtual.conn.lead(s.headerAgain(f))
+	}
+	s.handOut(f.virtual.conn)
+	if f.newer != nil {
+		s.touch(f.newer)
+	}
 }

@@ -38,7 +38,7 @@ const (
 
 // fixed is the memory that cannot be taken from the flows.
 func (s *Stack) fixed() int {
-	return s.nflows*FlowMemory + len(s.lingering)*lingerMemory + s.stubs.bytes
+	return s.nflows*FlowMemory + len(s.lingering)*lingerMemory + len(s.spares)*spareMemory + s.stubs.bytes
 }
 
 // use is what the stacks that share the budget are told of this one.

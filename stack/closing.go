@@ -94,7 +94,7 @@ func (s *Stack) cutAtFIN(f *flow, seq, end uint32) uint32 {
 	return seq
 }
 
-// finQueued reports whether the FIN is on its way to gVisor.
+// finQueued reports whether the FIN counts, and what is in front of it is on its way to gVisor.
 func (f *mirrorView) finQueued() bool { return f.q.len() > 0 && f.q.last().fin }
 
 // queueFIN queues the FIN behind the last byte.
@@ -111,11 +111,13 @@ func (s *Stack) queueFIN(f *flow) {
 	default:
 		return
 	}
-	if f.virtual.shift == 0 {
-		f.virtual.closing.set(f.fin)
-	}
 	f.q.insert(nil, entry{seq: f.fin, fin: true, at: s.clock()})
 	f.finAlone = false
+	at := f.fin - f.virtual.shift
+	f.virtual.closing.set(at)
+	if c := f.virtual.conn; c != nil && c.position() == at {
+		c.wake() // else it finds out when it reads the last bytes
+	}
 }
 
 // finCounts reports whether a FIN is right although a segment lies behind it, to which it

@@ -32,10 +32,11 @@ type Conn struct {
 
 	mu     sync.Mutex // guards the fields below; never held while waiting
 	ep     *netstack.Endpoint
-	live   bool         // ep still receives; else it is nil, and what is left is in rest
-	head   []byte       // given back: comes before all else
-	rest   bytes.Buffer // bytes taken out of ep when it was ended
-	end    error        // what follows the last byte
+	live   bool               // ep still receives; else it is nil, and what is left is in rest
+	spent  *netstack.Endpoint // what ep was, until the stack takes it
+	head   []byte             // given back: comes before all else
+	rest   bytes.Buffer       // bytes taken out of ep when it was ended
+	end    error              // what follows the last byte
 	closed bool
 }
 
@@ -81,7 +82,7 @@ func (c *Conn) TryRead(p []byte) (int, error) {
 	switch {
 	case err == errWait:
 		return 0, nil
-	case n > 0 && c.flow.virtual.closing.is(c.position()):
+	case n > 0 && c.atEnd():
 		return n, io.EOF
 	}
 	return n, err
@@ -160,7 +161,11 @@ func (c *Conn) readLocked(p []byte) (int, error) {
 	case !c.live:
 		return 0, c.end
 	}
-	return c.ep.Read(p)
+	n, err := c.ep.Read(p)
+	if err == errWait && c.atEnd() {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // shrinkLocked gives back the memory of what was read of rest, so that it takes half as
@@ -177,6 +182,9 @@ func (c *Conn) shrinkLocked() {
 
 // position is the sequence number of the next byte to be read.
 func (c *Conn) position() uint32 { return c.first + c.taken.Load() }
+
+// atEnd reports whether the client's FIN comes next.
+func (c *Conn) atEnd() bool { return c.flow.virtual.closing.is(c.position()) }
 
 // settled is the sequence number that everything before it has been taken for
 // good.
@@ -204,7 +212,7 @@ func (c *Conn) lookedAt(p []byte) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.unreadLocked()
-	if n == 0 && c.live && !c.ep.Ready() {
+	if n == 0 && c.live && !c.atEnd() {
 		return nil, errWait
 	}
 	return p[:min(len(p), max(n, 1))], nil // one for an end

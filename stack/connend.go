@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"netmirror/outcome"
+	"netmirror/stack/netstack"
 )
 
 // Unread gives back the end of what was read, because the target did not take
@@ -34,14 +35,14 @@ func (c *Conn) Split() {
 }
 
 // finish ends the stream with err behind the bytes that gVisor has in order by
-// now; a FIN among them makes it io.EOF, and complete true. The endpoint is
-// gone afterwards and its addresses can be used again, while what was not read
-// yet is kept. Stack.mu is held.
+// now; a FIN behind them makes it io.EOF, and complete true. The endpoint is
+// the stack's afterwards, while what was not read yet is kept. Stack.mu is held.
 func (c *Conn) finish(err error) (complete bool) {
 	c.mu.Lock()
 	if c.live {
 		c.rest.Grow(c.unreadLocked() - len(c.head))
-		if c.ep.Drain(&c.rest) {
+		c.ep.Drain(&c.rest)
+		if c.flow.virtual.closing.is(c.position() + uint32(c.unreadLocked())) {
 			err, complete = io.EOF, true
 		}
 		c.endLocked(err)
@@ -53,12 +54,20 @@ func (c *Conn) finish(err error) (complete bool) {
 	return complete
 }
 
-// endLocked takes the endpoint out of gVisor at once.
+// endLocked ends the stream. The endpoint is the stack's then, once the flow ends as well.
 func (c *Conn) endLocked(err error) {
 	c.live = false
 	c.end = err
-	c.ep.Abort()
-	c.ep = nil // the stream may be kept for long
+	c.spent, c.ep = c.ep, nil
+}
+
+// surrender returns the endpoint of a stream that has ended, once.
+func (c *Conn) surrender() *netstack.Endpoint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ep := c.spent
+	c.spent = nil
+	return ep
 }
 
 // Close gives the stream up.

@@ -19,7 +19,6 @@ type entry struct {
 	single  bool             // one byte, which may be a probe's where its place is not known
 	asked   asked            // what was known when it came
 	sent    bool             // injected since the last go-back
-	again   bool             // injected before that
 	ahead   bool             // it was while something was missing in front
 	bytes   netstack.Payload // gVisor may share them. None for a FIN
 	links   tower            // its place in the list that holds it
@@ -49,19 +48,8 @@ func (e *entry) end() uint32 {
 	return e.seq + e.n
 }
 
-// finBehind is the FIN directly behind the entry's bytes, nil if there is none.
-func (e *entry) finBehind() *entry {
-	if next := e.next(); next != nil && next.fin && next.seq == e.end() {
-		return next
-	}
-	return nil
-}
-
-// isLast reports whether nothing is behind the entry but the FIN behind its bytes.
-func (e *entry) isLast() bool {
-	next := e.next()
-	return next == nil || next == e.finBehind() && next.next() == nil
-}
+// isLast reports whether no bytes are behind the entry.
+func (e *entry) isLast() bool { return e.next() == nil || e.next().fin }
 
 // late reports whether an entry behind e was sent before e came.
 func (e *entry) late() bool { return !e.sent && e.next() != nil && e.next().sent }

@@ -174,5 +174,5 @@ func (f *flow) calm() bool {
 // waits reports whether the flow has something to do as soon as gVisor
 // answers, and not just something to forget.
 func (f *flow) waits() bool {
-	return f.state == opening || f.state == open && (f.q.unsent != nil || f.rstSeen || f.ending)
+	return f.state == opening || f.state == open && (f.q.unsent != nil && !f.q.unsent.fin || f.rstSeen || f.ending)
 }

@@ -50,6 +50,9 @@ func TestEndpointsAreGone(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	s.mu.Lock()
+	s.dropSpares()
+	s.mu.Unlock()
 	waitFor(t, "the last endpoint to go", func() bool { return s.ns.Counts().Connected == 0 })
 	if n := s.ns.Counts().Registered; n != 1 {
 		t.Errorf("%d endpoints are registered, want the listener", n)

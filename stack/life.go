@@ -192,8 +192,11 @@ func (s *Stack) remove(f *flow, why outcome.Drop, as stubKind) {
 	if f.virtual.conn == nil && f.virtual.got > 0 {
 		s.unreadLost(f, f.virtual.got, why) // nobody has ever seen the stream
 	}
-	if c := f.virtual.conn; c != nil && !c.closed { // closed does not change while Stack.mu is held
-		s.lingering[c] = struct{}{}
+	if c := f.virtual.conn; c != nil {
+		s.reclaim(f)
+		if !c.closed { // closed does not change while Stack.mu is held
+			s.lingering[c] = struct{}{}
+		}
 	}
 	s.clearAside(f)
 	f.removed, f.virtual.unread = true, nil

@@ -54,21 +54,11 @@ func (s *Stack) pumpWaiting() {
 
 // pump moves a flow as far as it goes without an answer.
 func (s *Stack) pump(f *flow) {
-	switch {
-	case f.state == opening && f.virtual.id == 0 && f.mayConnect():
+	if f.state == opening && f.virtual.id == 0 && f.mayConnect() {
 		s.connect(f)
-	case f.state == open:
-		if len(f.aside) > 0 {
-			s.reconsider(f)
-		}
-		if f.finSeen && !f.removed {
-			s.queueFIN(f)
-		}
-		if f.removed {
-			break
-		}
-		s.inject(f)
-		s.settle(f)
+	}
+	if f.state == open {
+		s.pumpOpen(f)
 	}
 	if f.removed {
 		return
@@ -85,6 +75,20 @@ func (s *Stack) pump(f *flow) {
 	}
 }
 
+func (s *Stack) pumpOpen(f *flow) {
+	if len(f.aside) > 0 {
+		s.reconsider(f)
+	}
+	if f.finSeen && !f.removed {
+		s.queueFIN(f)
+	}
+	if f.removed {
+		return
+	}
+	s.inject(f)
+	s.settle(f)
+}
+
 // synOptions asks for window scaling and for nothing else: with timestamps or
 // SACK negotiated, the segments that follow would have to carry them.
 var synOptions = []byte{2, 4, 0xff, 0xff /* MSS */, 1, 3, 3, 14 /* window scale */}
@@ -93,14 +97,18 @@ var synOptions = []byte{2, 4, 0xff, 0xff /* MSS */, 1, 3, 3, 14 /* window scale 
 // handed out: they are in the order in which their client opened them.
 func (f *flow) mayConnect() bool { return f.older == nil || f.older.virtual.conn != nil }
 
-// connect begins a handshake with gVisor, as a virtual client that has never been
-// there.
+// connect goes on with a spare connection to gVisor, or begins a handshake, as a virtual
+// client that has never been there.
 func (s *Stack) connect(f *flow) {
+	f.virtual.port = s.ns.Listen(f.key.serverPort)
+	f.opened, f.virtual.progress = s.now, s.now
+	if sp, ok := s.takeSpare(f.virtual.port); ok {
+		s.goOn(f, &sp)
+		return
+	}
 	s.lastID++
 	f.virtual.id = s.lastID
-	f.virtual.port = s.ns.Listen(f.key.serverPort)
 	s.clients[f.virtual.id] = f
-	f.opened, f.virtual.progress = s.now, s.now
 	s.deliver(f, f.base-1, flagSYN, synOptions, nil)
 }
 
@@ -122,10 +130,11 @@ func (s *Stack) inject(f *flow) {
 	for e := f.q.unsent; e != nil; e = f.q.unsent {
 		switch {
 		case e.fin && e.seq != f.virtual.ack:
-			// gVisor loses a FIN that it has to put off: when the bytes in front are there, its
-			// receiver takes an empty segment at the awaited number for a repeated one.
 			return
-		case !e.fin && !seqLess(e.seq, f.virtual.windowEnd):
+		case e.fin: // not for gVisor, whose connection may serve another stream
+			s.takeFIN(f)
+			return
+		case !seqLess(e.seq, f.virtual.windowEnd):
 			return
 		case f.q.beyondHole(e, f.virtual.ack) && !s.goesAhead(f, e):
 			return
@@ -159,7 +168,7 @@ const maxGreeting = 4 << 10
 // the first one last.
 func (s *Stack) endHandshake(f *flow) {
 	f.virtual.greeted = false
-	if e := f.q.unsent; e != nil && e.seq == f.virtual.ack {
+	if e := f.q.unsent; e != nil && e.seq == f.virtual.ack && !e.fin {
 		if last := f.lastOf(e); last.isLast() && last.end()-e.seq <= maxGreeting {
 			return
 		}
@@ -167,34 +176,22 @@ func (s *Stack) endHandshake(f *flow) {
 	s.deliver(f, f.virtual.ack, flagACK, nil, nil)
 }
 
-// send injects an entry, with those that go on from it and the FIN behind the last bytes:
-// gVisor's cost is for each segment.
+// send injects an entry's bytes, with those that go on from it: gVisor's cost is for each
+// segment.
 func (s *Stack) send(f *flow, e *entry) {
-	last, flags := f.lastOf(e), uint8(flagACK|flagPSH)
-	fin := last.finBehind()
-	if e.again {
-		fin = nil // if gVisor has the bytes, it drops the segment
-	}
-	switch {
-	case e.fin:
-		flags = flagACK | flagFIN
-	case fin != nil:
-		flags |= flagFIN
-	}
+	last := f.lastOf(e)
 	s.payloads = s.payloads[:0]
 	for at := e; ; at = at.next() {
 		f.q.markSent(at)
-		if at.n > 0 {
-			s.payloads = append(s.payloads, at.bytes)
-		}
+		s.payloads = append(s.payloads, at.bytes)
 		if at == last {
 			break
 		}
 	}
-	s.deliver(f, e.seq, flags, nil, s.payloads)
-	if fin != nil {
-		f.q.markSent(fin)
+	if seqLess(f.virtual.sentTo, last.end()) {
+		f.virtual.sentTo = last.end()
 	}
+	s.deliver(f, e.seq, flagACK|flagPSH, nil, s.payloads)
 }
 
 // maxPieces bounds the entries in one segment, each of which is charged as if it were one.
@@ -202,7 +199,7 @@ const maxPieces = 8
 
 // lastOf is the last entry that goes with e into one segment.
 func (f *flow) lastOf(e *entry) *entry {
-	if e.fin || f.q.beyondHole(e, f.virtual.ack) {
+	if f.q.beyondHole(e, f.virtual.ack) {
 		return e // gVisor may have to be given what is behind a hole again
 	}
 	last := e
@@ -245,7 +242,7 @@ func (s *Stack) settle(f *flow) {
 }
 
 // deliver injects a segment of f's virtual client. The numbers are the client's,
-// and gVisor's where bytes were spliced out or it is gVisor that is acknowledged.
+// and become gVisor's; what is acknowledged is gVisor's already.
 func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload []netstack.Payload) {
 	if s.closed {
 		return
@@ -255,7 +252,7 @@ func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload [
 		ack = 0
 	}
 	s.ns.Deliver(netstack.Segment{
-		From: f.virtual.id, Port: f.virtual.port, Seq: seq - f.virtual.shift, Ack: ack, Flags: flags, Options: opts,
+		From: f.virtual.id, Port: f.virtual.port, Seq: seq - f.virtual.shift - f.virtual.offset, Ack: ack, Flags: flags, Options: opts,
 	}, payload)
 }
 
@@ -282,7 +279,7 @@ func (s *Stack) answer(a *netstack.Answer) {
 	case f == nil:
 	case f.state == opening && a.Flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK && a.Ack == f.base:
 		f.state = open
-		f.virtual.ack, f.virtual.peerSeq, f.virtual.scale = f.base, a.Seq+1, a.Scale
+		f.virtual.ack, f.virtual.sentTo, f.virtual.peerSeq, f.virtual.scale = f.base, f.base, a.Seq+1, a.Scale
 		f.virtual.windowEnd = f.virtual.ack + uint32(a.Window) // never scaled in a SYN (RFC 7323, section 2.2)
 		f.virtual.progress = s.now
 		f.virtual.greeted = true
@@ -294,7 +291,7 @@ func (s *Stack) answer(a *netstack.Answer) {
 }
 
 func (s *Stack) acknowledged(f *flow, a *netstack.Answer) {
-	ack := a.Ack + f.virtual.shift
+	ack := a.Ack + f.virtual.shift + f.virtual.offset
 	end := ack + uint32(a.Window)<<f.virtual.scale
 	if !seqLess(f.virtual.ack, ack) && !seqLess(f.virtual.windowEnd, end) {
 		return
@@ -311,6 +308,13 @@ func (s *Stack) acknowledged(f *flow, a *netstack.Answer) {
 		f.virtual.windowEnd = end
 	}
 	s.touch(f)
+}
+
+// takeFIN ends a stream behind the bytes that gVisor has: the FIN is next.
+func (s *Stack) takeFIN(f *flow) {
+	s.advance(f, f.q.first().end())
+	s.received(f)
+	s.charge(f)
 }
 
 // received lets go of the first entry, which gVisor has. An entry that it has

@@ -164,7 +164,7 @@ func (q *sendQueue) markSent(e *entry) {
 // resend marks every entry as not sent.
 func (q *sendQueue) resend() {
 	for e := q.first(); e != q.unsent; e = e.next() {
-		e.sent, e.ahead, e.again = false, false, true
+		e.sent, e.ahead = false, false
 	}
 	q.ahead = 0
 	q.unsent = q.first()
@@ -174,9 +174,6 @@ func (q *sendQueue) resend() {
 // empty afterwards.
 func (q *sendQueue) moved() sendQueue {
 	q.resend()
-	for e := q.first(); e != nil; e = e.next() {
-		e.again = false
-	}
 	to := *q
 	*q = sendQueue{entryList: entryList{pool: q.pool}, acked: q.acked, ack: q.ack}
 	return to

@@ -29,7 +29,7 @@ func (c *Conn) WaitReadable() error {
 	for {
 		c.mu.Lock()
 		closed := c.closed
-		ready := closed || !c.live || len(c.head) > 0 || c.ep.Ready()
+		ready := closed || !c.live || len(c.head) > 0 || c.ep.Queued() > 0 || c.atEnd()
 		c.mu.Unlock()
 		if closed {
 			return net.ErrClosed

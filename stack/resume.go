@@ -15,7 +15,7 @@ func (s *Stack) finished(c *Conn) {
 	s.counters.completed++
 	s.level(f, c.position())
 	if f.q.len() > 0 && f.q.first().fin {
-		s.received(f)
+		s.takeFIN(f)
 	}
 	s.discard(f, outcome.DropDuplicate, over)
 	s.pumpDirty()

@@ -167,7 +167,7 @@ func (s *Stack) ageOpen(f *flow) {
 func (s *Stack) endIdle() {
 	for _, f := range s.flows {
 		s.trim(f)
-		if s.now.Sub(f.seen) >= s.cfg.IdleTimeout && f.state == open {
+		if s.now.Sub(f.seen) >= s.cfg.IdleTimeout && f.state == open && s.now.After(f.opened) {
 			s.end(f, outcome.EndIdle, outcome.DropIdle)
 		}
 	}

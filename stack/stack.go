@@ -139,6 +139,7 @@ type Stack struct {
 	spare                    []netstack.Answer
 	payloads                 []netstack.Payload // of one injection
 	entries                  entryPool
+	spares                   []spare // that was last used at the end
 	stopping                 bool
 	closed                   bool // gVisor is no more
 	counters                 counters
@@ -330,6 +331,7 @@ func (s *Stack) Close() error {
 		s.closed = true
 		s.mu.Unlock()
 		s.accepted.close()
+		s.dropSpares()
 		s.ns.Close()
 	})
 	return nil

@@ -8,7 +8,7 @@ import (
 )
 
 // virtualClient is what gVisor said of a flow, and got of it. Sequence numbers are the
-// mirrored connection's where nothing else is said; gVisor's are behind by shift.
+// mirrored connection's where nothing else is said; gVisor's are behind by shift and offset.
 type virtualClient struct {
 	id   netstack.ClientID // 0 before it has begun to connect
 	port uint16            // of gVisor's listener
@@ -16,12 +16,14 @@ type virtualClient struct {
 
 	greeted   bool   // gVisor's SYN-ACK is not acknowledged yet
 	ack       uint32 // everything before it has been received in order
+	sentTo    uint32 // everything that gVisor was sent is before it
 	windowEnd uint32 // first sequence number beyond the advertised window
 	peerSeq   uint32 // gVisor's own sequence number: what the client acknowledges
 	scale     uint8
-	finished  bool // gVisor has the FIN
+	finished  bool // gVisor has everything in front of the FIN, and the FIN counts
 	closing   closing
-	shift     uint32 // what the client's sequence numbers are ahead of gVisor's: bytes spliced out
+	shift     uint32 // bytes spliced out
+	offset    uint32 // of the first byte: gVisor may have had other streams on the connection
 
 	got    int      // bytes that gVisor has received in order
 	unread []uint32 // ends of the entries that gVisor has and that may not have been read
@@ -31,7 +33,16 @@ type virtualClient struct {
 	backoff  time.Duration
 }
 
-// closing is where the FIN is that gVisor is sent. Whoever reads the stream may ask.
+// next is the sequence number of the byte that gVisor awaits.
+func (v *virtualClient) next() uint32 {
+	if v.finished {
+		return v.ack - 1 // gVisor is sent no FIN
+	}
+	return v.ack
+}
+
+// closing is where the stream ends with the client's FIN, once that is certain. Bytes spliced
+// out do not count. Whoever reads the stream may ask.
 type closing struct{ at atomic.Uint64 }
 
 const closingKnown = 1 << 32 // above the sequence number

@@ -3,8 +3,10 @@ package netstack
 import (
 	"errors"
 	"io"
+	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
@@ -12,10 +14,9 @@ import (
 // goroutine at a time.
 type Endpoint struct {
 	ep    tcpip.Endpoint
-	wq    *waiter.Queue
 	entry waiter.Entry
-	news  func()            // OnReadable's; guarded by wq
-	into  tcpip.SliceWriter // of a read
+	news  atomic.Pointer[func()] // OnReadable's
+	into  tcpip.SliceWriter      // of a read
 }
 
 // ErrWait says that there is nothing to return yet.
@@ -23,24 +24,31 @@ var ErrWait = errors.New("netstack: not ready")
 
 const readable = waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr
 
-// OnReadable registers f, in place of an earlier one. It is called when Read may have something
-// new, by any goroutine, and must not block.
-func (e *Endpoint) OnReadable(f func()) {
-	if e.news != nil {
-		e.wq.EventUnregister(&e.entry)
-	}
-	e.news = f
+func newEndpoint(ep tcpip.Endpoint, wq *waiter.Queue) *Endpoint {
+	e := &Endpoint{ep: ep}
 	e.entry.Init(e, readable)
-	e.wq.EventRegister(&e.entry)
+	wq.EventRegister(&e.entry)
+	return e
+}
+
+// OnReadable registers f in place of an earlier one; nil for none. It is called when Read may
+// have something new, by any goroutine, and must not block.
+func (e *Endpoint) OnReadable(f func()) {
+	if f == nil {
+		e.news.Store(nil)
+		return
+	}
+	e.news.Store(&f)
 }
 
 // NotifyEvent implements waiter.EventListener.
-func (e *Endpoint) NotifyEvent(waiter.EventMask) { e.news() }
+func (e *Endpoint) NotifyEvent(waiter.EventMask) {
+	if news := e.news.Load(); news != nil {
+		(*news)()
+	}
+}
 
-// Ready reports whether Read would return something.
-func (e *Endpoint) Ready() bool { return e.ep.Readiness(waiter.ReadableEvents) != 0 }
-
-// Read returns ErrWait if there is nothing yet, and io.EOF behind the FIN.
+// Read returns ErrWait if there is nothing yet.
 func (e *Endpoint) Read(p []byte) (int, error) {
 	e.into = p
 	res, err := e.ep.Read(&e.into, tcpip.ReadOptions{})
@@ -50,20 +58,21 @@ func (e *Endpoint) Read(p []byte) (int, error) {
 		return res.Count, nil
 	case *tcpip.ErrWouldBlock:
 		return 0, ErrWait
-	case *tcpip.ErrClosedForReceive:
-		return 0, io.EOF
 	}
 	return 0, gvisorError("read", err)
 }
 
-// Drain writes all that there is to w, and reports whether the FIN is behind it.
-func (e *Endpoint) Drain(w io.Writer) (fin bool) {
+// Drain writes all that there is to w.
+func (e *Endpoint) Drain(w io.Writer) {
 	_, err := e.ep.Read(w, tcpip.ReadOptions{})
 	for err == nil {
 		_, err = e.ep.Read(w, tcpip.ReadOptions{})
 	}
-	_, fin = err.(*tcpip.ErrClosedForReceive)
-	return fin
+}
+
+// Idle reports whether the connection is there and nothing of it is unread.
+func (e *Endpoint) Idle() bool {
+	return tcp.EndpointState(e.ep.State()) == tcp.StateEstablished && e.Queued() == 0
 }
 
 // Queued is how many bytes can be read at this moment.

@@ -183,7 +183,7 @@ func acceptFrom(listener tcpip.Endpoint, got func(ClientID, *Endpoint)) {
 			remote := info.ID.RemoteAddress.As4()
 			id = idOf(remote[:], info.ID.RemotePort)
 		}
-		got(id, &Endpoint{ep: ep, wq: wq})
+		got(id, newEndpoint(ep, wq))
 	}
 }
 
