@@ -121,7 +121,7 @@ func (s *Stack) acceptAll() {
 
 // opened hands out the stream of a flow that is open.
 func (s *Stack) opened(f *flow, ep *netstack.Endpoint) {
-	f.virtual.conn = newConn(s, f)
+	f.virtual.conn, f.virtual.ep = newConn(s, f), ep
 	f.virtual.conn.receive(ep)
 	if f.picked {
 		f.virtual.conn.lead(s.headerAgain(f))

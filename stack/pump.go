@@ -251,9 +251,14 @@ func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload [
 	if flags&flagACK == 0 {
 		ack = 0
 	}
-	s.ns.Deliver(netstack.Segment{
+	seg := netstack.Segment{
 		From: f.virtual.id, Port: f.virtual.port, Seq: seq - f.virtual.shift - f.virtual.offset, Ack: ack, Flags: flags, Options: opts,
-	}, payload)
+	}
+	if f.virtual.ep != nil {
+		f.virtual.ep.Deliver(seg, payload)
+	} else {
+		s.ns.Deliver(seg, payload)
+	}
 }
 
 // collect acts on gVisor's answers and takes the streams that it has ready.

@@ -33,11 +33,12 @@ const (
 // nothing of the stream: not a byte that nobody has read, or that lies behind a hole, may get
 // into another one.
 func (s *Stack) reclaim(f *flow) {
-	ep := f.virtual.conn.surrender()
+	v := &f.virtual
+	v.ep = nil
+	ep := v.conn.surrender()
 	if ep == nil {
 		return
 	}
-	v := &f.virtual
 	if next := v.next(); !s.stopping && ep.Idle() && !seqLess(next, v.sentTo) && int32(v.windowEnd-next) >= spareWindow && s.roomForSpare(v.port) {
 		ep.OnReadable(nil)
 		offset := v.shift + v.offset

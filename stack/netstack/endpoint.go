@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
@@ -14,6 +16,8 @@ import (
 // goroutine at a time.
 type Endpoint struct {
 	ep    tcpip.Endpoint
+	id    stack.TransportEndpointID
+	queue segmentQueue
 	entry waiter.Entry
 	news  atomic.Pointer[func()] // OnReadable's
 	into  tcpip.SliceWriter      // of a read
@@ -24,8 +28,11 @@ var ErrWait = errors.New("netstack: not ready")
 
 const readable = waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr
 
-func newEndpoint(ep tcpip.Endpoint, wq *waiter.Queue) *Endpoint {
-	e := &Endpoint{ep: ep}
+func (s *Stack) newEndpoint(ep tcpip.Endpoint, wq *waiter.Queue) *Endpoint {
+	e := &Endpoint{ep: ep, queue: s.queue}
+	if info, ok := ep.Info().(*stack.TransportEndpointInfo); ok {
+		e.id = info.ID
+	}
 	e.entry.Init(e, readable)
 	wq.EventRegister(&e.entry)
 	return e
@@ -68,6 +75,23 @@ func (e *Endpoint) Drain(w io.Writer) {
 	for err == nil {
 		_, err = e.ep.Read(w, tcpip.ReadOptions{})
 	}
+}
+
+// segmentQueue is gVisor's TCP.
+type segmentQueue interface {
+	QueuePacket(stack.TransportEndpoint, stack.TransportEndpointID, *stack.PacketBuffer)
+}
+
+// Deliver is Stack.Deliver for a segment of the endpoint's virtual client. It spares gVisor
+// the way through its network layer, and the look for the endpoint.
+func (e *Endpoint) Deliver(seg Segment, payload []Payload) {
+	pkt := packetOf(seg.header(0), payload)
+	pkt.NetworkProtocolNumber, pkt.TransportProtocolNumber = header.IPv4ProtocolNumber, header.TCPProtocolNumber
+	pkt.RXChecksumValidated = true
+	pkt.NetworkHeader().Consume(ipv4HeaderLen)
+	pkt.TransportHeader().Consume(tcpHeaderLen + len(seg.Options))
+	e.queue.QueuePacket(e.ep.(stack.TransportEndpoint), e.id, pkt)
+	pkt.DecRef()
 }
 
 // Idle reports whether the connection is there and nothing of it is unread.

@@ -7,8 +7,6 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
-
-	"netmirror/wire"
 )
 
 // Answer is what one packet of gVisor's TCP says to its virtual client.
@@ -54,17 +52,15 @@ func (m *mailbox) empty() bool {
 }
 
 // link is the virtual cable between the virtual clients and the gVisor NIC.
-// Nothing goes further than the mailbox.
 type link struct {
-	box        *mailbox
 	dispatcher stack.NetworkDispatcher // set once, before the first packet
 }
 
 var _ stack.LinkEndpoint = (*link)(nil)
 
-// deliver injects one packet. It takes over head, which gVisor writes to; the
-// payload is only read, and may be kept by gVisor through references of its own.
-func (l *link) deliver(head *buffer.View, payload []Payload) {
+// packetOf makes a packet of a header, which it takes over and gVisor writes to, and a payload,
+// which is only read, and may be kept by gVisor through references of its own.
+func packetOf(head *buffer.View, payload []Payload) *stack.PacketBuffer {
 	// All in views of their own, so that gVisor, which copies what it shares before
 	// it looks into it, copies no payload. The errors are for views that are full.
 	var data buffer.Buffer
@@ -76,38 +72,17 @@ func (l *link) deliver(head *buffer.View, payload []Payload) {
 		_ = data.Append(p.view.Clone()) // it shares its memory, as the one before
 	}
 	_ = data.Prepend(head)
-	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data})
+	return stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data})
+}
+
+// deliver injects one packet.
+func (l *link) deliver(pkt *stack.PacketBuffer) {
 	l.dispatcher.DeliverNetworkPacket(header.IPv4ProtocolNumber, pkt)
 	pkt.DecRef()
 }
 
-// WritePackets learns from gVisor's TCP segments. Whatever else it sends (group
-// membership) concerns nobody.
-func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
-	for _, pkt := range pkts.AsSlice() {
-		tcp := header.TCP(pkt.TransportHeader().Slice())
-		if pkt.TransportProtocolNumber == header.TCPProtocolNumber && len(tcp) >= tcpHeaderLen {
-			l.read(pkt, tcp)
-		}
-	}
-	return pkts.Len(), nil
-}
-
-func (l *link) read(pkt *stack.PacketBuffer, tcp header.TCP) {
-	a := Answer{
-		To:     idOf(pkt.NetworkHeader().Slice()[16:20], tcp.DestinationPort()),
-		From:   tcp.SourcePort(),
-		Seq:    tcp.SequenceNumber(),
-		Ack:    tcp.AckNumber(),
-		Window: tcp.WindowSize(),
-		Flags:  uint8(tcp.Flags()),
-	}
-	if a.Flags&wire.FlagSYN != 0 {
-		opts := header.ParseSynOptions(tcp.Options(), true)
-		a.Scale = uint8(max(opts.WS, 0))
-	}
-	l.box.put(a)
-}
+// WritePackets drops what is not TCP's: networkEndpoint has that.
+func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) { return pkts.Len(), nil }
 
 func (l *link) Attach(d stack.NetworkDispatcher) { l.dispatcher = d }
 func (l *link) IsAttached() bool                 { return l.dispatcher != nil }

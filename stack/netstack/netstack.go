@@ -26,6 +26,7 @@ var silenceGVisor = sync.OnceFunc(func() {
 type Stack struct {
 	stack *stack.Stack
 	link  *link
+	queue segmentQueue
 	box   mailbox
 	cfg   Config
 
@@ -53,15 +54,14 @@ const MaxListeners = 256
 // Close ends it.
 func New(cfg Config) (*Stack, error) {
 	silenceGVisor()
-	s := &Stack{
-		stack: stack.New(stack.Options{
-			NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
-			TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol},
-		}),
-		cfg: cfg, byPort: make(map[uint16]uint16),
-	}
+	s := &Stack{cfg: cfg, link: new(link), byPort: make(map[uint16]uint16)}
 	s.box.post = cfg.OnAnswer
-	s.link = &link{box: &s.box}
+	s.stack = stack.New(stack.Options{
+		NetworkProtocols:   []stack.NetworkProtocolFactory{newNetwork(&s.box)},
+		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol},
+	})
+	// As gVisor's own demultiplexer does.
+	s.queue = s.stack.TransportProtocolInstance(tcp.ProtocolNumber).(segmentQueue)
 	err := s.configure(cfg.ReceiveBuffer)
 	if err == nil {
 		err = s.attach()
@@ -80,7 +80,7 @@ func (s *Stack) Deliver(seg Segment, payload []Payload) {
 	for _, p := range payload {
 		n += p.Len()
 	}
-	s.link.deliver(seg.header(n), payload)
+	s.link.deliver(packetOf(seg.header(n), payload))
 }
 
 // Answers returns the answers so far and takes spare, emptied, to collect more.
@@ -168,11 +168,11 @@ func (s *Stack) addListener(port uint16) error {
 // Accept calls got for every connection whose handshake is done. got owns the endpoint.
 func (s *Stack) Accept(got func(ClientID, *Endpoint)) {
 	for _, listener := range s.listeners {
-		acceptFrom(listener, got)
+		s.acceptFrom(listener, got)
 	}
 }
 
-func acceptFrom(listener tcpip.Endpoint, got func(ClientID, *Endpoint)) {
+func (s *Stack) acceptFrom(listener tcpip.Endpoint, got func(ClientID, *Endpoint)) {
 	for {
 		ep, wq, err := listener.Accept(nil)
 		if err != nil {
@@ -183,7 +183,7 @@ func acceptFrom(listener tcpip.Endpoint, got func(ClientID, *Endpoint)) {
 			remote := info.ID.RemoteAddress.As4()
 			id = idOf(remote[:], info.ID.RemotePort)
 		}
-		got(id, newEndpoint(ep, wq))
+		got(id, s.newEndpoint(ep, wq))
 	}
 }
 
