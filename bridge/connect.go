@@ -37,6 +37,14 @@ func sockaddrOf(to netip.AddrPort, zone uint32) (a sockaddr) {
 	return a
 }
 
+// addr is the address without the port.
+func (a *sockaddr) addr() netip.Addr {
+	if a.raw.Addr.Family == unix.AF_INET {
+		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&a.raw)).Addr)
+	}
+	return netip.AddrFrom16((*unix.RawSockaddrInet6)(unsafe.Pointer(&a.raw)).Addr)
+}
+
 // sockaddrOfPath is a unix socket's, whose path fits (unix(7)). An abstract name has a
 // zero byte in place of its @, and none behind it.
 func sockaddrOfPath(path string) (a sockaddr) {
@@ -74,9 +82,13 @@ func (s *stream) connect() bool {
 		s.note(os.NewSyscallError("socket", err))
 		return false
 	}
-	s.tcp = tcpConn{fd: fd}
-	if s.b.to.Network == target.TCP {
-		setUp(fd)
+	tcp := s.b.to.Network == target.TCP
+	s.tcp = tcpConn{fd: fd, patient: !tcp, prompt: !tcp}
+	if tcp {
+		s.tcp.delayACK()
+		if s.l.woken() {
+			s.tcp.setPatient()
+		}
 	}
 	if err := s.b.bind(fd); err != nil {
 		s.tcp.close()
@@ -151,7 +163,7 @@ func (d *dial) event(s *stream, ev events) {
 			return
 		}
 	}
-	if d.at.toItself(s.tcp.fd) {
+	if d.at.toItself(s.tcp.fd, s.l.now) {
 		s.connectFailed(os.NewSyscallError("connect", unix.ECONNREFUSED))
 		return
 	}
@@ -198,14 +210,20 @@ func (a *address) name() net.Addr {
 	return net.TCPAddrFromAddrPort(a.to)
 }
 
+// afarFor is how long an address is believed to be another host's.
+const afarFor = time.Second
+
 // toItself reports whether a socket is connected to itself, as happens now and then
 // where nobody listens on a port of this host from which connections are made.
-func (a *address) toItself(fd int) bool {
-	if a.to.Port() < 1024 {
-		return false // connections are made from none of these
+func (a *address) toItself(fd int, now int64) bool {
+	if a.to.Port() < 1024 || now < a.afar {
+		return false // connections are made from none of these ports
 	}
 	var own sockaddr
 	var err error
 	own.size, err = sleeper.RawName(fd, &own.raw)
+	if err == nil && own.addr() != a.sock.addr() {
+		a.afar = now + int64(afarFor)
+	}
 	return err == nil && own == a.sock
 }

@@ -87,7 +87,9 @@ func (s *stream) dialed(c *net.TCPConn, err error) {
 		return
 	}
 	if s.adopt(c, allEvents) {
-		setUp(s.tcp.fd)
+		s.tcp.delayACK()
+		s.tcp.setPatient()
+		s.tcp.setPrompt()
 		s.connected(&s.tcp)
 	}
 }

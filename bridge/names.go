@@ -26,6 +26,7 @@ type address struct {
 	path string // of a unix socket, which has no to
 	sock sockaddr
 	bad  int64 // others come first until then, in the loop's time
+	afar int64 // it is another host's until then
 }
 
 // names has the addresses of a bridge's target. They are looked up when a stream needs

@@ -177,7 +177,7 @@ func TestConnectionToItselfIsNone(t *testing.T) {
 	}
 	own := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(at.(*unix.SockaddrInet4).Port))
 	a := address{to: own, sock: sockaddrOf(own, 0)}
-	want(t, "it is one", a.toItself(fd), true)
+	want(t, "it is one", a.toItself(fd, 0), true)
 
 	g := newTarget(t)
 	c, err := net.Dial("tcp", g.addr())
@@ -191,5 +191,5 @@ func TestConnectionToItselfIsNone(t *testing.T) {
 	}
 	to := netip.MustParseAddrPort(g.addr())
 	a = address{to: to, sock: sockaddrOf(to, 0)}
-	want(t, "another one is", a.toItself(out.fd), false)
+	want(t, "another one is", a.toItself(out.fd, 0), false)
 }

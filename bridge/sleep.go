@@ -8,9 +8,9 @@ import (
 
 // sleep waits until something has come.
 func (l *loop) sleep() {
-	calm := l.rhythm.Calm(l.now)
+	l.calm = l.rhythm.Calm(l.now)
 	// What targets do is fetched with the next bytes of clients, if these come soon.
-	if l.poll.wake(calm || l.urgent > 0 || l.now < l.flood) {
+	if l.poll.wake(l.woken() || l.urgent > 0) {
 		return
 	}
 	if !l.poll.open && len(l.live) > 0 {
@@ -21,6 +21,9 @@ func (l *loop) sleep() {
 	}
 	l.in.await()
 }
+
+// woken reports whether the loop is woken for what targets do.
+func (l *loop) woken() bool { return l.calm || l.now < l.flood }
 
 // floodFor is how long after a large answer the loop is woken for others.
 const floodFor = time.Second

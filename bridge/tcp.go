@@ -25,17 +25,34 @@ type tcpConn struct {
 	slot int32   // its place there
 	fd   int
 	conn *net.TCPConn // owns fd; nil: this does
+
+	wrote   bool // write was called
+	patient bool // SO_RCVLOWAT is set, or is not wanted
+	prompt  bool // TCP_NODELAY is
 }
 
-// setUp sets the options of a new socket of TCP, of which the loop hears everything. They
-// matter less than the connection: where one cannot be set there is nothing better to do.
-func setUp(fd int) {
-	_ = sleeper.RawSet(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	// The acknowledgement of the SYN-ACK goes with the first bytes, which saves a packet. If
-	// there are none, confirm sends it.
-	_ = sleeper.RawSet(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
-	// A socket is ready to be read at so many bytes, a FIN or a RST (socket(7)).
-	_ = sleeper.RawSet(fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, answerBatch)
+// Options of a socket matter less than the connection: where one cannot be set there is nothing
+// better to do. Many connections write once, and each option costs them a hundredth of all.
+
+// delayACK has the acknowledgement of the SYN-ACK go with the first bytes, which saves a
+// packet. If there are none, confirm sends it.
+func (t *tcpConn) delayACK() { _ = sleeper.RawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0) }
+
+// setPatient makes the socket ready to be read at so many bytes, a FIN or a RST (socket(7)).
+func (t *tcpConn) setPatient() {
+	if !t.patient {
+		t.patient = true
+		_ = sleeper.RawSet(t.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, answerBatch)
+	}
+}
+
+// setPrompt has no bytes wait for the acknowledgement of those before them. The first ones go
+// at once whatever is set (RFC 9293, section 3.7.4).
+func (t *tcpConn) setPrompt() {
+	if !t.prompt {
+		t.prompt = true
+		_ = sleeper.RawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
 }
 
 // adopt takes c over.
@@ -76,6 +93,11 @@ func (t *tcpConn) write(p []byte, last bool) (n int, err error) {
 	if last {
 		flags = unix.MSG_MORE
 	}
+	if t.wrote {
+		t.setPatient()
+		t.setPrompt()
+	}
+	t.wrote = true
 	for {
 		n, err = sleeper.RawSend(t.fd, p, flags)
 		switch err {
