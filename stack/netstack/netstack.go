@@ -3,6 +3,7 @@ package netstack
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 
 	"gvisor.dev/gvisor/pkg/log"
@@ -56,7 +57,7 @@ func New(cfg Config) (*Stack, error) {
 	silenceGVisor()
 	s := &Stack{cfg: cfg, link: new(link), byPort: make(map[uint16]uint16)}
 	s.box.post = cfg.OnAnswer
-	s.stack = stack.New(stack.Options{
+	s.stack = newStack(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{newNetwork(&s.box)},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol},
 	})
@@ -71,6 +72,19 @@ func New(cfg Config) (*Stack, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// starting guards GOMAXPROCS while a stack is made.
+var starting sync.Mutex
+
+// newStack makes a stack whose TCP has one processor goroutine. There would be one for each
+// core that the runtime uses. What comes in a batch is then ready for its readers at
+// once: with several, each would wake the bridge by itself, after the bridge has looked.
+func newStack(o stack.Options) *stack.Stack {
+	starting.Lock()
+	defer starting.Unlock()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	return stack.New(o)
 }
 
 // Deliver hands gVisor a segment, whose payload may be in pieces. They are only read; gVisor
