@@ -244,7 +244,7 @@ func (s *Stack) activate(f *flow) {
 		f.active = len(s.active)
 		s.active = append(s.active, f)
 		if len(s.active) == 1 {
-			s.signal() // serve sleeps longer while there is none
+			s.watch()
 		}
 	}
 }

@@ -12,7 +12,7 @@ const (
 	// bounds how exact the time limits are.
 	tick = 10 * time.Millisecond
 	// calmTick is how often while all that are busy are calm. It bounds how long an
-	// acknowledged packet is kept. Each timer wakes one of the runtime's threads as well.
+	// acknowledged packet is kept, and how long a batch waits for the next one. Each timer wakes one of the runtime's threads as well.
 	calmTick = 100 * time.Millisecond
 	// idleTick is how long the goroutine sleeps while nothing happens.
 	idleTick = time.Second
@@ -64,7 +64,19 @@ func (s *Stack) look() time.Duration {
 	if s.stopping && s.nflows == 0 {
 		s.accepted.close()
 	}
-	return s.nextLook()
+	next := s.nextLook()
+	s.dozes, s.watched = next > calmTick, false
+	return next
+}
+
+// watch has serve look within calmTick. If there is always something for it to look after, it is
+// not woken each time.
+func (s *Stack) watch() {
+	s.watched = true
+	if s.dozes {
+		s.dozes = false
+		s.signal()
+	}
 }
 
 // nextLook is how long serve may sleep.
@@ -73,7 +85,7 @@ func (s *Stack) nextLook() time.Duration {
 	switch {
 	case s.alert:
 		return tick
-	case len(s.active) > 0:
+	case len(s.active) > 0 || s.watched:
 		return calmTick
 	}
 	return idleTick
