@@ -37,7 +37,7 @@ func sockaddrOf(to netip.AddrPort, zone uint32) (a sockaddr) {
 	return a
 }
 
-// addr is the address without the port.
+// addr is the address without the port. A unix socket has none.
 func (a *sockaddr) addr() netip.Addr {
 	if a.raw.Addr.Family == unix.AF_INET {
 		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&a.raw)).Addr)
@@ -82,13 +82,9 @@ func (s *stream) connect() bool {
 		s.note(os.NewSyscallError("socket", err))
 		return false
 	}
-	tcp := s.b.to.Network == target.TCP
-	s.tcp = tcpConn{fd: fd, patient: !tcp, prompt: !tcp}
-	if tcp {
-		s.tcp.delayACK()
-		if s.l.woken() {
-			s.tcp.setPatient()
-		}
+	s.tcp = tcpConn{fd: fd, prompt: s.b.to.Network != target.TCP}
+	if s.b.to.Network == target.TCP {
+		s.tcp.setUp()
 	}
 	if err := s.b.bind(fd); err != nil {
 		s.tcp.close()
@@ -216,8 +212,11 @@ const afarFor = time.Second
 // toItself reports whether a socket is connected to itself, as happens now and then
 // where nobody listens on a port of this host from which connections are made.
 func (a *address) toItself(fd int, now int64) bool {
-	if a.to.Port() < 1024 || now < a.afar {
-		return false // connections are made from none of these ports
+	if a.to.Port() < 1024 {
+		return false // connections are made from none of these
+	}
+	if now < a.afar {
+		return false
 	}
 	var own sockaddr
 	var err error

@@ -87,8 +87,7 @@ func (s *stream) dialed(c *net.TCPConn, err error) {
 		return
 	}
 	if s.adopt(c, allEvents) {
-		s.tcp.delayACK()
-		s.tcp.setPatient()
+		s.tcp.setUp()
 		s.tcp.setPrompt()
 		s.connected(&s.tcp)
 	}

@@ -60,8 +60,7 @@ func (s *stream) copy() {
 // a read and its write. So even if the loop was late, what the client sent after the target's
 // close is not written to the closed target, where it would be lost.
 func (s *stream) closedMeanwhile() bool {
-	// The event of a connection that has just been made would have told of a FIN.
-	if s.targetFIN || s.since == s.l.now || !s.out.saidFIN() {
+	if s.targetFIN || !s.out.saidFIN() {
 		return false
 	}
 	s.heardFIN()

@@ -34,7 +34,6 @@ type loop struct {
 	names   map[*Bridge]*names
 	bridges map[*Bridge]func() bool // bridges with streams here; the func stops waiting for the bridge's Close
 	rhythm  sleeper.Rhythm
-	calm    bool  // what it last said
 	urgent  int   // streams that connect or wait for room
 	flood   int64 // until when large answers may come
 	again   bool  // something may have happened since the last fetch

@@ -82,13 +82,25 @@ func (n *names) reached(found []netip.Addr) ([]netip.Addr, error) {
 func (n *names) set(found []netip.Addr) {
 	addrs := make([]*address, len(found))
 	for i, ip := range found {
-		to := netip.AddrPortFrom(ip.Unmap(), n.b.to.Port)
+		to := netip.AddrPortFrom(thisHost(ip.Unmap()), n.b.to.Port)
 		addrs[i] = &address{to: to, sock: sockaddrOf(to, zoneOf(to.Addr()))}
 		if old := slices.IndexFunc(n.addrs, func(a *address) bool { return a.to == to }); old >= 0 {
 			addrs[i].bad = n.addrs[old].bad
 		}
 	}
 	n.addrs = addrs
+}
+
+// thisHost is the address that the kernel connects to: in place of an unspecified one, the
+// loopback address.
+func thisHost(ip netip.Addr) netip.Addr {
+	switch ip {
+	case netip.IPv4Unspecified():
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	case netip.IPv6Unspecified():
+		return netip.IPv6Loopback()
+	}
+	return ip
 }
 
 // zoneOf is the number of the interface that an IPv6 address is good on; 0: any.

@@ -192,4 +192,11 @@ func TestConnectionToItselfIsNone(t *testing.T) {
 	to := netip.MustParseAddrPort(g.addr())
 	a = address{to: to, sock: sockaddrOf(to, 0)}
 	want(t, "another one is", a.toItself(out.fd, 0), false)
+	want(t, "this host's address is believed to be another's", a.afar > 0, false)
+
+	// The socket's own address is not the target's: the target is another host.
+	to = netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), to.Port())
+	a = address{to: to, sock: sockaddrOf(to, 0)}
+	want(t, "to another host", a.toItself(out.fd, 5), false)
+	want(t, "not asked again before", a.afar, 5+int64(afarFor))
 }

@@ -86,6 +86,49 @@ func TestTargetThatClosesWhileARequestIsRead(t *testing.T) {
 	want(t, "ClosedFirst", h.Stats().ClosedFirst, uint64(1))
 }
 
+// The same for the first bytes of a connection, and for the next ones in one turn of the loop.
+func TestTargetThatClosesInTheFirstTurn(t *testing.T) {
+	for _, sent := range []string{"", "first"} {
+		g := newTarget(t)
+		d := keepDial{t: t, before: func(*net.TCPConn) {}}
+		h := serve(t, Config{Target: g.addr(), Dial: d.dial})
+		s := newScript()
+		twice := &reads{script: s, before: 1 + len(sent)/len("first")}
+		twice.hold = func() {
+			eventually(t, "the FIN", func() bool { return d.info().State == unix.BPF_TCP_CLOSE_WAIT })
+		}
+		if sent != "" {
+			s.send([]byte(sent))
+		}
+		s.send([]byte("next"))
+		go func() {
+			if c, err := g.AcceptTCP(); err == nil {
+				io.ReadFull(c, make([]byte, len(sent)))
+				c.Close()
+			}
+		}()
+		h.all = append(h.all, s)
+		h.ln.conns <- twice
+		want(t, "outcome", s.outcome(t), "target-closed")
+		want(t, "what was given back", string(s.rest()), "next")
+		want(t, "BytesWritten", h.Stats().BytesWritten, uint64(len(sent)))
+	}
+}
+
+// reads calls hold in a script's n-th TryRead.
+type reads struct {
+	*script
+	before int
+	hold   func()
+}
+
+func (r *reads) TryRead(p []byte) (int, error) {
+	if r.before--; r.before == 0 {
+		r.hold()
+	}
+	return r.script.TryRead(p)
+}
+
 // A server that allows ten requests a connection gets every one of a hundred,
 // where what is given back is played on a new connection.
 func TestKeepAliveLimitCostsNoRequest(t *testing.T) {

@@ -8,9 +8,9 @@ import (
 
 // sleep waits until something has come.
 func (l *loop) sleep() {
-	l.calm = l.rhythm.Calm(l.now)
+	calm := l.rhythm.Calm(l.now)
 	// What targets do is fetched with the next bytes of clients, if these come soon.
-	if l.poll.wake(l.woken() || l.urgent > 0) {
+	if l.poll.wake(calm || l.urgent > 0 || l.now < l.flood) {
 		return
 	}
 	if !l.poll.open && len(l.live) > 0 {
@@ -21,9 +21,6 @@ func (l *loop) sleep() {
 	}
 	l.in.await()
 }
-
-// woken reports whether the loop is woken for what targets do.
-func (l *loop) woken() bool { return l.calm || l.now < l.flood }
 
 // floodFor is how long after a large answer the loop is woken for others.
 const floodFor = time.Second

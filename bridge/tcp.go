@@ -26,28 +26,23 @@ type tcpConn struct {
 	fd   int
 	conn *net.TCPConn // owns fd; nil: this does
 
-	wrote   bool // write was called
-	patient bool // SO_RCVLOWAT is set, or is not wanted
-	prompt  bool // TCP_NODELAY is
+	wrote  bool // write was called
+	prompt bool // TCP_NODELAY is set, or unknown to the socket
 }
 
-// Options of a socket matter less than the connection: where one cannot be set there is nothing
-// better to do. Many connections write once, and each option costs them a hundredth of all.
-
-// delayACK has the acknowledgement of the SYN-ACK go with the first bytes, which saves a
-// packet. If there are none, confirm sends it.
-func (t *tcpConn) delayACK() { _ = sleeper.RawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0) }
-
-// setPatient makes the socket ready to be read at so many bytes, a FIN or a RST (socket(7)).
-func (t *tcpConn) setPatient() {
-	if !t.patient {
-		t.patient = true
-		_ = sleeper.RawSet(t.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, answerBatch)
-	}
+// setUp sets the options of a new socket of TCP, of which the loop hears everything. They
+// matter less than the connection: where one cannot be set there is nothing better to do.
+func (t *tcpConn) setUp() {
+	// The acknowledgement of the SYN-ACK goes with the first bytes, which saves a packet. If
+	// there are none, confirm sends it.
+	_ = sleeper.RawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
+	// A socket is ready to be read at so many bytes, a FIN or a RST (socket(7)).
+	_ = sleeper.RawSet(t.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, answerBatch)
 }
 
-// setPrompt has no bytes wait for the acknowledgement of those before them. The first ones go
-// at once whatever is set (RFC 9293, section 3.7.4).
+// setPrompt has no bytes wait for the acknowledgement of those before them. That makes no
+// difference for the first write, all of which Linux sends at once (it follows Minshall), and
+// many connections write once.
 func (t *tcpConn) setPrompt() {
 	if !t.prompt {
 		t.prompt = true
@@ -94,7 +89,6 @@ func (t *tcpConn) write(p []byte, last bool) (n int, err error) {
 		flags = unix.MSG_MORE
 	}
 	if t.wrote {
-		t.setPatient()
 		t.setPrompt()
 	}
 	t.wrote = true

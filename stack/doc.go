@@ -8,6 +8,6 @@
 // send it again. TryAccept hands out the streams (outcome.Stream), which read as the
 // client's bytes.
 //
-// The package opens no socket and sends nothing: what gVisor emits ends in the
-// link endpoint of package netstack, and the virtual clients only learn from it.
+// The package opens no socket and sends nothing: what gVisor emits ends in a
+// mailbox of package netstack, and the virtual clients only learn from it.
 package stack

@@ -29,10 +29,7 @@ var ErrWait = errors.New("netstack: not ready")
 const readable = waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr
 
 func (s *Stack) newEndpoint(ep tcpip.Endpoint, wq *waiter.Queue) *Endpoint {
-	e := &Endpoint{ep: ep, queue: s.queue}
-	if info, ok := ep.Info().(*stack.TransportEndpointInfo); ok {
-		e.id = info.ID
-	}
+	e := &Endpoint{ep: ep, id: ep.Info().(*stack.TransportEndpointInfo).ID, queue: s.queue}
 	e.entry.Init(e, readable)
 	wq.EventRegister(&e.entry)
 	return e

@@ -192,12 +192,8 @@ func (s *Stack) acceptFrom(listener tcpip.Endpoint, got func(ClientID, *Endpoint
 		if err != nil {
 			return // none left: the listener stays open for the stack's life
 		}
-		id := ClientID(0)
-		if info, ok := ep.Info().(*stack.TransportEndpointInfo); ok {
-			remote := info.ID.RemoteAddress.As4()
-			id = idOf(remote[:], info.ID.RemotePort)
-		}
-		got(id, s.newEndpoint(ep, wq))
+		e := s.newEndpoint(ep, wq)
+		got(idOf(e.id.RemoteAddress.AsSlice(), e.id.RemotePort), e)
 	}
 }
 
