@@ -115,11 +115,10 @@ func (s *Stack) acceptAll() {
 			return
 		}
 		s.opened(f, ep)
-		s.touch(f)
 	})
 }
 
-// opened hands out the stream of a flow that is open.
+// opened hands out the stream of a flow that is open, and sees to it that it gets what there is.
 func (s *Stack) opened(f *flow, ep *netstack.Endpoint) {
 	f.virtual.conn, f.virtual.ep = newConn(s, f), ep
 	f.virtual.conn.receive(ep)
@@ -127,6 +126,7 @@ func (s *Stack) opened(f *flow, ep *netstack.Endpoint) {
 		f.virtual.conn.lead(s.headerAgain(f))
 	}
 	s.handOut(f.virtual.conn)
+	s.touch(f)
 	if f.newer != nil {
 		s.touch(f.newer)
 	}

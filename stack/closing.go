@@ -113,11 +113,6 @@ func (s *Stack) queueFIN(f *flow) {
 	}
 	f.q.insert(nil, entry{seq: f.fin, fin: true, at: s.clock()})
 	f.finAlone = false
-	at := f.fin - f.virtual.shift
-	f.virtual.closing.set(at)
-	if c := f.virtual.conn; c != nil && c.position() == at {
-		c.wake() // else it finds out when it reads the last bytes
-	}
 }
 
 // finCounts reports whether a FIN is right although a segment lies behind it, to which it

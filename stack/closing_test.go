@@ -65,7 +65,39 @@ func TestAFINWithDataFarBehindIt(t *testing.T) {
 	s.is(c, text(get1, nil))
 }
 
-// A FIN that comes right behind the handshake's data is not lost: gVisor puts these off.
+// TestAFINInWhatIsPickedUp has a target close in the middle of a request, of which gVisor has taken
+// a part. The next request and the FIN behind it have come already.
+func TestAFINInWhatIsPickedUp(t *testing.T) {
+	s := newTestStack(t, nil)
+	c := newClient(t, 1000)
+	all := append(append([]byte("POST / HTTP/1.1\r\nContent-Length: 600000\r\n\r\n"), pattern(600_000)...), get2...)
+	s.Inject(append(append(c.opening(), c.stream(0, all, 1400)...), c.fin(len(all))))
+	conn := accept(t, s)
+	readExactly(t, conn, 100)
+	conn.CloseWith(outcome.EndTargetClosed)
+	if got, err := readAll(t, accept(t, s)); string(got) != get2 || err != nil {
+		t.Errorf("the next stream: %q, %v", got, err)
+	}
+}
+
+// A stream that has all of its bytes and its end needs no looking after while its target is
+// slow.
+func TestACompleteStreamIsLeftAlone(t *testing.T) {
+	s := newTestStack(t, nil)
+	c := newClient(t, 1000)
+	s.Inject(append(c.opening(), c.data(0, []byte(get1)), c.fin(len(get1))))
+	conn := accept(t, s)
+	waitFor(t, "the flow to be left alone", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.active) == 0 && s.nextLook() == idleTick
+	})
+	if got, err := readAll(t, conn); string(got) != get1 || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// A FIN that comes right behind the handshake's data is not lost: gVisor puts the data off.
 func TestAFINRightBehindTheHandshake(t *testing.T) {
 	s := newTimed(t, nil)
 	for i := range 500 {

@@ -32,11 +32,10 @@ type Conn struct {
 
 	mu     sync.Mutex // guards the fields below; never held while waiting
 	ep     *netstack.Endpoint
-	live   bool               // ep still receives; else it is nil, and what is left is in rest
-	spent  *netstack.Endpoint // what ep was, until the stack takes it
-	head   []byte             // given back: comes before all else
-	rest   bytes.Buffer       // bytes taken out of ep when it was ended
-	end    error              // what follows the last byte
+	live   bool         // ep still receives; else it is nil, and what is left is in rest
+	head   []byte       // given back: comes before all else
+	rest   bytes.Buffer // bytes taken out of ep when it was ended
+	end    error        // what follows the last byte
 	closed bool
 }
 

@@ -6,7 +6,6 @@ import (
 	"net"
 
 	"netmirror/outcome"
-	"netmirror/stack/netstack"
 )
 
 // Unread gives back the end of what was read, because the target did not take
@@ -54,20 +53,18 @@ func (c *Conn) finish(err error) (complete bool) {
 	return complete
 }
 
-// endLocked ends the stream. The endpoint is the stack's then, once the flow ends as well.
+// endLocked ends the stream. What becomes of the endpoint is decided when the flow ends.
 func (c *Conn) endLocked(err error) {
 	c.live = false
 	c.end = err
-	c.spent, c.ep = c.ep, nil
+	c.ep = nil
 }
 
-// surrender returns the endpoint of a stream that has ended, once.
-func (c *Conn) surrender() *netstack.Endpoint {
+// ended reports whether the endpoint is not read any more.
+func (c *Conn) ended() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ep := c.spent
-	c.spent = nil
-	return ep
+	return !c.live
 }
 
 // Close gives the stream up.

@@ -172,7 +172,7 @@ func (f *flow) calm() bool {
 }
 
 // waits reports whether the flow has something to do as soon as gVisor
-// answers, and not just something to forget.
+// answers, and not just something to forget. A FIN is not sent: its reader knows of it.
 func (f *flow) waits() bool {
 	return f.state == opening || f.state == open && (f.q.unsent != nil && !f.q.unsent.fin || f.rstSeen || f.ending)
 }

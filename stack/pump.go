@@ -112,9 +112,9 @@ func (s *Stack) connect(f *flow) {
 	s.deliver(f, f.base-1, flagSYN, synOptions, nil)
 }
 
-// reconnect begins the handshake anew, from another address and port: a SYN that is repeated
-// from the same one is never answered with a SYN-ACK once gVisor has taken the first,
-// or what is left of it. What gVisor answers to the first attempt is reset.
+// reconnect connects anew, with a spare that there is by now or from another address and port:
+// a SYN that is repeated from the same one is never answered with a SYN-ACK once gVisor has
+// taken the first, or what is left of it. What gVisor answers to the first attempt is reset.
 func (s *Stack) reconnect(f *flow) {
 	delete(s.clients, f.virtual.id)
 	opened := f.opened
@@ -129,10 +129,12 @@ func (s *Stack) inject(f *flow) {
 	}
 	for e := f.q.unsent; e != nil; e = f.q.unsent {
 		switch {
-		case e.fin && e.seq != f.virtual.ack:
-			return
 		case e.fin: // not for gVisor, whose connection may serve another stream
-			s.takeFIN(f)
+			f.virtual.closesAt(e.seq)
+			if e.seq == f.virtual.ack {
+				s.takeFIN(f)
+				s.touch(f)
+			}
 			return
 		case !seqLess(e.seq, f.virtual.windowEnd):
 			return
@@ -160,7 +162,7 @@ func (s *Stack) goesAhead(f *flow, e *entry) bool {
 }
 
 // maxGreeting bounds the bytes that end a handshake: gVisor counts them twice against the
-// receive buffer, for as long as the connection lasts.
+// receive buffer, for as long as the connection lasts, which may serve many streams.
 const maxGreeting = 4 << 10
 
 // endHandshake acknowledges gVisor's SYN-ACK, unless the only segment that there is to
@@ -244,8 +246,8 @@ func (s *Stack) settle(f *flow) {
 // deliver injects a segment of f's virtual client. The numbers are the client's,
 // and become gVisor's; what is acknowledged is gVisor's already.
 func (s *Stack) deliver(f *flow, seq uint32, flags uint8, opts []byte, payload []netstack.Payload) {
-	if s.closed {
-		return
+	if s.closed || f.removed {
+		return // its connection may be another flow's
 	}
 	ack := f.virtual.peerSeq
 	if flags&flagACK == 0 {
@@ -266,11 +268,11 @@ func (s *Stack) collect() {
 	if s.closed {
 		return
 	}
-	answers := s.ns.Answers(s.spare)
+	answers := s.ns.Answers(s.answers)
 	for i := range answers {
 		s.answer(&answers[i])
 	}
-	s.spare = answers
+	s.answers = answers
 	s.acceptAll()
 }
 

@@ -175,7 +175,8 @@ func (s *Stack) ageOpen(f *flow) {
 	s.deliver(f, f.virtual.ack-1, flagACK, nil, nil)
 }
 
-// endIdle ends the flows that have been silent for too long.
+// endIdle ends the flows that have been silent for too long. One that was opened at this very
+// moment first gets what it was opened for.
 func (s *Stack) endIdle() {
 	for _, f := range s.flows {
 		s.trim(f)

@@ -25,7 +25,8 @@ const (
 	spareMemory = FlowMemory / 2
 	spareShare  = 128
 	// spareWindow is the least that a spare's window has: half of a new connection's. gVisor
-	// does not move its end for a few bytes that it cannot know to have been read.
+	// does not move its end for a few bytes that it cannot know to have been read. With a small
+	// receive buffer, none is kept.
 	spareWindow = 32 << 10
 )
 
@@ -34,12 +35,11 @@ const (
 // into another one.
 func (s *Stack) reclaim(f *flow) {
 	v := &f.virtual
-	v.ep = nil
-	ep := v.conn.surrender()
-	if ep == nil {
+	ep := v.ep
+	if v.ep = nil; ep == nil {
 		return
 	}
-	if next := v.next(); !s.stopping && ep.Idle() && !seqLess(next, v.sentTo) && int32(v.windowEnd-next) >= spareWindow && s.roomForSpare(v.port) {
+	if next := v.next(); !s.stopping && v.conn.ended() && ep.Idle() && !seqLess(next, v.sentTo) && int32(v.windowEnd-next) >= spareWindow && s.roomForSpare(v.port) {
 		ep.OnReadable(nil)
 		offset := v.shift + v.offset
 		s.spares = append(s.spares, spare{v.id, v.port, ep, next - offset, v.windowEnd - offset, v.peerSeq, v.scale})

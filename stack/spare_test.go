@@ -148,3 +148,28 @@ func TestSparesHaveABound(t *testing.T) {
 		}
 	}
 }
+
+// TestAHandshakeIsRetriedOnASpare loses gVisor's answer to a handshake. A spare that another
+// stream has left meanwhile takes its place.
+func TestAHandshakeIsRetriedOnASpare(t *testing.T) {
+	s := newTimed(t, nil)
+	c, d := newClient(t, 1000), newClient(t, 5000)
+	d.src = netip.AddrPortFrom(d.src.Addr(), 2000)
+	s.Inject(append(c.opening(), c.data(0, []byte("one"))))
+	s.pass(tick)
+	s.Stack.mu.Lock()
+	s.takeBatch(s.Stack.read(append(d.opening(), d.data(0, []byte("two")), d.fin(3)), nil))
+	for _, f := range s.flows {
+		if f.base == 5001 {
+			s.connect(f)
+			delete(s.clients, f.virtual.id)
+		}
+	}
+	s.Stack.mu.Unlock()
+	s.Inject([]Segment{c.fin(3)})
+	waitFor(t, "a spare", func() bool { return s.kept() == 1 })
+	s.clk.elapsed.Add(int64(minReopen))
+	s.signal()
+	waitFor(t, "the stream to end", func() bool { return s.Stats().Flows == 0 })
+	s.is(d, text("two", nil))
+}

@@ -136,12 +136,12 @@ type Stack struct {
 	idleScan                 time.Time
 	serverShown              time.Time // when the mirror last showed a server's packet
 	subflows                 subflows
-	asidePackets, asideBytes int       // Σ of what is kept beside the streams
-	caughtUp                 time.Time // what Config.CaughtUp said in this tick; zero: not asked
-	spare                    []netstack.Answer
+	asidePackets, asideBytes int                // Σ of what is kept beside the streams
+	caughtUp                 time.Time          // what Config.CaughtUp said in this tick; zero: not asked
+	answers                  []netstack.Answer  // memory for those that are collected
 	payloads                 []netstack.Payload // of one injection
 	entries                  entryPool
-	spares                   []spare // that was last used at the end
+	spares                   []spare // in the order in which they were left
 	stopping                 bool
 	closed                   bool // gVisor is no more
 	counters                 counters

@@ -52,6 +52,19 @@ func (c *closing) set(seq uint32) { c.at.Store(closingKnown | uint64(seq)) }
 
 func (c *closing) is(seq uint32) bool { return c.at.Load() == closingKnown|uint64(seq) }
 
+// closesAt notes that the stream ends at seq, and wakes a reader that has come to there. Any
+// other finds out when it reads the last bytes.
+func (v *virtualClient) closesAt(seq uint32) {
+	seq -= v.shift
+	if v.closing.is(seq) {
+		return
+	}
+	v.closing.set(seq)
+	if v.conn != nil && v.conn.position() == seq {
+		v.conn.wake()
+	}
+}
+
 // starts remembers the places in a stream at which requests begin that may not
 // have been read yet, in order.
 type starts []uint32

@@ -74,7 +74,7 @@ func (e *Endpoint) Drain(w io.Writer) {
 	}
 }
 
-// segmentQueue is gVisor's TCP.
+// segmentQueue is what gVisor's demultiplexer gives the segments of TCP to.
 type segmentQueue interface {
 	QueuePacket(stack.TransportEndpoint, stack.TransportEndpointID, *stack.PacketBuffer)
 }
@@ -82,7 +82,7 @@ type segmentQueue interface {
 // Deliver is Stack.Deliver for a segment of the endpoint's virtual client. It spares gVisor
 // the way through its network layer, and the look for the endpoint.
 func (e *Endpoint) Deliver(seg Segment, payload []Payload) {
-	pkt := packetOf(seg.header(0), payload)
+	pkt := packetOf(seg.header(0), payload) // nobody reads the length there
 	pkt.NetworkProtocolNumber, pkt.TransportProtocolNumber = header.IPv4ProtocolNumber, header.TCPProtocolNumber
 	pkt.RXChecksumValidated = true
 	pkt.NetworkHeader().Consume(ipv4HeaderLen)

@@ -79,7 +79,8 @@ var starting sync.Mutex
 
 // newStack makes a stack whose TCP has one processor goroutine. There would be one for each
 // core that the runtime uses. What comes in a batch is then ready for its readers at
-// once: with several, each would wake the bridge by itself, after the bridge has looked.
+// once: with several, each would wake the bridge by itself, after the bridge has looked. Nobody
+// else may change GOMAXPROCS meanwhile.
 func newStack(o stack.Options) *stack.Stack {
 	starting.Lock()
 	defer starting.Unlock()
