@@ -17,9 +17,9 @@ type spare struct {
 }
 
 const (
-	// maxSpares bounds what is kept: the connections that end between two batches are
-	// about as many as those that begin.
-	maxSpares = 64
+	// maxSpares bounds what is kept. It is for a burst: the connections that end between two
+	// batches are about as many as those that begin.
+	maxSpares = 256
 	// spareMemory is what one takes, and spareShare the part of the budget that all of them
 	// may take.
 	spareMemory = FlowMemory / 2
