@@ -53,7 +53,7 @@ func (s *Stack) notUsed() {
 // fin notes the client's FIN and returns the packets that are still to be
 // accounted for.
 func (s *Stack) fin(f *flow, seq, packets uint32) uint32 {
-	if f.finQueued() || f.finSeen && (f.fin == seq || f.state == open && f.gapless() && f.received() == f.fin) || seqLess(seq, f.floor()) || !f.hasBase && f.q.len() > 0 && seqLess(seq, f.q.last().end()) {
+	if f.virtual.finished || f.finQueued() || f.finSeen && (f.fin == seq || f.state == open && f.gapless() && f.received() == f.fin) || seqLess(seq, f.floor()) || !f.hasBase && f.q.len() > 0 && seqLess(seq, f.q.last().end()) {
 		return packets
 	}
 	if f.finSeen {

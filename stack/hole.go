@@ -191,6 +191,7 @@ func (s *Stack) splice(f *flow) {
 	f.virtual.shift += missing
 	f.watch.cancel()
 	f.virtual.windowEnd += missing
+	f.virtual.sentTo += missing
 	s.advance(f, to)
 	s.claimed(f)
 	s.touch(f)

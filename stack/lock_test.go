@@ -154,6 +154,31 @@ func TestABatchBehindWhichNoneComes(t *testing.T) {
 	}
 }
 
+// A batch does not wait for long while others follow, each of which waits for the next.
+func TestARowOfBatches(t *testing.T) {
+	fastest := time.Hour
+	for range 5 { // a busy machine may be slow, but not each time
+		t.Run("", func(t *testing.T) {
+			s := newTestStack(t, nil)
+			c := newClient(t, 1)
+			s.Inject(append(c.opening(), c.data(0, []byte("a"))))
+			conn := accept(t, s)
+			readExactly(t, conn, 1)
+			settled(t, s)
+			begun := time.Now()
+			s.InjectBefore([]Segment{c.data(1, []byte("b"))}, begun)
+			for conn.unread() == 0 {
+				s.InjectBefore([]Segment{c.ack(2)}, time.Now())
+				runtime.Gosched()
+			}
+			fastest = min(fastest, time.Since(begun))
+		})
+	}
+	if fastest >= calmTick/2 {
+		t.Errorf("the fastest of 5 batches waited for %v, want less than %v", fastest, calmTick/2)
+	}
+}
+
 // A hole that is due to be given up is not if a batch has filled it that waits for another.
 func TestAHoleIsFilledByABatchThatWaits(t *testing.T) {
 	s := newTimed(t, func(c *Config) { c.Services = []Service{{Midstream: MidstreamOff}} })

@@ -23,6 +23,7 @@ const pumpRounds = 4
 // that in the meantime is acted upon as well, for some rounds; what it answers
 // later wakes serve where a flow waits for it.
 func (s *Stack) pumpDirty() {
+	s.undone = time.Time{}
 	if s.closed {
 		return
 	}

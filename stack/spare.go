@@ -39,13 +39,14 @@ func (s *Stack) reclaim(f *flow) {
 	if v.ep = nil; ep == nil {
 		return
 	}
-	if next := v.next(); !s.stopping && v.conn.ended() && ep.Idle() && !seqLess(next, v.sentTo) && int32(v.windowEnd-next) >= spareWindow && s.roomForSpare(v.port) {
-		ep.OnReadable(nil)
-		offset := v.shift + v.offset
-		s.spares = append(s.spares, spare{v.id, v.port, ep, next - offset, v.windowEnd - offset, v.peerSeq, v.scale})
+	empty := v.conn.ended() && ep.Idle() && !seqLess(v.ack, v.sentTo)
+	if s.stopping || !empty || int32(v.windowEnd-v.sentTo) < spareWindow || !s.roomForSpare(v.port) {
+		ep.Abort()
 		return
 	}
-	ep.Abort()
+	ep.OnReadable(nil)
+	offset := v.shift + v.offset
+	s.spares = append(s.spares, spare{v.id, v.port, ep, v.sentTo - offset, v.windowEnd - offset, v.peerSeq, v.scale})
 }
 
 // roomForSpare makes room for one of a port, in place of the oldest one of another.

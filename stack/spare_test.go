@@ -125,6 +125,30 @@ func TestUnreadBytesStayWithTheirStream(t *testing.T) {
 	}
 }
 
+// TestASecondFIN sends a FIN where the first one has ended, before the reader comes to the end. It
+// ends nothing, and the next stream on the connection to gVisor is right.
+func TestASecondFIN(t *testing.T) {
+	s := newTestStack(t, nil)
+	c, d := newClient(t, 1000), newClient(t, 9000)
+	d.src = netip.AddrPortFrom(d.src.Addr(), 2000)
+	s.Inject(append(c.opening(), c.data(0, []byte("abc")), c.fin(3)))
+	conn := accept(t, s)
+	waitFor(t, "gVisor to have the bytes", func() bool { return conn.unread() == 3 })
+	settled(t, s)
+	s.Inject([]Segment{c.fin(4)})
+	settled(t, s)
+	if got, err := readAll(t, conn); string(got) != "abc" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	s.Inject(append(d.opening(), d.data(0, []byte("own")), d.fin(3)))
+	if got, err := readAll(t, accept(t, s)); string(got) != "own" || err != nil {
+		t.Errorf("the next stream: %q, %v", got, err)
+	}
+	if n := s.connected(); n != 1 {
+		t.Errorf("gVisor has %d connections, want one", n)
+	}
+}
+
 // TestSparesHaveABound is about memory: hundreds of connections at once leave some behind, and
 // none where the budget is small.
 func TestSparesHaveABound(t *testing.T) {

@@ -118,12 +118,13 @@ type Stack struct {
 	nflows   int // flows in all, superseded ones included
 	table    table
 	stubs    *stubTable
-	active   []*flow // flows that are busy
-	alert    bool    // serve looks after every tick
-	dozes    bool    // serve sleeps for longer than calmTick
-	watched  bool    // there was something to look after since it looked
-	dirty    []*flow // flows to pump; see touch
-	held     int     // Σ cost of all flows
+	active   []*flow   // flows that are busy
+	alert    bool      // serve looks after every tick
+	dozes    bool      // serve sleeps for longer than calmTick
+	watched  bool      // there was something to look after since it looked
+	dirty    []*flow   // flows to pump; see touch
+	undone   time.Time // when the first batch came that waits to be pumped; zero: none does
+	held     int       // Σ cost of all flows
 	all      *budget.Shared
 	share    *budget.Holder
 	others   budget.Use // what the other stacks had at the last batch
@@ -261,13 +262,22 @@ func (s *Stack) injectAt(batch []Segment, captured time.Time, more bool) {
 	}
 	s.ingest(*memory, captured)
 	s.waits.Store(more)
-	if more {
+	if more && s.mayWait() {
 		s.watch() // nothing may come
 	} else {
 		s.pumpDirty()
 	}
 	s.mu.Unlock()
 	s.reading.Store(memory)
+}
+
+// mayWait reports whether what has come may wait for the next batch. A row of batches does not
+// last for longer than a tick.
+func (s *Stack) mayWait() bool {
+	if s.undone.IsZero() {
+		s.undone = s.now
+	}
+	return s.now.Sub(s.undone) < tick
 }
 
 // lastIsEmpty is for a batch that has nothing, behind one that has waited for it.

@@ -16,12 +16,12 @@ type virtualClient struct {
 	ep   *netstack.Endpoint // nil until then, and when the flow has ended
 
 	greeted   bool   // gVisor's SYN-ACK is not acknowledged yet
-	ack       uint32 // everything before it has been received in order
+	ack       uint32 // everything before it has been received in order, the FIN included
 	sentTo    uint32 // everything that gVisor was sent is before it
 	windowEnd uint32 // first sequence number beyond the advertised window
 	peerSeq   uint32 // gVisor's own sequence number: what the client acknowledges
 	scale     uint8
-	finished  bool // gVisor has everything in front of the FIN, and the FIN counts
+	finished  bool // gVisor has everything in front of the FIN, which counts: no other one does
 	closing   closing
 	shift     uint32 // bytes spliced out
 	offset    uint32 // of the first byte: gVisor may have had other streams on the connection
@@ -32,14 +32,6 @@ type virtualClient struct {
 
 	progress time.Time // when gVisor last took something or grew its window
 	backoff  time.Duration
-}
-
-// next is the sequence number of the byte that gVisor awaits.
-func (v *virtualClient) next() uint32 {
-	if v.finished {
-		return v.ack - 1 // gVisor is sent no FIN
-	}
-	return v.ack
 }
 
 // closing is where the stream ends with the client's FIN, once that is certain. Bytes spliced
