@@ -106,6 +106,9 @@ func holdsNothing(t interface{ Errorf(string, ...any) }, s *Stack) {
 	if held, fixed := s.holding(), s.fixed()-len(s.spares)*spareMemory; held != 0 || fixed != remembered {
 		t.Errorf("%d bytes are held when all has ended, and %d besides; want 0 and %d", held, fixed, remembered)
 	}
+	if has, spares := s.ns.Counts().Connected, len(s.spares); has != uint64(spares) {
+		t.Errorf("gVisor has %d connections when all has ended, and %d spares are known", has, spares)
+	}
 }
 
 // What is remembered of connections is bounded in bytes as well: the oldest are forgotten.
