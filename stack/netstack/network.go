@@ -9,8 +9,8 @@ import (
 	"netmirror/wire"
 )
 
-// network is gVisor's IPv4 but for what TCP sends: that goes into the mailbox as it is. A
-// header, rules and a queue that nobody needs would take half as long again.
+// network is gVisor's IPv4 but for what TCP sends: that goes into the mailbox as it is. Nobody
+// receives a packet here, so none needs an IP header, a rule or a queue.
 type network struct {
 	stack.NetworkProtocol
 	box *mailbox
