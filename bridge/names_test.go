@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netmirror/target"
 )
 
 // book is a look-up that a test dictates.
@@ -157,6 +159,18 @@ func TestTargetWithAnIPv6Address(t *testing.T) {
 	t.Cleanup(func() { ln.Close() })
 	g := shadow{ln.(*net.TCPListener)}
 	serve(t, Config{Target: g.addr()}).once(t, g)
+}
+
+// The kernel connects to the loopback address in place of 0.0.0.0: what a socket's own address
+// is compared with must be that.
+func TestUnspecifiedAddressIsThisHost(t *testing.T) {
+	for given, meant := range map[string]string{
+		"0.0.0.0": "127.0.0.1", "::ffff:0.0.0.0": "127.0.0.1", "::": "::1", "192.0.2.1": "192.0.2.1",
+	} {
+		n := &names{b: &Bridge{to: new(target.Target)}}
+		n.set([]netip.Addr{netip.MustParseAddr(given)})
+		want(t, given, n.addrs[0].to.Addr().String(), meant)
+	}
 }
 
 func TestConnectionToItselfIsNone(t *testing.T) {

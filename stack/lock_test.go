@@ -133,49 +133,56 @@ func TestTheHolderLooksAfterTheFlows(t *testing.T) {
 	}
 }
 
+// fastest is how long the fastest of five attempts takes: a busy machine may be slow, but not
+// each time.
+func fastest(t *testing.T, attempt func(t *testing.T)) time.Duration {
+	least := time.Hour
+	for range 5 {
+		t.Run("", func(t *testing.T) {
+			begun := time.Now()
+			attempt(t)
+			least = min(least, time.Since(begun))
+		})
+	}
+	return least
+}
+
 // A batch that waits for the one behind it does not wait until serve looks by itself: the
 // source may have found nothing of use there.
 func TestABatchBehindWhichNoneComes(t *testing.T) {
-	fastest := time.Hour
-	for range 5 { // a busy machine may be slow, but not each time
-		t.Run("", func(t *testing.T) {
-			s := newTestStack(t, nil)
-			c := newClient(t, 1)
-			begun := time.Now()
-			s.InjectBefore(append(c.opening(), c.data(0, []byte(get1)), c.fin(len(get1))), begun)
-			if b, err := readAll(t, accept(t, s)); string(b) != get1 || err != nil {
-				t.Errorf("read %q, %v", b, err)
-			}
-			fastest = min(fastest, time.Since(begun))
-		})
-	}
-	if fastest >= idleTick/2 {
-		t.Errorf("the fastest of 5 streams took %v, want less than %v", fastest, idleTick/2)
+	took := fastest(t, func(t *testing.T) {
+		s := newTestStack(t, nil)
+		c := newClient(t, 1)
+		s.InjectBefore(append(c.opening(), c.data(0, []byte(get1)), c.fin(len(get1))), time.Now())
+		if b, err := readAll(t, accept(t, s)); string(b) != get1 || err != nil {
+			t.Errorf("read %q, %v", b, err)
+		}
+	})
+	if took >= idleTick/2 {
+		t.Errorf("the fastest of 5 streams took %v, want less than %v", took, idleTick/2)
 	}
 }
 
 // A batch does not wait for long while others follow, each of which waits for the next.
 func TestARowOfBatches(t *testing.T) {
-	fastest := time.Hour
-	for range 5 { // a busy machine may be slow, but not each time
-		t.Run("", func(t *testing.T) {
-			s := newTestStack(t, nil)
-			c := newClient(t, 1)
-			s.Inject(append(c.opening(), c.data(0, []byte("a"))))
-			conn := accept(t, s)
-			readExactly(t, conn, 1)
-			settled(t, s)
-			begun := time.Now()
-			s.InjectBefore([]Segment{c.data(1, []byte("b"))}, begun)
-			for conn.unread() == 0 {
-				s.InjectBefore([]Segment{c.ack(2)}, time.Now())
-				runtime.Gosched()
-			}
-			fastest = min(fastest, time.Since(begun))
-		})
-	}
-	if fastest >= calmTick/2 {
-		t.Errorf("the fastest of 5 batches waited for %v, want less than %v", fastest, calmTick/2)
+	took := fastest(t, func(t *testing.T) {
+		s := newTestStack(t, nil)
+		c := newClient(t, 1)
+		s.Inject(append(c.opening(), c.data(0, []byte("a"))))
+		conn := accept(t, s)
+		readExactly(t, conn, 1)
+		settled(t, s)
+		s.mu.Lock()
+		s.dozes = false // as while traffic is steady
+		s.mu.Unlock()
+		s.InjectBefore([]Segment{c.data(1, []byte("b"))}, time.Now())
+		for conn.unread() == 0 {
+			s.InjectBefore([]Segment{c.ack(2)}, time.Now())
+			runtime.Gosched()
+		}
+	})
+	if took >= calmTick/2 {
+		t.Errorf("the fastest of 5 batches took %v, want less than %v", took, calmTick/2)
 	}
 }
 
