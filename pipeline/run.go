@@ -84,6 +84,7 @@ func (p *Pipeline) stop() {
 
 // tend does what is to be done once a second, until ctx ends.
 func (p *Pipeline) tend(ctx context.Context) {
+	p.cores.Look(time.Now()) // or all would be in use for the first second
 	every := time.NewTicker(time.Second)
 	defer every.Stop()
 	for {
