@@ -39,7 +39,11 @@ type reading struct{ *zeros }
 
 func (r reading) Read(p []byte) (int, error) { return r.TryRead(p) }
 
-func (z *zeros) OnReadable(func())       {}
+func (z *zeros) OnReadable(func()) {}
+func (z *zeros) TryPass(p []byte, _ outcome.Taker) (taken, n int, err error) {
+	n, err = z.TryRead(p)
+	return 0, n, err
+}
 func (z *zeros) Unread(p []byte)         { z.left += len(p) }
 func (z *zeros) Split()                  {}
 func (z *zeros) CloseWith(e outcome.End) { z.done <- e }

@@ -38,6 +38,7 @@ type script struct {
 	past   []byte // the end of what was returned in all, less that of Unread
 	more   bool   // Unread has taken back more than the last TryRead returned
 	read   int    // bytes that TryRead returned, less those of Unread
+	row    int    // the most bytes that one TryPass has given to its Taker
 	wrong  string // how Unread was misused
 	news   func() // OnReadable's
 	during func() // called by the next TryRead that returns bytes
@@ -88,16 +89,57 @@ func (s *script) TryRead(p []byte) (int, error) {
 	}
 	n := copy(p, s.chunks[0])
 	s.last = s.chunks[0][:n]
-	s.read += n
-	s.past = append(s.past, s.last[max(0, n-keptPast):]...)
-	s.past = slices.Delete(s.past, 0, max(0, len(s.past)-keptPast))
-	if s.chunks[0] = s.chunks[0][n:]; len(s.chunks[0]) == 0 {
-		s.chunks = s.chunks[1:]
-	}
+	s.gone(n)
 	if len(s.chunks) == 0 && s.err == io.EOF {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// TryPass offers one chunk after another.
+func (s *script) TryPass(p []byte, t outcome.Taker) (taken, n int, err error) {
+	taken, all := s.offer(t)
+	s.row = max(s.row, taken)
+	if !all {
+		return taken, 0, nil
+	}
+	n, err = s.TryRead(p)
+	return taken, n, err
+}
+
+// offer returns how many bytes t has taken, and whether the others are to be read.
+func (s *script) offer(t outcome.Taker) (taken int, copies bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.more && s.closed == 0 && len(s.chunks) > 0 {
+		if s.during != nil {
+			s.during()
+			s.during = nil
+		}
+		s.last = nil
+		chunk := s.chunks[0]
+		n := t.Take(chunk)
+		if n == outcome.Copy {
+			break
+		}
+		taken += n
+		s.gone(n)
+		if n < len(chunk) {
+			return taken, false
+		}
+	}
+	return taken, true
+}
+
+// gone moves past the first n bytes, which are of the first chunk. s.mu is held.
+func (s *script) gone(n int) {
+	chunk := s.chunks[0]
+	s.read += n
+	s.past = append(s.past, chunk[max(0, n-keptPast):n]...)
+	s.past = slices.Delete(s.past, 0, max(0, len(s.past)-keptPast))
+	if s.chunks[0] = chunk[n:]; n == len(chunk) {
+		s.chunks = s.chunks[1:]
+	}
 }
 
 func (s *script) OnReadable(f func()) {

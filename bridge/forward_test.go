@@ -228,3 +228,22 @@ func TestNoDelayIsSetWhateverDialGives(t *testing.T) {
 	s.end(outcome.EndIdle)
 	want(t, "outcome", s.outcome(t), "idle")
 }
+
+// A long stream does not keep others from their turns: it passes on a few buffers' length at a time.
+func TestALongStreamTakesTurns(t *testing.T) {
+	g := newTarget(t)
+	d := keepDial{t: t, before: func(c *net.TCPConn) { _ = c.SetWriteBuffer(8 << 20) }}
+	h := serve(t, Config{Target: g.addr(), Dial: d.dial})
+	data := random(64 * bufferSize)
+	s := h.open(t, split(data, bufferSize-100)...)
+	s.end(io.EOF)
+	c := g.accept(t)
+	expect(t, c, data, nil)
+	c.Close()
+	want(t, "outcome", s.outcome(t), "complete")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.row < bufferSize-100 || s.row > 2*bufferSize {
+		t.Errorf("%d bytes at a time", s.row)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,50 +70,62 @@ func TestRequestBehindAClosedTargetIsGivenBackWhole(t *testing.T) {
 // However late the loop comes to write a request, it does not write it to a target that
 // has closed by then.
 func TestTargetThatClosesWhileARequestIsRead(t *testing.T) {
-	g := newTarget(t)
-	d := keepDial{t: t, before: func(*net.TCPConn) {}}
-	h := serve(t, Config{Target: g.addr(), Dial: d.dial})
-	s, c := h.served(t, g)
-	s.mu.Lock()
-	s.during = func() {
-		c.Close()
-		eventually(t, "the FIN", func() bool { return d.info().State == unix.BPF_TCP_CLOSE_WAIT })
-	}
-	s.mu.Unlock()
-	s.send([]byte("next"))
-	want(t, "outcome", s.outcome(t), "target-closed")
-	want(t, "what was given back", string(s.rest()), "next")
-	want(t, "BytesWritten", h.Stats().BytesWritten, uint64(5))
-	want(t, "ClosedFirst", h.Stats().ClosedFirst, uint64(1))
-}
-
-// The same for the first bytes of a connection, and for the next ones in one turn of the loop.
-func TestTargetThatClosesInTheFirstTurn(t *testing.T) {
-	for _, sent := range []string{"", "first"} {
+	for _, next := range nextRequests {
 		g := newTarget(t)
 		d := keepDial{t: t, before: func(*net.TCPConn) {}}
 		h := serve(t, Config{Target: g.addr(), Dial: d.dial})
-		s := newScript()
-		twice := &reads{script: s, before: 1 + len(sent)/len("first")}
-		twice.hold = func() {
+		s, c := h.served(t, g)
+		s.mu.Lock()
+		s.during = func() {
+			c.Close()
 			eventually(t, "the FIN", func() bool { return d.info().State == unix.BPF_TCP_CLOSE_WAIT })
 		}
-		if sent != "" {
-			s.send([]byte(sent))
-		}
-		s.send([]byte("next"))
-		go func() {
-			if c, err := g.AcceptTCP(); err == nil {
-				io.ReadFull(c, make([]byte, len(sent)))
-				c.Close()
-			}
-		}()
-		h.all = append(h.all, s)
-		h.ln.conns <- twice
+		s.mu.Unlock()
+		s.send([]byte(next))
 		want(t, "outcome", s.outcome(t), "target-closed")
-		want(t, "what was given back", string(s.rest()), "next")
-		want(t, "BytesWritten", h.Stats().BytesWritten, uint64(len(sent)))
+		want(t, "what was given back", string(s.rest()), next)
+		want(t, "BytesWritten", h.Stats().BytesWritten, uint64(5))
+		want(t, "ClosedFirst", h.Stats().ClosedFirst, uint64(1))
 	}
+}
+
+// nextRequests are one that is copied and one that is written from where it is.
+var nextRequests = []string{"next", strings.Repeat("next", longPiece)}
+
+// The same for the first bytes of a connection, and for the next ones in one turn of the loop.
+func TestTargetThatClosesInTheFirstTurn(t *testing.T) {
+	for _, next := range nextRequests {
+		for _, sent := range []string{"", "first"} {
+			closesInTheFirstTurn(t, sent, next)
+		}
+	}
+}
+
+func closesInTheFirstTurn(t *testing.T, sent, next string) {
+	t.Helper()
+	g := newTarget(t)
+	d := keepDial{t: t, before: func(*net.TCPConn) {}}
+	h := serve(t, Config{Target: g.addr(), Dial: d.dial})
+	s := newScript()
+	twice := &reads{script: s, before: 1 + len(sent)/len("first")}
+	twice.hold = func() {
+		eventually(t, "the FIN", func() bool { return d.info().State == unix.BPF_TCP_CLOSE_WAIT })
+	}
+	if sent != "" {
+		s.send([]byte(sent))
+	}
+	s.send([]byte(next))
+	go func() {
+		if c, err := g.AcceptTCP(); err == nil {
+			io.ReadFull(c, make([]byte, len(sent)))
+			c.Close()
+		}
+	}()
+	h.all = append(h.all, s)
+	h.ln.conns <- twice
+	want(t, "outcome", s.outcome(t), "target-closed")
+	want(t, "what was given back", string(s.rest()), next)
+	want(t, "BytesWritten", h.Stats().BytesWritten, uint64(len(sent)))
 }
 
 // reads calls hold in a script's n-th TryRead.
@@ -127,6 +140,13 @@ func (r *reads) TryRead(p []byte) (int, error) {
 		r.hold()
 	}
 	return r.script.TryRead(p)
+}
+
+func (r *reads) TryPass(p []byte, t outcome.Taker) (taken, n int, err error) {
+	if r.before--; r.before == 0 {
+		r.hold()
+	}
+	return r.script.TryPass(p, t)
 }
 
 // A server that allows ten requests a connection gets every one of a hundred,

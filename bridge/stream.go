@@ -39,10 +39,11 @@ type stream struct {
 	due   int64 // what it waits for, where it is among the loop's timers
 	timer int   // its place there
 
-	dial  dial
-	tcp   tcpConn
-	out   targetConn    // tcp, or what is made of it
-	intro *introduction // what goes before the client's bytes; nil: nothing, or nothing more
+	dial   dial
+	direct progress // of read
+	tcp    tcpConn
+	out    targetConn    // tcp, or what is made of it
+	intro  *introduction // what goes before the client's bytes; nil: nothing, or nothing more
 
 	placed    bool          // it counts among those with a connection, and not among those that wait
 	pending   bool          // the target may still refuse our certificate

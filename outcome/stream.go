@@ -2,6 +2,16 @@ package outcome
 
 import "net"
 
+// Taker takes bytes from where they are.
+type Taker interface {
+	// Take returns how many of the first bytes of p it has taken, or Copy. It must not keep p,
+	// must not wait, and must not call methods of the Stream that p is from.
+	Take(p []byte) int
+}
+
+// Copy says that a piece, and all behind it, is better copied.
+const Copy = -1
+
 // Stream is one client's byte stream. The stack rebuilds it, and the bridge plays it to a
 // target. One goroutine at a time reads it, and none of the methods makes it wait.
 type Stream interface {
@@ -14,6 +24,11 @@ type Stream interface {
 	// says that the client's FIN follows them. TryRead may then return 0 and nil until f
 	// of OnReadable is called, and never returns io.EOF if the stream is given up first.
 	TryRead(p []byte) (int, error)
+
+	// TryPass is TryRead, but it offers the stream's next bytes to t before it copies any to p.
+	// It returns how many t has taken, which cannot be given back, and how many are in p behind
+	// them: none if t did not take all that it was offered. Some bytes are only ever copied.
+	TryPass(p []byte, t Taker) (taken, n int, err error)
 
 	// OnReadable registers f, which is called when TryRead returned nothing and may now
 	// return something. The call may come from any goroutine with any locks held, so f

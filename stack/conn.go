@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"netmirror/outcome"
 	"netmirror/service"
 	"netmirror/stack/netstack"
 )
@@ -76,21 +77,27 @@ var errWait = netstack.ErrWait
 
 // TryRead implements outcome.Stream.
 func (c *Conn) TryRead(p []byte) (int, error) {
+	_, n, err := c.TryPass(p, nil)
+	return n, err
+}
+
+// TryPass implements outcome.Stream.
+func (c *Conn) TryPass(p []byte, t outcome.Taker) (taken, n int, err error) {
 	c.passedOn()
-	n, err := c.tryRead(p)
+	taken, n, err = c.tryRead(p, t)
 	switch {
 	case err == errWait:
-		return 0, nil
-	case n > 0 && c.atEnd():
-		return n, io.EOF
+		return taken, 0, nil
+	case taken+n > 0 && c.atEnd():
+		return taken, n, io.EOF
 	}
-	return n, err
+	return taken, n, err
 }
 
 // Read waits for what TryRead returns. It takes OnReadable for itself.
 func (c *Conn) Read(p []byte) (int, error) {
 	for {
-		n, err := c.tryRead(p)
+		_, n, err := c.tryRead(p, nil)
 		if err != errWait {
 			return n, err
 		}
@@ -115,56 +122,57 @@ func (c *Conn) await() {
 	})
 }
 
-func (c *Conn) tryRead(p []byte) (n int, err error) {
+func (c *Conn) tryRead(p []byte, t outcome.Taker) (taken, n int, err error) {
 	if c.split.Load() {
+		t = nil // p is shortened to the end of a request
 		if p, err = c.stack.beforeRequest(c, p); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
 	if len(p) == 0 {
-		return 0, nil
+		return 0, 0, nil
 	}
 	c.mu.Lock()
-	n, err = c.readLocked(p)
+	taken, n, err = c.readLocked(p, t)
 	// A Read says that the bytes of the one before will not be given back.
 	c.kept.Store(c.taken.Load())
-	c.taken.Add(uint32(n))
+	c.taken.Add(uint32(taken + n))
 	ended := err == io.EOF && c.live
 	if ended {
 		c.endLocked(io.EOF)
 	}
 	c.mu.Unlock()
-	if n > 0 {
-		c.stack.bytesRead.Add(uint64(n))
+	if taken+n > 0 {
+		c.stack.bytesRead.Add(uint64(taken + n))
 	}
 	if ended {
 		c.stack.finished(c)
 	}
-	return n, err
+	return taken, n, err
 }
 
-func (c *Conn) readLocked(p []byte) (int, error) {
+func (c *Conn) readLocked(p []byte, t outcome.Taker) (taken, n int, err error) {
 	switch {
 	case c.closed:
-		return 0, net.ErrClosed
+		return 0, 0, net.ErrClosed
 	case len(c.head) > 0:
-		n := copy(p, c.head)
+		n = copy(p, c.head)
 		if c.head = c.head[n:]; len(c.head) == 0 {
 			c.head = nil
 		}
-		return n, nil
+		return 0, n, nil
 	case !c.live && c.rest.Len() > 0:
-		n, err := c.rest.Read(p)
+		n, err = c.rest.Read(p)
 		c.shrinkLocked()
-		return n, err
+		return 0, n, err
 	case !c.live:
-		return 0, c.end
+		return 0, 0, c.end
 	}
-	n, err := c.ep.Read(p)
+	taken, n, err = c.ep.Read(p, t)
 	if err == errWait && c.atEnd() {
 		err = io.EOF
 	}
-	return n, err
+	return taken, n, err
 }
 
 // shrinkLocked gives back the memory of what was read of rest, so that it takes half as

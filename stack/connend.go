@@ -160,7 +160,7 @@ func (c *Conn) skipLocked(n int) {
 		return
 	}
 	for scratch := make([]byte, min(n, 64<<10)); n > 0; {
-		read, err := c.ep.Read(scratch[:min(n, len(scratch))])
+		_, read, err := c.ep.Read(scratch[:min(n, len(scratch))], nil)
 		if err != nil {
 			return
 		}

@@ -59,8 +59,7 @@ func (r *readers) read(c *Conn, nth int, dice *rand.Rand) {
 	st := stream{nth: nth}
 	buf := make([]byte, 64<<10)
 	for st.err == nil {
-		n, err := c.Read(buf[:1+dice.IntN(len(buf))])
-		st.bytes = append(st.bytes, buf[:n]...)
+		n, err := st.read(c, buf[:1+dice.IntN(len(buf))], dice)
 		switch {
 		case err != nil:
 			st.err = err
@@ -80,6 +79,27 @@ func (r *readers) read(c *Conn, nth int, dice *rand.Rand) {
 	}
 	c.CloseWith(how)
 }
+
+// read waits for bytes, some of which it may take from where they are, and returns how many of
+// p came last. No bytes and no error say that it has refused some.
+func (st *stream) read(c *Conn, p []byte, dice *rand.Rand) (n int, err error) {
+	for {
+		_, n, err := c.tryRead(p, taker(func(b []byte) int {
+			n := dice.IntN(len(b)+2) - 1 // or outcome.Copy
+			st.bytes = append(st.bytes, b[:max(n, 0)]...)
+			return n
+		}))
+		if err != errWait {
+			st.bytes = append(st.bytes, p[:n]...)
+			return n, err
+		}
+		c.await()
+	}
+}
+
+type taker func([]byte) int
+
+func (t taker) Take(p []byte) int { return t(p) }
 
 func (r *readers) add(client string, st stream) {
 	if st.err == io.EOF {

@@ -424,3 +424,55 @@ func TestGivenBackWithoutAConnection(t *testing.T) {
 		t.Errorf("%d bytes read, %d dropped, %d held, want 1, 6 and 0", n.BytesRead, n.DroppedBytes[outcome.DropTargetEnded], n.BytesHeld)
 	}
 }
+
+// A reader takes bytes from where they are, some or all, and has others copied.
+func TestTryPass(t *testing.T) {
+	s := newTestStack(t, nil)
+	c := newClient(t, 1)
+	s.Inject(append(c.opening(), c.data(0, []byte("abcdefgh"))))
+	conn := accept(t, s)
+	if err := conn.WaitReadable(); err != nil {
+		t.Fatal(err)
+	}
+	var direct []byte
+	p := make([]byte, 3)
+	for _, step := range []struct {
+		take   int
+		direct string
+		copied string
+		err    error
+	}{
+		{0, "", "", nil},
+		{2, "ab", "", nil},
+		{outcome.Copy, "ab", "cde", nil},
+		{outcome.Copy, "ab", "de", nil}, // which were given back, and are not offered
+		{2, "abfg", "", nil},
+		{1, "abfgh", "", nil},
+		{1, "abfgh", "", nil}, // nothing is offered
+	} {
+		taken, n, err := conn.TryPass(p, taker(func(b []byte) int {
+			direct = append(direct, b[:max(step.take, 0)]...)
+			return step.take
+		}))
+		if string(direct) != step.direct || string(p[:n]) != step.copied || err != step.err || taken < 0 {
+			t.Fatalf("%+v: %q, %q, %v", step, direct, p[:n], err)
+		}
+		if string(p[:n]) == "cde" {
+			conn.Unread(p[1:n])
+		}
+	}
+	s.Inject([]Segment{c.data(8, []byte("ij")), c.fin(10)})
+	if err := conn.WaitReadable(); err != nil {
+		t.Fatal(err)
+	}
+	all := taker(func(b []byte) int { direct = append(direct, b...); return len(b) })
+	for end := error(nil); end != io.EOF; {
+		var taken, n int
+		if taken, n, end = conn.TryPass(p, all); n != 0 || end != nil && end != io.EOF {
+			t.Fatalf("%d, %d, %v", taken, n, end)
+		}
+	}
+	if string(direct) != "abfghij" {
+		t.Errorf("%q", direct)
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
+
+	"netmirror/outcome"
 )
 
 // Endpoint is the server's end of one virtual client's connection. Its methods are for one
@@ -20,7 +22,7 @@ type Endpoint struct {
 	queue segmentQueue
 	entry waiter.Entry
 	news  atomic.Pointer[func()] // OnReadable's
-	into  tcpip.SliceWriter      // of a read
+	into  sink                   // of a read
 }
 
 // ErrWait says that there is nothing to return yet.
@@ -52,18 +54,53 @@ func (e *Endpoint) NotifyEvent(waiter.EventMask) {
 	}
 }
 
-// Read returns ErrWait if there is nothing yet.
-func (e *Endpoint) Read(p []byte) (int, error) {
-	e.into = p
-	res, err := e.ep.Read(&e.into, tcpip.ReadOptions{})
-	e.into = nil
-	switch err.(type) {
+// Read is TryPass of outcome.Stream: t may be nil. The error is ErrWait if there is nothing yet.
+func (e *Endpoint) Read(p []byte, t outcome.Taker) (taken, n int, err error) {
+	e.into = sink{p: p, t: t}
+	_, failure := e.ep.Read(&e.into, tcpip.ReadOptions{})
+	taken, n = e.into.taken, e.into.n
+	refused := e.into.refused
+	e.into = sink{}
+	switch failure.(type) {
 	case nil:
-		return res.Count, nil
+		return taken, n, nil
 	case *tcpip.ErrWouldBlock:
-		return 0, ErrWait
+		return 0, 0, ErrWait
+	case *tcpip.ErrBadBuffer: // what gVisor says where nothing was taken
+		if refused {
+			return 0, 0, nil
+		}
 	}
-	return 0, gvisorError("read", err)
+	return 0, 0, gvisorError("read", failure)
+}
+
+// sink is where a read puts what gVisor has.
+type sink struct {
+	p       []byte
+	n       int           // bytes in p
+	t       outcome.Taker // nil: all is copied
+	taken   int           // bytes that t has taken
+	refused bool          // t has not taken all that it was offered
+}
+
+// Write is called by gVisor with a piece, which it lets go of as far as it was taken.
+func (s *sink) Write(b []byte) (n int, err error) {
+	if s.t != nil {
+		if n = s.t.Take(b); n == outcome.Copy {
+			s.t = nil
+		}
+	}
+	if s.t != nil {
+		s.taken += n
+		s.refused = n < len(b)
+	} else {
+		n = copy(s.p[s.n:], b)
+		s.n += n
+	}
+	if n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return n, err
 }
 
 // Drain writes all that there is to w.
