@@ -165,10 +165,19 @@ func (f *flow) busy() bool {
 }
 
 // calm reports whether a busy flow waits only for gVisor, which has all bytes that the
-// client is known to have sent.
+// client is known to have sent, or for its reader, who knows of its end.
 func (f *flow) calm() bool {
-	return f.state == open && !f.waits() && f.newer == nil && !f.finSeen && len(f.aside) == 0 && f.q.len() > 0 &&
-		!f.holed() && f.sent()-f.q.first().seq == uint32(f.q.bytes)
+	if f.state != open || f.waits() || f.newer != nil || len(f.aside) > 0 || f.holed() {
+		return false
+	}
+	if f.q.len() == 0 {
+		return f.virtual.finished
+	}
+	held := uint32(f.q.bytes)
+	if f.finQueued() {
+		held++
+	}
+	return f.finSeen == f.finQueued() && f.sent()-f.q.first().seq == held
 }
 
 // waits reports whether the flow has something to do as soon as gVisor
