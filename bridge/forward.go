@@ -20,6 +20,9 @@ func (s *stream) copy() {
 		}
 		p := s.l.buf[:]
 		direct, n, err := s.read(p)
+		if direct.taken > 0 {
+			s.stall = stall{}
+		}
 		switch {
 		case direct.stopped:
 			s.stopped(direct)
@@ -93,8 +96,9 @@ func (s *stream) stopped(w progress) {
 
 // read is TryRead, but if the target gets what the client has sent as it is, long pieces are
 // written from where they are, and direct says what came of that. Behind them, n bytes are in p.
+// TLS copies each piece in any case, and does best with few.
 func (s *stream) read(p []byte) (direct progress, n int, err error) {
-	if s.edit != nil {
+	if _, encrypts := s.out.(*tlsConn); encrypts || s.edit != nil {
 		n, err = s.in.TryRead(p)
 		return progress{}, n, err
 	}
@@ -119,7 +123,7 @@ func (s *stream) Take(p []byte) int {
 		row.stopped, row.late = true, true
 		return 0
 	default:
-		w := s.write(p, false)
+		w := s.write(p, false) // with a FIN behind it in a packet of its own, if it is the last
 		row.taken += w.taken
 		row.stopped, row.failed = w.stopped, w.failed
 		return w.taken

@@ -247,3 +247,59 @@ func TestALongStreamTakesTurns(t *testing.T) {
 		t.Errorf("%d bytes at a time", s.row)
 	}
 }
+
+// fullSocket is a target whose socket has so much room, and which reads nothing.
+type fullSocket struct {
+	targetConn
+	room, queued int
+}
+
+func (t *fullSocket) write(p []byte, _ bool) (int, error) {
+	n := min(t.room, len(p))
+	t.room -= n
+	t.queued += n
+	return n, nil
+}
+func (t *fullSocket) unacked() (int, error) { return t.queued, nil }
+func (t *fullSocket) saidFIN() bool         { return false }
+func (t *fullSocket) reset()                {}
+
+// A slow target that takes a long piece, and nothing of the short one behind it, has the whole of
+// WriteTimeout again, and is not asked all the time whether it has room.
+func TestALongPieceEndsAStall(t *testing.T) {
+	const limit, long = 8 * time.Second, longPiece + 1
+	b, err := New(Config{Target: "127.0.0.1:1", WriteTimeout: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := newLoop(t.Context(), func() {}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.poll.close()
+	in, out := newScript(), &fullSocket{room: long}
+	in.send(random(long), random(long), random(100))
+	s := newStream(l, b, in)
+	s.out, s.phase, s.confirmed, s.keptAlive = out, copying, true, true
+	l.live[s] = struct{}{}
+	looks := 0
+	until := func(to time.Duration) {
+		for l.step(); len(l.timers) > 0 && l.timers[0].due <= int64(to); l.step() {
+			looks++
+			l.now = max(l.now, l.timers[0].due)
+			l.expire()
+		}
+		l.now = int64(to)
+	}
+	s.turn()
+	until(limit - 100*time.Millisecond)
+	want(t, "queued", out.queued, long)
+	out.queued, out.room, looks = 0, long, 0
+	s.event(evRoom)
+	until(limit + 100*time.Millisecond)
+	want(t, "queued", out.queued, long)
+	want(t, "phase", s.phase, blocked)
+	if looks > 3 {
+		t.Errorf("%d looks in 200 ms", looks)
+	}
+}
