@@ -31,6 +31,7 @@ func TestWrongCallEnds(t *testing.T) {
 		{nil, "netmirror: no interface: "},
 		{append([]string{"--foo"}, fourFlags...), "netmirror: unknown flag `foo'; see netmirror --help\n"},
 		{[]string{"lo", "1", "80"}, "netmirror: 3 words, need four"},
+		{[]string{"foo"}, "netmirror: 1 word, need four: INTERFACE VNI PORT HOST:PORT, or a command: check, replay or help"},
 		{[]string{"check"}, "netmirror: no interface: "},
 		{[]string{"replay", "--port=80", "--to=a:1"}, "netmirror: no file: "},
 	} {

@@ -10,6 +10,9 @@ import (
 	"netmirror/wire"
 )
 
+// quiet is what else can be the reason that nothing comes.
+const quiet = "mirror: it brings nothing either while no client sends anything; send the service a request meanwhile, or look for longer (--time)"
+
 // nothing tells that no packet came, and what came elsewhere.
 func (r *report) nothing(c Config, s *seen) {
 	names := linkNames()
@@ -31,6 +34,7 @@ func (r *report) nothing(c Config, s *seen) {
 		remedy = "look at the frames as they are, as a SPAN port sends them: " + bare.command("check")
 	}
 	r.fault(remedy, "mirror: nothing came to %s on %s in %.1fs", c.arrival(), c.Interface, s.took.Seconds())
+	r.note("%s", quiet)
 	if c.places() != c.arrival() {
 		r.note("mirror: looked at %s", c.places())
 	}
@@ -51,6 +55,7 @@ func (r *report) nothing(c Config, s *seen) {
 func (r *report) nothingSent(c Config, s *seen) {
 	r.fault(fmt.Sprintf("let %s in from the mirrored hosts (security group, this host's firewall); make sure that the mirror session's target is an address of this host, and that its filter accepts the service's packets", c.arrival()),
 		"mirror: nothing came to %s on %s in %.1fs", c.arrival(), c.where(), s.took.Seconds())
+	r.note("%s", quiet)
 	if c.places() != c.arrival() {
 		r.note("mirror: looked at %s", c.places())
 	}

@@ -67,7 +67,7 @@ var problems = [NumProblems]struct {
 	text, remedy string
 }{
 	ProblemLinkDown: {"link_down", Loss,
-		"the interface is down, and nothing can be captured",
+		"an interface is down, and nothing can be captured on it",
 		"find out why, or run: ip link set dev NAME up; the capture resumes by itself"},
 	ProblemSilence: {"silence", Note,
 		"no packet of the service has come so far",

@@ -25,7 +25,7 @@ func (o *Options) legacyCall(c *parsed, nargs int) error {
 		if len(words) == 1 {
 			plural = ""
 		}
-		return fmt.Errorf("%d word%s, need four: INTERFACE VNI PORT HOST:PORT; see netmirror --help", len(words), plural)
+		return fmt.Errorf("%d word%s, need four: INTERFACE VNI PORT HOST:PORT, or a command: check, replay or help; see netmirror --help", len(words), plural)
 	}
 	o.Capture.Iface, o.Selection.VNI, o.Target.To = words[:1], nil, words[3:]
 	return cmp.Or(o.Selection.VNI.UnmarshalFlag(words[1]), o.Selection.Port.UnmarshalFlag(words[2]))

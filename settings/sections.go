@@ -91,9 +91,12 @@ func splitSections(text []byte) (rest []byte, all []section, err error) {
 
 // sectionName is NAME of [Service NAME], and "" of another section.
 func sectionName(header string) (string, error) {
-	name, ok := strings.CutPrefix(strings.Trim(header, "[]"), "Service")
-	if !ok || name != "" && name[0] != ' ' && name[0] != '\t' {
+	name, ok := strings.CutPrefix(header, "[Service")
+	if !ok || !strings.HasPrefix(name, " ") && !strings.HasPrefix(name, "\t") && !strings.HasPrefix(name, "]") {
 		return "", nil
+	}
+	if name, ok = strings.CutSuffix(name, "]"); !ok || strings.ContainsAny(name, "[]") {
+		return "", fmt.Errorf("%s does not end as a section does; write [Service NAME], and a comment on a line of its own", header)
 	}
 	if name = strings.TrimSpace(name); name == "" {
 		return "", fmt.Errorf("%s has no name; write [Service NAME]", header)

@@ -194,6 +194,8 @@ the other one: any:443=a:443`
 func TestWrongSections(t *testing.T) {
 	const right = "vni = 42\nport = 80\nto = a:80\n"
 	for text, want := range map[string]string{
+		"[Service shop\n" + right:                                                ":1: [Service shop does not end as a section does",
+		"[Service shop] # web\n" + right:                                         ":1: [Service shop] # web does not end as a section does",
 		"[Service]\n" + right:                                                    ":1: [Service] has no name",
 		"\n[Service shop]\nvni = 42\nfoo = 1\n":                                  ":4: unknown option: foo",
 		"[Service shop]\nvni = x\n":                                              `:2: VNI "x"`,

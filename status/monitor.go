@@ -121,7 +121,7 @@ func (m *Monitor) readyLocked(now time.Time) (ok bool, why string) {
 	case m.phase == Draining:
 		return false, "draining: the capture has ended, what was captured is being delivered"
 	case m.last.LinkDown:
-		return false, "the interface is down"
+		return false, "an interface is down"
 	case m.cfg.ReadyDrops && m.watch.recent(outcome.ProblemRingFull, now, readyDropsFor) > 0:
 		return false, "the ring has dropped packets in the last 10 s"
 	}

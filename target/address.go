@@ -127,12 +127,22 @@ func parseHostPort(network Network, text string) (Address, error) {
 	return Address{Network: network, Host: host, Port: uint16(n)}, nil
 }
 
+// bracketed guesses what is meant by an IPv6 address without brackets, whose last group may be
+// a port.
+func bracketed(text string) string {
+	last := strings.LastIndexByte(text, ':')
+	if _, err := strconv.ParseUint(text[last+1:], 10, 16); err == nil && net.ParseIP(text[:last]) != nil {
+		return net.JoinHostPort(text[:last], text[last+1:])
+	}
+	return net.JoinHostPort(text, "80")
+}
+
 // noHostPort says what is wrong with text, which net.SplitHostPort refused.
 func noHostPort(text string, err error) error {
 	var addr *net.AddrError
 	switch {
 	case net.ParseIP(text) != nil && strings.Contains(text, ":"):
-		return errors.New("put the IPv6 address in brackets and add the port, as in [" + text + "]:80")
+		return errors.New("put the IPv6 address in brackets and the port behind them, as in " + bracketed(text))
 	case strings.HasPrefix(text, "/"):
 		return errors.New("write unix://" + text + " for a unix socket")
 	case errors.As(err, &addr) && addr.Err == "missing port in address":

@@ -40,6 +40,7 @@ func TestParseSaysWhatToWrite(t *testing.T) {
 		{"shadow:65536", "is not a number from 1 to 65535"},
 		{"2001:db8::1", "as in [2001:db8::1]:80"},
 		{"tls://2001:db8::1", "as in [2001:db8::1]:80"},
+		{"::1:8080", "as in [::1]:8080"},
 		{"a:b:80", "write HOST:PORT"},
 		{"https://shop.example", "HTTP is forwarded as bytes, so a target is not a URL of HTTP; write tls://shop.example:443"},
 		{"https://shop.example:8443/cart?x=1", "write tls://shop.example:8443, or"},
