@@ -11,7 +11,7 @@ import (
 )
 
 // quiet is what else can be the reason that nothing comes.
-const quiet = "mirror: it brings nothing either while no client sends anything; send the service a request meanwhile, or look for longer (--time)"
+const quiet = "mirror: nothing comes either while no client sends anything; send the service a request meanwhile, or look for longer (--time)"
 
 // nothing tells that no packet came, and what came elsewhere.
 func (r *report) nothing(c Config, s *seen) {

@@ -165,13 +165,10 @@ func (f *flow) busy() bool {
 }
 
 // calm reports whether a busy flow waits only for gVisor, which has all bytes that the
-// client is known to have sent, or for its reader, who knows of its end.
+// client is known to have sent. Its reader knows of a FIN behind them.
 func (f *flow) calm() bool {
-	if f.state != open || f.waits() || f.newer != nil || len(f.aside) > 0 || f.holed() {
+	if f.state != open || f.waits() || f.newer != nil || len(f.aside) > 0 || f.q.len() == 0 || f.holed() {
 		return false
-	}
-	if f.q.len() == 0 {
-		return f.virtual.finished
 	}
 	held := uint32(f.q.bytes)
 	if f.finQueued() {

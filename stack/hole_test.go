@@ -305,9 +305,7 @@ func TestHowSoonFlowsAreLookedAfter(t *testing.T) {
 	}
 	look(c.opening()...)
 	settled(t, s.Stack)
-	if got := look(); got != idleTick {
-		t.Errorf("with a silent flow in %v", got)
-	}
+	waitFor(t, "serve to have looked at the silent flow", func() bool { return look() == idleTick })
 	if got := look(data(0), data(0)); got != calmTick {
 		t.Errorf("with data on its way to gVisor in %v", got)
 	}
@@ -319,5 +317,11 @@ func TestHowSoonFlowsAreLookedAfter(t *testing.T) {
 	settled(t, s.Stack)
 	if got := look(data(0), data(5)); got != tick {
 		t.Errorf("with a hole behind data on its way to gVisor in %v", got)
+	}
+	look(c.data(off-15, []byte("01234")))
+	settled(t, s.Stack)
+	last := data(0)
+	if got := look(last, c.fin(off)); got != calmTick {
+		t.Errorf("with data and the client's FIN on their way in %v", got)
 	}
 }
