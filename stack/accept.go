@@ -121,6 +121,7 @@ func (s *Stack) acceptAll() {
 // opened hands out the stream of a flow that is open, and sees to it that it gets what there is.
 func (s *Stack) opened(f *flow, ep *netstack.Endpoint) {
 	f.virtual.conn, f.virtual.ep = newConn(s, f), ep
+	s.setDial(f, notDialing)
 	f.virtual.conn.receive(ep)
 	if f.picked {
 		f.virtual.conn.lead(s.headerAgain(f))

@@ -85,8 +85,8 @@ func (s *Stack) letGo() {
 }
 
 const (
-	// gvisorLimit bounds the wait for gVisor. It is short of memory where a reader
-	// takes nothing for long.
+	// gvisorLimit bounds the wait for gVisor while it is done with no flow. It is short of
+	// memory where a reader takes nothing for long.
 	gvisorLimit = time.Second
 	// gvisorAgain is when what gVisor has not answered to is injected again.
 	gvisorAgain = 100 * time.Millisecond
@@ -94,14 +94,15 @@ const (
 
 // awaitGVisor waits until gVisor has taken what was injected.
 func (s *Stack) awaitGVisor() {
-	if s.settled(false) {
+	owed := s.askGVisor(false)
+	if owed == 0 {
 		return
 	}
 	limit, again := time.NewTimer(gvisorLimit), time.NewTicker(gvisorAgain)
 	defer limit.Stop()
 	defer again.Stop()
-	for resend := false; !s.settled(resend); {
-		resend = false
+	for {
+		resend := false
 		select {
 		case <-s.answered:
 		case <-again.C:
@@ -111,28 +112,35 @@ func (s *Stack) awaitGVisor() {
 		case <-s.done:
 			return
 		}
+		switch now := s.askGVisor(resend); {
+		case now == 0:
+			return
+		case now < owed: // it goes on
+			owed = now
+			limit.Reset(gvisorLimit)
+		}
 	}
 }
 
-// settled acts on gVisor's answers, and reports whether it owes none.
-func (s *Stack) settled(resend bool) bool {
+// askGVisor acts on gVisor's answers, and returns how many flows it still owes one. With resend,
+// they ask again.
+func (s *Stack) askGVisor(resend bool) (owing int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.collect()
 	s.pumpDirty()
-	settled := true
 	for _, f := range s.active {
 		if !f.owed() {
 			continue
 		}
-		settled = false
+		owing++
 		if resend && f.state == open && f.q.len() > 0 {
 			f.q.resend()
 			s.touch(f)
 		}
 	}
 	s.pumpDirty()
-	return settled
+	return owing
 }
 
 // owed reports whether gVisor owes the flow an answer, whatever its reader does.

@@ -1,7 +1,7 @@
 package stack
 
 // flowList is a list of flows that takes constant time for each operation: the flows
-// hold the links. A flow is in two lists at most, one of each kind.
+// hold the links. A flow is in one list of each kind at most.
 type flowList struct {
 	kind        listKind
 	first, last *flow
@@ -12,8 +12,9 @@ type flowList struct {
 type listKind uint8
 
 const (
-	ofTable listKind = iota // all flows of a rank
-	ofHost                  // those of one client address
+	ofTable      listKind = iota // all flows of a rank
+	ofHost                       // those of one client address
+	ofHandshakes                 // those that wait for room among the handshakes
 	numListKinds
 )
 

@@ -213,6 +213,7 @@ func (s *Stack) remove(f *flow, why outcome.Drop, as stubKind) {
 	} else {
 		s.removeNewest(f, why, as)
 	}
+	s.setDial(f, notDialing)
 	delete(s.clients, f.virtual.id)
 	s.setEager(f, false)
 	s.deactivate(f)

@@ -90,39 +90,6 @@ func (s *Stack) pumpOpen(f *flow) {
 	s.settle(f)
 }
 
-// synOptions asks for window scaling and for nothing else: with timestamps or
-// SACK negotiated, the segments that follow would have to carry them.
-var synOptions = []byte{2, 4, 0xff, 0xff /* MSS */, 1, 3, 3, 14 /* window scale */}
-
-// mayConnect reports whether the connection before f on the same addresses has been
-// handed out: they are in the order in which their client opened them.
-func (f *flow) mayConnect() bool { return f.older == nil || f.older.virtual.conn != nil }
-
-// connect goes on with a spare connection to gVisor, or begins a handshake, as a virtual
-// client that has never been there.
-func (s *Stack) connect(f *flow) {
-	f.virtual.port = s.ns.Listen(f.key.serverPort)
-	f.opened, f.virtual.progress = s.now, s.now
-	if sp, ok := s.takeSpare(f.virtual.port); ok {
-		s.goOn(f, &sp)
-		return
-	}
-	s.lastID++
-	f.virtual.id = s.lastID
-	s.clients[f.virtual.id] = f
-	s.deliver(f, f.base-1, flagSYN, synOptions, nil)
-}
-
-// reconnect connects anew, with a spare that there is by now or from another address and port:
-// a SYN that is repeated from the same one is never answered with a SYN-ACK once gVisor has
-// taken the first, or what is left of it. What gVisor answers to the first attempt is reset.
-func (s *Stack) reconnect(f *flow) {
-	delete(s.clients, f.virtual.id)
-	opened := f.opened
-	s.connect(f)
-	f.opened = opened
-}
-
 // inject sends what the window has room for.
 func (s *Stack) inject(f *flow) {
 	if f.virtual.greeted {

@@ -19,11 +19,6 @@ const (
 	// maxIdleScan is how often idle flows are looked for at least: all flows are
 	// gone through for it.
 	maxIdleScan = 10 * time.Second
-	// openTimeout is when a handshake with gVisor is taken for failed, and minReopen
-	// the pause before it is tried again. It is longer than gVisor's processors wait
-	// for a busy core: a second attempt costs them more than the first.
-	openTimeout = 5 * time.Second
-	minReopen   = time.Second
 	// minBackoff and maxBackoff are the first and the last pause before what
 	// gVisor did not take is injected again. There is no network in between:
 	// it is asked again soon.
@@ -122,17 +117,18 @@ func (s *Stack) age(f *flow) {
 		s.unanswered(f)
 	case f.state == parked && age >= halfOpenTimeout:
 		s.discard(f, outcome.DropMidStream, s.remains(f))
-	case f.state == opening && age >= openTimeout:
-		s.counters.ended[outcome.EndNotOpened]++
-		s.discard(f, outcome.DropNotOpened, s.remains(f))
-	case f.state == opening && f.virtual.id != 0 && s.now.Sub(f.virtual.progress) >= minReopen:
-		s.reconnect(f)
+	case f.state == opening:
+		s.ageOpening(f)
 	case f.state == open:
 		s.ageOpen(f)
 	}
 }
 
 func (s *Stack) ageOpen(f *flow) {
+	if f.virtual.conn == nil && s.now.Sub(f.virtual.progress) >= openTimeout {
+		s.notOpened(f)
+		return
+	}
 	if s.ageAside(f); f.removed {
 		return
 	}

@@ -47,6 +47,7 @@ func (s *Stack) reclaim(f *flow) {
 	ep.OnReadable(nil)
 	offset := v.shift + v.offset
 	s.spares = append(s.spares, spare{v.id, v.port, ep, v.sentTo - offset, v.windowEnd - offset, v.peerSeq, v.scale})
+	s.dialNext()
 }
 
 // roomForSpare makes room for one of a port, in place of the oldest one of another.

@@ -143,6 +143,7 @@ type Stack struct {
 	payloads                 []netstack.Payload // of one injection
 	entries                  entryPool
 	spares                   []spare // in the order in which they were left
+	handshakes               handshakes
 	stopping                 bool
 	closed                   bool // gVisor is no more
 	counters                 counters
@@ -192,6 +193,7 @@ func New(cfg Config) (*Stack, error) {
 	s.mu.of, s.dozes = s, true
 	s.cfg.Now, stubs.epoch = s.time, &s.epoch
 	s.table.init()
+	s.handshakes.waiting.kind = ofHandshakes
 	s.accepted.init()
 	if cfg.Budget == nil {
 		cfg.Budget = budget.New(cfg.TotalBytes, cfg.MaxFlows)

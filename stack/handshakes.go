@@ -1,0 +1,131 @@
+package stack
+
+import (
+	"time"
+
+	"netmirror/outcome"
+)
+
+const (
+	// minReopen is the pause before a handshake with gVisor is tried again. It is longer
+	// than gVisor's processor waits for a busy core: a second attempt costs more than the first.
+	minReopen = time.Second
+	// maxAttempts is how often it is tried. They are counted, not timed: if this process is
+	// stopped for a while, gVisor is too.
+	maxAttempts = 5
+	// openTimeout is what they take in all.
+	openTimeout = maxAttempts * minReopen
+)
+
+// maxHandshakes bounds the handshakes with gVisor that are on their way. gVisor takes about
+// as long for all of them together as for one after the other. With few, each is answered
+// soon or not at all, and a burst of connections is not given up for being long. The next
+// ones may also find a spare by then.
+const maxHandshakes = 128
+
+// handshakes counts those that are on their way.
+type handshakes struct {
+	begun   int
+	waiting flowList // flows for which there is no room yet
+}
+
+// dialState says how far a flow has got with its handshake.
+type dialState uint8
+
+const (
+	notDialing dialState = iota // too early, or done
+	dialQueued                  // in handshakes.waiting
+	dialing                     // counted in handshakes.begun
+)
+
+func (s *Stack) setDial(f *flow, to dialState) {
+	from := f.virtual.dial
+	if from == to {
+		return
+	}
+	switch from {
+	case dialQueued:
+		s.handshakes.waiting.remove(f)
+	case dialing:
+		s.handshakes.begun--
+	}
+	switch to {
+	case dialQueued:
+		s.handshakes.waiting.push(f)
+	case dialing:
+		s.handshakes.begun++
+	}
+	f.virtual.dial = to
+	if to != dialQueued {
+		s.dialNext()
+	}
+}
+
+// dialNext lets the next flow begin, if it may.
+func (s *Stack) dialNext() {
+	if f := s.handshakes.waiting.first; f != nil && (s.handshakes.begun < maxHandshakes || len(s.spares) > 0) {
+		s.touch(f)
+	}
+}
+
+// synOptions asks for window scaling and for nothing else: with timestamps or
+// SACK negotiated, the segments that follow would have to carry them.
+var synOptions = []byte{2, 4, 0xff, 0xff /* MSS */, 1, 3, 3, 14 /* window scale */}
+
+// mayConnect reports whether the connection before f on the same addresses has been
+// handed out: they are in the order in which their client opened them.
+func (f *flow) mayConnect() bool { return f.older == nil || f.older.virtual.conn != nil }
+
+// connect goes on with a spare connection to gVisor, or begins a handshake, as a virtual
+// client that has never been there. Where too many are on their way, f waits for its turn.
+func (s *Stack) connect(f *flow) {
+	f.virtual.port = s.ns.Listen(f.key.serverPort)
+	sp, ok := s.takeSpare(f.virtual.port)
+	if !ok && f.virtual.dial != dialing && s.handshakes.begun >= maxHandshakes {
+		s.setDial(f, dialQueued)
+		return
+	}
+	f.opened, f.virtual.progress = s.now, s.now
+	if ok {
+		s.goOn(f, &sp)
+		return
+	}
+	s.setDial(f, dialing)
+	f.virtual.attempts++
+	s.lastID++
+	f.virtual.id = s.lastID
+	s.clients[f.virtual.id] = f
+	s.deliver(f, f.base-1, flagSYN, synOptions, nil)
+}
+
+// reconnect connects anew, with a spare that there is by now or from another address and port:
+// a SYN that is repeated from the same one is never answered with a SYN-ACK once gVisor has
+// taken the first, or what is left of it. What gVisor answers to the first attempt is reset.
+func (s *Stack) reconnect(f *flow) {
+	delete(s.clients, f.virtual.id)
+	opened := f.opened
+	s.connect(f)
+	f.opened = opened
+}
+
+// ageOpening tries again, or gives up, a handshake that has taken too long.
+func (s *Stack) ageOpening(f *flow) {
+	switch {
+	case f.virtual.id == 0 && s.handshakes.waiting.n > 0:
+		f.opened = s.now // its time has not begun
+	case f.virtual.id == 0:
+		if s.now.Sub(f.opened) >= openTimeout {
+			s.notOpened(f)
+		}
+	case s.now.Sub(f.virtual.progress) < minReopen:
+	case f.virtual.attempts < maxAttempts:
+		s.reconnect(f)
+	default:
+		s.notOpened(f)
+	}
+}
+
+func (s *Stack) notOpened(f *flow) {
+	s.counters.ended[outcome.EndNotOpened]++
+	s.discard(f, outcome.DropNotOpened, s.remains(f))
+}
