@@ -113,7 +113,7 @@ func (s *Stack) end(f *flow, e outcome.End, why outcome.Drop) {
 	if e != outcome.EndGap && f.hasBase { // with outcome.EndGap, pickUp knows
 		s.missed(f, nil, f.floor(), f.sent())
 	}
-	s.lost(f, f.q.len(), why)
+	s.lostAll(f, why, as)
 	s.charge(f)
 	switch {
 	case complete:
@@ -147,8 +147,20 @@ func (s *Stack) level(f *flow, end uint32) {
 
 // discard ends a flow whose stream nobody has seen, or has any use for.
 func (s *Stack) discard(f *flow, why outcome.Drop, as stubKind) {
-	s.lost(f, f.q.len(), why)
+	s.lostAll(f, why, as)
 	s.remove(f, why, as)
+}
+
+// lostAll drops all that f holds. Where its connection goes on, it reads first where the next
+// request begins: what follows may look like one, and be in the middle of another.
+func (s *Stack) lostAll(f *flow, why outcome.Drop, as stubKind) {
+	if as != midStream {
+		s.lost(f, f.q.len(), why)
+		return
+	}
+	for f.q.len() > 0 {
+		s.skip(f, why, f.cause(why))
+	}
 }
 
 // lost drops the first n entries that f holds, which will not be delivered.

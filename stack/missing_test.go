@@ -65,7 +65,7 @@ func TestMissingBytesOfStreamsThatEnd(t *testing.T) {
 	for name, end := range map[string]func(s *Stack, clk *clock, c *Conn){
 		"the stack is closed":     func(s *Stack, _ *clock, _ *Conn) { s.Close() },
 		"the reader gives up":     func(_ *Stack, _ *clock, c *Conn) { c.Close() },
-		"the target has closed":   func(_ *Stack, _ *clock, c *Conn) { c.CloseWith(outcome.EndTargetClosed) },
+		"the target has closed":   func(s *Stack, clk *clock, c *Conn) { c.CloseWith(outcome.EndTargetClosed); clk.pass(t, s, time.Second) },
 		"the stack is shut down":  func(s *Stack, clk *clock, _ *Conn) { s.Shutdown(); clk.pass(t, s, time.Second) },
 		"the client is silent":    func(s *Stack, clk *clock, _ *Conn) { clk.pass(t, s, time.Hour) },
 		"a budget is spent on it": func(s *Stack, _ *clock, _ *Conn) { shed(s) },

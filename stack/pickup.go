@@ -47,8 +47,8 @@ func (f *flow) rest(why outcome.Drop) *flow {
 		mirrorView: mirrorView{
 			base: f.base, lostSYN: true, past: span{f.origin() - 1, f.came(midStream)},
 			beyond: f.beyond, serverAck: f.serverAck, q: f.q.moved(), ev: f.ev, framing: f.framing.apart(),
-			multipath: f.multipath,
-			finSeen:   f.finSeen, fin: f.fin, rstSeen: f.rstSeen, rst: f.rst,
+			multipath: f.multipath, last: f.last,
+			finSeen: f.finSeen, fin: f.fin, rstSeen: f.rstSeen, rst: f.rst,
 		},
 		virtual: virtualClient{finished: f.virtual.finished},
 	}
@@ -72,7 +72,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	start := s.startAt(rest)
 	known, next := s.stubs.get(&f.key, s.now)
 	next = next && known.kind == halfOpen // the next connection's SYN
-	if start.e == nil || f.newer != nil || s.stops(f.key.service) && !rest.ending {
+	if rest.q.len() == 0 || start.e == nil && rest.ending || f.newer != nil || s.stops(f.key.service) && !rest.ending {
 		s.missed(rest, nil, rest.counted, rest.sent())
 		rest.counted = rest.sent()
 		for rest.q.len() > 0 {
@@ -83,7 +83,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 		}
 		return
 	}
-	wait := !start.sure && s.clock()-start.e.at < s.cfg.Grace
+	wait := start.e == nil || !start.sure && s.clock()-start.e.at < s.cfg.Grace
 	if !wait {
 		s.missed(rest, start.e, f.virtual.ack, start.e.seq)
 	}
@@ -92,7 +92,8 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	}
 	s.add(rest) // in front of f, which has not been handed out yet, or of the one before
 	if wait {
-		// What is in front may be late, and show that this is the middle of a request.
+		// What is in front may be late, and hold the head of a request, or show that this is
+		// the middle of one.
 		rest.base, rest.due = rest.q.first().seq, s.now.Add(tick)
 		s.charge(rest)
 		return

@@ -131,6 +131,72 @@ func TestTargetEnds(t *testing.T) {
 	}
 }
 
+// TestStreamEndsBesideARequest: a request is on its way, and its head is not in the stream yet,
+// when the stream ends. Its body, which looks like a request, begins no stream.
+func TestStreamEndsBesideARequest(t *testing.T) {
+	const n, put = len(get1), "PUT / HTTP/1.1\r\nContent-Length: 19\r\n\r\n"
+	for _, tc := range []struct {
+		name string
+		end  func(s *Stack, clk *clock, c *client, conn *Conn)
+		want string // on the next stream
+	}{
+		{name: "a budget was spent when the head came", end: func(s *Stack, _ *clock, c *client, conn *Conn) {
+			s.mu.Lock()
+			s.takeBatch(s.read([]Segment{c.server(2000, n, ""), c.ask(n, put, 2)}, nil))
+			s.end(conn.flow, outcome.EndShed, outcome.DropTotalBudget)
+			s.mu.Unlock()
+		}, want: get3},
+		{name: "the target was slow, and the server's word on the head had not come", end: func(s *Stack, clk *clock, c *client, conn *Conn) {
+			s.Inject([]Segment{c.server(1000, n, ""), c.ask(n, put, 2)})
+			settled(t, s)
+			conn.CloseWith(outcome.EndTargetSlow)
+			s.Inject([]Segment{c.server(2000, n+len(put), "")})
+		}, want: put + get2 + get3},
+		{name: "the target closed, and the head came the wrong way round", end: func(s *Stack, _ *clock, c *client, conn *Conn) {
+			s.Inject([]Segment{c.server(2000, n, ""), c.ask(n+10, put[10:], 2)})
+			settled(t, s)
+			conn.CloseWith(outcome.EndTargetClosed)
+			s.Inject([]Segment{c.ask(n, put[:10], 2)})
+		}, want: put + get2 + get3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			clk := new(clock)
+			s := newTestStack(t, func(c *Config) { c.Now = clk.now })
+			c := newClient(t, 0xfffffff8)
+			s.Inject(append(c.opening(), c.server(999, 0, "S"), c.ask(0, get1, 1)))
+			conn := accept(t, s)
+			readExactly(t, conn, n)
+			settled(t, s)
+			tc.end(s, clk, c, conn)
+			conn.Close()
+			at := n + len(put)
+			// The body acknowledges more than the head, as one that has waited for 100 (Continue).
+			s.Inject([]Segment{c.server(3000, at, ""), c.ask(at, get2, 3), c.server(4000, at+n, ""), c.ask(at+n, get3, 4)})
+			clk.pass(t, s, 2*time.Second)
+			if got := readExactly(t, accept(t, s), len(tc.want)); string(got) != tc.want {
+				t.Errorf("the next stream reads %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// A mirror that repeats a connection's beginning when its target has just closed begins no
+// second stream with the same bytes.
+func TestBeginningRepeatedBehindATargetsEnd(t *testing.T) {
+	s := newTestStack(t, func(c *Config) { c.Now, c.Services = new(clock).now, []Service{{Midstream: MidstreamOff}} })
+	c := newClient(t, 1)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	conn := accept(t, s)
+	readExactly(t, conn, len(get1))
+	settled(t, s)
+	conn.CloseWith(outcome.EndTargetClosed)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	s.Shutdown()
+	if next, err := s.Accept(); err == nil {
+		t.Errorf("there is another stream, from %v", next.RemoteAddr())
+	}
+}
+
 // A target that has closed its side gets the rest of the request at hand, and
 // no other.
 func TestSplit(t *testing.T) {
