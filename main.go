@@ -130,7 +130,7 @@ func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr
 	}
 	monitor := status.NewMonitor(status.Config{
 		Source: status.Source{Snapshot: watched(o, p.Snapshot), Flows: p.Flows}, Log: logger, Version: version(),
-		Target: o.Targets(), Capture: captured(o), Settings: begun.inForce, ReadyDrops: o.Reporting.ReadyDrops, Alert: alert(o),
+		Target: o.Targets(), Capture: captured(o), Settings: begun.shown(), ReadyDrops: o.Reporting.ReadyDrops, Alert: alert(o),
 	})
 	again := newReloader(call, &asked, p, monitor, metrics, logger)
 	defer onHangup(again.reload)()

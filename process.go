@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"log/slog"
+	"slices"
 
 	"netmirror/limits"
 	"netmirror/machine"
@@ -15,7 +16,8 @@ import (
 type process struct {
 	out     *output.Output
 	log     *slog.Logger
-	inForce []status.Setting
+	inForce []settings.Setting // as they were asked for
+	own     []settings.Setting // of single services
 	warn    func(*slog.Logger) // of budgets that do not fit
 }
 
@@ -30,10 +32,13 @@ func prepare(o *settings.Options, stderr io.Writer) (p process, err error) {
 	}
 	p.out = output.New(stderr, o.Reporting.Live != "off" && o.Reporting.LogFormat == "text")
 	p.log = newLogger(o, p.out)
-	p.inForce = shown(o.InForce())
+	p.inForce, p.own = o.InForce(), o.OwnSettings()
 	p.warn = limits.Fit(o, machine.Memory())
 	return p, nil
 }
+
+// shown is the settings for the status page.
+func (p *process) shown() []status.Setting { return shown(slices.Concat(p.inForce, p.own)) }
 
 // announce logs the settings, and what is to be said about them.
 func (p *process) announce(o *settings.Options) {

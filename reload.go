@@ -107,7 +107,7 @@ func (r *reloader) mixed(next *settings.Options) []status.Setting {
 			all[i] = is[i]
 		}
 	}
-	return shown(all)
+	return shown(append(all, next.OwnSettings()...))
 }
 
 // newReloader makes the reloader of a pipeline that was started with these settings.

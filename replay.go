@@ -85,7 +85,7 @@ func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Fig
 	src.Throttle(r.backlog(p))
 	monitor := status.NewMonitor(status.Config{
 		Source: status.Source{Snapshot: p.Snapshot, Flows: p.Flows}, Log: r.log, Version: version(),
-		Target: r.Targets(), Settings: r.inForce,
+		Target: r.Targets(), Settings: r.shown(),
 	})
 	serve, err := listen(r.Options, r.log, monitor, metrics)
 	if err != nil {

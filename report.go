@@ -42,21 +42,28 @@ func shown(settings []settings.Setting) (all []status.Setting) {
 }
 
 // logSettings logs the settings in force.
-func logSettings(log *slog.Logger, all []status.Setting) {
+func logSettings(log *slog.Logger, all []settings.Setting) {
 	args := []any{"version", version()}
+	log.Info("settings", append(args, settingArgs(all)...)...)
+}
+
+// settingArgs are settings as a line of the log has them.
+func settingArgs(all []settings.Setting) (args []any) {
 	for _, s := range all {
 		args = append(args, strings.ReplaceAll(s.Flag, "-", "_"), s.Value)
 	}
-	log.Info("settings", args...)
+	return args
 }
 
-// logServices logs each service, if there are several.
+// logServices logs each service with the settings of its own. The flags and the line
+// msg=capturing say all of a single one without a name.
 func logServices(o *settings.Options, log *slog.Logger) {
-	if len(o.Services) < 2 {
+	if len(o.Services) < 2 && o.Simple() {
 		return
 	}
 	for _, s := range o.Services {
-		log.Info("service", "service", s.Name, "vni", s.VNIs.String(), "port", s.Ports.String(), "to", s.Target)
+		args := []any{"service", s.Name, "vni", s.VNIs.String(), "port", s.Ports.String(), "to", s.Target}
+		log.Info("service", append(args, settingArgs(s.Own)...)...)
 	}
 }
 

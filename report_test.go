@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -52,4 +54,22 @@ func withLog(f func(*slog.Logger)) string {
 	var out bytes.Buffer
 	f(slog.New(slog.NewTextHandler(&out, nil)))
 	return out.String()
+}
+
+// A service with a name has a line of its own, with what its section sets.
+func TestServicesAreLogged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "settings")
+	if err := os.WriteFile(path, []byte("[Service shop]\nvni=42\nport=80\nto=a:80\nmax-rate=5\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said := withLog(func(log *slog.Logger) { logServices(parse(t, "--iface", "eth9", "--config", path), log) })
+	if !strings.Contains(said, "msg=service service=shop vni=42 port=80 to=a:80 max_rate=5\n") {
+		t.Errorf("said %q", said)
+	}
+	said = withLog(func(log *slog.Logger) {
+		logServices(parse(t, "--iface", "eth9", "--vni", "42", "--port", "80", "--to", "a:80"), log)
+	})
+	if said != "" {
+		t.Errorf("said %q of what the flags have said", said)
+	}
 }

@@ -155,3 +155,21 @@ func TestSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnSettings is about what a section gives beside the selection and the target, with the
+// values as the log and the page show them.
+func TestOwnSettings(t *testing.T) {
+	o, err := parse(t, nil, "--iface", "eth9", "--sample", "50%", "--config", config(t, "[Service shop]\nvni=42\nport=80\nto=tls://a:80\nto=tls://b:80\n"+
+		"sample=10%\nwrite-timeout=90s\nmark=0x10\nonly-path=/a\nonly-path=/b\nclients=192.0.2.0/24\ntls-insecure=true\n[Service mail]\nvni=any\nport=25\nto=m:25\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Setting{
+		{Service: "shop", Flag: "write-timeout", Value: "1m30s"}, {Service: "shop", Flag: "mark", Value: "16"},
+		{Service: "shop", Flag: "tls-insecure", Value: "true"}, {Service: "shop", Flag: "sample", Value: "10%"},
+		{Service: "shop", Flag: "clients", Value: "192.0.2.0/24"}, {Service: "shop", Flag: "only-path", Value: "/a,/b"},
+	}
+	if got := o.OwnSettings(); !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}

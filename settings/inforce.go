@@ -11,21 +11,30 @@ import (
 
 // Setting is a flag and the value that is in force.
 type Setting struct {
+	Service     string // whose section sets it; "": it holds for all that do not
 	Flag, Value string
 	Default     bool // the value is what it is where nobody sets it
 }
 
 // texts is a flag's value as it is written, one text for each that was given.
 func texts(value any) []string {
-	v := reflect.ValueOf(value)
+	v := reflect.Indirect(reflect.ValueOf(value))
 	if v.Kind() != reflect.Slice {
-		return []string{fmt.Sprint(value)}
+		return []string{fmt.Sprint(v)}
 	}
 	list := make([]string, v.Len())
 	for i := range list {
 		list[i] = fmt.Sprint(v.Index(i))
 	}
 	return list
+}
+
+// OwnSettings are the settings that sections give to their services, in the order of the sections.
+func (o *Options) OwnSettings() (all []Setting) {
+	for _, s := range o.sections {
+		all = append(all, s.own...)
+	}
+	return all
 }
 
 // InForce are the flags with the values in force, in the order of the help.

@@ -20,6 +20,7 @@ type section struct {
 	Name           string         `no-flag:"true"`
 	line           int            // of the file, where it begins
 	place          string         // FILE:LINE, for messages
+	own            []Setting      // those that it gives, but for the service's own three
 	VNI            vnis           `long:"vni"`
 	Port           portList       `long:"port"`
 	To             targets        `long:"to"`
@@ -121,6 +122,11 @@ func readSection(name string, text []byte) (section, error) {
 	if err := flags.NewIniParser(p).Parse(bytes.NewReader(text)); err != nil {
 		return s, errors.New(keyError(err, text, name, p))
 	}
+	for _, option := range p.Groups()[0].Groups()[0].Options() {
+		if option.IsSet() && !slices.Contains([]string{"vni", "port", "to"}, option.LongName) {
+			s.own = append(s.own, Setting{Service: name, Flag: option.LongName, Value: strings.Join(texts(option.Value()), ",")})
+		}
+	}
 	return s, nil
 }
 
@@ -136,7 +142,7 @@ func (s *section) services(common ServiceOptions) ([]Service, error) {
 	}); err != nil {
 		return nil, wrong("%w", err)
 	}
-	f := Service{Name: s.Name, Settings: s.over(common)}
+	f := Service{Name: s.Name, Settings: s.over(common), Own: s.own}
 	f.VNIs, _ = service.ParseVNIs(strings.Join(s.VNI, ",")) // the parser has seen to both
 	f.Ports, _ = service.ParsePorts(string(s.Port))
 	var own target.TLSOptions

@@ -18,7 +18,8 @@ type Service struct {
 	Name string
 	service.Forward
 	Settings ServiceOptions
-	Open     bool // no VNI was asked for, which only a replay does without
+	Own      []Setting // of Settings, those that its section gives
+	Open     bool      // no VNI was asked for, which only a replay does without
 }
 
 // ServiceOptions are the settings that each service may have of its own.

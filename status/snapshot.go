@@ -95,6 +95,7 @@ func (t timeline) milli(at time.Time) int64 { return t.begin.UnixMilli() + t.sin
 
 // Setting is a flag and the value in force.
 type Setting struct {
+	Service string `json:"service,omitempty"` // whose own it is
 	Flag    string `json:"flag"`
 	Value   string `json:"value"`
 	Default bool   `json:"default"` // nobody has set it

@@ -648,8 +648,8 @@
 	function showSettings(r) {
 		showReloads(r.reloads ?? {}); // an older netmirror than the page has none
 		for (const [id, byDefault] of [["settings-set", false], ["settings-default", true]]) {
-			sync($(id), r.settings.filter((s) => s.default === byDefault), (s) => s.flag, () => el("div", "", el("dt"), el("dd")),
-				(node, s) => fillCells(node, ["--" + s.flag, s.value || "none"]));
+			sync($(id), r.settings.filter((s) => s.default === byDefault), (s) => `${s.service ?? ""}/${s.flag}`, () => el("div", "", el("dt"), el("dd")),
+				(node, s) => fillCells(node, [(s.service ? s.service + ": " : "--") + s.flag, s.value || "none"]));
 		}
 	}
 
