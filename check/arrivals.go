@@ -71,8 +71,11 @@ func (s *seen) rate() string {
 	return fmt.Sprintf("%.0f/s", perSecond)
 }
 
-// uncut is the remedy for packets that the mirror has cut.
+// uncut is the remedy for packets that the mirror has cut, or whoever wrote a file.
 func (s *seen) uncut() string {
+	if s.mtu == 0 && s.capture.Cut > 0 {
+		return "capture whole packets: tcpdump -s 0"
+	}
 	if s.mtu == 0 {
 		return fmt.Sprintf("make the mirror send whole packets: no PacketLength on the mirror session, and an MTU of the mirrored hosts that is %d less than that of the interface the mirror arrives on",
 			overheadIPv4)

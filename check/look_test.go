@@ -212,3 +212,13 @@ func FuzzReport(f *testing.F) {
 		}
 	})
 }
+
+// In a file whose packets were cut when it was written, the mirror is not to blame.
+func TestCutByWhoeverWroteTheFile(t *testing.T) {
+	c := testConfig([]uint32{7}, 8080)
+	s := seeing(t, c, packet{vni: 7, src: "10.0.0.1:50001", dst: "10.0.0.9:8080", flags: "A", payload: "GET / HTTP/1.1\r\n\r\n", cut: 5})
+	s.mtu, s.capture.Cut = 0, 1
+	if _, first := told(t, c, s); !strings.HasPrefix(first, "capture whole packets: tcpdump -s 0") {
+		t.Errorf("the first remedy is %q", first)
+	}
+}

@@ -1,6 +1,10 @@
 package source
 
-import "netmirror/defrag"
+import (
+	"slices"
+
+	"netmirror/defrag"
+)
 
 // Stats counts since a source was opened. Every field only grows, except for the two
 // that end in Held and the gauges at the end. What a source does not know is 0.
@@ -41,8 +45,8 @@ type Stats struct {
 	// Mapped is memory that is shared with the kernel, in bytes, all of which counts as
 	// resident; 0 after Close.
 	Mapped int
-	// LinkDown reports whether the interface is down.
-	LinkDown bool
+	// Down has the interface while it is down: of several sources, each that is. It is read only.
+	Down []string
 }
 
 // SplitStats counts UDP datagrams that were captured several in one packet.
@@ -75,5 +79,9 @@ func (s *Stats) Add(o Stats) {
 	s.Waiting += o.Waiting
 	s.Room += o.Room
 	s.Mapped += o.Mapped
-	s.LinkDown = s.LinkDown || o.LinkDown
+	for _, name := range o.Down {
+		if !slices.Contains(s.Down, name) { // another of its rings
+			s.Down = append(slices.Clip(s.Down), name)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"netmirror/decap"
@@ -50,6 +51,12 @@ func (m *Monitor) tell(live Line) *Snapshot {
 		m.cfg.Log.Warn("log lines are lost because nobody reads them", "count", n,
 			"do", "resume the terminal, or read the pipe that the log goes to")
 	}
+	for _, name := range m.down {
+		if !slices.Contains(s.Ring.Down, name) {
+			m.cfg.Log.Info("an interface is up again, and the capture goes on", "iface", name)
+		}
+	}
+	m.down = s.Ring.Down
 	for _, found := range problems {
 		m.cfg.Log.Warn(found.Text, append(some(nil, "count", found.Count), "do", found.Remedy)...)
 	}

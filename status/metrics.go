@@ -121,7 +121,7 @@ var metrics = append([]metric{
 		}),
 	gauge("netmirror_tap_link_up", "1 while the interface is up.",
 		func(s *Snapshot) float64 {
-			if s.LinkDown {
+			if len(s.Ring.Down) > 0 {
 				return 0
 			}
 			return 1

@@ -34,6 +34,7 @@ type Config struct {
 type Monitor struct {
 	cfg Config
 	timeline
+	down []string // the interfaces that were down when Report last looked
 
 	mu      sync.Mutex // guards the fields below
 	phase   Phase
@@ -120,7 +121,7 @@ func (m *Monitor) readyLocked(now time.Time) (ok bool, why string) {
 		return false, "starting: not capturing yet"
 	case m.phase == Draining:
 		return false, "draining: the capture has ended, what was captured is being delivered"
-	case m.last.LinkDown:
+	case len(m.last.Ring.Down) > 0:
 		return false, "an interface is down"
 	case m.cfg.ReadyDrops && m.watch.recent(outcome.ProblemRingFull, now, readyDropsFor) > 0:
 		return false, "the ring has dropped packets in the last 10 s"

@@ -1,6 +1,10 @@
 package status
 
-import "netmirror/outcome"
+import (
+	"strings"
+
+	"netmirror/outcome"
+)
 
 // Problem is something that an operator may want to look after.
 type Problem struct {
@@ -15,6 +19,13 @@ type Problem struct {
 
 func newProblem(p outcome.Problem) Problem {
 	return Problem{ID: p.String(), Severity: p.Severity(), Text: p.Text(), Remedy: p.Remedy()}
+}
+
+// linkDown is that interfaces are down.
+func linkDown(names []string) Problem {
+	p := newProblem(outcome.ProblemLinkDown)
+	p.Remedy = strings.ReplaceAll(p.Remedy, "NAME", strings.Join(names, " up; ip link set dev "))
+	return p
 }
 
 // rule is how a problem is recognized: its count grows.

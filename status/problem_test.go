@@ -1,12 +1,15 @@
 package status
 
 import (
+	"bytes"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"netmirror/bridge"
 	"netmirror/outcome"
+	"netmirror/source"
 )
 
 // figures makes snapshots at given seconds of a run.
@@ -64,6 +67,34 @@ func TestAProblemIsLoggedOnceAMinute(t *testing.T) {
 	w.look(f.at(3600))
 	if all = w.problems(f.at(3600).Time); len(all) != 1 || all[0].Count != 1300 || all[0].Recent != 0 {
 		t.Errorf("an hour later: %+v", all)
+	}
+}
+
+// quiet is a live line that nobody sees.
+type quiet struct{}
+
+func (quiet) Show(string)       {}
+func (quiet) LostLines() uint64 { return 0 }
+
+// An interface that is down is named, and its return is told.
+func TestAnInterfaceThatIsDownIsNamed(t *testing.T) {
+	var out bytes.Buffer
+	f := newFigures()
+	m := NewMonitor(Config{Log: slog.New(slog.NewTextHandler(&out, nil)), Source: Source{Snapshot: func() Snapshot { return *f.at(1) }}})
+	said := func() string {
+		out.Reset()
+		m.tell(quiet{})
+		return out.String()
+	}
+	f.s.Ring.Add(source.Stats{Down: []string{"eth1"}})
+	f.s.Ring.Add(source.Stats{Down: []string{"eth1"}}) // another ring
+	f.s.Ring.Add(source.Stats{Down: []string{"eth2"}})
+	if got := said(); !strings.Contains(got, "run: ip link set dev eth1 up; ip link set dev eth2 up;") {
+		t.Errorf("said %q", got)
+	}
+	f.s.Ring.Down = []string{"eth2"}
+	if got := said(); !strings.HasSuffix(got, "is up again, and the capture goes on\" iface=eth1\n") || strings.Count(got, "\n") != 1 {
+		t.Errorf("said %q", got)
 	}
 }
 
@@ -177,7 +208,10 @@ func TestReadiness(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			m := NewMonitor(Config{ReadyDrops: tc.drops, Source: Source{Snapshot: func() Snapshot {
 				s := f.s
-				s.Time, s.Ring.Drops, s.LinkDown = now.Add(-tc.ago), tc.lost, tc.lost == linkIsDown
+				s.Time, s.Ring.Drops = now.Add(-tc.ago), tc.lost
+				if tc.lost == linkIsDown {
+					s.Ring.Down = []string{"eth1"}
+				}
 				return s
 			}}})
 			m.begin = now.Add(-time.Hour)

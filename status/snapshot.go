@@ -29,7 +29,6 @@ type Snapshot struct {
 	RingWaiting int // blocks of the ring that wait for netmirror, or are being read
 	RingBlocks  int // blocks that there are
 
-	LinkDown bool
 	// InterfaceDrops is packets that the interface dropped or missed since netmirror began.
 	InterfaceDrops uint64
 

@@ -43,9 +43,9 @@ func (w *watch) look(s *Snapshot) (log []Problem) {
 			log = w.sighted(p, count(s), s.Time, log)
 		}
 	}
-	w.condition(outcome.ProblemSilence, s.Time, s.Frames == 0 && w.since(s.Time) >= nothingAfter, &log)
-	w.condition(outcome.ProblemLinkDown, s.Time, s.LinkDown, &log)
-	w.condition(outcome.ProblemOneDirection, s.Time, w.serversAlone(s), &log)
+	w.condition(outcome.ProblemSilence, newProblem(outcome.ProblemSilence), s.Time, s.Frames == 0 && w.since(s.Time) >= nothingAfter, &log)
+	w.condition(outcome.ProblemLinkDown, linkDown(s.Ring.Down), s.Time, len(s.Ring.Down) > 0, &log)
+	w.condition(outcome.ProblemOneDirection, newProblem(outcome.ProblemOneDirection), s.Time, w.serversAlone(s), &log)
 	return log
 }
 
@@ -90,16 +90,17 @@ func (w *watch) explained(p outcome.Problem, now time.Time) bool {
 	return slices.ContainsFunc(rules[p].because, func(other outcome.Problem) bool { return w.recent(other, now, time.Minute) > 0 })
 }
 
-// condition keeps a problem that is there or not.
-func (w *watch) condition(p outcome.Problem, now time.Time, there bool, log *[]Problem) {
+// condition keeps a problem that is there or not, as it is told now.
+func (w *watch) condition(p outcome.Problem, told Problem, now time.Time, there bool, log *[]Problem) {
 	if !there {
 		w.seen[p] = nil
 		return
 	}
 	if w.seen[p] == nil {
-		w.seen[p] = &sighting{problem: newProblem(p)}
+		w.seen[p] = new(sighting)
 	}
 	at := w.seen[p]
+	at.problem = told
 	at.problem.Last = w.milli(now)
 	if !now.Before(at.logNext) {
 		at.logNext = now.Add(logEvery)

@@ -14,7 +14,9 @@ func (r *Ring) Stats() Stats {
 	s := r.stats
 	s.Waiting, s.Room = r.backlog()
 	s.Mapped = r.mapped()
-	s.LinkDown = r.LinkDown()
+	if r.LinkDown() {
+		s.Down = []string{r.cfg.Interface}
+	}
 	return s
 }
 

@@ -265,7 +265,9 @@ func (r *Receiver) Stats() source.Stats {
 	if r.closed {
 		s.Room = 0
 	}
-	s.LinkDown = r.linkDown.Load()
+	if r.linkDown.Load() {
+		s.Down = r.cfg.Interfaces
+	}
 	return s
 }
 
