@@ -23,7 +23,7 @@ func readConfig(path string) (values map[string][]string, sections []section, er
 	}
 	text, err := readSmall(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--config: %w", err)
+		return nil, nil, fmt.Errorf("--config: %w%s", err, toRead(err))
 	}
 	if text, sections, err = splitSections(text); err == nil {
 		err = checkLines(text, p)
@@ -74,6 +74,9 @@ func keyError(err error, text []byte, service string, p *flags.Parser) string {
 		return " " + says
 	}
 	n, _ := strconv.Atoi(m[1])
+	if word, ok := strings.CutPrefix(m[3], "malformed key=value ("); ok {
+		return fmt.Sprintf("%d: %s is no setting; write KEY = VALUE, or [SECTION]", n, strings.TrimSuffix(word, ")"))
+	}
 	key, section := keyAt(text, n)
 	if service != "" {
 		section += " " + service
@@ -126,6 +129,17 @@ func keyAt(text []byte, n int) (key, section string) {
 		}
 	}
 	return "", section
+}
+
+// toRead is what to do about a file that cannot be read.
+func toRead(err error) string {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "; correct the path"
+	case errors.Is(err, os.ErrPermission):
+		return "; let the user that netmirror runs as read it"
+	}
+	return ""
 }
 
 // maxConfig is more than a file of settings needs, in bytes.

@@ -165,7 +165,7 @@ func TestWrongConfigFiles(t *testing.T) {
 	if _, err := parse(t, nil, "--config", "/nowhere/netmirror.conf", "--version"); err != ErrShown {
 		t.Errorf("--version with a file that is missing: %v", err)
 	}
-	if _, err := parse(t, nil, "--config", "/nowhere/netmirror.conf"); err == nil || !strings.Contains(err.Error(), "/nowhere/netmirror.conf") {
+	if _, err := parse(t, nil, "--config", "/nowhere/netmirror.conf"); err == nil || !strings.Contains(err.Error(), "/nowhere/netmirror.conf: no such file or directory; correct the path") {
 		t.Errorf("no such file: %v", err)
 	}
 }

@@ -174,17 +174,20 @@ func keysOf(section *flags.Group) (names []string) {
 
 // suggestSection is the section that a name which is none was probably meant to be.
 func suggestSection(name string, p *flags.Parser) string {
-	if strings.HasPrefix(strings.ToLower(name), "service") {
-		return suggested("[Service NAME]")
+	const service = "[Service NAME]"
+	first, _, _ := strings.Cut(name, " ")
+	if strings.HasPrefix(strings.ToLower(name), "service") || nearest(first, []string{"Service"}) != "" {
+		return suggested(service)
 	}
-	var names []string
+	var names, all []string
 	for _, section := range sectionsOf(p) {
 		names = append(names, section.ShortDescription)
+		all = append(all, "["+section.ShortDescription+"]")
 	}
 	if name = nearest(name, names); name != "" {
-		name = "[" + name + "]"
+		return suggested("[" + name + "]")
 	}
-	return suggested(name)
+	return "; there are " + strings.Join(all, ", ") + " and, for each service, " + service
 }
 
 func suggested(word string) string {
