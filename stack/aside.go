@@ -360,6 +360,18 @@ func (s *Stack) believe(f *flow) {
 	}
 }
 
+// withdraw takes from holder, which is f or the rest of it, what was kept beside f's stream,
+// for takeIn. If there is a newer connection on the same ports, it is dropped: it would be
+// taken for that one's.
+func (s *Stack) withdraw(f, holder *flow) []aside {
+	if f.newer != nil {
+		s.clearAside(holder)
+	}
+	all := holder.aside
+	holder.aside = nil
+	return all
+}
+
 // takeIn takes segments that were kept beside an ended stream as if they came only now,
 // except those that nothing supports. What the stream held ended before reached.
 func (s *Stack) takeIn(all []aside, reached uint32) {

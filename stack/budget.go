@@ -80,6 +80,7 @@ func (s *Stack) room(f *flow, seg *segment) bool {
 		s.relieve(need)
 	}
 	if f.removed || f.closedAt(seg.seq) {
+		f.passBy(seg)
 		s.drop(seg, outcome.DropTotalBudget)
 		return false
 	}

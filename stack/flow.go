@@ -104,7 +104,7 @@ func (f *flow) floor() uint32 {
 
 // sentUpTo notes that a packet says that the client has sent everything before seq.
 func (s *Stack) sentUpTo(f *flow, seq uint32) {
-	if !seqLess(f.beyond, seq) || !within(seq, f.floor(), maxWindow) {
+	if !seqLess(f.beyond, seq) || !within(seq, f.floor(), maxWindow) || f.closedAt(seq) && !f.reason.Final() {
 		return
 	}
 	f.beyond = seq

@@ -3,9 +3,6 @@ package stack
 import (
 	"net/netip"
 	"testing"
-	"time"
-
-	"netmirror/outcome"
 )
 
 // TestMoreFlowsThanAnyBacklog opens more connections in one batch than a
@@ -28,39 +25,6 @@ func TestMoreFlowsThanAnyBacklog(t *testing.T) {
 	}
 	if n := s.ns.Counts().SYNCookies; n != 0 {
 		t.Errorf("%d SYN cookies sent", n)
-	}
-}
-
-// TestAStopWhileMuchIsOpened is about a process that is kept from running for longer than a
-// handshake may take: gVisor could not answer, and some handshakes had not begun.
-func TestAStopWhileMuchIsOpened(t *testing.T) {
-	const flows = maxHandshakes + 100
-	s := newTimed(t, nil)
-	c := newClient(t, 1)
-	var segs []Segment
-	for i := range uint16(flows) {
-		c.src = netip.AddrPortFrom(c.src.Addr(), 1000+i)
-		segs = append(segs, c.opening()...)
-	}
-	s.Stack.mu.Lock()
-	s.now = s.cfg.Now()
-	s.takeBatch(s.Stack.read(segs, nil))
-	for _, f := range s.flows {
-		s.connect(f)
-	}
-	s.clk.elapsed.Add(int64(openTimeout + time.Second))
-	s.now = s.cfg.Now()
-	for _, f := range s.flows {
-		s.age(f)
-	}
-	s.Stack.mu.Unlock()
-	s.signal()
-	waitFor(t, "all streams, or the end of some", func() bool {
-		st := s.Stats()
-		return st.FlowsOpened == flows || st.Flows < flows
-	})
-	if st := s.Stats(); st.FlowsOpened != flows {
-		t.Errorf("%d of %d streams were handed out, and %d given up", st.FlowsOpened, flows, st.FlowsEnded[outcome.EndNotOpened])
 	}
 }
 

@@ -10,11 +10,9 @@ const (
 	// minReopen is the pause before a handshake with gVisor is tried again. It is longer
 	// than gVisor's processor waits for a busy core: a second attempt costs more than the first.
 	minReopen = time.Second
-	// maxAttempts is how often it is tried. They are counted, not timed: if this process is
-	// stopped for a while, gVisor is too.
-	maxAttempts = 5
-	// openTimeout is what they take in all.
-	openTimeout = maxAttempts * minReopen
+	// maxLate is how many of them it may take until its next step. They are counted, not
+	// timed: if this process is stopped for a while, gVisor is too.
+	maxLate = 5
 )
 
 // maxHandshakes bounds the handshakes with gVisor that are on their way. gVisor takes about
@@ -85,13 +83,12 @@ func (s *Stack) connect(f *flow) {
 		s.setDial(f, dialQueued)
 		return
 	}
-	f.opened, f.virtual.progress = s.now, s.now
+	f.opened, f.virtual.progress, f.virtual.tried = s.now, s.now, s.now
 	if ok {
 		s.goOn(f, &sp)
 		return
 	}
 	s.setDial(f, dialing)
-	f.virtual.attempts++
 	s.lastID++
 	f.virtual.id = s.lastID
 	s.clients[f.virtual.id] = f
@@ -108,24 +105,20 @@ func (s *Stack) reconnect(f *flow) {
 	f.opened = opened
 }
 
-// ageOpening tries again, or gives up, a handshake that has taken too long.
-func (s *Stack) ageOpening(f *flow) {
+// ageHandshake tries again, or gives up, a handshake that gVisor is late with, up to the
+// handing out of the stream.
+func (s *Stack) ageHandshake(f *flow) {
 	switch {
-	case f.virtual.id == 0 && s.handshakes.waiting.n > 0:
-		f.opened = s.now // its time has not begun
-	case f.virtual.id == 0:
-		if s.now.Sub(f.opened) >= openTimeout {
-			s.notOpened(f)
-		}
-	case s.now.Sub(f.virtual.progress) < minReopen:
-	case f.virtual.attempts < maxAttempts:
-		s.reconnect(f)
+	case f.virtual.id == 0: // its turn has not come
+	case s.now.Sub(f.virtual.tried) < minReopen:
+	case f.virtual.late+1 >= maxLate:
+		s.counters.ended[outcome.EndNotOpened]++
+		s.discard(f, outcome.DropNotOpened, s.remains(f))
 	default:
-		s.notOpened(f)
+		f.virtual.late++
+		f.virtual.tried = s.now
+		if f.state == opening {
+			s.reconnect(f)
+		}
 	}
-}
-
-func (s *Stack) notOpened(f *flow) {
-	s.counters.ended[outcome.EndNotOpened]++
-	s.discard(f, outcome.DropNotOpened, s.remains(f))
 }

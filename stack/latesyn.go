@@ -10,7 +10,7 @@ import (
 func (s *Stack) synAgain(f *flow, seg *segment) {
 	base := seg.seq + 1
 	switch {
-	case f.hasBase && base == f.base && !f.replayed(s.captured), s.mayBeSYNOf(f, base),
+	case (f.hasBase && base == f.base || f.past != (span{}) && base == f.origin()) && !f.replayed(s.captured), s.mayBeSYNOf(f, base),
 		f.past.has(seg.seq) && s.serviceOf(f).Midstream != MidstreamAny:
 		s.drop(seg, outcome.DropDuplicate)
 	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0 && (f.beganRightAt(base) || f.tookData(seg)):
@@ -108,7 +108,7 @@ func (f *flow) replayed(captured time.Time) bool {
 // about the new one.
 func (f *flow) anew() {
 	if f.past != (span{}) {
-		f.past, f.picked, f.ev = span{}, false, evidence{}
+		f.past, f.first, f.picked, f.ev = span{}, mark{}, false, evidence{}
 	}
 }
 

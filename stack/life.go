@@ -97,7 +97,10 @@ func (s *Stack) end(f *flow, e outcome.End, why outcome.Drop) {
 		complete = f.virtual.conn.finish(e)
 		s.level(f, f.virtual.conn.received())
 	}
-	if f.virtual.conn == nil && (f.state == opening || f.state == open) && s.now.Sub(f.opened) < openTimeout {
+	if f.virtual.conn == nil && f.state != parked {
+		if as == midStream {
+			s.foresee(f)
+		}
 		f.ending, f.reason, f.finSeen, f.rstSeen, f.due = true, e, false, false, time.Time{}
 		f.beyond = f.floor()
 		for f.q.len() > 0 && !f.q.last().sent { // gVisor may have the others
@@ -158,8 +161,30 @@ func (s *Stack) lostAll(f *flow, why outcome.Drop, as stubKind) {
 		s.lost(f, f.q.len(), why)
 		return
 	}
+	if f.state == parked && !f.hasBase && f.past != (span{}) {
+		s.missed(f, nil, f.counted, f.sent())
+		f.counted = f.sent()
+	}
 	for f.q.len() > 0 {
 		s.skip(f, why, f.cause(why))
+	}
+}
+
+// foresee reads where requests begin in all that f holds.
+func (s *Stack) foresee(f *flow) {
+	for e := f.q.first(); e != nil; e = e.next() {
+		if g := &f.framing; g.known && seqLess(g.at, e.seq) {
+			g.skip(e.seq, &f.ev.answers)
+		}
+		s.frame(f, e, e.end())
+	}
+}
+
+// passBy reads on where requests begin, in a segment that a flow does not take because it is
+// ending.
+func (f *flow) passBy(seg *segment) {
+	if g := &f.framing; g.known && !seqLess(g.at, seg.seq) && seqLess(g.at, seg.end()) {
+		g.read(seg.payload[g.at-seg.seq:], nil)
 	}
 }
 

@@ -13,6 +13,7 @@ type mirrorView struct {
 	either  bool    // parked: both ends have a port of the service, and the client may be the server
 	past    span    // what came of the connection before the flow, in one piece
 	pastACK front   // what its last bytes acknowledged
+	first   mark    // with past: the first byte that was seen, if past reaches further back
 	skipped stretch // the last bytes that were passed over, in one piece with past or not
 	passed  span    // parked, without past: the first bytes that were passed over, in one piece
 	early   bool    // parked: it holds what came with the SYN
@@ -63,6 +64,8 @@ func (f *mirrorView) origin() uint32 {
 		return f.oldest
 	}
 	switch {
+	case f.first.known:
+		return f.first.at
 	case f.past != (span{}):
 		return f.past.from + 1
 	case f.passed != (span{}):

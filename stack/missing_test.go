@@ -89,6 +89,25 @@ func TestMissingBytesOfStreamsThatEnd(t *testing.T) {
 	}
 }
 
+// What waits behind a hole when its target closes, and is evicted then, is not missing.
+func TestMissingBytesOfWhatIsEvicted(t *testing.T) {
+	const n = len(get1)
+	clk := new(clock)
+	s := newTestStack(t, func(c *Config) { c.Now = clk.now })
+	c := newClient(t, 1000)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1), c.ask(n+30, "no request", 1)))
+	conn := accept(t, s)
+	readExactly(t, conn, n)
+	settled(t, s)
+	conn.CloseWith(outcome.EndTargetClosed)
+	shed(s)
+	s.Inject([]Segment{c.ask(n+40, get2, 3)})
+	clk.pass(t, s, time.Second)
+	if st := s.Stats(); st.Holes != 1 || st.MissingBytes != 30 {
+		t.Errorf("%d holes of %d bytes, want 1 of 30", st.Holes, st.MissingBytes)
+	}
+}
+
 // shed takes the memory of every stream.
 func shed(s *Stack) {
 	s.mu.Lock()

@@ -33,6 +33,7 @@ func (s *Stack) park(seg *segment, known *stub) {
 // takeUp lets f go on with a connection of which a stub is known. A SYN that came since stays.
 func (s *Stack) takeUp(f *flow, known *stub) {
 	f.lostSYN, f.past = true, s.past(known, f.key.service)
+	f.first.set(known.seen().from + 1)
 	f.learn(known)
 	next, ok := s.stubs.get(&f.key, s.now)
 	if f.synSeen = ok && next.kind == halfOpen; f.synSeen {
@@ -280,6 +281,9 @@ func (s *Stack) passOver(f *flow, why outcome.Drop) {
 // passesOver notes bytes in which no stream can begin, as far as they came in one piece.
 func (f *flow) passesOver(e *entry) {
 	f.skipped = stretch{e.seq, front{e.end(), e.ack, e.acks}}
+	if f.hasBase {
+		return // past and passed are of what came before the stream
+	}
 	in := &f.past
 	if f.past == (span{}) {
 		if in = &f.passed; f.passed == (span{}) {

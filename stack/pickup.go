@@ -61,8 +61,7 @@ func (f *flow) rest(why outcome.Drop) *flow {
 // pickUp begins another stream in what f, which has been given up, held; why is the
 // reason under which bytes that join no stream are counted.
 func (s *Stack) pickUp(f, rest *flow, why outcome.Drop) {
-	undecided, reached := rest.aside, rest.sent()
-	rest.aside = nil
+	undecided, reached := s.withdraw(f, rest), rest.sent()
 	s.pickUpQueued(f, rest, why)
 	s.takeIn(undecided, reached)
 }

@@ -256,7 +256,7 @@ func (s *Stack) answer(a *netstack.Answer) {
 		f.state = open
 		f.virtual.ack, f.virtual.sentTo, f.virtual.peerSeq, f.virtual.scale = f.base, f.base, a.Seq+1, a.Scale
 		f.virtual.windowEnd = f.virtual.ack + uint32(a.Window) // never scaled in a SYN (RFC 7323, section 2.2)
-		f.virtual.progress = s.now
+		f.virtual.progress, f.virtual.tried, f.virtual.late = s.now, s.now, 0
 		f.virtual.greeted = true
 		s.claimed(f)
 		s.touch(f)

@@ -51,8 +51,7 @@ func (s *Stack) left(c *Conn, e outcome.End) {
 	s.level(f, end)
 	s.counters.ended[outcome.EndTargetClosed]++
 	if !closed {
-		undecided, reached := f.aside, f.sent()
-		f.aside = nil
+		undecided, reached := s.withdraw(f, f), f.sent()
 		s.missed(f, nil, f.virtual.ack, f.sent())
 		s.discard(f, why, s.remains(f))
 		s.takeIn(undecided, reached) // one may hold the head of the next request

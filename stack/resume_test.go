@@ -4,9 +4,12 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/gopacket/layers"
 
 	"netmirror/outcome"
 )
@@ -180,20 +183,121 @@ func TestStreamEndsBesideARequest(t *testing.T) {
 	}
 }
 
-// A mirror that repeats a connection's beginning when its target has just closed begins no
+// The same for a stream that is given up before anybody has seen it.
+func TestStreamIsGivenUpBeforeItIsSeen(t *testing.T) {
+	const n, put = len(get1), "PUT / HTTP/1.1\r\nContent-Length: 38\r\n\r\n"
+	s := newTimed(t, nil)
+	c := newClient(t, 1000)
+	s.Stack.mu.Lock()
+	s.now = s.cfg.Now()
+	s.takeBatch(s.Stack.read(append(c.opening(), c.server(999, 0, "S"), c.ask(0, get1, 1), c.server(2000, n, ""), c.ask(n, put, 2)), nil))
+	for _, f := range s.flows {
+		s.end(f, outcome.EndShed, outcome.DropTotalBudget)
+	}
+	at := n + len(put)
+	s.takeBatch(s.Stack.read([]Segment{c.server(3000, at, ""), c.ask(at, get1, 3)}, nil)) // as it ends
+	s.Stack.mu.Unlock()
+	s.pass(100 * time.Millisecond)
+	s.Inject([]Segment{c.server(4000, at+n, ""), c.ask(at+n, get2, 4), c.server(5000, at+2*n, ""), c.ask(at+2*n, get3, 5)})
+	s.pass(time.Second)
+	s.is(c, text("", outcome.EndShed), text(get3, outcome.EndShutdown))
+}
+
+// A mirror that repeats a connection's beginning when its stream has just ended begins no
 // second stream with the same bytes.
-func TestBeginningRepeatedBehindATargetsEnd(t *testing.T) {
-	s := newTestStack(t, func(c *Config) { c.Now, c.Services = new(clock).now, []Service{{Midstream: MidstreamOff}} })
-	c := newClient(t, 1)
-	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
-	conn := accept(t, s)
-	readExactly(t, conn, len(get1))
-	settled(t, s)
-	conn.CloseWith(outcome.EndTargetClosed)
-	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
-	s.Shutdown()
-	if next, err := s.Accept(); err == nil {
-		t.Errorf("there is another stream, from %v", next.RemoteAddr())
+func TestBeginningRepeatedBehindAStreamsEnd(t *testing.T) {
+	const n = len(get1)
+	slow := func(s *Stack, _ *client, conn *Conn) { conn.CloseWith(outcome.EndTargetSlow) }
+	closed := func(s *Stack, _ *client, conn *Conn) { conn.CloseWith(outcome.EndTargetClosed) }
+	behind := func(s *Stack, c *client, conn *Conn) {
+		conn.CloseWith(outcome.EndTargetClosed)
+		s.Inject([]Segment{c.ask(n+100, "behind", 1)})
+	}
+	long := strings.Repeat("x", 100000) // more than gVisor takes
+	for _, tc := range []struct {
+		name string
+		mode Midstream
+		more func(c *client) []Segment // behind get1, which is read
+		end  func(s *Stack, c *client, conn *Conn)
+	}{
+		{name: "closed, off", mode: MidstreamOff, end: closed},
+		{name: "slow, with much queued", more: func(c *client) []Segment {
+			return c.stream(n, []byte("PUT / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n"+long), 1400)
+		}, end: slow},
+		{name: "shed, with much queued", more: func(c *client) []Segment {
+			return c.stream(n, []byte("PUT / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n"+long), 1400)
+		}, end: func(s *Stack, _ *client, conn *Conn) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.end(conn.flow, outcome.EndShed, outcome.DropTotalBudget)
+		}},
+		{name: "any, closed", mode: MidstreamAny, end: closed},
+		{name: "any, slow", mode: MidstreamAny, end: slow},
+		{name: "any, and more comes", mode: MidstreamAny, end: behind},
+		{name: "any, behind a hole", mode: MidstreamAny, more: func(c *client) []Segment { return []Segment{c.ask(n+50, "behind a hole", 1)} }, end: closed},
+		{name: "any, behind a hole, and more comes", mode: MidstreamAny, more: func(c *client) []Segment { return []Segment{c.ask(n+50, "behind a hole", 1)} }, end: behind},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			clk := new(clock)
+			s := newTestStack(t, func(c *Config) { c.Now, c.ReceiveBuffer, c.Services = clk.now, 16<<10, []Service{{Midstream: tc.mode}} })
+			c := newClient(t, 1000)
+			s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+			conn := accept(t, s)
+			readExactly(t, conn, n)
+			if tc.more != nil {
+				s.Inject(tc.more(c))
+			}
+			settled(t, s)
+			tc.end(s, c, conn)
+			conn.Close()
+			r := readEverything(s)
+			s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+			clk.pass(t, s, 2*time.Second)
+			s.Shutdown()
+			clk.pass(t, s, time.Second)
+			r.wg.Wait()
+			for _, st := range r.streams[c.src.String()] {
+				if strings.HasPrefix(string(st.bytes), get1) {
+					t.Errorf("it is in another stream: %q", describe(r.streams[c.src.String()]))
+				}
+			}
+		})
+	}
+}
+
+// What is beside a stream when its target is slow is not taken for the next connection's on
+// the same ports.
+func TestBesideAStreamBeforeTheNextConnection(t *testing.T) {
+	const n = len(get1)
+	for name, how := range map[string]outcome.End{"slow": outcome.EndTargetSlow, "closed": outcome.EndTargetClosed} {
+		t.Run(name, func(t *testing.T) {
+			clk := new(clock)
+			s := newTestStack(t, func(c *Config) { c.Now = clk.now })
+			c := newClient(t, 1000)
+			d := c.next(0x40000000)
+			s.Inject(append(c.opening(), c.server(999, 0, "S"), c.ask(0, get1, 1), c.server(1000, n, "")))
+			conn := accept(t, s)
+			settled(t, s)
+			for i := range 6 { // the server's answer is late
+				s.Inject([]Segment{c.ask(n+i*n, get2, 50)})
+			}
+			settled(t, s)
+			r := readEverything(s)
+			ack := func(tc *layers.TCP) { tc.Ack = 0x7000_0001 }
+			s.Inject([]Segment{d.syn(), d.server(0x7000_0000, 0, "S"), d.packet(0, nil, ack), d.packet(0, []byte(get3), ack)})
+			settled(t, s)
+			conn.CloseWith(how)
+			clk.pass(t, s, 3*time.Second)
+			s.Inject([]Segment{d.packet(n, []byte(get1), ack), d.packet(2*n, nil, func(tc *layers.TCP) { ack(tc); tc.FIN = true })})
+			clk.pass(t, s, 3*time.Second)
+			s.Shutdown()
+			clk.pass(t, s, time.Second)
+			r.wg.Wait()
+			got := r.streams[c.src.String()]
+			if !slices.ContainsFunc(got, func(st stream) bool { return string(st.bytes) == get3+get1 && st.err == nil }) {
+				t.Errorf("the next connection's streams: %q", describe(got))
+			}
+		})
 	}
 }
 

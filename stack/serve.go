@@ -118,16 +118,15 @@ func (s *Stack) age(f *flow) {
 	case f.state == parked && age >= halfOpenTimeout:
 		s.discard(f, outcome.DropMidStream, s.remains(f))
 	case f.state == opening:
-		s.ageOpening(f)
+		s.ageHandshake(f)
 	case f.state == open:
 		s.ageOpen(f)
 	}
 }
 
 func (s *Stack) ageOpen(f *flow) {
-	if f.virtual.conn == nil && s.now.Sub(f.virtual.progress) >= openTimeout {
-		s.notOpened(f)
-		return
+	if f.virtual.conn == nil {
+		s.ageHandshake(f)
 	}
 	if s.ageAside(f); f.removed {
 		return

@@ -84,7 +84,12 @@ func (f *mirrorView) goesOn(now time.Time) {
 func (s *Stack) store(f *flow, seg *segment) {
 	floor := f.floor()
 	seq, end := seg.seq, seg.end()
-	if f.closedAt(seq) || seqLess(floor, seq) && seq-floor >= maxWindow {
+	if f.closedAt(seq) {
+		f.passBy(seg)
+		s.drop(seg, outcome.DropOutOfWindow)
+		return
+	}
+	if seqLess(floor, seq) && seq-floor >= maxWindow {
 		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}

@@ -10,12 +10,13 @@ import (
 // virtualClient is what gVisor said of a flow, and got of it. Sequence numbers are the
 // mirrored connection's where nothing else is said; gVisor's are behind by shift and offset.
 type virtualClient struct {
-	id       netstack.ClientID // 0 before it has begun to connect
-	port     uint16            // of gVisor's listener
-	dial     dialState
-	attempts uint8              // handshakes begun, the one that is on its way included
-	conn     *Conn              // nil until gVisor's listener has handed it out
-	ep       *netstack.Endpoint // nil until then, and when the flow has ended
+	id    netstack.ClientID // 0 before it has begun to connect
+	port  uint16            // of gVisor's listener
+	dial  dialState
+	tried time.Time          // when gVisor was last given time for a step of the handshake
+	late  uint8              // how often it has not used it
+	conn  *Conn              // nil until gVisor's listener has handed it out
+	ep    *netstack.Endpoint // nil until then, and when the flow has ended
 
 	greeted   bool   // gVisor's SYN-ACK is not acknowledged yet
 	ack       uint32 // everything before it has been received in order, the FIN included
