@@ -19,7 +19,7 @@ var known = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
 func serveLookUps(t *testing.T, g shadow, c Config, lookUp func(ctx context.Context) ([]netip.Addr, error)) *harness {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(g.addr())
-	c.Target, c.Retries, c.LingerTimeout = "shadow.test:"+port, -1, 10*time.Millisecond
+	c.Target, c.Retries, c.LingerTimeout = "shadow.test:"+port, -1, 300*time.Millisecond
 	c.LookUp = func(ctx context.Context, _ string) ([]netip.Addr, error) { return lookUp(ctx) }
 	return serve(t, c)
 }

@@ -59,7 +59,7 @@ func TestOneLookUpServesTheStreamsOfASecond(t *testing.T) {
 	g := newTarget(t)
 	var k book
 	k.set("127.0.0.1")
-	h := serveName(t, &k, g, Config{LingerTimeout: 10 * time.Millisecond})
+	h := serveName(t, &k, g, Config{LingerTimeout: 300 * time.Millisecond})
 	begin := time.Now()
 	for range 10 {
 		h.once(t, g)

@@ -12,9 +12,13 @@ import (
 
 // sparingGroup is n rings with a spare one, and a frame that belongs into the last of them.
 func sparingGroup(t *testing.T, n int) (rings []*Ring, fd int, frame []byte) {
-	l := newLab(t, 1500)
 	cfg := sparing
 	cfg.RingBytes = (n + 1) * cfg.SpareBytes
+	return groupOf(t, cfg, n)
+}
+
+func groupOf(t *testing.T, cfg Config, n int) (rings []*Ring, fd int, frame []byte) {
+	l := newLab(t, 1500)
 	f := flow{peer4, mon4, 50000}
 	for f.hash(false)%uint32(n) != uint32(n-1) {
 		f.port++
@@ -130,7 +134,10 @@ func TestSpareOfAClosedRing(t *testing.T) {
 
 // A stall that begins while the spare ring is being read has both rings.
 func TestSpareTakesMoreWhileItIsRead(t *testing.T) {
-	rings, fd, frame := sparingGroup(t, 1)
+	cfg := sparing
+	cfg.SpareBytes = 24 * cfg.BlockBytes // a block for each packet, on a machine that is slow to send them
+	cfg.RingBytes = cfg.SpareBytes + 8*cfg.BlockBytes
+	rings, fd, frame := groupOf(t, cfg, 1)
 	r := rings[0]
 	all := overflow(t, r, fd, func(int) []byte { return frame }, 8)
 	read := 0
