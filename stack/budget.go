@@ -68,6 +68,8 @@ func (s *Stack) unreadLost(f *flow, n int, why outcome.Drop) {
 func (s *Stack) room(f *flow, seg *segment) bool {
 	need := entryOverhead + len(seg.payload)
 	if f.cost+need > s.cfg.FlowBytes {
+		s.foresee(f)
+		s.passBy(f, seg)
 		s.drop(seg, outcome.DropFlowBudget)
 		s.end(f, outcome.EndShed, outcome.DropFlowBudget)
 		return false
@@ -80,7 +82,7 @@ func (s *Stack) room(f *flow, seg *segment) bool {
 		s.relieve(need)
 	}
 	if f.removed || f.closedAt(seg.seq) {
-		f.passBy(seg)
+		s.passBy(f, seg)
 		s.drop(seg, outcome.DropTotalBudget)
 		return false
 	}

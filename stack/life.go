@@ -161,12 +161,12 @@ func (s *Stack) lostAll(f *flow, why outcome.Drop, as stubKind) {
 		s.lost(f, f.q.len(), why)
 		return
 	}
-	if f.state == parked && !f.hasBase && f.past != (span{}) {
-		s.missed(f, nil, f.counted, f.sent())
-		f.counted = f.sent()
-	}
 	for f.q.len() > 0 {
-		s.skip(f, why, f.cause(why))
+		if f.state == parked && !f.hasBase && f.past != (span{}) {
+			s.passOver(f, why)
+		} else {
+			s.skip(f, why, f.cause(why))
+		}
 	}
 }
 
@@ -180,10 +180,23 @@ func (s *Stack) foresee(f *flow) {
 	}
 }
 
-// passBy reads on where requests begin, in a segment that a flow does not take because it is
-// ending.
-func (f *flow) passBy(seg *segment) {
-	if g := &f.framing; g.known && !seqLess(g.at, seg.seq) && seqLess(g.at, seg.end()) {
+// passBy reads on where requests begin, in a segment that is dropped because its stream ends.
+func (s *Stack) passBy(f *flow, seg *segment) {
+	g, by := &f.framing, &f.ev.answers
+	if f.removed {
+		known, ok := s.stubs.get(&seg.key, s.now)
+		if !ok || known.left == nil || known.ev == nil {
+			return
+		}
+		g, by = &known.left.framing, &known.ev.answers
+	}
+	if len(seg.payload) == 0 || !g.known {
+		return
+	}
+	if seqLess(g.at, seg.seq) {
+		g.skip(seg.seq, by)
+	}
+	if g.known && seqLess(g.at, seg.end()) {
 		g.read(seg.payload[g.at-seg.seq:], nil)
 	}
 }

@@ -108,6 +108,65 @@ func TestMissingBytesOfWhatIsEvicted(t *testing.T) {
 	}
 }
 
+// afterTarget is a stack with a connection of get1, whose target has closed.
+func afterTarget(t *testing.T) (*clock, *Stack, *client) {
+	clk := new(clock)
+	s := newTestStack(t, func(c *Config) { c.Now = clk.now })
+	c := newClient(t, 1000)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	conn := accept(t, s)
+	readExactly(t, conn, len(get1))
+	settled(t, s)
+	conn.CloseWith(outcome.EndTargetClosed)
+	clk.pass(t, s, 100*time.Millisecond)
+	return clk, s, c
+}
+
+func missing(t *testing.T, s *Stack, holes, bytes uint64) {
+	t.Helper()
+	if st := s.Stats(); st.Holes != holes || st.MissingBytes != bytes {
+		t.Errorf("%d holes of %d bytes, want %d of %d", st.Holes, st.MissingBytes, holes, bytes)
+	}
+}
+
+// Behind a target's end, a hole counts once, though a part of it comes late.
+func TestMissingBytesThatComeLate(t *testing.T) {
+	const n = len(get1)
+	clk, s, c := afterTarget(t)
+	for _, off := range []int{n + 100, n + 10, n + 110} {
+		s.Inject([]Segment{c.ask(off, "no request", 1)})
+		clk.pass(t, s, 200*time.Millisecond)
+	}
+	missing(t, s, 1, 100)
+}
+
+// The same where it is evicted; the late part counts as a duplicate.
+func TestMissingBytesOfWhatIsEvictedLate(t *testing.T) {
+	const n = len(get1)
+	clk, s, c := afterTarget(t)
+	s.Inject([]Segment{c.ask(n+100, "no request", 1)})
+	clk.pass(t, s, 200*time.Millisecond)
+	s.Inject([]Segment{c.ask(n+10, "no request", 1), c.ask(n+110, "no request", 1)})
+	shed(s)
+	missing(t, s, 1, 100)
+	if got := s.Services()[0].Lost[outcome.DropDuplicate]; got != 10 {
+		t.Errorf("%d bytes are duplicates, want 10", got)
+	}
+}
+
+// Nothing is missing in front of a probe.
+func TestMissingBytesBeforeAProbe(t *testing.T) {
+	const n = len(get1)
+	for name, off := range map[string]int{"at the end": n, "ahead": n + 60000} {
+		t.Run(name, func(t *testing.T) {
+			clk, s, c := afterTarget(t)
+			s.Inject([]Segment{c.ask(off, "x", 1)})
+			clk.pass(t, s, 200*time.Millisecond)
+			missing(t, s, 0, 0)
+		})
+	}
+}
+
 // shed takes the memory of every stream.
 func shed(s *Stack) {
 	s.mu.Lock()

@@ -203,6 +203,80 @@ func TestStreamIsGivenUpBeforeItIsSeen(t *testing.T) {
 	s.is(c, text("", outcome.EndShed), text(get3, outcome.EndShutdown))
 }
 
+// The head of a request is what spends the budget. Its body begins no stream.
+func TestHeadThatSpendsTheBudgetOfAll(t *testing.T) {
+	const n, put = len(get1), "PUT / HTTP/1.1\r\nContent-Length: 38\r\n\r\n"
+	clk := new(clock)
+	s := newTestStack(t, func(c *Config) { c.Now, c.TotalBytes = clk.now, 4400 })
+	c := newClient(t, 1000)
+	s.Inject(append(c.opening(), c.server(999, 0, "S"), c.ask(0, get1, 1), c.server(2000, n, "")))
+	clk.pass(t, s, 20*time.Millisecond)
+	first := accept(t, s)
+	s.Inject([]Segment{c.ask(n, put, 2)})
+	if st := s.Stats(); st.Dropped[outcome.DropTotalBudget] == 0 || st.FlowsEnded[outcome.EndShed] != 1 {
+		t.Fatalf("not evicted: %+v", st)
+	}
+	first.Close()
+	at := n + len(put)
+	clk.pass(t, s, 100*time.Millisecond)
+	s.Inject([]Segment{c.server(3000, at, ""), c.ask(at, get1, 3)})
+	clk.pass(t, s, 500*time.Millisecond)
+	if got := s.Stats().PickedUp; got != 0 {
+		t.Errorf("%d streams begin in a body", got)
+	}
+}
+
+func TestHeadThatSpendsTheFlowsBudget(t *testing.T) {
+	const n, put = len(get1), "PUT / HTTP/1.1\r\nContent-Length: 38\r\n\r\n"
+	s := newTimed(t, nil)
+	c := newClient(t, 1000)
+	s.Inject(append(c.opening(), c.server(999, 0, "S"), c.ask(0, get1, 1), c.server(2000, n, "")))
+	s.pass(20 * time.Millisecond)
+	s.Stack.mu.Lock()
+	s.cfg.FlowBytes = 10
+	s.Stack.mu.Unlock()
+	s.Inject([]Segment{c.ask(n, put, 2)})
+	s.Stack.mu.Lock()
+	s.cfg.FlowBytes = 4 << 20
+	s.Stack.mu.Unlock()
+	at := n + len(put)
+	s.pass(100 * time.Millisecond)
+	s.Inject([]Segment{c.server(3000, at, ""), c.ask(at, get1, 3)})
+	s.pass(100 * time.Millisecond)
+	s.Inject([]Segment{c.server(4000, at+n, ""), c.ask(at+n, get2[:38-n], 3)})
+	s.pass(100 * time.Millisecond)
+	s.Inject([]Segment{c.server(5000, at+38, ""), c.ask(at+38, get3, 5)})
+	s.pass(time.Second)
+	s.is(c, text(get1, outcome.EndShed), text(get3, outcome.EndShutdown))
+}
+
+// A part of a body is lost while its stream, which nobody has seen, ends. The next request's head
+// is read all the same.
+func TestHeadBehindAHoleAsTheStreamEnds(t *testing.T) {
+	const n, put = len(get1), "PUT / HTTP/1.1\r\nContent-Length: 40\r\n\r\n"
+	s := newTimed(t, nil)
+	c := newClient(t, 1000)
+	s.Stack.mu.Lock()
+	s.now = s.cfg.Now()
+	s.takeBatch(s.Stack.read(append(c.opening(), c.server(999, 0, "S"), c.ask(0, put, 1)), nil))
+	for _, f := range s.flows {
+		s.end(f, outcome.EndShed, outcome.DropTotalBudget)
+	}
+	at := len(put)
+	body := "0123456789012345678\n"
+	// the first 20 bytes of the body are lost
+	s.takeBatch(s.Stack.read([]Segment{c.ask(at+20, body, 1), c.server(2000, at+40, ""), c.ask(at+40, put, 2)}, nil)) // as it ends
+	s.Stack.mu.Unlock()
+	s.pass(100 * time.Millisecond)
+	at += 40 + len(put)
+	s.Inject([]Segment{c.server(3000, at, ""), c.ask(at, get1, 3), c.ask(at+n, get2, 3)})
+	s.pass(100 * time.Millisecond)
+	at += 40
+	s.Inject([]Segment{c.server(4000, at, ""), c.ask(at, get3, 4)})
+	s.pass(time.Second)
+	s.is(c, text("", outcome.EndShed), text(get3, outcome.EndShutdown))
+}
+
 // A mirror that repeats a connection's beginning when its stream has just ended begins no
 // second stream with the same bytes.
 func TestBeginningRepeatedBehindAStreamsEnd(t *testing.T) {

@@ -85,7 +85,7 @@ func (s *Stack) store(f *flow, seg *segment) {
 	floor := f.floor()
 	seq, end := seg.seq, seg.end()
 	if f.closedAt(seq) {
-		f.passBy(seg)
+		s.passBy(f, seg)
 		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}
