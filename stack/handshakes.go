@@ -36,6 +36,7 @@ const (
 	dialing                     // counted in handshakes.begun
 )
 
+// setDial notes how far f has got, and lets the next flow begin where that makes room.
 func (s *Stack) setDial(f *flow, to dialState) {
 	from := f.virtual.dial
 	if from == to {

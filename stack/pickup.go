@@ -58,6 +58,12 @@ func (f *flow) rest(why outcome.Drop) *flow {
 	return r
 }
 
+// inOnePiece reports whether what a rest holds goes on where the stream has ended, without a hole.
+func (f *flow) inOnePiece() bool {
+	first, last := f.q.first(), f.q.last()
+	return first == nil || first.seq == f.past.to && last.seq+last.n-first.seq == uint32(f.q.bytes)
+}
+
 // pickUp begins another stream in what f, which has been given up, held; why is the
 // reason under which bytes that join no stream are counted.
 func (s *Stack) pickUp(f, rest *flow, why outcome.Drop) {
@@ -70,8 +76,9 @@ func (s *Stack) pickUp(f, rest *flow, why outcome.Drop) {
 func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	start := s.startAt(rest)
 	known, next := s.stubs.get(&f.key, s.now)
-	next = next && known.kind == halfOpen // the next connection's SYN
-	if rest.q.len() == 0 || start.e == nil && rest.ending || f.newer != nil || s.stops(f.key.service) && !rest.ending {
+	next = next && known.kind == halfOpen                                // the next connection's SYN
+	late := why != outcome.DropGap && !rest.ending && !rest.inOnePiece() // the mirror may bring it yet
+	if rest.q.len() == 0 || start.e == nil && !late || f.newer != nil || s.stops(f.key.service) && !rest.ending {
 		s.missed(rest, nil, rest.counted, rest.sent())
 		rest.counted = rest.sent()
 		for rest.q.len() > 0 {
