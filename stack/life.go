@@ -190,7 +190,7 @@ func (s *Stack) passBy(f *flow, seg *segment) {
 		}
 		g, by = &known.left.framing, &known.ev.answers
 	}
-	if len(seg.payload) == 0 || !g.known || !near(seg.seq, g.at) { // far away, it may be a stray
+	if len(seg.payload) == 0 || !g.known {
 		return
 	}
 	if seqLess(g.at, seg.seq) {

@@ -108,6 +108,20 @@ func TestMissingBytesOfWhatIsEvicted(t *testing.T) {
 	}
 }
 
+// What lay behind a hole that was given up counts at once, and as lost for the hole.
+func TestBytesBehindAHoleThatIsGivenUp(t *testing.T) {
+	s := newTimed(t, nil)
+	c := newClient(t, 1000)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1), c.ask(len(get1)+30, "no request", 1), c.ask(len(get1)+40, "at all", 1)))
+	for s.Stats().FlowsEnded[outcome.EndGap] == 0 {
+		s.pass(tick)
+	}
+	if st := s.Stats(); st.Dropped[outcome.DropGap] != 2 || st.DroppedBytes[outcome.DropGap] != 16 || st.MissingBytes != 30 {
+		t.Errorf("%d packets and %d bytes count as behind a hole, and %d as missing, want 2, 16 and 30",
+			st.Dropped[outcome.DropGap], st.DroppedBytes[outcome.DropGap], st.MissingBytes)
+	}
+}
+
 // afterTarget is a stack with a connection of get1, whose target has closed.
 func afterTarget(t *testing.T) (*clock, *Stack, *client) {
 	clk := new(clock)

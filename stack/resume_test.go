@@ -183,21 +183,28 @@ func TestStreamEndsBesideARequest(t *testing.T) {
 	}
 }
 
+// shedUnseen has a budget spent on a stream that nobody has seen yet, behind the first segments.
+// The others come as it ends.
+func (s *timed) shedUnseen(before, after []Segment) {
+	s.Stack.mu.Lock()
+	s.now = s.cfg.Now()
+	s.takeBatch(s.Stack.read(before, nil))
+	for _, f := range s.flows {
+		s.end(f, outcome.EndShed, outcome.DropTotalBudget)
+	}
+	s.takeBatch(s.Stack.read(after, nil))
+	s.Stack.mu.Unlock()
+	s.pass(100 * time.Millisecond)
+}
+
 // The same for a stream that is given up before anybody has seen it.
 func TestStreamIsGivenUpBeforeItIsSeen(t *testing.T) {
 	const n, put = len(get1), "PUT / HTTP/1.1\r\nContent-Length: 38\r\n\r\n"
 	s := newTimed(t, nil)
 	c := newClient(t, 1000)
-	s.Stack.mu.Lock()
-	s.now = s.cfg.Now()
-	s.takeBatch(s.Stack.read(append(c.opening(), c.server(999, 0, "S"), c.ask(0, get1, 1), c.server(2000, n, ""), c.ask(n, put, 2)), nil))
-	for _, f := range s.flows {
-		s.end(f, outcome.EndShed, outcome.DropTotalBudget)
-	}
 	at := n + len(put)
-	s.takeBatch(s.Stack.read([]Segment{c.server(3000, at, ""), c.ask(at, get1, 3)}, nil)) // as it ends
-	s.Stack.mu.Unlock()
-	s.pass(100 * time.Millisecond)
+	s.shedUnseen(append(c.opening(), c.server(999, 0, "S"), c.ask(0, get1, 1), c.server(2000, n, ""), c.ask(n, put, 2)),
+		[]Segment{c.ask(1<<20, "a stray", 2), c.server(3000, at, ""), c.ask(at, get1, 3)})
 	s.Inject([]Segment{c.server(4000, at+n, ""), c.ask(at+n, get2, 4), c.server(5000, at+2*n, ""), c.ask(at+2*n, get3, 5)})
 	s.pass(time.Second)
 	s.is(c, text("", outcome.EndShed), text(get3, outcome.EndShutdown))
@@ -250,24 +257,37 @@ func TestHeadThatSpendsTheFlowsBudget(t *testing.T) {
 	s.is(c, text(get1, outcome.EndShed), text(get3, outcome.EndShutdown))
 }
 
+// The same where the head is queued, and the beginning of the body spends the budget.
+func TestBodyThatSpendsTheFlowsBudget(t *testing.T) {
+	const n, put = len(get1), "PUT / HTTP/1.1\r\nContent-Length: 38\r\n\r\n"
+	s := newTimed(t, nil)
+	c := newClient(t, 1000)
+	s.Inject(append(c.opening(), c.server(999, 0, "S"), c.ask(0, get1, 1), c.server(2000, n, "")))
+	s.pass(20 * time.Millisecond)
+	at := n + len(put)
+	s.Stack.mu.Lock()
+	s.takeBatch(s.Stack.read([]Segment{c.ask(n, put, 2)}, nil))
+	whole := s.cfg.FlowBytes
+	s.cfg.FlowBytes = 10
+	s.takeBatch(s.Stack.read([]Segment{c.server(3000, at, ""), c.ask(at, get1, 3)}, nil))
+	s.cfg.FlowBytes = whole
+	s.pumpDirty()
+	s.Stack.mu.Unlock()
+	s.pass(100 * time.Millisecond)
+	s.Inject([]Segment{c.server(4000, at+n, ""), c.ask(at+n, get2, 4), c.server(5000, at+2*n, ""), c.ask(at+2*n, get3, 5)})
+	s.pass(time.Second)
+	s.is(c, text(get1, outcome.EndShed), text(get3, outcome.EndShutdown))
+}
+
 // A part of a body is lost while its stream, which nobody has seen, ends. The next request's head
 // is read all the same.
 func TestHeadBehindAHoleAsTheStreamEnds(t *testing.T) {
 	const n, put = len(get1), "PUT / HTTP/1.1\r\nContent-Length: 40\r\n\r\n"
 	s := newTimed(t, nil)
 	c := newClient(t, 1000)
-	s.Stack.mu.Lock()
-	s.now = s.cfg.Now()
-	s.takeBatch(s.Stack.read(append(c.opening(), c.server(999, 0, "S"), c.ask(0, put, 1)), nil))
-	for _, f := range s.flows {
-		s.end(f, outcome.EndShed, outcome.DropTotalBudget)
-	}
 	at := len(put)
-	body := "0123456789012345678\n"
-	// the first 20 bytes of the body are lost
-	s.takeBatch(s.Stack.read([]Segment{c.ask(at+20, body, 1), c.server(2000, at+40, ""), c.ask(at+40, put, 2)}, nil)) // as it ends
-	s.Stack.mu.Unlock()
-	s.pass(100 * time.Millisecond)
+	s.shedUnseen(append(c.opening(), c.server(999, 0, "S"), c.ask(0, put, 1)),
+		[]Segment{c.ask(at+20, "0123456789012345678\n", 1), c.server(2000, at+40, ""), c.ask(at+40, put, 2)})
 	at += 40 + len(put)
 	s.Inject([]Segment{c.server(3000, at, ""), c.ask(at, get1, 3), c.ask(at+n, get2, 3)})
 	s.pass(100 * time.Millisecond)
