@@ -123,11 +123,16 @@ func (s *Stack) dropAside(f *flow, i int, why outcome.Drop) {
 	s.drop(&a.segment, why)
 }
 
-// clearAside drops all that is beside a stream that ends.
+// clearAside drops all that is beside a stream that ends. It leaves the budgets to the caller:
+// the rest of a flow that is not in the table is in none.
 func (s *Stack) clearAside(f *flow) {
-	for len(f.aside) > 0 {
-		s.dropAside(f, 0, f.aside[0].why.drops())
+	for i := range f.aside {
+		a := &f.aside[i]
+		s.asidePackets -= a.packets()
+		s.asideBytes -= len(a.payload)
+		s.drop(&a.segment, a.why.drops())
 	}
+	f.aside = nil
 }
 
 // near reports whether two places are no further apart than a window without a scale.

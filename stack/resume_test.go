@@ -395,6 +395,26 @@ func TestBesideAStreamBeforeTheNextConnection(t *testing.T) {
 	}
 }
 
+// What is dropped behind a hole, and beside it, is not charged to the budget any more.
+func TestHoleBesideTheNextConnection(t *testing.T) {
+	const n = len(get1)
+	clk := new(clock)
+	s := newTestStack(t, func(c *Config) { c.Now = clk.now })
+	r := readEverything(s)
+	c := newClient(t, 1000)
+	d := c.next(0x40000000)
+	s.Inject(append(c.opening(), c.server(999, 0, "S"), c.ask(0, get1, 1), c.server(1000, n, "")))
+	s.Inject([]Segment{c.ask(2*n, "?", 1), c.ask(1<<20, get2, 1), d.syn(), d.server(999, 0, "S"), d.ask(0, get3, 1)})
+	clk.pass(t, s, 3*time.Second)
+	s.Shutdown()
+	clk.pass(t, s, time.Second)
+	r.wg.Wait()
+	if st := s.Stats(); st.FlowsEnded[outcome.EndGap] != 1 || st.Dropped[outcome.DropOutOfWindow] != 1 {
+		t.Errorf("want a stream reset at its hole, and a segment beside it: %+v", st)
+	}
+	holdsNothing(t, s)
+}
+
 // A target that has closed its side gets the rest of the request at hand, and
 // no other.
 func TestSplit(t *testing.T) {
