@@ -10,6 +10,11 @@ import (
 // kernel closes them.
 const maxPauses = 64
 
+// enough is how many blocks have to follow another one closely before the first pause. A short
+// connection, and nothing beside it, makes two or three. The pauses behind them would wake the
+// readers for nothing.
+const enough = 3
+
 // Pacer batches the wake-ups of a group's readers. If blocks follow one another closely,
 // waking up costs more than processing them. Then the readers pause for some block timeouts
 // at a time, and one of them, which has the timer, wakes all others. The first pause of a row
@@ -22,6 +27,7 @@ type Pacer struct {
 	dense time.Time // when two that are close to one another were read last
 	begin time.Time // when the row of pauses begins; zero: at the next block
 	until time.Time // when the pause that runs ends, or the last one ended
+	run   int       // blocks that followed the one before closely, up to enough
 	row   int       // pauses since begin
 	timed bool      // one of the readers has the timer
 	away  []*Paced  // who rely on it
@@ -59,8 +65,13 @@ func (p *Pacer) Block(at, now time.Time) {
 	}
 	defer p.mu.Unlock()
 	// Those of two rings may come in any order.
-	if at.Sub(p.last).Abs() < p.Pauses {
+	switch near := at.Sub(p.last).Abs() < p.Pauses; {
+	case near && p.run == enough:
 		p.dense = now
+	case near:
+		p.run++
+	case p.row == 0:
+		p.run = 0
 	}
 	p.last = at
 	if p.begin.IsZero() {

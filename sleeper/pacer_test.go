@@ -38,14 +38,22 @@ func (p *pacing) looks(ms float64) {
 	}
 }
 
+// few reads blocks that follow one another closely, but too few for a pause.
+func (p *pacing) few() {
+	p.t.Helper()
+	for range enough + 1 {
+		p.read(1)
+		p.pass(0.1) // for what is in it
+		p.looks(0)
+		p.pass(0.9)
+	}
+}
+
 // A block each millisecond is looked for every other time.
 func TestPacerLooksForTwo(t *testing.T) {
 	p := newPacing(t)
 	p.looks(0)
-	p.read(1)
-	p.pass(0.1) // for what is in it
-	p.looks(0)  // the first after a silence
-	p.pass(0.9)
+	p.few()
 	p.read(1)
 	p.pass(0.1)
 	p.looks(1.9) // by when the block was handed over
@@ -61,10 +69,8 @@ func TestPacerLooksForTwo(t *testing.T) {
 		p.pass(2)
 	}
 	p.looks(0)
-	p.pass(1000)
-	p.read(1)
-	p.looks(0)
-	p.pass(1.1)
+	p.pass(1000.1)
+	p.few()
 	p.read(1)
 	p.looks(2) // from now, not in the old step
 }
@@ -73,9 +79,7 @@ func TestPacerLooksForTwo(t *testing.T) {
 // blocks does not last.
 func TestPacerFindsTheStep(t *testing.T) {
 	p := newPacing(t)
-	p.read(1)
-	p.pass(1)
-	p.looks(0)
+	p.few()
 	p.pass(0.7) // late
 	p.read(1.7)
 	pauses := 0
@@ -104,8 +108,7 @@ func TestPacerLeavesSeldomBlocksAlone(t *testing.T) {
 // The blocks of two rings are read in any order.
 func TestPacerOfManyRings(t *testing.T) {
 	p := newPacing(t)
-	p.looks(0)
-	p.pass(1)
+	p.few()
 	p.read(1)
 	p.read(1.9)
 	p.looks(2)
@@ -120,9 +123,7 @@ func TestPacerOfManyRings(t *testing.T) {
 func TestPacerAndTheClock(t *testing.T) {
 	p := newPacing(t)
 	for range 2 {
-		p.read(1)
-		p.pass(1)
-		p.looks(0)
+		p.few()
 		p.read(1)
 		p.looks(2)
 		p.pass(2)
@@ -130,10 +131,9 @@ func TestPacerAndTheClock(t *testing.T) {
 		p.pass(2)
 		p.looks(0)
 	}
+	p.few()
 	p.read(1)
-	p.pass(1)
-	p.read(1)
-	p.looks(1)
+	p.looks(2)
 	p.pass(100)
 	p.looks(0)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -23,14 +24,15 @@ type Sleeper struct {
 	start   time.Time // the moment that all times of the timer count from,
 	startAt int64     // and what CLOCK_MONOTONIC was, in nanoseconds
 
-	deadline bool // file has one, other than Interrupt's
-	watched  bool // the socket is in
-	set      bool // the timer is, or has run out
+	deadline bool               // file has one, other than Interrupt's
+	watched  bool               // the socket is in
+	set      bool               // the timer is, or has run out
+	events   [2]unix.EpollEvent // fetch's: of both
 
 	// Of the wait that runs.
 	done    func(event bool) bool
 	at      time.Time
-	begun   bool // the timer is set
+	begun   bool // the timer is set, or an event may have come
 	err     error
 	onEvent func(uintptr) bool // event and alarm, made once
 	onAlarm func(uintptr) bool
@@ -127,22 +129,36 @@ func (s *Sleeper) wait(until time.Time, done func(event bool) bool, woken func(u
 // event is for RawConn.Read, which calls it before it waits, when the poller has
 // forgotten what happened earlier, and after each event.
 func (s *Sleeper) event(uintptr) bool {
-	event := s.watched // also in an earlier wait, which ended before it
-	s.unwatch()
+	event := s.begun
+	s.begun = true
 	if s.done(event) {
 		return true
+	}
+	if s.watched && s.fetch() {
+		if s.done(true) {
+			return true
+		}
+		s.unwatch() // to be told again of what is still there
 	}
 	s.disarm()
 	s.watch()
 	return s.err != nil
 }
 
-// watch puts the socket in, which reports at once what is there already. A socket
-// that is in, if only disabled (EPOLLONESHOT), may not: where the last event was not
-// taken, the new one is taken for the same, and wakes nobody.
+// watch puts the socket in, which reports at once what is there already. It stays in from one
+// wait for an event to the next: to fetch its events costs less than to put it in each time.
 func (s *Sleeper) watch() {
-	s.watched = true
-	s.fail(s.control(unix.EPOLL_CTL_ADD, s.socket, unix.EPOLLIN))
+	if !s.watched {
+		s.watched = true
+		s.fail(s.control(unix.EPOLL_CTL_ADD, s.socket, unix.EPOLLIN))
+	}
+}
+
+// fetch reports whether the socket has had an event. Where an event was not fetched, the next
+// one may be taken for the same, and wake nobody.
+func (s *Sleeper) fetch() bool {
+	n, err := RawEvents(s.epoll, s.events[:])
+	return err != nil || slices.ContainsFunc(s.events[:n], func(e unix.EpollEvent) bool { return int(e.Fd) == s.socket })
 }
 
 func (s *Sleeper) unwatch() {
