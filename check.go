@@ -54,7 +54,7 @@ func runCheck(ctx context.Context, o *settings.Options, program string, stdout, 
 	}
 	defer src.Close()
 	kind := src.Kind()
-	c.Capture, c.Mirror = &check.Capture{Source: src, Files: o.Check.Read, Asked: c.Mirror}, kind.Mirror
+	c.Capture, c.Mirror = &check.Capture{Source: src, Files: o.Check.Read, Asked: c.Mirror, Empty: src.Empty()}, kind.Mirror
 	if kind.Mirror.Bare() {
 		c.VNIs = kind.VNIs
 		for i := range c.Services {

@@ -129,15 +129,17 @@ func (r *playing) config(kind replay.Kind, metrics *status.Metrics) pipeline.Con
 	return c
 }
 
-// announce says what the files hold.
+// announce says what the files hold, by their first packets.
 func (r *playing) announce(kind replay.Kind) {
 	attrs := []any{"files", len(r.Files), "port", r.Captured().Ports, "to", r.Targets()}
-	if !kind.Mirror.Bare() {
-		r.log.Info("replaying", append(attrs, "holds", "packets of a mirror", "vni", kind.VNIs)...)
-		return
+	switch {
+	case !kind.Mirror.Bare():
+		attrs = append(attrs, "holds", "packets of a mirror", "vni", kind.VNIs)
+	case kind.Packets > 0:
+		attrs = append(attrs, "holds", "packets of a host")
 	}
-	r.log.Info("replaying", append(attrs, "holds", "packets of a host")...)
-	if kind.Plain == 0 {
+	r.log.Info("replaying", attrs...)
+	if kind.Packets > 0 && kind.Mirrored+kind.Plain == 0 {
 		r.log.Warn("none of the first packets is of the service", "packets", kind.Packets,
 			"do", "see that --port is the service's, as its clients know it; --vni and --vxlan-port say that the file has a mirror's packets")
 	}

@@ -21,6 +21,14 @@ func TestCheckOfAFile(t *testing.T) {
 	if err := os.WriteFile(config, []byte("[Selection]\nport = 80\n[Reporting]\nhttp = :9093\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	empty := filepath.Join(t.TempDir(), "empty.pcap")
+	var header bytes.Buffer
+	if err := pcapgo.NewWriter(&header).WriteFileHeader(65535, layers.LinkTypeEthernet); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(empty, header.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		name, file string
 		args       []string
@@ -37,6 +45,7 @@ func TestCheckOfAFile(t *testing.T) {
 		{"a settings file", "capfile/testdata/micro.pcap", []string{"--config=" + config, "--time=1s"}, 0,
 			[]string{"netmirror replay --to HOST:PORT --config " + config + " capfile/testdata/micro.pcap\n"}},
 		{"another port", "capfile/testdata/micro.pcap", []string{"--port=81"}, 1, []string{"FAULT", "80"}},
+		{"no packet", empty, nil, 1, []string{"reading " + empty + " ...", "there is no packet in it"}},
 		{"a file that was cut off", "capfile/testdata/half.pcap", nil, 0, []string{"2 packets", "ends in the middle of a packet"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

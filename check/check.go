@@ -54,6 +54,7 @@ type Capture struct {
 	Source source.Source // is read to its end, and not closed
 	Files  []string      // what the files are called, for the command to run
 	Asked  wire.Mirror   // how the mirror's packets come as far as that has to be said in it
+	Empty  bool          // no packet was found in them
 }
 
 const (
@@ -106,11 +107,14 @@ func Run(ctx context.Context, c Config, out io.Writer) (ok bool, err error) {
 // why and returns nil.
 func (r *report) see(ctx context.Context, c Config) (*seen, error) {
 	if c.Capture != nil {
-		what := "a mirror's packets"
-		if c.Mirror.Bare() {
-			what = "a host's packets"
+		what := ", which has a mirror's packets"
+		switch {
+		case c.Capture.Empty:
+			what = ""
+		case c.Mirror.Bare():
+			what = ", which has a host's packets"
 		}
-		r.say("reading %s, which has %s ...", strings.Join(c.Capture.Files, " "), what)
+		r.say("reading %s%s ...", strings.Join(c.Capture.Files, " "), what)
 		return watch(ctx, c.Capture.Source, c)
 	}
 	var ifi *net.Interface

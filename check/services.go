@@ -95,14 +95,23 @@ func (r *report) verdictOf(s Service) {
 
 // verdictOfAll says whether netmirror can be run. right is of how many services it can.
 func (r *report) verdictOfAll(c Config, right int) {
+	all := count(uint64(len(c.Services)), "service")
 	r.say("")
-	if right < len(c.Services) {
-		r.say("verdict: not yet for %d of the %s", len(c.Services)-right, count(uint64(len(c.Services)), "service"))
+	switch {
+	case right < len(c.Services) && len(c.Services) == 1:
+		r.say("verdict: not yet")
+		return
+	case right < len(c.Services):
+		r.say("verdict: not yet for %d of the %s", len(c.Services)-right, all)
 		return
 	}
 	instead := "without the word check"
 	if c.Capture != nil {
 		instead = "with replay in place of check, and the files without --read"
 	}
-	r.say("verdict: netmirror has something to forward for all %s. Run it with the same arguments, %s", count(uint64(right), "service"), instead)
+	whose := " for all " + all
+	if right == 1 {
+		whose = ""
+	}
+	r.say("verdict: netmirror has something to forward%s. Run it with the same arguments, %s", whose, instead)
 }

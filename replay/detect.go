@@ -19,8 +19,8 @@ type Kind struct {
 	// 0 alone where the packets are not wrapped.
 	VNIs []uint32
 	// Packets were looked at; Mirrored and Plain are those of them that are of the
-	// service.
-	Packets, Mirrored, Plain int
+	// service, and Wrapped all that are a mirror's by their look.
+	Packets, Mirrored, Plain, Wrapped int
 }
 
 // bare is the kind of packets that are not wrapped.
@@ -43,7 +43,8 @@ type detector struct {
 	ports          service.Ports // the services'; none: any
 	mirror         wire.Mirror
 	wrapped, plain *decap.Probe
-	vnis           map[uint32]bool
+	vnis           map[uint32]bool // with packets of the service
+	others         map[uint32]bool // without
 	kind           Kind
 }
 
@@ -53,7 +54,7 @@ func newDetector(ports service.Ports, m wire.Mirror) (*detector, error) {
 	if m.Encap == wire.EncapAuto && len(m.Ports) == 0 {
 		m = usual
 	}
-	d := &detector{ports: ports, mirror: m, vnis: make(map[uint32]bool)}
+	d := &detector{ports: ports, mirror: m, vnis: make(map[uint32]bool), others: make(map[uint32]bool)}
 	var err error
 	if d.wrapped, err = decap.NewProbe(m); err != nil {
 		return nil, err
@@ -66,16 +67,20 @@ func newDetector(ports service.Ports, m wire.Mirror) (*detector, error) {
 func (d *detector) see(frame []byte) {
 	d.kind.Packets++
 	vni, wrapped, ours := d.look(d.wrapped, frame)
-	switch {
-	case wrapped && ours:
-		d.kind.Mirrored++
-		if len(d.vnis) < maxVNIs {
-			d.vnis[vni] = true
-		}
-	case !wrapped:
+	if !wrapped {
 		if _, _, ours := d.look(d.plain, frame); ours {
 			d.kind.Plain++
 		}
+		return
+	}
+	d.kind.Wrapped++
+	of := d.others
+	if ours {
+		d.kind.Mirrored++
+		of = d.vnis
+	}
+	if len(of) < maxVNIs {
+		of[vni] = true
 	}
 }
 
@@ -113,13 +118,17 @@ func (d *detector) other(frame []byte, k *Kind) (network, kind bool) {
 	return false, ours
 }
 
-// result is the kind of most of the service's packets. A mirror's collector also has packets
-// of its own, and a host may send some of its own through VXLAN.
+// result is the kind of most of the service's packets, or, where there are none, of most
+// packets. A mirror's collector also has packets of its own, and a host may send some of its
+// own through VXLAN.
 func (d *detector) result() Kind {
 	k := d.kind
-	if k.Mirrored > k.Plain {
+	switch {
+	case k.Mirrored > k.Plain:
 		k.Mirror, k.VNIs = d.mirror, slices.Sorted(maps.Keys(d.vnis))
-	} else {
+	case k.Plain == 0 && k.Wrapped > k.Packets/2:
+		k.Mirror, k.VNIs = d.mirror, slices.Sorted(maps.Keys(d.others))
+	default:
 		k.Mirror, k.VNIs = bare().Mirror, bare().VNIs
 	}
 	return k

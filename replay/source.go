@@ -52,6 +52,7 @@ type Source struct {
 	ahead    []ahead // batches that were looked at, and are to be given first
 	detector *detector
 	kind     Kind
+	looked   bool // the first packets were looked at, to know the Kind
 	pacer    capfile.Pacer
 	throttle throttle
 
@@ -146,7 +147,7 @@ func (s *Source) look() {
 		}
 		s.ahead = append(s.ahead, copied)
 	}
-	s.kind = d.result()
+	s.kind, s.looked = d.result(), true
 }
 
 // cut is how many packets of the batch the snapshot length has cut.
@@ -161,6 +162,9 @@ func cut(b *capfile.Batch) (n int) {
 
 // Kind is what the files hold, by their first packets.
 func (s *Source) Kind() Kind { return s.kind }
+
+// Empty says whether the files were looked into, and have no packet.
+func (s *Source) Empty() bool { return s.looked && s.kind.Packets == 0 }
 
 // Throttle makes Next wait while the pipeline has too much to do. Call it before Next, if at
 // all.

@@ -138,6 +138,8 @@ func (f *Figures) verdict() string {
 		return "all that the capture holds was forwarded, but for what the settings leave out"
 	case f.Status() == StatusAll:
 		return "all that the capture holds was forwarded"
+	case f.Packets == 0 && f.Status() == StatusGaps:
+		return "nothing was forwarded: there is no packet in the capture"
 	case f.Status() == StatusGaps && f.nothing():
 		return "nothing was forwarded: the capture has no connection of the service that could be; netmirror check --read FILE says what is in it"
 	case f.Status() == StatusGaps:

@@ -68,6 +68,17 @@ func TestVerdictOfNothing(t *testing.T) {
 	}
 }
 
+func TestVerdictOfAnEmptyCapture(t *testing.T) {
+	f := Figures{Services: []ServiceFigures{{Name: "port 80"}}}
+	var b strings.Builder
+	if err := f.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	if want := "nothing was forwarded: there is no packet in the capture"; !strings.Contains(b.String(), want) {
+		t.Errorf("no %q in\n%s", want, &b)
+	}
+}
+
 // Every way in which a stream can end, but for a complete one and the end of the files,
 // is in the table, so that its figures add up.
 func TestEveryEndIsTold(t *testing.T) {

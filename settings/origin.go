@@ -127,7 +127,23 @@ func unknownVariables(environ []string, p *flags.Parser) (all []string) {
 		if !strings.HasPrefix(name, "NETMIRROR_") || slices.Contains(known, name) || kubernetes.MatchString(name) {
 			continue
 		}
+		if call := commandFlag(name, p); call != "" {
+			all = append(all, name+"; write "+call+" instead")
+			continue
+		}
 		all = append(all, name+suggested(nearest(name, known)))
 	}
 	return all
+}
+
+// commandFlag is how to give the flag of a single command that a variable was meant to set, ""
+// if there is none.
+func commandFlag(variable string, p *flags.Parser) string {
+	name := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(variable, "NETMIRROR_")), "_", "-")
+	for _, c := range p.Commands() {
+		if opt := c.FindOptionByLongName(name); opt != nil {
+			return p.Name + " " + c.Name + " --" + name
+		}
+	}
+	return ""
 }

@@ -73,7 +73,7 @@ func TestWhereInASection(t *testing.T) {
 // A variable that is mistyped would else set nothing, and nobody would know.
 func TestUnknownVariables(t *testing.T) {
 	o, err := Parse(Call{Program: "netmirror", Args: fourFlags, Getenv: func(string) string { return "" }, Stdout: io.Discard, Environ: []string{
-		"NETMIRROR_GAPTIMEOUT=1s", "NETMIRROR_GAP_TIMEOUT=1s", "NETMIRROR_FROBNICATE=1", "NETMIRROR_COMPLETION=1", "HOME=/", "NETMIRRORS=1",
+		"NETMIRROR_GAPTIMEOUT=1s", "NETMIRROR_GAP_TIMEOUT=1s", "NETMIRROR_FROBNICATE=1", "NETMIRROR_TIME=1s", "NETMIRROR_COMPLETION=1", "HOME=/", "NETMIRRORS=1",
 		// Kubernetes' for Services called netmirror and netmirror-metrics.
 		"NETMIRROR_SERVICE_HOST=10.0.0.1", "NETMIRROR_SERVICE_PORT=80", "NETMIRROR_SERVICE_PORT_HTTP=80",
 		"NETMIRROR_PORT_80_TCP=tcp://10.0.0.1:80", "NETMIRROR_PORT_80_TCP_ADDR=10.0.0.1", "NETMIRROR_METRICS_SERVICE_HOST=10.0.0.1",
@@ -81,7 +81,7 @@ func TestUnknownVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"NETMIRROR_GAPTIMEOUT; did you mean NETMIRROR_GAP_TIMEOUT?", "NETMIRROR_FROBNICATE"}
+	want := []string{"NETMIRROR_GAPTIMEOUT; did you mean NETMIRROR_GAP_TIMEOUT?", "NETMIRROR_FROBNICATE", "NETMIRROR_TIME; write netmirror check --time instead"}
 	if !slices.Equal(o.UnknownVariables, want) {
 		t.Errorf("%q, want %q", o.UnknownVariables, want)
 	}

@@ -78,7 +78,7 @@ func Parse(call Call) (*Options, error) {
 		return nil, err
 	}
 	if len(c.words) > 0 && o.Check != nil {
-		return nil, noWords(o, c.words[0])
+		return nil, noWords(o, c.words)
 	}
 	if o.Replay != nil {
 		o.Files = c.words
@@ -97,12 +97,17 @@ func Parse(call Call) (*Options, error) {
 	return o, nil
 }
 
-// noWords says how to give check what was given as a word.
-func noWords(o *Options, word string) error {
-	if info, err := os.Stat(word); word == capfile.Stdin || strings.Contains(word, ".pcap") || err == nil && info.Mode().IsRegular() {
-		return fmt.Errorf("check takes no words; give the capture file as --read %s", word)
+// noWords says how to give check what was given as words.
+func noWords(o *Options, words []string) error {
+	const none = "check takes no words; "
+	word := words[0]
+	if len(words) == 4 {
+		return fmt.Errorf(none+"give --iface %s --vni %s --port %s --to %s", word, words[1], words[2], words[3])
 	}
-	return fmt.Errorf("check takes no words; give the interface as --iface %s", append(o.Capture.Iface, word)[0])
+	if info, err := os.Stat(word); word == capfile.Stdin || strings.Contains(word, ".pcap") || err == nil && info.Mode().IsRegular() {
+		return fmt.Errorf(none+"give the capture file as --read %s", word)
+	}
+	return fmt.Errorf(none+"give the interface as --iface %s", append(o.Capture.Iface, word)[0])
 }
 
 // parsed is a command line that was read.

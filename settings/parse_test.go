@@ -212,6 +212,7 @@ func TestWrongCalls(t *testing.T) {
 		{"three words", []string{"lo", "1", "80"}, "four"},
 		{"flags and words", append([]string{"lo", "1", "80", "a:1"}, "--stats-interval=1s"), "do not mix"},
 		{"a word behind check", []string{"check", "lo"}, "check takes no words; give the interface as --iface lo"},
+		{"vxlan-to-http's four words behind check", []string{"check", "eth0", "42", "80", "host:80"}, "check takes no words; give --iface eth0 --vni 42 --port 80 --to host:80"},
 		{"a file behind check", []string{"check", "mirror.pcap"}, "check takes no words; give the capture file as --read mirror.pcap"},
 		{"a file that is there, behind check", []string{"check", "../capfile/testdata/micro.pcap", "--iface=lo"}, "--read ../capfile/testdata/micro.pcap"},
 		{"a status page at no port", append([]string{"--http=:99999"}, fourFlags...), `--http :99999: port "99999" is not a number from 0 to 65535`},
