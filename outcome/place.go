@@ -44,7 +44,7 @@ var places = [NumPlaces]struct{ name, text, remedy string }{
 	PlaceNetmirror: {"netmirror", "were lost in netmirror",
 		""},
 	PlaceTarget: {"target", "were lost at the target, which refused connections, ended them, or accepted data too slowly",
-		"make sure that the service at --to runs, is reachable from here, and keeps up; its log says why it ends connections"},
+		"make sure that the name in --to resolves, and that its service runs, is reachable from here, and keeps up; its log says why it ends connections"},
 }
 
 // Place is where the bytes of packets dropped for d count as lost. PlaceBefore stands for
