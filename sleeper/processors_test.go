@@ -76,3 +76,14 @@ func TestOneProcessorWhileItIsEnough(t *testing.T) {
 		fixed.Batch(&l, ringBlock, time.Millisecond, true, at(101))
 	}
 }
+
+// The first second is not spent on all cores: nothing has shown yet that one is too few.
+func TestOneProcessorFromTheFirstLook(t *testing.T) {
+	p := NewProcessors(false, time.Millisecond)
+	var set []int
+	p.all, p.set = 8, func(n int) { set = append(set, n) }
+	p.Look(time.Now())
+	if !slices.Equal(set, []int{1}) {
+		t.Errorf("set to %v, want 1", set)
+	}
+}
