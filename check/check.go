@@ -41,7 +41,8 @@ type Config struct {
 	DialTimeout time.Duration // for the target; 0 means 3 s
 	Time        time.Duration // how long to look at the mirror's packets; 0 means 10 s
 
-	nth int // of the services, 0 for the first or only one
+	nth  int               // of the services, 0 for the first or only one
+	rest []asked.Selection // of the other services; nil: these are no services that are listed
 
 	// For the command to run:
 	Program string              // what netmirror is called as

@@ -51,6 +51,9 @@ func (r *report) several(c Config, s *seen, ids []serviceID) {
 	for _, id := range ids {
 		if !slices.Contains(guesses, id) {
 			c.VNIs, c.Ports = []uint32{id.vni}, asked.PortsOf(id.port)
+			if c.Capture != nil { // the command plays it
+				c.Target = cmp.Or(c.Target, anyTarget)
+			}
 			remedy += ", the busiest for example: " + c.command("check")
 			break
 		}
@@ -126,30 +129,42 @@ func (r *report) absent(c Config, s *seen) {
 	switch {
 	case len(c.VNIs) > 0 && !present:
 		seen := s.networks()
-		r.fault(remedyVNI(seen, s.matching(nil, c.Ports)), "service: no packets of VNI %s; seen: %s", numbers(c.VNIs), listVNIs(seen))
+		r.fault(c.remedyVNI(seen, s.matching(nil, c.Ports)), "service: no packets of VNI %s; seen: %s", numbers(c.VNIs), listVNIs(seen))
 	case len(c.Ports) > 0:
 		ids := s.matching(c.VNIs, nil)
 		of := ""
 		if len(c.VNIs) > 0 && !s.bare {
 			of = " of VNI " + numbers(c.VNIs)
 		}
-		r.fault(s.remedyPort(ids), "service: no packets%s of TCP port %v; seen: %s", of, c.Ports, s.listPorts(ids))
+		r.fault(s.remedyPort(c, ids), "service: no packets%s of TCP port %v; seen: %s", of, c.Ports, s.listPorts(ids))
 	default:
 		r.fault("let the service's TCP through the mirror's filter", "service: no TCP packets of VNI %s", numbers(c.VNIs))
 	}
 }
 
-func remedyVNI(seen []vniCount, of []serviceID) string {
-	if len(seen) == 1 {
-		return fmt.Sprintf("use --vni %d", seen[0].vni)
+// value is how to give a value in place of a wrong one: with its flag, which services that are
+// listed have not.
+func (c Config) value(flag, name string, value any) string {
+	if c.rest != nil {
+		return fmt.Sprintf("give it %s %v", name, value)
 	}
-	if len(of) == 1 {
-		return fmt.Sprintf("use --vni %d, which has that port", of[0].vni)
+	return fmt.Sprintf("use --%s %v", flag, value)
+}
+
+func (c Config) remedyVNI(seen []vniCount, of []serviceID) string {
+	switch {
+	case len(seen) == 1:
+		return c.value("vni", "VNI", seen[0].vni)
+	case len(of) == 1:
+		return c.value("vni", "VNI", of[0].vni) + ", which has that port"
+	case c.rest != nil:
+		return "give it the VNI of its mirror session, one of these"
 	}
 	return "give the VNI of the mirror session, one of these, with --vni"
 }
 
-func (s *seen) remedyPort(ids []serviceID) string {
+func (s *seen) remedyPort(c Config, ids []serviceID) string {
+	ids = slices.DeleteFunc(slices.Clone(ids), c.isOthers)
 	if len(ids) == 1 && len(s.guesses(ids)) == 1 {
 		return remedyGuess(ids[0], s.services.entries[ids[0]])
 	}
@@ -157,10 +172,20 @@ func (s *seen) remedyPort(ids []serviceID) string {
 	for _, id := range ids {
 		ports[id.port] = true
 	}
-	if len(ports) == 1 {
-		return fmt.Sprintf("use --port %d", ids[0].port)
+	switch {
+	case len(ports) == 1:
+		return c.value("port", "port", ids[0].port)
+	case c.rest != nil:
+		return "give it the port that its mirrored clients connect to, which is not that of a load balancer in front of them; or let it through the mirror's filter"
 	}
 	return "use the port that the mirrored clients connect to, which is not that of a load balancer in front of them, with --port; or let it through the mirror's filter"
+}
+
+// isOthers reports whether packets are of another service that is listed.
+func (c Config) isOthers(id serviceID) bool {
+	return slices.ContainsFunc(c.rest, func(s asked.Selection) bool {
+		return s.VNIs.Has(id.vni) && s.Ports.Has(id.port)
+	})
 }
 
 // vniCount is a VNI and how many packets it had.

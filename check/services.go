@@ -3,6 +3,7 @@ package check
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	asked "netmirror/service"
@@ -23,6 +24,7 @@ type Service struct {
 // of is what is to be looked at for the nth of the services.
 func (c Config) of(nth int) Config {
 	s := c.Services[nth]
+	c.rest = slices.Delete(c.asked(), nth, nth+1)
 	c.Services, c.nth = nil, nth
 	c.VNIs, c.EveryVNI, c.Ports, c.Clients = s.VNIs, s.VNIs.Any(), s.Ports, s.Clients
 	c.Target, c.TargetOptions = s.Target, s.TargetOptions

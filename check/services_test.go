@@ -92,7 +92,7 @@ func TestSeveralServices(t *testing.T) {
 	ok, says = run(t, []Service{absent, shop, secret}, packets...)
 	for _, want := range []string{
 		"FAULT service: no packets of VNI 7 of TCP port 81; seen: 8080 (VNI 7, 5 packets)\n",
-		"verdict: absent: not yet; first, use --port 8080\n",
+		"verdict: absent: not yet; first, give it the port that its mirrored clients connect to", // 8080 is shop's
 		"verdict: shop: netmirror has something to forward\n",
 		"FAULT service: VNI 9, port 8443: TLS in 1",
 		"verdict: secret: not yet; first, mirror behind the TLS termination",
@@ -104,6 +104,14 @@ func TestSeveralServices(t *testing.T) {
 	}
 	if ok {
 		t.Error("two services are wrong, and all is well")
+	}
+	for _, wrong := range []struct{ of, first string }{
+		{"7:81", "give it port 8080"}, {"7:443", "give it port 8080"}, {"5:8080", "give it VNI 7, which has that port"}, {"5:443", "give it the VNI of its mirror session"},
+	} {
+		_, says := run(t, []Service{{Name: "lost", Selection: selection(t, wrong.of), Target: shadow}, wide}, packets...)
+		if want := "verdict: lost: not yet; first, " + wrong.first; !strings.Contains(says, want) {
+			t.Errorf("no %q in\n%s", want, says)
+		}
 	}
 	if ok, says = run(t, []Service{shop, wide}); ok || strings.Count(says, "not yet; first, give a file that has packets") != 2 {
 		t.Errorf("ok is %v of no packets:\n%s", ok, says)

@@ -52,6 +52,9 @@ func count(n uint64, noun string) string {
 	return strconv.FormatUint(n, 10) + " " + noun + "s"
 }
 
+// anyTarget stands in a command for a target that was not given.
+const anyTarget = "HOST:PORT"
+
 // command is a call of netmirror with what is known, for a shell.
 func (c Config) command(words ...string) string {
 	args := []string{c.Program}

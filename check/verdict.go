@@ -10,7 +10,7 @@ func (r *report) verdict(c Config, ch *choice) {
 		r.say("verdict: not yet; first, %s", r.first)
 		return
 	}
-	c.VNIs, c.Ports, c.Target = ch.vnis, ch.ports, cmp.Or(c.Target, "HOST:PORT")
+	c.VNIs, c.Ports, c.Target = ch.vnis, ch.ports, cmp.Or(c.Target, anyTarget)
 	r.say("")
 	r.say("verdict: netmirror has something to forward. Run:")
 	r.say("  %s", c.command())

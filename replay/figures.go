@@ -26,7 +26,7 @@ func (s *Source) Figures(p *status.Snapshot, began time.Time) Figures {
 	}
 	f.Lost = append(f.Lost, Loss{Whose: OfReplay, Count: s.Unknown(),
 		Text: "packets belong to networks that the first packets do not show: give each network with --vni"})
-	f.Lost = append(f.Lost, Loss{Whose: OfReplay, Count: s.OtherKind(), Text: s.kind.others()})
+	f.Lost = append(f.Lost, s.kind.others(s.OtherKind()))
 	if !from.IsZero() {
 		f.Span = to.Sub(from)
 	}
@@ -43,12 +43,13 @@ func (s *Source) Figures(p *status.Snapshot, began time.Time) Figures {
 	return f
 }
 
-// others is what is said of the service's packets that are not of the kind.
-func (k *Kind) others() string {
+// others is what is said of so many packets of the service that are not of the kind. A host's
+// may be in an overlay network, so they are played with the others.
+func (k *Kind) others(count uint64) Loss {
 	if k.Mirror.Bare() {
-		return "packets are a mirror's, and were read as a host's: play their files by themselves, or give --encap none if this is meant"
+		return Loss{Forwarded, count, "packets are wrapped as a mirror's are: if they are a mirror's, play their files by themselves; if not, give --encap none"}
 	}
-	return "packets are a host's, and were not read, since the others are a mirror's: play their files by themselves, or give --vni if this is meant"
+	return Loss{OfReplay, count, "packets are a host's, and were not read, since the others are a mirror's: play their files by themselves, or give --vni if this is meant"}
 }
 
 // faults are the errors of the files, one by one.

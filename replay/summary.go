@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -20,6 +21,8 @@ const (
 	OfReplay
 	// OfSettings: it was left out on purpose. That is no loss.
 	OfSettings
+	// Forwarded: it was forwarded, and perhaps is not to be. That is no loss.
+	Forwarded
 )
 
 // Loss is a reason why something was not forwarded.
@@ -69,7 +72,7 @@ func (f *Figures) Status() int {
 	}
 	for _, l := range f.Lost {
 		switch {
-		case l.Count == 0 || l.Whose == OfSettings:
+		case l.Count == 0 || l.Whose == OfSettings || l.Whose == Forwarded:
 		case l.Whose == OfReplay:
 			return StatusFailed
 		default:
@@ -84,7 +87,17 @@ func (f *Figures) Status() int {
 
 // nothing reports whether the files hold no connection that could be forwarded.
 func (f *Figures) nothing() bool {
-	return len(f.Services) > 0 && !slices.ContainsFunc(f.Services, func(s ServiceFigures) bool { return s.Streams > 0 })
+	return len(f.Services) > 0 && len(f.without()) == len(f.Services)
+}
+
+// without are the names of the services of which no connection was forwarded.
+func (f *Figures) without() (names []string) {
+	for _, s := range f.Services {
+		if s.Streams == 0 {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 // Write writes the figures for people.
@@ -108,7 +121,7 @@ func (f *Figures) writeLosses(w io.Writer) error {
 	for _, part := range []struct {
 		whose Whose
 		title string
-	}{{OfFile, "not in the capture:"}, {OfReplay, "in the capture, but not forwarded:"}, {OfSettings, "left out, as the settings say:"}} {
+	}{{OfFile, "not in the capture:"}, {OfReplay, "in the capture, but not forwarded:"}, {OfSettings, "left out, as the settings say:"}, {Forwarded, "forwarded, but perhaps by mistake:"}} {
 		title := part.title
 		for _, l := range f.Lost {
 			if l.Count == 0 || l.Whose != part.whose {
@@ -125,6 +138,9 @@ func (f *Figures) writeLosses(w io.Writer) error {
 	}
 	for _, fault := range f.Faults {
 		fmt.Fprintln(w, "file:", fault)
+	}
+	if names := f.without(); len(names) > 0 && !f.nothing() {
+		fmt.Fprintf(w, "the capture has no connection that could be forwarded of %s; netmirror check --read FILE says what is in it\n", strings.Join(names, ", "))
 	}
 	_, err := fmt.Fprintln(w, f.verdict())
 	return err

@@ -79,6 +79,18 @@ func TestVerdictOfAnEmptyCapture(t *testing.T) {
 	}
 }
 
+// One that nothing is there for may have a mistyped port.
+func TestServiceThatIsNotInTheCapture(t *testing.T) {
+	f := Figures{Packets: 4, Services: []ServiceFigures{{Name: "shop", Streams: 1}, {Name: "pay"}}}
+	var b strings.Builder
+	if err := f.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	if want := "the capture has no connection that could be forwarded of pay; netmirror check --read FILE"; !strings.Contains(b.String(), want) {
+		t.Errorf("no %q in\n%s", want, &b)
+	}
+}
+
 // Every way in which a stream can end, but for a complete one and the end of the files,
 // is in the table, so that its figures add up.
 func TestEveryEndIsTold(t *testing.T) {
