@@ -18,6 +18,7 @@ const (
 	ProblemLinkDown Problem = iota
 	ProblemSilence
 	ProblemOneDirection
+	ProblemLeftOut
 	ProblemRingFull
 	ProblemTargetRefused
 	ProblemTargetRejects
@@ -76,6 +77,9 @@ var problems = [NumProblems]struct {
 	ProblemOneDirection: {"one_direction", Note,
 		"no packet from the clients has come, only the server's answers",
 		"have the mirror session take both directions, or the one towards the service: netmirror forwards what clients send"},
+	ProblemLeftOut: {"left_out", Note,
+		"clients were heard, and the settings leave out all of them",
+		"correct --clients, --exclude-clients, --only-path or --only-host; the stats line has how much each leaves out"},
 	ProblemRingFull: {"ring_full", Loss,
 		"packets found the ring full and were lost",
 		"give netmirror more processor time (fewer neighbors, more --workers), then a larger --ring-mib; or mirror fewer hosts to one netmirror"},
@@ -105,7 +109,7 @@ var problems = [NumProblems]struct {
 		"check the target's log; its keep-alive limits should not be below those of the real service"},
 	ProblemMaxConns: {"max_conns", Loss,
 		"streams were reset because --max-conns connections to the target were open",
-		"raise --max-conns, or the limit of open files if a warning at the start says that it is lower"},
+		"raise --max-conns, or the limit of open files if a warning at the start says that it is lower; if the target neither answers nor closes, lower --linger-timeout"},
 	ProblemMaxFlows: {"max_flows", Loss,
 		"packets belonged to connections beyond --max-flows",
 		"raise --max-flows, and --total-mib by 20 KiB for each"},

@@ -162,10 +162,30 @@ func headlineAttrs(start, minute *Delivery) (attrs []any) {
 }
 
 // LogEnd logs the figures of a run that is over, and a line for each place where
-// something was lost.
+// something was lost, and for what was never heard.
 func (m *Monitor) LogEnd() {
 	s := m.LogFigures()
+	for _, p := range m.unheard(s) {
+		m.cfg.Log.Warn(p.Text, "do", p.Remedy)
+	}
 	for _, p := range s.lostAt() {
 		m.cfg.Log.Info("bytes "+p.Text, "bytes", p.Start, "of", s.Start.Sent, "do", p.Remedy)
 	}
+}
+
+// unheard says what has not come, or was left out, until a run was over.
+func (m *Monitor) unheard(s *Snapshot) (all []Problem) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	silent, leftOut := m.watch.unheard.look(s, 0)
+	switch {
+	case s.Frames == 0:
+		all = append(all, silence(nil))
+	case len(silent) > 0:
+		all = append(all, silence(silent))
+	}
+	if len(leftOut) > 0 {
+		all = append(all, allLeftOut(leftOut))
+	}
+	return all
 }

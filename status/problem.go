@@ -46,6 +46,7 @@ var rules = [outcome.NumProblems]rule{
 	outcome.ProblemLinkDown:     {},
 	outcome.ProblemSilence:      {},
 	outcome.ProblemOneDirection: {},
+	outcome.ProblemLeftOut:      {},
 
 	outcome.ProblemRingFull: {count: func(s *Snapshot) uint64 { return s.Ring.Drops }},
 	// Bridge itself logs this one and the next two.

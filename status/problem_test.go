@@ -9,6 +9,7 @@ import (
 
 	"netmirror/bridge"
 	"netmirror/outcome"
+	"netmirror/service"
 	"netmirror/source"
 )
 
@@ -134,6 +135,50 @@ func TestRefusalsAreShownAndNotLogged(t *testing.T) {
 	}
 }
 
+// A mistyped VNI, or list of clients, of one service is told of, however much comes for the others.
+func TestServicesThatGetNothing(t *testing.T) {
+	f := newFigures()
+	w := newWatch(f.begin)
+	shop, pay := Service{Name: "shop", Bytes: 1000}, Service{Name: "pay"}
+	f.s.Services = []Service{shop, pay}
+	for second := range 30 {
+		if log := w.look(f.at(float64(second))); len(log) != 0 {
+			t.Fatalf("after %d s: %v", second, log)
+		}
+	}
+	if log := w.look(f.at(31)); ids(log) != "silence" || !strings.Contains(log[0].Text, "for pay") || strings.Contains(log[0].Text, "shop") {
+		t.Errorf("after 31 s: %+v", log)
+	}
+	late := Service{Name: "late"} // a reload has added it
+	pay.LeftOut[service.ExcludedClient] = 7
+	f.s.Services = []Service{shop, pay, late}
+	if log := w.look(f.at(32)); ids(log) != "left_out" || !strings.Contains(log[0].Text, ": pay") {
+		t.Errorf("with packets of excluded clients: %+v", log)
+	}
+	if log := w.look(f.at(61)); len(log) != 0 {
+		t.Errorf("29 s after the reload: %+v", log)
+	}
+	if log := w.look(f.at(92.5)); ids(log) != "silence left_out" || !strings.Contains(log[0].Text, "for late") {
+		t.Errorf("a minute after the reload: %+v", log)
+	}
+	pay.Bytes, late.Flows = 1, 1
+	f.s.Services = []Service{shop, pay, late}
+	if w.look(f.at(93)); ids(w.problems(f.at(93).Time)) != "" {
+		t.Errorf("with a client for each: %v", w.problems(f.at(93).Time))
+	}
+	unmatched := Service{Name: "shop", Bytes: 1000}
+	unmatched.Bridge.Requests.NotMatched = 3
+	f.s.Services = []Service{unmatched}
+	if log := w.look(f.at(200)); ids(log) != "left_out" {
+		t.Errorf("with no request of --only-path: %+v", log)
+	}
+	unmatched.Bridge.Requests.Matched = 1
+	f.s.Services = []Service{unmatched}
+	if w.look(f.at(201)); ids(w.problems(f.at(201).Time)) != "" {
+		t.Errorf("with one request of --only-path: %v", w.problems(f.at(201).Time))
+	}
+}
+
 func TestSilenceAndOneDirection(t *testing.T) {
 	f := newFigures()
 	f.s.Frames, f.s.Stack.Packets = 0, 0
@@ -248,7 +293,7 @@ func TestHistoryGoesBackAQuarterOfAnHour(t *testing.T) {
 // What is counted has a count, also where a problem was added.
 func TestEveryProblemIsRecognised(t *testing.T) {
 	for p := range outcome.NumProblems {
-		if counted := p > outcome.ProblemOneDirection; (rules[p].count != nil) != counted {
+		if counted := p > outcome.ProblemLeftOut; (rules[p].count != nil) != counted {
 			t.Errorf("%s has a count: want %v", p, counted)
 		}
 	}

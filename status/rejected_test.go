@@ -22,6 +22,7 @@ type rejecting struct {
 func newRejecting(t *testing.T) *rejecting {
 	r := &rejecting{figures: twoServices(t)}
 	r.figures.Frames, r.figures.Stack.Packets = 1, 1
+	r.figures.Services[1].Bytes = 1 // else its silence is told
 	r.m = NewMonitor(Config{Log: slog.New(slog.NewTextHandler(new(bytes.Buffer), nil)), Source: Source{Snapshot: func() Snapshot {
 		s := r.figures
 		s.Services = append([]Service(nil), r.figures.Services...)

@@ -18,6 +18,8 @@ type watch struct {
 
 	// Of both directions in the last minute: packets, and payload of clients.
 	clients, servers, payload growth
+
+	unheard unheard
 }
 
 // sighting is what is known of one problem.
@@ -43,7 +45,13 @@ func (w *watch) look(s *Snapshot) (log []Problem) {
 			log = w.sighted(p, count(s), s.Time, log)
 		}
 	}
-	w.condition(outcome.ProblemSilence, newProblem(outcome.ProblemSilence), s.Time, s.Frames == 0 && w.since(s.Time) >= nothingAfter, &log)
+	silent, leftOut := w.unheard.look(s, nothingAfter)
+	nothing := s.Frames == 0 && w.since(s.Time) >= nothingAfter
+	if nothing {
+		silent = nil // not of some services alone
+	}
+	w.condition(outcome.ProblemSilence, silence(silent), s.Time, nothing || len(silent) > 0, &log)
+	w.condition(outcome.ProblemLeftOut, allLeftOut(leftOut), s.Time, len(leftOut) > 0, &log)
 	w.condition(outcome.ProblemLinkDown, linkDown(s.Ring.Down), s.Time, len(s.Ring.Down) > 0, &log)
 	w.condition(outcome.ProblemOneDirection, newProblem(outcome.ProblemOneDirection), s.Time, w.serversAlone(s), &log)
 	return log

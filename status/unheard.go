@@ -1,0 +1,67 @@
+package status
+
+import (
+	"strings"
+	"time"
+
+	"netmirror/outcome"
+	"netmirror/service"
+)
+
+// unheard says of which services no client was heard. It is used by one goroutine at a time.
+type unheard struct {
+	begun map[string]time.Time // when a service was first seen, by its name
+}
+
+// look returns the names of the services from whose clients no data has come since they were
+// first seen, and of those whose settings leave out all that has come. Those that were seen for
+// less than patience are left out.
+func (u *unheard) look(s *Snapshot, patience time.Duration) (silent, leftOut []string) {
+	begun := make(map[string]time.Time, len(s.Services))
+	for i := range s.Services {
+		f := &s.Services[i]
+		at, known := u.begun[f.Name]
+		if !known {
+			at = s.Time
+		}
+		begun[f.Name] = at
+		switch {
+		case s.Time.Sub(at) < patience:
+		case f.isLeftOut():
+			leftOut = append(leftOut, f.Name)
+		case f.isSilent() && len(s.Services) > 1: // of an only one, the number of frames tells
+			silent = append(silent, f.Name)
+		}
+	}
+	u.begun = begun
+	return silent, leftOut
+}
+
+// isSilent reports whether no data has come from a client.
+func (f *Service) isSilent() bool {
+	return f.Bytes == 0 && f.Flows == 0 && f.Bridge.Streams == 0 && f.OverRate == 0 && f.LeftOut == [service.NumLeftOut]uint64{}
+}
+
+// isLeftOut reports whether clients were heard, and none of them, or none of their requests, is
+// one of those asked for. A sample is left out of this: it may be small on purpose.
+func (f *Service) isLeftOut() bool {
+	asked := &f.Bridge.Requests
+	return f.Bytes == 0 && f.LeftOut[service.ExcludedClient] > 0 && f.LeftOut[service.NotSampled] == 0 ||
+		asked.NotMatched > 0 && asked.Matched == 0 && f.Bridge.BytesWritten == 0
+}
+
+// silence is that nothing was heard, or nothing of some services.
+func silence(of []string) Problem {
+	p := newProblem(outcome.ProblemSilence)
+	if len(of) > 0 {
+		p.Text = "no data of a client has come so far for " + strings.Join(of, ", ")
+	}
+	return p
+}
+
+// allLeftOut is that the settings of some services leave out all that comes.
+func allLeftOut(of []string) Problem {
+	p := newProblem(outcome.ProblemLeftOut)
+	p.Text += ": " + strings.Join(of, ", ")
+	return p
+}
