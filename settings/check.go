@@ -43,7 +43,7 @@ func (o *Options) checkRequired() error {
 	shared := o.Simple() && len(o.Target.To) > 1 // a selection of several services, which is not found out
 	err := missing([]lack{
 		{mirror && ring && len(o.Capture.Iface) == 0, "no interface: give the one that the mirror packets arrive on with --iface"},
-		{one && mirror && len(o.Selection.VNI) == 0 && !o.Mirror().Bare(), "no VNI: give the mirror session's VXLAN network identifier with --vni"},
+		{one && mirror && len(o.Selection.VNI) == 0 && !o.Mirror().Bare(), "no VNI: give the mirror session's network identifier with --vni"},
 		{(one || shared) && o.Selection.Port == "", "no port: give the service's original TCP port, 1 to 65535, with --port"},
 		{one && len(o.Target.To) == 0, "no target: give the shadow service as --to HOST:PORT"},
 		{o.Replay != nil && len(o.Files) == 0, "no file: give capture files as replay FILE..., or - for standard input"},

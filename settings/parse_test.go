@@ -194,7 +194,7 @@ func TestWrongCalls(t *testing.T) {
 		want string // in the message
 	}{
 		{"nothing", nil, "--iface"},
-		{"nothing, all of which is needed", nil, "--iface; no VNI: give the mirror session's VXLAN network identifier with --vni; no port: give the service's original TCP port, 1 to 65535, with --port; no target: give the shadow service as --to HOST:PORT"},
+		{"nothing, all of which is needed", nil, "--iface; no VNI: give the mirror session's network identifier with --vni; no port: give the service's original TCP port, 1 to 65535, with --port; no target: give the shadow service as --to HOST:PORT"},
 		{"two of them", []string{"--iface=lo", "--port=1"}, "with --vni; no target"},
 		{"a URL", []string{"--iface=lo", "--vni=1", "--port=1", "--to=https://a"}, `target "https://a": HTTP is forwarded as bytes, so a target is not a URL of HTTP; write tls://a:443, or HOST:PORT`},
 		{"a URL with a port", []string{"--iface=lo", "--forward=1:1=http://a:80/x"}, "write a:80"},

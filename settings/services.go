@@ -131,8 +131,13 @@ func (o *Options) simpleServices() (all []Service, err error) {
 
 // listedServices are those of --forward and of the file's sections.
 func (o *Options) listedServices() error {
-	if len(o.Selection.VNI) > 0 || o.Selection.Port != "" || len(o.Target.To) > 0 {
-		return errors.New("--vni, --port and --to are one service, and --forward and [Service NAME] list services; use one or the other")
+	for _, of := range []struct {
+		flag string
+		set  bool
+	}{{"vni", len(o.Selection.VNI) > 0}, {"port", o.Selection.Port != ""}, {"to", len(o.Target.To) > 0}} {
+		if of.set {
+			return ofFlag(of.flag, errors.New("--vni, --port and --to are one service, and --forward and [Service NAME] list services; use one or the other"))
+		}
 	}
 	for _, text := range o.Selection.Forward {
 		name, f, err := service.ParseNamed(text)

@@ -208,7 +208,7 @@ func TestWrongSections(t *testing.T) {
 		"[Service shop]\n" + right + "dial-timeout = 0s\n":                       "[Service shop]: --dial-timeout 0s: must be more than 0",
 		"[Service shop]\n" + right + "[Service b]\n" + right:                     "42:80=a:80 is given twice",
 		"[Service a]\n" + right + "to = b\n":                                     `target "b"`,
-		"[Service a]\n" + right + "[Selection]\nvni = 42\n":                      "use one or the other",
+		"[Service a]\n" + right + "[Selection]\nvni = 42\n":                      "use one or the other (vni in [Selection] of ",
 		"[Service a]\n" + right + "\n[Service b]\nvni = 1\nport = 2\nto = a:x\n": `netmirror.conf:6: [Service b]: target "a:x": port "x"`,
 		"[Service a]\n" + right + "[Servce b]\n" + right:                         "netmirror.conf:5: no such section: `Servce b'",
 		"[Reporting]\nhttp = :9093\n":                                            "no target: give the shadow service as --to HOST:PORT; or set it in ",
