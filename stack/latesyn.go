@@ -13,7 +13,7 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 	case (f.hasBase && base == f.base || f.past != (span{}) && base == f.origin()) && !f.replayed(s.captured), s.mayBeSYNOf(f, base),
 		f.past.has(seg.seq) && s.serviceOf(f).Midstream != MidstreamAny:
 		s.drop(seg, outcome.DropDuplicate)
-	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0 && (f.beganRightAt(base) || f.tookData(seg)):
+	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0 && f.mayBeginAt(base) && (f.beganRightAt(base) || f.tookData(seg)):
 		s.comesLate(f, seg)
 	default:
 		s.syn(seg)
@@ -60,6 +60,10 @@ func (f *flow) cameBehind(syn *stub) bool { return f.behind.known && f.behind.at
 func (f *flow) apartFrom(syn *stub) bool {
 	return f.cameBehind(syn) && !near(f.base, syn.base)
 }
+
+// mayBeginAt reports whether a SYN in front of base may be that of the parked segments. It is not
+// if they go on from bytes that came of a connection before, and the SYN is among those.
+func (f *flow) mayBeginAt(base uint32) bool { return !f.past.has(base - 1) }
 
 // beganAt reports whether the parked segments can belong to a client that begins at base:
 // some lie closely behind base, and none closely before it.

@@ -14,7 +14,7 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 		f.synSeen = false
 		return false
 	}
-	if f.state == parked && !f.hasBase && seg.seq == next.base && proves(seg, next.base) && f.beganAt(next.base) && !f.apartFrom(&next) {
+	if f.state == parked && !f.hasBase && seg.seq == next.base && proves(seg, next.base) && f.mayBeginAt(next.base) && f.beganAt(next.base) && !f.apartFrom(&next) {
 		s.beginsLate(f, &next)
 		s.toFlow(seg)
 		return true

@@ -1,0 +1,54 @@
+package stack
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"netmirror/outcome"
+)
+
+// A client opens its next connection on the same ports where the end of the one before still
+// waits behind a stream that its target has ended. The bytes of two connections never come in
+// one stream.
+func TestNextConnectionBesideTheRestOfTheOneBefore(t *testing.T) {
+	const n, old = len(get1), "the end of the one before"
+	for _, ahead := range []uint32{0, 3} { // of the next SYN's number
+		for _, twoWay := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%d ahead, two-way %v", ahead, twoWay), func(t *testing.T) {
+				clk := new(clock)
+				s := newTestStack(t, func(c *Config) {
+					c.Now, c.Services = clk.now, []Service{{Midstream: MidstreamAny}}
+				})
+				c := newClient(t, 1000)
+				d := c.next(1000 + ahead)
+				handshake := func(c *client) []Segment {
+					if twoWay {
+						return []Segment{c.syn(), c.server(999, 0, "S"), c.ack(0)}
+					}
+					return c.opening()
+				}
+				s.Inject(append(handshake(c), c.ask(0, get1, 1)))
+				conn := accept(t, s)
+				readExactly(t, conn, n)
+				settled(t, s)
+				conn.CloseWith(outcome.EndTargetSlow)
+				at := n + int(ahead) // behind get3, in the next one's numbers
+				s.Inject([]Segment{c.ask(at, old, 1), c.fin(at + len(old))})
+				r := readEverything(s)
+				clk.pass(t, s, 10*time.Millisecond)
+				s.Inject(append(handshake(d), d.ask(0, get3, 1)))
+				clk.pass(t, s, 2*time.Second)
+				s.Shutdown()
+				clk.pass(t, s, time.Second)
+				r.wg.Wait()
+				for _, st := range r.streams[c.src.String()] {
+					if strings.Contains(string(st.bytes), old) && strings.Contains(string(st.bytes), get3) {
+						t.Errorf("a stream of two connections: %q", st.bytes)
+					}
+				}
+			})
+		}
+	}
+}
