@@ -10,8 +10,7 @@ import (
 func (s *Stack) synAgain(f *flow, seg *segment) {
 	base := seg.seq + 1
 	switch {
-	case (f.hasBase && base == f.base || f.past != (span{}) && base == f.origin()) && !f.replayed(s.captured), s.mayBeSYNOf(f, base),
-		f.past.has(seg.seq) && s.serviceOf(f).Midstream != MidstreamAny:
+	case (f.hasBase && base == f.base || f.past != (span{}) && base == f.origin()) && !f.replayed(s.captured), s.mayBeSYNOf(f, base):
 		s.drop(seg, outcome.DropDuplicate)
 	case f.state == parked && !f.hasBase && seg.flags&(flagACK|flagRST|flagFIN) == 0 && f.mayBeginAt(base) && (f.beganRightAt(base) || f.tookData(seg)):
 		s.comesLate(f, seg)
@@ -21,9 +20,9 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 }
 
 // mayBeSYNOf reports whether a SYN in front of base may be the late one of a stream that was
-// picked up without.
+// picked up without, in a connection whose SYN was not seen.
 func (s *Stack) mayBeSYNOf(f *flow, base uint32) bool {
-	return f.picked && f.base-base < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout
+	return f.picked && !f.framing.whole && f.base-base < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout
 }
 
 // comesLate starts a flow at its SYN, which was only late: the parked segments prove it.
