@@ -47,6 +47,7 @@ func (s *Stack) goesOn(known, next *stub, seg *segment) {
 		return
 	}
 	ends := seg.flags&(flagFIN|flagRST) != 0
+	known.last = momentOf(s.captured)
 	why := outcome.DropMidStream
 	if known.kind == overRate {
 		why = outcome.DropOverRate

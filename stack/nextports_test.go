@@ -88,3 +88,38 @@ func TestNextConnectionBehindATargetsEnd(t *testing.T) {
 		}
 	}
 }
+
+// A mirror that shows a whole connection again, right behind its end, begins no second stream with
+// the same bytes, also where the target has ended the first one in between.
+func TestCopyOfAConnectionBehindATargetsEnd(t *testing.T) {
+	const n = len(get1)
+	for _, mode := range []Midstream{MidstreamHTTP, MidstreamAny, MidstreamOff} {
+		for _, how := range []outcome.End{outcome.EndTargetClosed, outcome.EndTargetSlow} {
+			for name, last := range map[string]func(c *client, off int) Segment{"FIN": (*client).fin, "RST": (*client).rst} {
+				t.Run(fmt.Sprintf("%d, %v, %s", mode, how, name), func(t *testing.T) {
+					clk := new(clock)
+					s := newTestStack(t, func(c *Config) { c.Now, c.Services = clk.now, []Service{{Midstream: mode}} })
+					c := newClient(t, 1000)
+					all := append(c.opening(), c.ask(0, get1, 1))
+					s.Inject(all)
+					conn := accept(t, s)
+					readExactly(t, conn, n)
+					settled(t, s)
+					conn.CloseWith(how)
+					clk.pass(t, s, time.Second)
+					s.Inject([]Segment{last(c, n)})
+					clk.pass(t, s, 20*time.Millisecond)
+					r := readEverything(s)
+					s.Inject(append(all, last(c, n)))
+					clk.pass(t, s, 2*time.Second)
+					s.Shutdown()
+					clk.pass(t, s, time.Second)
+					r.wg.Wait()
+					if got := r.streams[c.src.String()]; len(got) > 0 {
+						t.Errorf("read again: %q", describe(got))
+					}
+				})
+			}
+		}
+	}
+}

@@ -158,7 +158,7 @@ func (s *stub) ended(end uint32) stub {
 	if !within(end, s.end, nearby) {
 		end = s.end // older, or of another time
 	}
-	return stub{kind: over, base: s.base, end: end, whole: s.whole}
+	return stub{kind: over, base: s.base, end: end, whole: s.whole, prior: s.prior, last: s.last, twoWay: s.twoWay}
 }
 
 // stubTable holds a limited number of stubs and lets the oldest go for a new
