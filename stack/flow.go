@@ -33,6 +33,8 @@ type flow struct {
 	reason  outcome.End
 	lostFor outcome.Drop // parked: what the connection's stream was given up for; else, where it had none, outcome.DropMidStream
 
+	passedOver *flow // the rest of it, of which nothing is left, where it waits to be handed out and to end; else nil
+
 	synSeen      bool  // stubs has a SYN of these addresses
 	older, newer *flow // the same addresses, one connection after the other; the newest is in Stack.flows
 	overtaken    bool  // there was a newer one

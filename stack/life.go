@@ -183,6 +183,9 @@ func (s *Stack) foresee(f *flow) {
 // passBy reads on where requests begin, in a segment that is dropped because its stream ends.
 func (s *Stack) passBy(f *flow, seg *segment) {
 	g, by := &f.framing, &f.ev.answers
+	if f.passedOver != nil {
+		g = &f.passedOver.framing
+	}
 	if f.removed {
 		known, ok := s.stubs.get(&seg.key, s.now)
 		if !ok || known.left == nil || known.ev == nil {
@@ -285,6 +288,10 @@ func (s *Stack) removeNewest(f *flow, why outcome.Drop, as stubKind) {
 		f.lostFor = why
 	}
 	if _, known := s.stubs.get(&f.key, s.now); !known || !f.overtaken {
+		if rest := f.passedOver; rest != nil {
+			rest.ev, rest.last = f.ev, f.last
+			f = rest
+		}
 		s.leaves(&f.key, f.stub(as))
 	}
 }

@@ -84,8 +84,12 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 		for rest.q.len() > 0 {
 			s.skip(rest, why, why)
 		}
-		if f.newer == nil && s.flows[f.key] != f {
-			s.leaves(&f.key, rest.stub(s.remains(rest))) // with what was passed over
+		switch { // with what was passed over
+		case f.newer != nil:
+		case s.flows[f.key] == f: // until gVisor has handed it out
+			f.passedOver = rest
+		default:
+			s.leaves(&f.key, rest.stub(s.remains(rest)))
 		}
 		return
 	}

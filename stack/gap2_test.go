@@ -1,0 +1,54 @@
+package stack
+
+import (
+	"testing"
+	"time"
+
+	"netmirror/outcome"
+)
+
+// gVisor is late with a stream, whose hole is given up meanwhile. The rest of a body, which looks
+// like a request, begins no stream.
+func TestHoleIsGivenUpBeforeTheStreamIsSeen(t *testing.T) {
+	const n, put, body = len(get1), "PUT / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 58\r\n\r\n", "01234567890123456789"
+	for name, late := range map[string]bool{"gVisor is in time": false, "gVisor is late": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 1000)
+			at := len(put) // which is lost
+			segs := append(c.opening(), c.ask(at, body[:10], 2), c.ask(at+10, body[10:], 2))
+			if !late {
+				s.Inject(segs)
+				s.pass(1200 * time.Millisecond)
+			} else {
+				s.Stack.mu.Lock()
+				s.dial(segs)
+				s.answers(1)
+				for range 12 {
+					for _, f := range s.flows {
+						s.settle(f)
+						s.age(f)
+					}
+					s.clk.elapsed.Add(int64(100 * time.Millisecond))
+					s.now = s.cfg.Now()
+				}
+				for _, f := range s.flows {
+					if !f.ending || f.virtual.conn != nil {
+						t.Error("the hole is not given up, or the stream is there")
+					}
+				}
+				s.Stack.mu.Unlock()
+				s.signal()
+				s.pass(100 * time.Millisecond)
+			}
+			at += len(body)
+			s.Inject([]Segment{c.ask(at, get2, 2)})
+			s.pass(100 * time.Millisecond)
+			s.Inject([]Segment{c.ask(at+n, get2, 2)})
+			s.pass(100 * time.Millisecond)
+			s.Inject([]Segment{c.ask(at+2*n, get3, 3), c.fin(at + 3*n)})
+			s.pass(time.Second)
+			s.is(c, text("", outcome.EndGap), text(get3, nil))
+		})
+	}
+}
