@@ -123,3 +123,38 @@ func TestCopyOfAConnectionBehindATargetsEnd(t *testing.T) {
 		}
 	}
 }
+
+// What a mirror shows again of a connection while the next one's rest, behind a target's end,
+// waits for its reader, is not of the one after that.
+func TestCopyBesideTheRestOfTheNextConnection(t *testing.T) {
+	const n = len(get1)
+	for _, mode := range []Midstream{MidstreamHTTP, MidstreamAny} {
+		t.Run(fmt.Sprint(mode), func(t *testing.T) {
+			clk := new(clock)
+			s := newTestStack(t, func(c *Config) { c.Now, c.Services = clk.now, []Service{{Midstream: mode}} })
+			c := newClient(t, 1000)
+			d := c.next(1 << 20)
+			s.Inject(c.get(get1))
+			readAll(t, accept(t, s))
+			clk.pass(t, s, 100*time.Millisecond)
+			s.Inject(append(d.opening(), d.ask(0, get2, 1), d.ask(n+5, get3, 2), d.fin(2*n+5)))
+			conn := accept(t, s)
+			readExactly(t, conn, n)
+			settled(t, s)
+			conn.CloseWith(outcome.EndTargetClosed)
+			s.Inject([]Segment{d.ask(n, "?????", 2)})
+			clk.pass(t, s, 200*time.Millisecond)
+			s.Inject([]Segment{c.ask(0, get1, 1), c.fin(n)})
+			clk.pass(t, s, 2*time.Second)
+			r := readEverything(s)
+			s.Shutdown()
+			clk.pass(t, s, time.Second)
+			r.wg.Wait()
+			for _, st := range r.streams[c.src.String()] {
+				if string(st.bytes) == get1 {
+					t.Errorf("read again: %q", describe(r.streams[c.src.String()]))
+				}
+			}
+		})
+	}
+}

@@ -43,7 +43,7 @@ func (s *Stack) remains(f *flow) stubKind {
 // connection, whose stream is given up for why, and what f holds.
 func (f *flow) rest(why outcome.Drop) *flow {
 	r := &flow{
-		key: f.key, picked: true, counted: f.came(midStream), lostFor: why, ending: f.ending, reason: f.reason,
+		key: f.key, picked: true, prior: f.prior, counted: f.came(midStream), lostFor: why, ending: f.ending, reason: f.reason,
 		mirrorView: mirrorView{
 			base: f.base, lostSYN: true, past: span{f.origin() - 1, f.came(midStream)},
 			beyond: f.beyond, serverAck: f.serverAck, q: f.q.moved(), ev: f.ev, framing: f.framing.apart(),
