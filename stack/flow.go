@@ -31,6 +31,7 @@ type flow struct {
 	picked  bool   // it did not begin at a SYN
 	ending  bool   // end with reason once all that is contiguous has been received
 	reason  outcome.End
+	final   bool         // its connection has ended as well, whatever reason is
 	lostFor outcome.Drop // parked: what the connection's stream was given up for; else, where it had none, outcome.DropMidStream
 
 	passedOver *flow // the rest of it, of which nothing is left, where it waits to be handed out and to end; else nil

@@ -102,6 +102,7 @@ func (s *Stack) end(f *flow, e outcome.End, why outcome.Drop) {
 			s.foresee(f)
 		}
 		f.ending, f.reason, f.finSeen, f.rstSeen, f.due = true, e, false, false, time.Time{}
+		f.final = as == over
 		f.beyond = f.floor()
 		for f.q.len() > 0 && !f.q.last().sent { // gVisor may have the others
 			s.lostLast(f, why)

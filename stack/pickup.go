@@ -31,7 +31,7 @@ func earlier(a, b time.Time) time.Time {
 func (s *Stack) remains(f *flow) stubKind {
 	midstream := s.serviceOf(f).Midstream
 	switch {
-	case f.over() || f.virtual.finished || f.ending && f.reason.Final():
+	case f.over() || f.final || f.virtual.finished || f.ending && f.reason.Final():
 		return over
 	case midstream == MidstreamOff, midstream == MidstreamHTTP && f.framing.opaque():
 		return opaque
@@ -43,7 +43,7 @@ func (s *Stack) remains(f *flow) stubKind {
 // connection, whose stream is given up for why, and what f holds.
 func (f *flow) rest(why outcome.Drop) *flow {
 	r := &flow{
-		key: f.key, picked: true, prior: f.prior, counted: f.came(midStream), lostFor: why, ending: f.ending, reason: f.reason,
+		key: f.key, picked: true, prior: f.prior, counted: f.came(midStream), lostFor: why, ending: f.ending, reason: f.reason, final: f.final,
 		mirrorView: mirrorView{
 			base: f.base, lostSYN: true, past: span{f.origin() - 1, f.came(midStream)},
 			beyond: f.beyond, serverAck: f.serverAck, q: f.q.moved(), ev: f.ev, framing: f.framing.apart(),
