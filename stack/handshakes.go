@@ -80,8 +80,13 @@ func (f *flow) mayConnect() bool { return f.older == nil || f.older.virtual.conn
 func (s *Stack) connect(f *flow) {
 	f.virtual.port = s.ns.Listen(f.key.serverPort)
 	sp, ok := s.takeSpare(f.virtual.port)
-	if !ok && f.virtual.dial != dialing && s.handshakes.begun >= maxHandshakes {
+	first := s.handshakes.waiting.first
+	behind := first != nil && first != f // who has to come first
+	if !ok && f.virtual.dial != dialing && (behind || s.handshakes.begun >= maxHandshakes) {
 		s.setDial(f, dialQueued)
+		if behind {
+			s.dialNext()
+		}
 		return
 	}
 	f.opened, f.virtual.progress, f.virtual.tried = s.now, s.now, s.now

@@ -130,3 +130,79 @@ func TestGVisorHandsAStreamNotOut(t *testing.T) {
 		})
 	}
 }
+
+// pumpAll pumps what is dirty, and takes no answers of gVisor's. The stack's lock is held.
+func (s *timed) pumpAll() {
+	s.t.Helper()
+	for i := 0; i < len(s.dirty); i++ {
+		if i == 100_000 {
+			s.t.Fatal("pumping comes to no end")
+		}
+		s.dirty[i].dirty = false
+		s.pump(s.dirty[i])
+	}
+	s.dirty = s.dirty[:0]
+}
+
+// Connections begin in the order in which they came, also where several places among the handshakes
+// get free at a time.
+func TestHandshakesBeginInTheirOrder(t *testing.T) {
+	const free = 10
+	s := newTimed(t, nil)
+	c := newClient(t, 1)
+	opening := func(from, n int) (segs []Segment) {
+		for i := range n {
+			c.src = netip.AddrPortFrom(c.src.Addr(), uint16(from+i))
+			segs = append(segs, c.opening()...)
+		}
+		return segs
+	}
+	s.Stack.mu.Lock()
+	defer s.Stack.mu.Unlock()
+	s.now = s.cfg.Now()
+	s.takeBatch(s.Stack.read(opening(1000, maxHandshakes+2*free), nil))
+	s.pumpAll()
+	freed := 0
+	for _, f := range s.flows {
+		if f.virtual.dial == dialing && freed < free {
+			freed++
+			s.setDial(f, notDialing) // as when gVisor has handed its stream out
+		}
+	}
+	s.takeBatch(s.Stack.read(opening(2000, 2*free), nil))
+	s.pumpAll()
+	before, overtook := 0, 0
+	for _, f := range s.flows {
+		switch {
+		case f.key.port >= 2000 && f.virtual.dial == dialing:
+			overtook++
+		case f.key.port < 2000 && f.virtual.dial == dialQueued:
+			before++
+		}
+	}
+	if before != free || overtook > 0 {
+		t.Errorf("%d wait, and %d have begun that came behind them; want %d, 0", before, overtook, free)
+	}
+}
+
+// A spare of another port is of no use to those that wait, and does not have them look for one
+// over and over.
+func TestHandshakesBesideASpareOfAnotherPort(t *testing.T) {
+	s := newTimed(t, nil)
+	c := newClient(t, 1)
+	s.Stack.mu.Lock()
+	defer s.Stack.mu.Unlock()
+	s.now = s.cfg.Now()
+	s.spares = []spare{{port: c.dst.Port() + 1}}
+	defer func() { s.spares = nil }()
+	var segs []Segment
+	for i := range maxHandshakes + 2 {
+		c.src = netip.AddrPortFrom(c.src.Addr(), uint16(1000+i))
+		segs = append(segs, c.opening()...)
+	}
+	s.takeBatch(s.Stack.read(segs, nil))
+	s.pumpAll()
+	if s.handshakes.begun != maxHandshakes || s.nflows != maxHandshakes+2 {
+		t.Errorf("of %d flows %d have begun their handshake, want %d", s.nflows, s.handshakes.begun, maxHandshakes)
+	}
+}
