@@ -158,3 +158,40 @@ func TestCopyBesideTheRestOfTheNextConnection(t *testing.T) {
 		})
 	}
 }
+
+// A target is slow, so that gVisor has not taken all of a connection that has ended.
+func TestNextConnectionBehindASlowTarget(t *testing.T) {
+	long := strings.Repeat("x", 100000) // more than gVisor takes
+	for _, mode := range []Midstream{MidstreamHTTP, MidstreamAny, MidstreamOff} {
+		for _, how := range []outcome.End{outcome.EndTargetSlow, outcome.EndShed} {
+			t.Run(fmt.Sprintf("%d, %v", mode, how), func(t *testing.T) {
+				clk := new(clock)
+				s := newTestStack(t, func(c *Config) {
+					c.Now, c.ReceiveBuffer, c.Services = clk.now, 16<<10, []Service{{Midstream: mode}}
+				})
+				c := newClient(t, 1000)
+				s.Inject(append(append(c.opening(), c.stream(0, []byte(long), 1400)...), c.fin(len(long))))
+				conn := accept(t, s)
+				settled(t, s)
+				if how == outcome.EndShed {
+					s.mu.Lock()
+					s.end(conn.flow, how, outcome.DropTotalBudget)
+					s.mu.Unlock()
+					conn.Close()
+				} else {
+					conn.CloseWith(how)
+				}
+				clk.pass(t, s, 100*time.Millisecond)
+				s.Inject(c.get("no HTTP"))
+				r := readEverything(s)
+				clk.pass(t, s, 2*time.Second)
+				s.Shutdown()
+				clk.pass(t, s, time.Second)
+				r.wg.Wait()
+				if got := r.streams[c.src.String()]; len(got) != 1 || string(got[0].bytes) != "no HTTP" || got[0].err != nil {
+					t.Errorf("the next connection's streams: %q", describe(got))
+				}
+			})
+		}
+	}
+}

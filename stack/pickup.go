@@ -31,7 +31,7 @@ func earlier(a, b time.Time) time.Time {
 func (s *Stack) remains(f *flow) stubKind {
 	midstream := s.serviceOf(f).Midstream
 	switch {
-	case f.over() || f.final || f.virtual.finished || f.ending && f.reason.Final():
+	case f.over() || f.state == open && f.ended() || f.final || f.virtual.finished || f.ending && f.reason.Final():
 		return over
 	case midstream == MidstreamOff, midstream == MidstreamHTTP && f.framing.opaque():
 		return opaque
