@@ -38,8 +38,12 @@ func repeated(args []string) error {
 	for _, list := range lists {
 		for i := range list.NumField() {
 			if values := list.Field(i); values.Kind() == reflect.Slice && values.Len() > 1 {
-				flag := list.Type().Field(i).Tag.Get("long")
-				return fmt.Errorf("--%s is given %d times (%s); leave all but one out", flag, values.Len(), strings.Join(texts(values.Interface()), ", "))
+				flag, all := list.Type().Field(i).Tag.Get("long"), texts(values.Interface())
+				remedy := "leave all but one out"
+				if flag == "port" || flag == "mirror-port" { // whose value is a list
+					remedy = fmt.Sprintf("write --%s %s", flag, strings.Join(all, ","))
+				}
+				return fmt.Errorf("--%s is given %d times (%s); %s", flag, values.Len(), strings.Join(all, ", "), remedy)
 			}
 		}
 	}

@@ -61,11 +61,17 @@ func distance(a, b string) int {
 // unknownFlag is what the parser says of a flag that there is not.
 var unknownFlag = regexp.MustCompile("unknown flag `([^']+)'")
 
-// suggestFlag adds the flag that was probably meant to the parser's error.
-func suggestFlag(text string, p *flags.Parser) string {
+// suggestFlag adds the flag of args that was probably meant to the parser's error.
+func suggestFlag(text string, args []string, p *flags.Parser) string {
 	m := unknownFlag.FindStringSubmatch(text)
 	if m == nil {
 		return text
+	}
+	for _, arg := range args { // one dash, of two
+		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
+		if len(name) > 1 && name[:1] == m[1] && strings.HasPrefix(arg, "-") && p.FindOptionByLongName(name) != nil {
+			return text + "; did you mean --" + name + "?"
+		}
 	}
 	for _, c := range p.Commands() {
 		if opt := c.FindOptionByLongName(m[1]); opt != nil && c != p.Active {
