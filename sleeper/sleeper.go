@@ -92,8 +92,8 @@ func (s *Sleeper) Interrupt() {
 	_ = s.file.SetReadDeadline(time.Unix(1, 0))
 }
 
-// Wake ends the current wait, or makes the next one return early. It may be called from any
-// goroutine, but not after Close.
+// Wake ends the current wait. Where none runs it may have no effect: whoever needs one calls
+// again. It may be called from any goroutine, but not after Close.
 func (s *Sleeper) Wake() {
 	// The error could only be that there is no such timer.
 	_ = s.setTime(1)
