@@ -142,6 +142,7 @@ func (s *Stack) setStrayAside(f *flow) {
 	if f.beyond == seg.end() {
 		f.beyond = f.q.last().end()
 	}
+	s.charge(f) // it takes its room again, or none
 	s.setAside(f, &seg, farAway)
 }
 
