@@ -61,8 +61,11 @@ func (f *flow) apartFrom(syn *stub) bool {
 }
 
 // mayBeginAt reports whether a SYN in front of base may be that of the parked segments. It is not
-// if they go on from bytes that came of a connection before, and the SYN is among those.
-func (f *flow) mayBeginAt(base uint32) bool { return !f.past.has(base - 1) }
+// if they go on from bytes that came of a connection before, and the SYN is among those, or in
+// front of them although that connection's SYN was seen.
+func (f *flow) mayBeginAt(base uint32) bool {
+	return f.past == (span{}) || !f.past.has(base-1) && !(f.framing.whole && seqLess(base-1, f.past.to))
+}
 
 // beganAt reports whether the parked segments can belong to a client that begins at base:
 // some lie closely behind base, and none closely before it.
@@ -118,8 +121,12 @@ func (f *flow) anew() {
 // unpark starts a flow whose SYN came after its other segments. It drops segments that an
 // older connection on the same ports left behind.
 func (s *Stack) unpark(f *flow, base uint32) {
+	held := f.q.len()
 	for f.q.len() > 0 && f.q.first().seq-base >= maxWindow {
 		s.lost(f, 1, outcome.DropOutOfWindow)
+	}
+	if held > 0 && f.q.len() == 0 { // and so was what ended it
+		f.ending, f.reason, f.final = false, outcome.EndComplete, false
 	}
 	f.q.acked = false // what left the front was not of this connection
 	for f.q.len() > 0 && f.q.last().seq-base >= maxWindow {

@@ -195,3 +195,69 @@ func TestNextConnectionBehindASlowTarget(t *testing.T) {
 		}
 	}
 }
+
+// The end of a connection still waits, without a stream, behind a target's end, when the client's
+// next one on the same ports begins, with a number in front of all that had come or behind it. It
+// gets a stream of its own, which does not end as the one before did.
+func TestNextConnectionBesideWhatWaits(t *testing.T) {
+	const n, old = len(get1), "the end of the one before"
+	next := "POST /2 HTTP/1.1\r\nContent-Length: 2000\r\n\r\n" + strings.Repeat("x", 2000)
+	for _, mode := range []Midstream{MidstreamHTTP, MidstreamAny} {
+		for _, how := range []string{"FIN", "RST", "the server's RST"} {
+			for _, ahead := range []int{-50000, -100, 5000, 100_000} { // of the next SYN's number
+				for _, twoWay := range []bool{true, false} {
+					if how == "the server's RST" && !twoWay {
+						continue
+					}
+					t.Run(fmt.Sprintf("%d, %s, %d ahead, two-way %v", mode, how, ahead, twoWay), func(t *testing.T) {
+						clk := new(clock)
+						s := newTestStack(t, func(c *Config) { c.Now, c.Services = clk.now, []Service{{Midstream: mode}} })
+						c := newClient(t, 1_000_000)
+						d := c.next(uint32(1_000_000 + ahead))
+						handshake := func(c *client) []Segment {
+							if twoWay {
+								return []Segment{c.syn(), c.server(999, 0, "S"), c.ack(0)}
+							}
+							return c.opening()
+						}
+						s.Inject(append(handshake(c), c.ask(0, get1, 1)))
+						conn := accept(t, s)
+						readExactly(t, conn, n)
+						settled(t, s)
+						if twoWay {
+							s.Inject([]Segment{c.answer(1000, n, strings.Repeat("a", 1000), nil)})
+						}
+						conn.CloseWith(outcome.EndTargetClosed)
+						s.Inject([]Segment{c.ask(n, old, 2)})
+						switch at := n + len(old); how {
+						case "FIN":
+							s.Inject([]Segment{c.fin(at)})
+						case "RST":
+							s.Inject([]Segment{c.rst(at)})
+						default:
+							s.Inject([]Segment{c.server(2000, at, ""), c.server(2000, at, "R")})
+						}
+						clk.pass(t, s, 20*time.Millisecond)
+						r := readEverything(s)
+						s.Inject(append(handshake(d), d.ask(0, next[:1000], 1), d.ask(1000, next[1000:], 1), d.fin(len(next))))
+						clk.pass(t, s, 3*time.Second)
+						s.Shutdown()
+						clk.pass(t, s, time.Second)
+						r.wg.Wait()
+						whole := 0
+						for _, st := range r.streams[c.src.String()] {
+							if string(st.bytes) == next && st.err == nil {
+								whole++
+							} else if strings.Contains(string(st.bytes), next[:20]) {
+								t.Errorf("another stream of the next connection: %q", st.bytes)
+							}
+						}
+						if whole != 1 {
+							t.Errorf("streams %q, want one of the next connection", describe(r.streams[c.src.String()]))
+						}
+					})
+				}
+			}
+		}
+	}
+}

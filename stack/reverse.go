@@ -153,7 +153,11 @@ func (s *Stack) serverAccepted(f *flow, seg *segment) {
 			s.dropSYNData(f, outcome.DropOutOfWindow)
 		}
 		s.proved(f)
-	case f.state == parked && !f.past.has(seg.ack-1):
+	case f.state == parked && !f.mayBeginAt(seg.ack):
+		if syn, ok := s.stubs.get(&seg.key, s.now); ok && syn.kind == halfOpen && syn.base == seg.ack {
+			s.stubs.evidence(&seg.key).answered(seg, s.clock()) // it is of the next connection
+		}
+	case f.state == parked:
 		syn, ok := s.stubs.get(&seg.key, s.now)
 		ok = ok && syn.kind == halfOpen && syn.base == seg.ack
 		switch {
