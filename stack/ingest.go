@@ -250,7 +250,11 @@ func (s *Stack) judged(f *flow, seg *segment) {
 func (s *Stack) misplaced(f *flow, seg *segment) bool {
 	floor := f.floor()
 	if seqLess(floor, seg.seq) {
-		return seqLess(f.beyond, seg.seq) && !seqLess(seg.seq, s.reach(f))
+		beyond, reach := f.beyond, s.reach(f)
+		if rest := f.passedOver; rest != nil {
+			beyond, reach = rest.beyond, rest.beyond+s.near(f)
+		}
+		return seqLess(beyond, seg.seq) && !seqLess(seg.seq, reach)
 	}
 	return seqLess(seg.next(), floor) && floor-seg.seq > floor-f.origin()+unscaled
 }

@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,5 +52,55 @@ func TestHoleIsGivenUpBeforeTheStreamIsSeen(t *testing.T) {
 			s.pass(time.Second)
 			s.is(c, text("", outcome.EndGap), text(get3, nil))
 		})
+	}
+}
+
+// More of the body comes until gVisor hands the stream out, and further behind the hole than a
+// single segment is believed. It is of the same body, and no hole.
+func TestMoreComesBehindAHoleBeforeTheStreamIsSeen(t *testing.T) {
+	const n, put = len(get1), "PUT / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 200000\r\n\r\n"
+	for _, size := range []int{20, 150_000} {
+		for name, late := range map[string]bool{"gVisor is in time": false, "gVisor is late": true} {
+			t.Run(fmt.Sprintf("%d bytes, %s", size, name), func(t *testing.T) {
+				s := newTimed(t, nil)
+				c := newClient(t, 1000)
+				at := len(put) // which is lost
+				segs := c.opening()
+				for end := at + size; at < end; at += size / 10 {
+					segs = append(segs, c.ask(at, strings.Repeat("x", size/10), 2))
+				}
+				more := []Segment{c.ask(at, get2, 2)}
+				if !late {
+					s.Inject(segs)
+					s.pass(1200 * time.Millisecond)
+					s.Inject(more)
+				} else {
+					s.Stack.mu.Lock()
+					s.dial(segs)
+					s.answers(1)
+					for range 12 {
+						for _, f := range s.flows {
+							s.settle(f)
+							s.age(f)
+						}
+						s.clk.elapsed.Add(int64(100 * time.Millisecond))
+						s.now = s.cfg.Now()
+					}
+					s.captured = s.now
+					s.takeBatch(s.Stack.read(more, nil))
+					s.Stack.mu.Unlock()
+					s.signal()
+				}
+				s.pass(1200 * time.Millisecond)
+				s.Inject([]Segment{c.ask(at+n, get2, 2)})
+				s.pass(100 * time.Millisecond)
+				s.Inject([]Segment{c.ask(at+2*n, get3, 3), c.fin(at + 3*n)})
+				s.pass(time.Second)
+				s.is(c, text("", outcome.EndGap), text(get3, nil))
+				if st := s.Stats(); st.Holes != 1 || st.MissingBytes != uint64(len(put)) {
+					t.Errorf("%d holes of %d bytes in all, want 1 of %d", st.Holes, st.MissingBytes, len(put))
+				}
+			})
+		}
 	}
 }

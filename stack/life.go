@@ -184,9 +184,6 @@ func (s *Stack) foresee(f *flow) {
 // passBy reads on where requests begin, in a segment that is dropped because its stream ends.
 func (s *Stack) passBy(f *flow, seg *segment) {
 	g, by := &f.framing, &f.ev.answers
-	if f.passedOver != nil {
-		g = &f.passedOver.framing
-	}
 	if f.removed {
 		known, ok := s.stubs.get(&seg.key, s.now)
 		if !ok || known.left == nil || known.ev == nil {

@@ -42,10 +42,19 @@ func (s *Stack) owns(f *flow, seq uint32) bool {
 		}
 	}
 	known := f.stub(over)
+	known.end = f.reached()
 	if s.serviceOf(f).Midstream == MidstreamAny {
 		known.base = f.base // and not a window before it
 	}
 	return known.owns(seq) || !f.ended() && within(seq, known.end, s.near(f))
+}
+
+// reached is where what has come of f's connection ends, also if it was passed over.
+func (f *flow) reached() uint32 {
+	if f.passedOver != nil {
+		return f.passedOver.sent()
+	}
+	return f.came(over)
 }
 
 // owns reports whether a sequence number is of what was seen of the connection, or where that

@@ -85,6 +85,10 @@ func (s *Stack) store(f *flow, seg *segment) {
 	floor := f.floor()
 	seq, end := seg.seq, seg.end()
 	if f.closedAt(seq) {
+		if f.passedOver != nil && seq != end {
+			s.passOverBehind(f, seg)
+			return
+		}
 		s.passBy(f, seg)
 		s.drop(seg, outcome.DropOutOfWindow)
 		return
@@ -133,6 +137,22 @@ func (s *Stack) store(f *flow, seg *segment) {
 	s.loses(f.key.service, outcome.DropDuplicate, outcome.DropDuplicate, uint64(len(seg.payload)-stored))
 	s.charge(f)
 	s.touch(f)
+}
+
+// passOverBehind drops a segment behind a hole that was given up, where nothing begins, as what
+// came before it was.
+func (s *Stack) passOverBehind(f *flow, seg *segment) {
+	rest := f.passedOver
+	packets := uint32(seg.packets())
+	for seq := seg.seq; seqLess(seq, seg.end()); packets = 0 {
+		to := min(seg.end()-seq, maxPayload) + seq
+		rest.q.insert(nil, s.carry(seg, seq, to, packets))
+		s.passOver(rest, f.reason.Drop())
+		seq = to
+	}
+	if seqLess(rest.beyond, seg.end()) {
+		rest.beyond = seg.end()
+	}
 }
 
 // keep queues what is new in [seq, end) of a segment. It returns the packets that
