@@ -20,9 +20,10 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 }
 
 // mayBeSYNOf reports whether a SYN in front of base may be the late one of a stream that was
-// picked up without, in a connection whose SYN was not seen.
+// picked up without, in a connection whose SYN was not seen. It is in front of all that came.
 func (s *Stack) mayBeSYNOf(f *flow, base uint32) bool {
-	return f.picked && !f.framing.whole && f.base-base < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout
+	ahead := f.origin() - base
+	return f.picked && !f.framing.whole && ahead > 0 && ahead < lateSYN && s.now.Sub(f.opened) < s.cfg.GapTimeout
 }
 
 // comesLate starts a flow at its SYN, which was only late: the parked segments prove it.

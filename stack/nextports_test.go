@@ -261,3 +261,37 @@ func TestNextConnectionBesideWhatWaits(t *testing.T) {
 		}
 	}
 }
+
+// The same holds where netmirror has not seen the SYN of the connection before.
+func TestNextConnectionBehindOneWithoutASYN(t *testing.T) {
+	const n = len(get1)
+	for _, mode := range []Midstream{MidstreamHTTP, MidstreamAny} {
+		for _, ahead := range []uint32{0, 5, uint32(n)} { // of the next SYN's number
+			t.Run(fmt.Sprintf("%d, %d ahead", mode, ahead), func(t *testing.T) {
+				clk := new(clock)
+				s := newTestStack(t, func(c *Config) { c.Now, c.Services = clk.now, []Service{{Midstream: mode}} })
+				c := newClient(t, 1000)
+				d := c.next(1000 + ahead)
+				s.Inject([]Segment{c.ask(0, get1, 1)})
+				clk.pass(t, s, 1100*time.Millisecond)
+				conn := accept(t, s)
+				readExactly(t, conn, n)
+				settled(t, s)
+				conn.CloseWith(outcome.EndTargetClosed)
+				s.Inject([]Segment{c.ask(n, get2, 2), c.fin(2 * n)})
+				clk.pass(t, s, 200*time.Millisecond)
+				s.Inject(d.get(get3))
+				clk.pass(t, s, 200*time.Millisecond)
+				r := readEverything(s)
+				clk.pass(t, s, time.Second)
+				s.Shutdown()
+				clk.pass(t, s, time.Second)
+				r.wg.Wait()
+				got := r.streams[c.src.String()]
+				if len(got) != 2 || string(got[0].bytes)+string(got[1].bytes) != get2+get3 && string(got[0].bytes)+string(got[1].bytes) != get3+get2 {
+					t.Errorf("streams %q, want the second request and the next connection's", describe(got))
+				}
+			})
+		}
+	}
+}
