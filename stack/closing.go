@@ -19,6 +19,7 @@ func (s *Stack) reset(f *flow, seg *segment) {
 		f.claims, f.hole, f.certain, f.doomed = 0, time.Time{}, time.Time{}, time.Time{}
 	}
 	if f.rstSeen || f.ending || seqLess(seg.seq, f.floor()) || seqLess(f.beyond, seg.seq) && seqLess(s.reach(f), seg.seq) {
+		f.goesPast(seg)
 		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}

@@ -32,6 +32,7 @@ type flow struct {
 	ending  bool   // end with reason once all that is contiguous has been received
 	reason  outcome.End
 	final   bool         // its connection has ended as well, whatever reason is
+	cameTo  mark         // ending before it is handed out: what came in one piece, dropped or not, ends before
 	lostFor outcome.Drop // parked: what the connection's stream was given up for; else, where it had none, outcome.DropMidStream
 
 	passedOver *flow // the rest of it, of which nothing is left, where it waits to be handed out and to end; else nil

@@ -76,8 +76,11 @@ func (s *Stack) endWhenDelivered(f *flow, e outcome.End) {
 	if f.removed {
 		return
 	}
-	if !f.ending {
+	switch {
+	case !f.ending:
 		f.ending, f.reason = true, e
+	case e == outcome.EndServerReset:
+		f.final = true
 	}
 	s.touch(f)
 }
@@ -100,6 +103,9 @@ func (s *Stack) end(f *flow, e outcome.End, why outcome.Drop) {
 	if f.virtual.conn == nil && f.state != parked {
 		if as == midStream {
 			s.foresee(f)
+		}
+		if !f.cameTo.known {
+			f.cameTo.set(f.inOnePieceTo())
 		}
 		f.ending, f.reason, f.finSeen, f.rstSeen, f.due = true, e, false, false, time.Time{}
 		f.final = as == over
@@ -126,6 +132,24 @@ func (s *Stack) end(f *flow, e outcome.End, why outcome.Drop) {
 		s.counters.ended[e]++
 	}
 	s.remove(f, why, as)
+}
+
+// inOnePieceTo is the sequence number at which the first byte is missing in what f holds.
+func (f *flow) inOnePieceTo() uint32 {
+	to := f.floor()
+	for e := f.q.first(); e != nil && !seqLess(to, e.seq); e = e.next() {
+		to = e.end()
+	}
+	return to
+}
+
+// goesPast notes a segment that comes behind the end of a stream that waits to be handed out.
+func (f *flow) goesPast(seg *segment) {
+	if !f.cameTo.known || seg.seq != f.cameTo.at {
+		return
+	}
+	f.cameTo.set(seg.end())
+	f.final = f.final || seg.flags&(flagFIN|flagRST) != 0
 }
 
 // level catches up with what gVisor has received by now but has not said yet,

@@ -12,6 +12,7 @@ import (
 // ports, with the same number, is one.
 func TestShedBehindTheEndOfAConnection(t *testing.T) {
 	const n, next = len(get1), "no HTTP"
+	nothing := func(*client) []Segment { return nil }
 	for _, tc := range []struct {
 		name string
 		end  func(c *client) []Segment
@@ -24,6 +25,16 @@ func TestShedBehindTheEndOfAConnection(t *testing.T) {
 		}, nil},
 		{"shed twice", func(c *client) []Segment { return []Segment{c.fin(n)} }, func(s *Stack, f *flow) {
 			s.end(f, outcome.EndShed, outcome.DropTotalBudget)
+		}},
+		{"a FIN behind it", nothing, func(s *Stack, _ *flow) { s.takeBatch(s.read([]Segment{newClient(t, 1000).fin(n)}, nil)) }},
+		{"bytes and a FIN behind it", nothing, func(s *Stack, _ *flow) {
+			c := newClient(t, 1000)
+			s.takeBatch(s.read([]Segment{c.ask(n, get2, 1), c.fin(2 * n)}, nil))
+		}},
+		{"a RST behind it", nothing, func(s *Stack, _ *flow) { s.takeBatch(s.read([]Segment{newClient(t, 1000).rst(n)}, nil)) }},
+		{"the server's RST behind it", nothing, func(s *Stack, _ *flow) {
+			c := newClient(t, 1000)
+			s.takeBatch(s.read([]Segment{c.server(1000, n, ""), c.server(1000, n, "R")}, nil))
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -85,6 +85,7 @@ func (s *Stack) store(f *flow, seg *segment) {
 	floor := f.floor()
 	seq, end := seg.seq, seg.end()
 	if f.closedAt(seq) {
+		f.goesPast(seg)
 		if f.passedOver != nil && seq != end {
 			s.passOverBehind(f, seg)
 			return
