@@ -128,6 +128,7 @@ func (s *Stack) unpark(f *flow, base uint32) {
 	}
 	if held > 0 && f.q.len() == 0 { // and so was what ended it
 		f.ending, f.reason, f.final = false, outcome.EndComplete, false
+		f.finSeen, f.rstSeen = f.finSeen && f.fin != base, f.rstSeen && f.rst != base
 	}
 	f.q.acked = false // what left the front was not of this connection
 	for f.q.len() > 0 && f.q.last().seq-base >= maxWindow {

@@ -197,14 +197,14 @@ func TestNextConnectionBehindASlowTarget(t *testing.T) {
 }
 
 // The end of a connection still waits, without a stream, behind a target's end, when the client's
-// next one on the same ports begins, with a number in front of all that had come or behind it. It
+// next one on the same ports begins, with a number in front of all that had come or behind it, directly or not. It
 // gets a stream of its own, which does not end as the one before did.
 func TestNextConnectionBesideWhatWaits(t *testing.T) {
 	const n, old = len(get1), "the end of the one before"
 	next := "POST /2 HTTP/1.1\r\nContent-Length: 2000\r\n\r\n" + strings.Repeat("x", 2000)
 	for _, mode := range []Midstream{MidstreamHTTP, MidstreamAny} {
 		for _, how := range []string{"FIN", "RST", "the server's RST"} {
-			for _, ahead := range []int{-50000, -100, 5000, 100_000} { // of the next SYN's number
+			for _, ahead := range []int{-50000, -100, n + len(old), 5000, 100_000} { // of the next SYN's number
 				for _, twoWay := range []bool{true, false} {
 					if how == "the server's RST" && !twoWay {
 						continue

@@ -45,8 +45,11 @@ func (s *Stack) superseded(f *flow, seg *segment) bool {
 	return true
 }
 
-// goesOnAt reports whether the client's next byte is at seq.
+// goesOnAt reports whether the client's next byte is at seq. Behind its end there is none.
 func (f *flow) goesOnAt(seq uint32) bool {
+	if f.finSeen && f.fin == seq || f.rstSeen && f.rst == seq {
+		return false
+	}
 	if f.state == parked {
 		last := f.q.last()
 		return last != nil && seq == last.end()
