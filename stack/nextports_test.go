@@ -2,6 +2,7 @@ package stack
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +118,47 @@ func TestCopyOfAConnectionBehindATargetsEnd(t *testing.T) {
 					r.wg.Wait()
 					if got := r.streams[c.src.String()]; len(got) > 0 {
 						t.Errorf("read again: %q", describe(got))
+					}
+				})
+			}
+		}
+	}
+}
+
+// A mirror that shows a whole connection again, right behind its end, begins no second stream with
+// the bytes in front of one that was picked up behind a target's end, and that nobody has read yet.
+func TestCopyOfAConnectionThatWasPickedUp(t *testing.T) {
+	const n = len(get1)
+	for _, mode := range []Midstream{MidstreamHTTP, MidstreamAny} {
+		for _, how := range []outcome.End{outcome.EndTargetClosed, outcome.EndTargetSlow} {
+			for _, twoWay := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%d, %v, two-way %v", mode, how, twoWay), func(t *testing.T) {
+					clk := new(clock)
+					s := newTestStack(t, func(c *Config) { c.Now, c.Services = clk.now, []Service{{Midstream: mode}} })
+					c := newClient(t, 1000)
+					first, second, last := append(c.opening(), c.ask(0, get1, 1)), []Segment{c.ask(n, get2, 2)}, []Segment{c.fin(2 * n)}
+					if twoWay {
+						first = []Segment{c.syn(), c.server(999, 0, "S"), c.ack(0), c.ask(0, get1, 1), c.server(1000, n, "")}
+						second = append(second, c.server(2000, 2*n, ""))
+					}
+					s.Inject(first)
+					conn := accept(t, s)
+					readExactly(t, conn, n)
+					settled(t, s)
+					conn.CloseWith(how)
+					s.Inject(second)
+					clk.pass(t, s, 200*time.Millisecond)
+					s.Inject(last)
+					clk.pass(t, s, 2*time.Millisecond)
+					s.Inject(slices.Concat(first, second, last))
+					clk.pass(t, s, 200*time.Millisecond)
+					r := readEverything(s)
+					clk.pass(t, s, 2*time.Second)
+					s.Shutdown()
+					clk.pass(t, s, time.Second)
+					r.wg.Wait()
+					if got := r.streams[c.src.String()]; len(got) != 1 || string(got[0].bytes) != get2 {
+						t.Errorf("streams %q, want the second request alone", describe(got))
 					}
 				})
 			}

@@ -43,9 +43,6 @@ func (s *Stack) owns(f *flow, seq uint32) bool {
 	}
 	known := f.stub(over)
 	known.end = f.reached()
-	if s.serviceOf(f).Midstream == MidstreamAny {
-		known.base = f.base // and not a window before it
-	}
 	return known.owns(seq) || !f.ended() && within(seq, known.end, s.near(f))
 }
 

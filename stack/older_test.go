@@ -264,18 +264,22 @@ func TestMakingRoomOnPortsInUse(t *testing.T) {
 // not its connection's.
 func TestALowerNumberOnPortsInUse(t *testing.T) {
 	const n = len(get1)
-	s := unread(t, func(c *Config) { c.Services = []Service{{Midstream: MidstreamAny}} })
-	c := newClient(t, 1<<31)
-	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
-	s.pass(10 * time.Millisecond)
-	s.Inject([]Segment{c.ack(n + 10), c.ack(n + 10)}) // ten bytes are lost
-	s.pass(3 * time.Second)
-	s.Inject([]Segment{c.ask(n+10, get2, 2), c.fin(2*n + 10)})
-	s.pass(time.Second)
-	s.Inject(c.next(1<<31 - 1<<28).get(get3))
-	s.pass(2 * time.Second)
-	s.readers = readEverything(s.Stack)
-	s.is(c, text(get1, outcome.EndGap), text(get2, nil), text(get3, nil))
+	for lost, name := range []string{"nothing", "the SYN", "the handshake"} { // of the next one
+		t.Run(name+" is lost", func(t *testing.T) {
+			s := unread(t, func(c *Config) { c.Services = []Service{{Midstream: MidstreamAny}} })
+			c := newClient(t, 1<<31)
+			s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+			s.pass(10 * time.Millisecond)
+			s.Inject([]Segment{c.ack(n + 10), c.ack(n + 10)}) // ten bytes are lost
+			s.pass(3 * time.Second)
+			s.Inject([]Segment{c.ask(n+10, get2, 2), c.fin(2*n + 10)})
+			s.pass(time.Second)
+			s.Inject(c.next(1<<31 - 1<<28).get(get3)[lost:])
+			s.pass(2 * time.Second)
+			s.readers = readEverything(s.Stack)
+			s.is(c, text(get1, outcome.EndGap), text(get2, nil), text(get3, nil))
+		})
+	}
 }
 
 // unread is a stack whose streams nobody reads yet.
