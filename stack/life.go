@@ -309,13 +309,22 @@ func (s *Stack) removeNewest(f *flow, why outcome.Drop, as stubKind) {
 	if f.state != parked {
 		f.lostFor = why
 	}
-	if _, known := s.stubs.get(&f.key, s.now); !known || !f.overtaken {
-		if rest := f.passedOver; rest != nil {
-			rest.ev, rest.last = f.ev, f.last
-			f = rest
-		}
-		s.leaves(&f.key, f.stub(as))
+	if s.knowsNext(f) {
+		return
 	}
+	f.overtaken = false // by what is remembered
+	if rest := f.passedOver; rest != nil {
+		rest.ev, rest.last = f.ev, f.last
+		f = rest
+	}
+	s.leaves(&f.key, f.stub(as))
+}
+
+// knowsNext reports whether a newer connection than f's came on its ports and has gone, and what
+// is remembered is of that one.
+func (s *Stack) knowsNext(f *flow) bool {
+	_, known := s.stubs.get(&f.key, s.now)
+	return known && f.overtaken && f.newer == nil
 }
 
 // activate and deactivate keep the list of flows that time matters to.

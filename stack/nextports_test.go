@@ -166,6 +166,48 @@ func TestCopyOfAConnectionThatWasPickedUp(t *testing.T) {
 	}
 }
 
+// A loss is given up when the next connection on the same ports has come and ended. What a mirror
+// shows again of that one is still known for what it is.
+func TestCopyBehindALossInTheConnectionBefore(t *testing.T) {
+	const n = len(get1)
+	for _, mode := range []Midstream{MidstreamHTTP, MidstreamAny, MidstreamOff} {
+		for what, behind := range map[string]string{"nothing": "", "a request": get1, "no request": "??"} {
+			for name, last := range map[string]func(c *client, off int) Segment{"FIN": (*client).fin, "RST": (*client).rst} {
+				t.Run(fmt.Sprintf("%d, %s behind it, %s", mode, what, name), func(t *testing.T) {
+					clk := new(clock)
+					s := newTestStack(t, func(c *Config) { c.Now, c.Services = clk.now, []Service{{Midstream: mode}} })
+					r := readEverything(s)
+					c := newClient(t, 1000)
+					d := c.next(1 << 20)
+					s.Inject(c.opening()) // and n bytes are lost
+					if behind != "" {
+						s.Inject([]Segment{c.ask(n, behind, 2)})
+					}
+					s.Inject([]Segment{c.fin(n + len(behind))})
+					clk.pass(t, s, 200*time.Millisecond)
+					next := []Segment{d.ask(0, get2, 1), last(d, n)}
+					s.Inject(append(d.opening(), next...))
+					for range 20 {
+						clk.pass(t, s, 10*time.Millisecond)
+						s.Inject(next)
+					}
+					clk.pass(t, s, 2*time.Second)
+					s.Shutdown()
+					clk.pass(t, s, time.Second)
+					r.wg.Wait()
+					came := ""
+					for _, st := range r.streams[c.src.String()] {
+						came += string(st.bytes)
+					}
+					if strings.Count(came, get2) != 1 {
+						t.Errorf("the next connection's request came %d times: %q", strings.Count(came, get2), describe(r.streams[c.src.String()]))
+					}
+				})
+			}
+		}
+	}
+}
+
 // What a mirror shows again of a connection while the next one's rest, behind a target's end,
 // waits for its reader, is not of the one after that.
 func TestCopyBesideTheRestOfTheNextConnection(t *testing.T) {

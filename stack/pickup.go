@@ -76,7 +76,8 @@ func (s *Stack) pickUp(f, rest *flow, why outcome.Drop) {
 func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	start := s.startAt(rest)
 	known, next := s.stubs.get(&f.key, s.now)
-	next = next && known.kind == halfOpen                                // the next connection's SYN
+	next = next && known.kind == halfOpen // the next connection's SYN
+	overtaken := s.knowsNext(f)
 	late := why != outcome.DropGap && !rest.ending && !rest.inOnePiece() // the mirror may bring it yet
 	if rest.q.len() == 0 || start.e == nil && !late || f.newer != nil || s.stops(f.key.service) && !rest.ending {
 		s.missed(rest, nil, rest.counted, rest.sent())
@@ -85,7 +86,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 			s.skip(rest, why, why)
 		}
 		switch { // with what was passed over
-		case f.newer != nil:
+		case f.newer != nil || overtaken:
 		case s.flows[f.key] == f: // until gVisor has handed it out
 			f.passedOver = rest
 		default:
@@ -97,7 +98,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	if !wait {
 		s.missed(rest, start.e, f.virtual.ack, start.e.seq)
 	}
-	if rest.synSeen = next; !next {
+	if rest.synSeen, rest.overtaken = next, overtaken; !next && !overtaken {
 		s.stubs.remove(&f.key)
 	}
 	s.add(rest) // in front of f, which has not been handed out yet, or of the one before
