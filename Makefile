@@ -55,7 +55,7 @@ unit:
 CASES ?= 5000
 SEED  ?= 0
 property:
-	go test -run '^(TestPromise|TestHostileSegments)$$' -timeout 60m ./stack -rapid.checks=$(CASES) -rapid.seed=$(SEED)
+	go test -run '^(TestPromise|TestHostileSegments|TestConnectionsInSequence)$$' -timeout 60m ./stack -rapid.checks=$(CASES) -rapid.seed=$(SEED)
 
 ## fuzz: each fuzz target for FUZZTIME, a number of inputs (20000x) or a time (10s)
 FUZZTIME ?= 20000x
