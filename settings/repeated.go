@@ -39,11 +39,10 @@ func repeated(args []string) error {
 		for i := range list.NumField() {
 			if values := list.Field(i); values.Kind() == reflect.Slice && values.Len() > 1 {
 				flag, all := list.Type().Field(i).Tag.Get("long"), texts(values.Interface())
-				remedy := "leave all but one out"
 				if flag == "port" || flag == "mirror-port" { // whose value is a list
-					remedy = fmt.Sprintf("write --%s %s", flag, strings.Join(all, ","))
+					return fmt.Errorf("--%s is given %d times (%s); write --%[1]s %[4]s", flag, values.Len(), strings.Join(all, ", "), strings.Join(all, ","))
 				}
-				return fmt.Errorf("--%s is given %d times (%s); %s", flag, values.Len(), strings.Join(all, ", "), remedy)
+				return fmt.Errorf("--%s is given %d times (%s); leave all but one out", flag, values.Len(), strings.Join(all, ", "))
 			}
 		}
 	}
