@@ -112,10 +112,15 @@ func (s *Stack) takeAside(f *flow, i int) aside {
 	if len(f.aside) == 0 {
 		f.aside = nil
 	}
-	s.asidePackets -= a.packets()
-	s.asideBytes -= len(a.payload)
+	s.leavesAside(&a)
 	s.charge(f)
 	return a
+}
+
+// leavesAside counts a segment that is not kept beside a stream any more.
+func (s *Stack) leavesAside(a *aside) {
+	s.asidePackets -= a.packets()
+	s.asideBytes -= len(a.payload)
 }
 
 func (s *Stack) dropAside(f *flow, i int, why outcome.Drop) {
@@ -128,8 +133,7 @@ func (s *Stack) dropAside(f *flow, i int, why outcome.Drop) {
 func (s *Stack) clearAside(f *flow) {
 	for i := range f.aside {
 		a := &f.aside[i]
-		s.asidePackets -= a.packets()
-		s.asideBytes -= len(a.payload)
+		s.leavesAside(a)
 		s.drop(&a.segment, a.why.drops())
 	}
 	f.aside = nil
@@ -382,8 +386,7 @@ func (s *Stack) withdraw(f, holder *flow) []aside {
 func (s *Stack) takeIn(all []aside, reached uint32) {
 	for i := range all {
 		seg := &all[i].segment
-		s.asidePackets -= seg.packets()
-		s.asideBytes -= len(seg.payload)
+		s.leavesAside(&all[i])
 		f := s.flows[seg.key]
 		switch {
 		case all[i].why >= oddProbe:

@@ -9,6 +9,23 @@ import (
 	"netmirror/outcome"
 )
 
+// waitInVain takes the segments of a new flow, and lets the time pass in which a hole of it is
+// waited for. gVisor opens its connection, and does not hand the stream out yet. The stack's lock
+// is held.
+func (s *timed) waitInVain(segs []Segment) {
+	s.t.Helper()
+	s.dial(segs)
+	s.answers(1)
+	for range 12 {
+		for _, f := range s.flows {
+			s.settle(f)
+			s.age(f)
+		}
+		s.clk.elapsed.Add(int64(100 * time.Millisecond))
+		s.now = s.cfg.Now()
+	}
+}
+
 // gVisor is late with a stream, whose hole is given up meanwhile. The rest of a body, which looks
 // like a request, begins no stream.
 func TestHoleIsGivenUpBeforeTheStreamIsSeen(t *testing.T) {
@@ -24,16 +41,7 @@ func TestHoleIsGivenUpBeforeTheStreamIsSeen(t *testing.T) {
 				s.pass(1200 * time.Millisecond)
 			} else {
 				s.Stack.mu.Lock()
-				s.dial(segs)
-				s.answers(1)
-				for range 12 {
-					for _, f := range s.flows {
-						s.settle(f)
-						s.age(f)
-					}
-					s.clk.elapsed.Add(int64(100 * time.Millisecond))
-					s.now = s.cfg.Now()
-				}
+				s.waitInVain(segs)
 				for _, f := range s.flows {
 					if !f.ending || f.virtual.conn != nil {
 						t.Error("the hole is not given up, or the stream is there")
@@ -76,16 +84,7 @@ func TestMoreComesBehindAHoleBeforeTheStreamIsSeen(t *testing.T) {
 					s.Inject(more)
 				} else {
 					s.Stack.mu.Lock()
-					s.dial(segs)
-					s.answers(1)
-					for range 12 {
-						for _, f := range s.flows {
-							s.settle(f)
-							s.age(f)
-						}
-						s.clk.elapsed.Add(int64(100 * time.Millisecond))
-						s.now = s.cfg.Now()
-					}
+					s.waitInVain(segs)
 					s.captured = s.now
 					s.takeBatch(s.Stack.read(more, nil))
 					s.Stack.mu.Unlock()

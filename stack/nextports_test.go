@@ -54,36 +54,44 @@ func TestNextConnectionBesideTheRestOfTheOneBefore(t *testing.T) {
 	}
 }
 
+// endsBetween has c's target end the stream with how behind the first request, and c end its
+// connection behind a second one. Then d is the next connection, whose bytes begin a stream only
+// behind their SYN. Both come, whole, although nobody reads for a while.
+func endsBetween(t *testing.T, s *Stack, clk *clock, c, d *client, how outcome.End) {
+	t.Helper()
+	const n, next = len(get1), "no HTTP"
+	conn := accept(t, s)
+	readExactly(t, conn, n)
+	settled(t, s)
+	conn.CloseWith(how)
+	s.Inject([]Segment{c.ask(n, get2, 2), c.fin(2 * n)})
+	clk.pass(t, s, 200*time.Millisecond)
+	s.Inject(d.get(next))
+	clk.pass(t, s, 200*time.Millisecond)
+	r := readEverything(s)
+	clk.pass(t, s, time.Second)
+	s.Shutdown()
+	clk.pass(t, s, time.Second)
+	r.wg.Wait()
+	got := r.streams[c.src.String()]
+	if len(got) != 2 || string(got[0].bytes)+string(got[1].bytes) != get2+next && string(got[0].bytes)+string(got[1].bytes) != next+get2 {
+		t.Errorf("streams %q, want the second request and the next connection's", describe(got))
+	}
+}
+
 // The next connection is followed in the same way where the stream of the one before is one that
 // was picked up behind a target's end, and nobody has read it yet.
 func TestNextConnectionBehindATargetsEnd(t *testing.T) {
-	const n = len(get1)
 	for _, mode := range []Midstream{MidstreamHTTP, MidstreamAny} {
 		for _, how := range []outcome.End{outcome.EndTargetClosed, outcome.EndTargetSlow} {
-			for _, ahead := range []uint32{0, 5} { // of the next SYN's number
+			for _, ahead := range []uint32{0, 5, 1<<32 - 1000} { // of the next SYN's number: the last is behind
 				t.Run(fmt.Sprintf("%d, %v, %d ahead", mode, how, ahead), func(t *testing.T) {
 					clk := new(clock)
 					s := newTestStack(t, func(c *Config) { c.Now, c.Services = clk.now, []Service{{Midstream: mode}} })
 					c := newClient(t, 1000)
 					d := c.next(1000 + ahead)
 					s.Inject(append(c.opening(), c.ask(0, get1, 1)))
-					conn := accept(t, s)
-					readExactly(t, conn, n)
-					settled(t, s)
-					conn.CloseWith(how)
-					s.Inject([]Segment{c.ask(n, get2, 2), c.fin(2 * n)})
-					clk.pass(t, s, 200*time.Millisecond)
-					s.Inject(d.get(get3))
-					clk.pass(t, s, 200*time.Millisecond)
-					r := readEverything(s)
-					clk.pass(t, s, time.Second)
-					s.Shutdown()
-					clk.pass(t, s, time.Second)
-					r.wg.Wait()
-					got := r.streams[c.src.String()]
-					if len(got) != 2 || string(got[0].bytes)+string(got[1].bytes) != get2+get3 && string(got[0].bytes)+string(got[1].bytes) != get3+get2 {
-						t.Errorf("streams %q, want the second request and the next connection's", describe(got))
-					}
+					endsBetween(t, s, clk, c, d, how)
 				})
 			}
 		}
@@ -358,23 +366,7 @@ func TestNextConnectionBehindOneWithoutASYN(t *testing.T) {
 				d := c.next(1000 + ahead)
 				s.Inject([]Segment{c.ask(0, get1, 1)})
 				clk.pass(t, s, 1100*time.Millisecond)
-				conn := accept(t, s)
-				readExactly(t, conn, n)
-				settled(t, s)
-				conn.CloseWith(outcome.EndTargetClosed)
-				s.Inject([]Segment{c.ask(n, get2, 2), c.fin(2 * n)})
-				clk.pass(t, s, 200*time.Millisecond)
-				s.Inject(d.get(get3))
-				clk.pass(t, s, 200*time.Millisecond)
-				r := readEverything(s)
-				clk.pass(t, s, time.Second)
-				s.Shutdown()
-				clk.pass(t, s, time.Second)
-				r.wg.Wait()
-				got := r.streams[c.src.String()]
-				if len(got) != 2 || string(got[0].bytes)+string(got[1].bytes) != get2+get3 && string(got[0].bytes)+string(got[1].bytes) != get3+get2 {
-					t.Errorf("streams %q, want the second request and the next connection's", describe(got))
-				}
+				endsBetween(t, s, clk, c, d, outcome.EndTargetClosed)
 			})
 		}
 	}
