@@ -393,10 +393,26 @@ func (s *Stack) takeIn(all []aside, reached uint32) {
 			s.drop(seg, outcome.DropProbe)
 		case f != nil:
 			s.known(f, seg)
+			s.waitsOn(&all[i])
 		case !near(seg.seq, reached) && s.alone(all, seg):
 			s.drop(seg, all[i].why.drops())
 		default:
 			s.unknown(seg)
+		}
+	}
+}
+
+// waitsOn lets a segment that is beside the next stream as well wait no longer than beside one.
+func (s *Stack) waitsOn(was *aside) {
+	f := s.flows[was.key]
+	if f == nil {
+		return
+	}
+	for i := range f.aside {
+		a := &f.aside[i]
+		if a.seq == was.seq && a.why == was.why && bytes.Equal(a.payload, was.payload) {
+			was.payload = a.payload
+			*a = *was
 		}
 	}
 }

@@ -103,3 +103,26 @@ func TestMoreComesBehindAHoleBeforeTheStreamIsSeen(t *testing.T) {
 		}
 	}
 }
+
+// A request that acknowledges an answer which the mirror has lost is beside the stream, behind
+// several holes. Each of them is waited for; the request is not held back anew by each.
+func TestDoubtDoesNotBeginAnewWithEachHole(t *testing.T) {
+	const n, holes = len(get1), 10
+	s := newTimed(t, func(c *Config) { c.Services = []Service{{Midstream: MidstreamAny}} })
+	c := newClient(t, 1000)
+	segs := []Segment{c.syn(), c.accepts(502, 7), c.ack(0), c.data(0, []byte(get1))}
+	for i := range holes {
+		at := 2*n*i + n // what is there is lost
+		segs = append(segs, c.data(at+n, []byte(get1)), c.answer(1000, at+2*n, "", nil))
+	}
+	last := n + 2*n*holes
+	s.Inject(append(segs, c.ask(last, get2, 2)))
+	s.pass((holes + 3) * 200 * time.Millisecond)
+	s.Shutdown()
+	s.pass(100 * time.Millisecond)
+	var want []stream
+	for range holes {
+		want = append(want, text(get1, outcome.EndGap))
+	}
+	s.is(c, append(want, text(get1+get2, outcome.EndShutdown))...)
+}
