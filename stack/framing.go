@@ -16,6 +16,7 @@ type framing struct {
 	header bool   // a PROXY protocol header may be in front
 	whole  bool   // the connection was seen from its beginning
 	sure   bool   // a whole request was there: the connection speaks HTTP/1
+	alike  bool   // it began where bytes look like a request, and may be in the middle of one
 	lead   []byte // the bytes of what may be one, then of the one that is there
 	only   bool   // nothing is read but the header: requests do not matter
 	framer http1.Framer
@@ -41,7 +42,7 @@ func (g *framing) read(b []byte, start func(at uint32)) {
 	}
 	for len(b) > 0 && g.known {
 		if g.framer.AtStart() && start != nil && !g.framer.Tunneled() {
-			if l := http1.Start(b); l == http1.Request || l == http1.Possible && g.sure {
+			if g.startsAt(b) {
 				start(g.at)
 			}
 		}
@@ -53,6 +54,17 @@ func (g *framing) read(b []byte, start func(at uint32)) {
 		}
 		g.known = !g.framer.Lost() && !g.framer.Opaque()
 	}
+}
+
+// startsAt reports whether a stream may begin at b, where a request ended.
+func (g *framing) startsAt(b []byte) bool {
+	switch http1.Start(b) {
+	case http1.Request:
+		return true
+	case http1.Possible:
+		return g.sure && (!g.alike || http1.Unmistakable(b) != http1.Contradicts)
+	}
+	return false
 }
 
 // leading looks for a PROXY protocol header at the beginning of a connection. It

@@ -245,7 +245,7 @@ func (s *Stack) pickedUp(f *flow, start place, why outcome.Drop) {
 	f.picked = true
 	lead, whole := f.framing.proxied(), f.framing.whole
 	f.framing.begin(start.at, false)
-	f.framing.lead, f.framing.whole, f.framing.sure = lead, whole, true
+	f.framing.lead, f.framing.whole, f.framing.sure, f.framing.alike = lead, whole, true, start.like
 	if s.serviceOf(f).Midstream != MidstreamHTTP {
 		f.framing.known = false
 	}

@@ -11,6 +11,7 @@ type place struct {
 	e    *entry
 	at   uint32
 	sure bool // nothing is missing in front of it that could show otherwise
+	like bool // nothing but its looks says that a request begins there
 }
 
 // startAt finds the first place in what f holds at which a stream may begin; its
@@ -28,7 +29,7 @@ func (s *Stack) startAt(f *flow) (found place) {
 	case MidstreamAny:
 		for e := f.q.first(); e != nil; e = e.next() {
 			if e.first && e.n > 0 && !e.single && (!f.either || f.framing.whole || http1.Unmistakable(e.payload()) == http1.Request) {
-				return place{e, e.seq, true}
+				return place{e: e, at: e.seq, sure: true}
 			}
 		}
 		return place{}
@@ -51,11 +52,11 @@ func (s *Stack) startAt(f *flow) (found place) {
 		case g.known:
 			g.read(e.payload()[g.at-e.seq:], func(at uint32) {
 				if found.e == nil {
-					found = place{e, at, !missing}
+					found = place{e: e, at: at, sure: !missing, like: g.alike}
 				}
 			})
 		case f.begins(e):
-			found = place{e, e.seq, !missing}
+			found = place{e: e, at: e.seq, sure: !missing, like: true}
 		}
 	}
 	return found

@@ -760,3 +760,30 @@ func TestTryPass(t *testing.T) {
 		t.Errorf("%q", direct)
 	}
 }
+
+// TestTargetEndsBehindWhatLooksLikeARequest: a stream was picked up where the rest of a body looks
+// like a request. What goes on behind that may be more of the body: where the target ends, it
+// begins another stream only if it looks like a request itself.
+func TestTargetEndsBehindWhatLooksLikeARequest(t *testing.T) {
+	for body, want := range map[string]string{"# \xc6": get3, "zz": get3, "GE": "GE", "PUT /long/pa": "PUT /long/pa"} {
+		t.Run(body, func(t *testing.T) {
+			clk := new(clock)
+			s := newTestStack(t, func(c *Config) { c.Now = clk.now })
+			c := newClient(t, 0xfffffff8)
+			s.Inject([]Segment{c.ask(0, get1+body, 1)})
+			clk.pass(t, s, 2*time.Second)
+			conn := accept(t, s)
+			got := readExactly(t, conn, len(get1+body))
+			settled(t, s)
+			quitWith(conn, got[len(get1):], outcome.EndTargetClosed)
+			at := len(get1 + body)
+			s.Inject([]Segment{c.ask(at, get2, 2), c.ask(at+len(get2), get3, 3), c.fin(at + len(get2+get3))})
+			clk.pass(t, s, time.Second)
+			next := accept(t, s)
+			if got := readExactly(t, next, len(want)); string(got) != want {
+				t.Errorf("the next stream reads %q, want %q", got, want)
+			}
+			next.Close()
+		})
+	}
+}
