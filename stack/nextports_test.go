@@ -371,3 +371,37 @@ func TestNextConnectionBehindOneWithoutASYN(t *testing.T) {
 		}
 	}
 }
+
+// A mirror shows a packet of the next connection twice, while the end of the one before is late:
+// it is where that one's next bytes may be. Nothing of it comes into the stream of that one.
+func TestCopyBesideTheLateEndOfTheConnectionBefore(t *testing.T) {
+	const n, ms = len(get1), time.Millisecond
+	for _, mode := range []Midstream{MidstreamHTTP, MidstreamAny} {
+		for _, third := range []bool{false, true} { // there is yet another connection
+			t.Run(fmt.Sprintf("%d, a third one %v", mode, third), func(t *testing.T) {
+				s := newTimed(t, func(c *Config) { c.Services = []Service{{Midstream: mode}} })
+				c := newClient(t, 1000)
+				d := c.next(c.isn + uint32(2*n) + 2) // behind c's FIN
+				want := []stream{text(get1+get2, nil), text(get3, nil)}
+				s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+				s.pass(10 * ms)
+				s.Inject(append(d.opening(), d.ask(0, get3, 1)))
+				s.pass(2 * ms)
+				if third {
+					s.Inject(append([]Segment{d.fin(n)}, c.next(5<<28).get(get1)...))
+					want = append(want, text(get1, nil))
+					s.pass(2 * ms)
+				}
+				s.Inject([]Segment{d.ask(0, get3, 1)})
+				s.pass(2 * ms)
+				s.Inject([]Segment{c.ask(n, get2, 2), c.fin(2 * n)})
+				s.pass(10 * ms)
+				if !third {
+					s.Inject([]Segment{d.fin(n)})
+				}
+				s.pass(time.Second)
+				s.is(c, want...)
+			})
+		}
+	}
+}

@@ -37,7 +37,8 @@ func (f *flow) hasAll(end uint32) bool {
 // its ports was followed, that comes first.
 func (s *Stack) owns(f *flow, seq uint32) bool {
 	if f.overtaken {
-		if next, ok := s.stubs.get(&f.key, s.now); ok && next.kind != halfOpen && next.owns(seq) {
+		next, ok := s.stubs.get(&f.key, s.now)
+		if ok && next.kind != halfOpen && (next.owns(seq) || next.prior.has(seq) && !f.has(seq)) {
 			return false
 		}
 	}
@@ -82,16 +83,27 @@ const maxOlder = 8
 // ofOlder gives a late segment to a connection before f's on the same ports, if it can
 // belong to that one only. It reports whether it did.
 func (s *Stack) ofOlder(f *flow, seg *segment) bool {
-	if f.older == nil || within(seg.seq, f.floor()-1, s.near(f)) {
+	if f.older == nil || within(seg.seq, f.floor()-1, s.near(f)) || f.has(seg.seq) {
 		return false
 	}
+	if showsAgain(f.prior, s.captured.Sub(f.last), seg) && !f.older.has(seg.seq) {
+		s.drop(seg, outcome.DropFlowOver) // of one between the two, that has gone
+		return true
+	}
 	for old, n := f.older, 0; old != nil && n < maxOlder; old, n = old.older, n+1 {
-		if old.state == open && within(seg.seq, old.floor(), s.near(old)) {
+		// A copy of what this one has would be within what the one before it has not.
+		if old.has(seg.seq) || old.state == open && within(seg.seq, old.floor(), s.near(old)) {
 			s.judged(old, seg)
 			return true
 		}
 	}
 	return false
+}
+
+// has reports whether a sequence number is of what was seen of a flow's connection.
+func (f *flow) has(seq uint32) bool {
+	known := f.stub(over)
+	return known.seen().has(seq)
 }
 
 // forNextServer reports whether a server's segment is not of f's connection, but of the next on
