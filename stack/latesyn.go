@@ -126,8 +126,10 @@ func (s *Stack) unpark(f *flow, base uint32) {
 	for f.q.len() > 0 && f.q.first().seq-base >= maxWindow {
 		s.lost(f, 1, outcome.DropOutOfWindow)
 	}
-	if held > 0 && f.q.len() == 0 { // and so was what ended it
+	if first := f.q.first(); first == nil || first.seq != base { // what ended it may be the older one's
 		f.ending, f.reason, f.final = false, outcome.EndComplete, false
+	}
+	if held > 0 && f.q.len() == 0 { // and so may these
 		f.finSeen, f.rstSeen = f.finSeen && f.fin != base, f.rstSeen && f.rst != base
 	}
 	f.q.acked = false // what left the front was not of this connection

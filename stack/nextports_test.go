@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/gopacket/layers"
+
 	"netmirror/outcome"
 )
 
@@ -402,6 +404,31 @@ func TestCopyBesideTheLateEndOfTheConnectionBefore(t *testing.T) {
 				s.pass(time.Second)
 				s.is(c, want...)
 			})
+		}
+	}
+}
+
+// Nothing but the end of a connection is seen, and the server's reset. It is not the end of the
+// next one.
+func TestNextConnectionBehindAReset(t *testing.T) {
+	const n, ms = len(get1), time.Millisecond
+	for _, ahead := range []int{5 << 28, 1000, -5 << 28} { // of the next SYN's number
+		for _, end := range []string{"", "the end of a body"} {
+			for lost, name := range []string{"nothing", "the SYN"} { // of the next one
+				t.Run(fmt.Sprintf("%d ahead, %q, %s is lost", ahead, end, name), func(t *testing.T) {
+					s := newTimed(t, nil)
+					c := newClient(t, 1000)
+					d := c.next(1000 + uint32(ahead))
+					s.Inject([]Segment{c.packet(0, []byte(end), func(t *layers.TCP) { t.FIN = true })})
+					s.Inject([]Segment{c.answer(1000, len(end)+1, "", func(t *layers.TCP) { t.RST = true })})
+					s.pass(10 * ms)
+					s.Inject([]Segment{d.syn(), d.accepts(65535, 7), d.ack(0), d.ask(0, get2, 1)}[lost:])
+					s.pass(100 * ms)
+					s.Inject([]Segment{d.ask(n, get3, 1), d.fin(2 * n)})
+					s.pass(2 * time.Second)
+					s.is(c, text(get2+get3, nil))
+				})
+			}
 		}
 	}
 }
