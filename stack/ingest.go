@@ -251,8 +251,11 @@ func (s *Stack) misplaced(f *flow, seg *segment) bool {
 	floor := f.floor()
 	if seqLess(floor, seg.seq) {
 		beyond, reach := f.beyond, s.reach(f)
-		if rest := f.passedOver; rest != nil {
+		switch rest := f.passedOver; {
+		case rest != nil:
 			beyond, reach = rest.beyond, rest.beyond+s.near(f)
+		case f.dropped.known:
+			beyond, reach = f.dropped.at, f.dropped.at+s.near(f)
 		}
 		return seqLess(beyond, seg.seq) && !seqLess(seg.seq, reach)
 	}

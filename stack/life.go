@@ -106,6 +106,7 @@ func (s *Stack) end(f *flow, e outcome.End, why outcome.Drop) {
 		}
 		if !f.cameTo.known {
 			f.cameTo.set(f.inOnePieceTo())
+			f.dropped.set(f.sent())
 		}
 		f.ending, f.reason, f.finSeen, f.rstSeen, f.due = true, e, false, false, time.Time{}
 		f.final = as == over
@@ -145,6 +146,9 @@ func (f *flow) inOnePieceTo() uint32 {
 
 // goesPast notes a segment that comes behind the end of a stream that waits to be handed out.
 func (f *flow) goesPast(seg *segment) {
+	if len(seg.payload) > 0 && f.dropped.known && seqLess(f.dropped.at, seg.end()) {
+		f.dropped.at = seg.end()
+	}
 	if !f.cameTo.known || seg.seq != f.cameTo.at {
 		return
 	}

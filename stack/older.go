@@ -49,8 +49,11 @@ func (s *Stack) owns(f *flow, seq uint32) bool {
 
 // reached is where what has come of f's connection ends, also if it was passed over.
 func (f *flow) reached() uint32 {
-	if f.passedOver != nil {
+	switch {
+	case f.passedOver != nil:
 		return f.passedOver.sent()
+	case f.dropped.known:
+		return f.dropped.at
 	}
 	return f.came(over)
 }

@@ -158,8 +158,11 @@ func (f *flow) came(kind stubKind) uint32 {
 // accounted is the sequence number before which the holes of a flow that ends were
 // counted.
 func (f *flow) accounted() uint32 {
-	if f.state == parked && (f.past != (span{}) || f.passed != (span{})) {
+	switch {
+	case f.state == parked && (f.past != (span{}) || f.passed != (span{})):
 		return f.counted
+	case f.dropped.known:
+		return f.dropped.at
 	}
 	return f.sent()
 }

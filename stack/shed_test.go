@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +62,37 @@ func TestShedBehindTheEndOfAConnection(t *testing.T) {
 				t.Errorf("want one stream shed: %+v", st)
 			}
 			s.is(c, text("", outcome.EndShed), text(next, nil))
+		})
+	}
+}
+
+// A budget is spent on a stream that nobody has seen yet. More of it than a single segment is
+// believed to be ahead had come by then, or comes until gVisor hands the stream out. What follows
+// is of the same connection: no stream begins in a body of it, and nothing of it is missing.
+func TestMuchIsDroppedBeforeTheStreamIsSeen(t *testing.T) {
+	const n, head = len(get1), "PUT / HTTP/1.1\r\nContent-Length: 58\r\n\r\n"
+	long := "PUT / HTTP/1.1\r\nContent-Length: 150000\r\n\r\n" + strings.Repeat("x", 150_000)
+	for name, at := range map[string]int{"before": 1 << 20, "after": 1} {
+		t.Run(name, func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 1000)
+			segs := c.stream(0, []byte(long), 1400)
+			at, end := min(at, len(segs)), len(long)
+			s.shedUnseen(append(append(c.opening(), c.server(999, 0, "S")), segs[:at]...),
+				append(segs[at:], c.server(2000, end, ""), c.ask(end, head, 2)))
+			end += len(head)
+			s.Inject([]Segment{c.server(3000, end, ""), c.ask(end, "a body, 20 bytes of it"[:20], 3)})
+			s.pass(100 * time.Millisecond)
+			s.Inject([]Segment{c.server(4000, end+20, ""), c.ask(end+20, get1, 4)})
+			s.pass(100 * time.Millisecond)
+			s.Inject([]Segment{c.ask(end+20+n, get2, 4)})
+			s.pass(100 * time.Millisecond)
+			s.Inject([]Segment{c.ask(end+20+2*n, get3, 5), c.fin(end + 20 + 3*n)})
+			s.pass(time.Second)
+			s.is(c, text("", outcome.EndShed), text(get3, nil))
+			if st := s.Stats(); st.Holes != 0 {
+				t.Errorf("%d holes of %d bytes, and nothing is missing", st.Holes, st.MissingBytes)
+			}
 		})
 	}
 }
