@@ -214,7 +214,7 @@ func (s *Stack) passBy(f *flow, seg *segment) {
 	g, by := &f.framing, &f.ev.answers
 	if f.removed {
 		known, ok := s.stubs.get(&seg.key, s.now)
-		if !ok || known.left == nil || known.ev == nil {
+		if !ok || known.left == nil || known.ev == nil || f.overtaken { // by what is remembered
 			return
 		}
 		g, by = &known.left.framing, &known.ev.answers

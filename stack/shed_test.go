@@ -96,3 +96,39 @@ func TestMuchIsDroppedBeforeTheStreamIsSeen(t *testing.T) {
 		})
 	}
 }
+
+// A late packet of a connection spends the budget, where the next one on its ports has come and
+// its target has ended the stream. No stream begins in the middle of a body of the next one's.
+func TestLatePacketIsDroppedBesideTheRestOfTheNextConnection(t *testing.T) {
+	const n, head = len(get1), "PUT / HTTP/1.1\r\nContent-Length: 58\r\n\r\n"
+	clk := new(clock)
+	s := newTestStack(t, func(c *Config) { c.Now, c.TotalBytes = clk.now, 6000 })
+	c := newClient(t, 1<<30)
+	d := c.next(1<<30 - 1<<20)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	first := accept(t, s)
+	readExactly(t, first, n)
+	s.Inject([]Segment{c.ask(n+1000, "behind a hole", 1)})
+	clk.pass(t, s, 10*time.Millisecond)
+	s.Inject(append(d.opening(), d.ask(0, head, 1)))
+	next := accept(t, s)
+	readExactly(t, next, len(head))
+	settled(t, s)
+	next.CloseWith(outcome.EndTargetSlow)
+	s.Inject([]Segment{c.ask(n, strings.Repeat("x", 1000), 1)})
+	if st := s.Stats(); st.Dropped[outcome.DropTotalBudget] == 0 || st.FlowsEnded[outcome.EndShed] != 1 {
+		t.Fatalf("not evicted: %+v", st)
+	}
+	first.Close()
+	at := len(head)
+	s.Inject([]Segment{d.ask(at, "a body, 20 bytes of it"[:20], 2)})
+	clk.pass(t, s, 100*time.Millisecond)
+	s.Inject([]Segment{d.ask(at+20, get1+get2, 3)})
+	clk.pass(t, s, 100*time.Millisecond)
+	at += 58
+	s.Inject([]Segment{d.ask(at, get3, 4)})
+	clk.pass(t, s, 500*time.Millisecond)
+	if got := string(readExactly(t, accept(t, s), n)); got != get3 {
+		t.Errorf("the next stream begins with %q, want %q", got, get3)
+	}
+}
