@@ -141,6 +141,9 @@ func (s *Stack) halfOpened(known *stub, seg *segment) {
 		s.stubs.remove(&seg.key)
 		s.used(seg)
 		return
+	case seg.seq != known.base && showsAgain(known.prior, known.put.age(s.now), seg):
+		s.drop(seg, outcome.DropFlowOver)
+		return
 	case len(seg.payload) > 0 && seg.seq != known.base && known.prev != nil && known.prev.isNear(seg.seq):
 		// It is late, or the SYN was a stray and the connection before it goes on.
 		s.goesOn(known.prev, known, seg)
@@ -183,7 +186,7 @@ func (s *Stack) besideSYN(known *stub, seg *segment) {
 		return
 	}
 	if f := s.newFlow(seg, stray); f != nil {
-		f.synSeen = true
+		f.synSeen, f.prior = true, known.prior
 		f.behind.set(known.base)
 		s.parked(f, seg)
 	}
@@ -225,7 +228,9 @@ func (s *Stack) leaveBeside(key *flowKey, left stub, next *stub) {
 		return
 	}
 	next.prev = nil
-	if left.kind != over {
+	if left.kind == over {
+		next.prior = left.seen()
+	} else {
 		before := left // a copy: the address of left would put every flow's stub on the heap
 		before.put = momentOf(s.now)
 		next.prev = &before

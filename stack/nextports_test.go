@@ -432,3 +432,31 @@ func TestNextConnectionBehindAReset(t *testing.T) {
 		}
 	}
 }
+
+// A mirror shows a packet of a connection again that has gone, behind the next one's SYN, which
+// nothing has proved yet.
+func TestCopyBehindTheNextSYN(t *testing.T) {
+	const ms = time.Millisecond
+	for _, ahead := range []int{1000, 1 << 20, 5 << 28, -1000, -5 << 28} { // of the next SYN's number
+		for name, quick := range map[string]bool{"read": true, "not read": false} {
+			t.Run(fmt.Sprintf("%d ahead, %s", ahead, name), func(t *testing.T) {
+				s := unread(t, nil)
+				if quick {
+					s.readers = readEverything(s.Stack)
+				}
+				c := newClient(t, 1<<30)
+				s.Inject(c.get(get1))
+				s.pass(5 * ms)
+				s.Inject([]Segment{c.next(c.isn + uint32(ahead)).syn()})
+				s.pass(ms)
+				if !quick {
+					s.readers = readEverything(s.Stack)
+					s.pass(ms)
+				}
+				s.Inject([]Segment{c.ask(0, get1, 1)})
+				s.pass(2 * time.Second)
+				s.is(c, text(get1, nil))
+			})
+		}
+	}
+}
