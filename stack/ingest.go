@@ -203,7 +203,7 @@ func (s *Stack) known(f *flow, seg *segment) {
 	if f.synSeen && s.superseded(f, seg) {
 		return
 	}
-	if s.ofOlder(f, seg) || s.passesBy(f, seg) {
+	if s.ofOlder(f, seg) || s.passesBy(f, seg) || s.ofBefore(f, seg) {
 		return
 	}
 	f.seen, f.last = s.now, s.captured

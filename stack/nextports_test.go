@@ -433,8 +433,32 @@ func TestNextConnectionBehindAReset(t *testing.T) {
 	}
 }
 
-// A mirror shows a packet of a connection again that has gone, behind the next one's SYN, which
-// nothing has proved yet.
+// A mirror shows packets of a connection again that has gone, beside the next one on its ports.
+// They are not of that one, whether its handshake was seen or not.
+func TestCopiesBesideTheNextConnection(t *testing.T) {
+	const n, ms = len(get1), time.Millisecond
+	for _, ahead := range []int{1000, 1 << 20, 5 << 28, -1 << 20, -5 << 28} { // of the next SYN's number
+		for lost, name := range []string{"nothing", "the SYN", "the handshake"} { // of the next one
+			t.Run(fmt.Sprintf("%d ahead, %s is lost", ahead, name), func(t *testing.T) {
+				s := newTimed(t, nil)
+				c := newClient(t, 1<<30)
+				d := c.next(c.isn + uint32(ahead))
+				all := []Segment{c.ask(0, get1, 1), c.ask(n, get2, 2), c.fin(2 * n)}
+				s.Inject(append(c.opening(), all...))
+				s.pass(60 * ms)
+				s.Inject(append(d.opening(), d.ask(0, get3, 1))[lost:])
+				s.pass(ms)
+				s.Inject(all)
+				s.pass(2 * time.Second)
+				s.Inject([]Segment{d.ask(n, get1, 2), d.fin(2 * n)})
+				s.pass(time.Second)
+				s.is(c, text(get1+get2, nil), text(get3+get1, nil))
+			})
+		}
+	}
+}
+
+// The same behind the next connection's SYN alone, which nothing has proved yet.
 func TestCopyBehindTheNextSYN(t *testing.T) {
 	const ms = time.Millisecond
 	for _, ahead := range []int{1000, 1 << 20, 5 << 28, -1000, -5 << 28} { // of the next SYN's number

@@ -103,6 +103,20 @@ func (s *Stack) ofOlder(f *flow, seg *segment) bool {
 	return false
 }
 
+// ofBefore drops what a mirror shows again of the connection before f's on the same ports, which
+// has gone. It reports whether it did.
+func (s *Stack) ofBefore(f *flow, seg *segment) bool {
+	if !showsAgain(f.prior, s.captured.Sub(f.last), seg) {
+		return false
+	}
+	inFront := f.state == parked && !f.hasBase && seqLess(seg.seq, f.base)
+	if f.past != (span{}) || !inFront && !s.misplaced(f, seg) {
+		return false
+	}
+	s.drop(seg, outcome.DropFlowOver)
+	return true
+}
+
 // has reports whether a sequence number is of what was seen of a flow's connection.
 func (f *flow) has(seq uint32) bool {
 	known := f.stub(over)
