@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"slices"
 	"time"
 
 	"netmirror/outcome"
@@ -16,6 +17,28 @@ func (s *Stack) synAgain(f *flow, seg *segment) {
 		s.comesLate(f, seg)
 	default:
 		s.syn(seg)
+		s.fromBeside(f, base)
+	}
+}
+
+// fromBeside takes what waits beside f's stream and begins where a SYN does that has come only now:
+// it proves the next connection. What is behind it is of that one as well.
+func (s *Stack) fromBeside(f *flow, base uint32) {
+	begins := func(a aside) bool { return a.why < oddProbe && a.seq == base }
+	if !f.synSeen || !slices.ContainsFunc(f.aside, begins) {
+		return
+	}
+	var all []aside
+	for i := 0; i < len(f.aside); {
+		if within(f.aside[i].seq, base, nearby) {
+			all = append(all, s.takeAside(f, i))
+		} else {
+			i++
+		}
+	}
+	slices.SortFunc(all, func(a, b aside) int { return int(a.seq-base) - int(b.seq-base) })
+	for i := range all {
+		s.toFlow(&all[i].segment)
 	}
 }
 

@@ -484,3 +484,21 @@ func TestCopyBehindTheNextSYN(t *testing.T) {
 		}
 	}
 }
+
+// The next connection's SYN is late, behind what it is the SYN of, while the one before waits for a
+// packet.
+func TestNextSYNIsLateBesideAHole(t *testing.T) {
+	const n, ms = len(get1), time.Millisecond
+	s := newTimed(t, nil)
+	c := newClient(t, 1000)
+	d := c.next(5 << 20)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1), c.fin(2*n)))
+	s.pass(10 * ms)
+	s.Inject([]Segment{d.ask(n, get1, 2), d.ask(0, get3, 1), d.fin(2 * n)}) // two of them the wrong way round
+	s.pass(10 * ms)
+	s.Inject([]Segment{d.syn()})
+	s.pass(10 * ms)
+	s.Inject([]Segment{c.ask(n, get2, 2)})
+	s.pass(time.Second)
+	s.is(c, text(get1+get2, nil), text(get3+get1, nil))
+}
