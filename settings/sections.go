@@ -71,8 +71,8 @@ func splitSections(text []byte) (rest []byte, all []section, err error) {
 			if name, err = sectionName(header); err != nil {
 				return nil, nil, fmt.Errorf("%d: %w", n, err)
 			}
-			if slices.ContainsFunc(all, func(s section) bool { return name != "" && s.Name == name }) {
-				return nil, nil, fmt.Errorf("%d: [Service %s] is given twice; give one of them another name", n, name)
+			if i := slices.IndexFunc(all, func(s section) bool { return name != "" && s.Name == name }); i >= 0 {
+				return nil, nil, fmt.Errorf("%d: [Service %s] is in line %d too; give one of them another name", n, name, all[i].line)
 			}
 			if begin = n; name != "" {
 				lines = [][]byte{bytes.Repeat([]byte("\n"), n-1), []byte("[Service]\n")}
@@ -142,7 +142,7 @@ func (s *section) services(common ServiceOptions) ([]Service, error) {
 	}); err != nil {
 		return nil, wrong("%w", err)
 	}
-	f := Service{Name: s.Name, Settings: s.over(common), Own: s.own}
+	f := Service{Name: s.Name, Settings: s.over(common), Own: s.own, Place: s.place}
 	f.VNIs, _ = service.ParseVNIs(strings.Join(s.VNI, ",")) // the parser has seen to both
 	f.Ports, _ = service.ParsePorts(string(s.Port))
 	var own target.TLSOptions

@@ -20,6 +20,7 @@ type Service struct {
 	Settings ServiceOptions
 	Own      []Setting // of Settings, those that its section gives
 	Open     bool      // no VNI was asked for, which only a replay does without
+	Place    string    // FILE:LINE of its section, for messages; "": flags say it
 }
 
 // ServiceOptions are the settings that each service may have of its own.
@@ -79,7 +80,7 @@ func (o *Options) resolve() error {
 	for i, s := range o.Services {
 		for _, other := range o.Services[:i] {
 			if s.Selection.String() == other.Selection.String() && s.Target == other.Target {
-				return fmt.Errorf("%s=%s is given twice; leave one of them out", s.Selection, s.Target)
+				return fmt.Errorf("%s=%s is given twice%s; leave one of them out", s.Selection, s.Target, placesOf(&other, &s))
 			}
 			if s.Name == other.Name {
 				return fmt.Errorf("two services are called %q; give one of them another name", s.Name)
@@ -92,6 +93,18 @@ func (o *Options) resolve() error {
 		}
 	}
 	return checkTLS(o.common().TLS, o.allTargets())
+}
+
+// placesOf says which two places give the same, where a section of the file is among them.
+func placesOf(a, b *Service) string {
+	if a.Place == "" && b.Place == "" {
+		return "" // flags alone, which the call shows
+	}
+	first, second := cmp.Or(a.Place, "--forward"), cmp.Or(b.Place, "--forward")
+	if first == second {
+		return " (in " + first + ")"
+	}
+	return " (in " + first + " and " + second + ")"
 }
 
 // oneSelectionEach refuses a name that was given to two selections. A selection may have several

@@ -206,19 +206,34 @@ func TestWrongSections(t *testing.T) {
 		"[Service shop]\n" + right + "port = 81\n":                               ":5: port is in line 3 too",
 		"[Service shop]\n" + right + "max-retries = 31\n":                        "[Service shop]: --max-retries 31: need 0 to 30",
 		"[Service shop]\n" + right + "dial-timeout = 0s\n":                       "[Service shop]: --dial-timeout 0s: must be more than 0",
-		"[Service shop]\n" + right + "[Service b]\n" + right:                     "42:80=a:80 is given twice",
+		"[Service shop]\n" + right + "to = a:80\n":                               "netmirror.conf:1); leave one of them out",
 		"[Service a]\n" + right + "to = b\n":                                     `target "b"`,
 		"[Service a]\n" + right + "[Selection]\nvni = 42\n":                      "use one or the other (vni in [Selection] of ",
 		"[Service a]\n" + right + "\n[Service b]\nvni = 1\nport = 2\nto = a:x\n": `netmirror.conf:6: [Service b]: target "a:x": port "x"`,
 		"[Service a]\n" + right + "[Servce b]\n" + right:                         "netmirror.conf:5: no such section: `Servce b'",
 		"[Reporting]\nhttp = :9093\n":                                            "no target: give the shadow service as --to HOST:PORT; or set it in ",
 		"[Services a]\n" + right:                                                 "no such section",
-		"[Service a]\n" + right + "[Service a]\nvni=1\nport=1\nto=a:1":           ":5: [Service a] is given twice",
+		"[Service a]\n" + right + "[Service a]\nvni=1\nport=1\nto=a:1":           ":5: [Service a] is in line 1 too; give one of them another name",
 	} {
 		_, err := parse(t, nil, "--iface=lo", "--config", config(t, text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v, want one line with %q", text, err, want)
 		}
+	}
+}
+
+// Two services that are the same are found in a long file by their lines.
+func TestPlacesOfEqualServices(t *testing.T) {
+	const service = "vni = 42\nport = 80\nto = a:80\n"
+	path := config(t, "[Service shop]\n"+service+"\n[Service b]\n"+service)
+	want := fmt.Sprintf("42:80=a:80 is given twice (in %s:1 and %[1]s:6); leave one of them out", path)
+	if _, err := parse(t, nil, "--iface=lo", "--config", path); err == nil || err.Error() != want {
+		t.Errorf("two sections: %v, want %s", err, want)
+	}
+	path = config(t, "[Service shop]\n"+service)
+	want = fmt.Sprintf("42:80=a:80 is given twice (in --forward and %s:1); leave one of them out", path)
+	if _, err := parse(t, nil, "--iface=lo", "--config", path, "--forward=42:80=a:80"); err == nil || err.Error() != want {
+		t.Errorf("a flag and a section: %v, want %s", err, want)
 	}
 }
 
