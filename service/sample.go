@@ -41,7 +41,7 @@ func NewSample(share string, by SampleBy, key string) (Sample, error) {
 }
 
 func parseShare(s string) (float64, error) {
-	wrong := fmt.Errorf("share %q is neither a percentage like 10%% nor a fraction like 1/64, above 0 and at most 100%%", s)
+	wrong := fmt.Errorf("share %q is neither a percentage like 10%% nor a fraction like 1/64, above 0 and at most 100%%%s", s, meantShare(s))
 	var part float64
 	if number, percent := strings.CutSuffix(s, "%"); percent {
 		n, err := strconv.ParseFloat(number, 64)
@@ -63,6 +63,18 @@ func parseShare(s string) (float64, error) {
 		return 0, wrong
 	}
 	return part, nil
+}
+
+// meantShare is the share that a bare number was probably meant to be, for messages.
+func meantShare(s string) string {
+	n, err := strconv.ParseFloat(s, 64)
+	switch {
+	case err != nil || !(n > 0 && n <= 100):
+		return ""
+	case n < 1: // a part of 1
+		n *= 100
+	}
+	return "; did you mean " + strconv.FormatFloat(n, 'g', 6, 64) + "%?"
 }
 
 // All reports whether every connection is taken.

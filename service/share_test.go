@@ -3,6 +3,7 @@ package service
 import (
 	"encoding/binary"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -95,6 +96,16 @@ func TestSampleErrors(t *testing.T) {
 	for _, share := range []string{"", "10", "0%", "-1%", "101%", "2/1", "1/0", "0/5", "x%", "NaN%", "1/x"} {
 		if _, err := NewSample(share, ByClient, ""); err == nil {
 			t.Errorf("share %q is taken", share)
+		}
+	}
+	for share, want := range map[string]string{"10": "did you mean 10%?", "0.1": "did you mean 10%?", "2.5": "did you mean 2.5%?", "0.07": "did you mean 7%?"} {
+		if _, err := NewSample(share, ByClient, ""); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("share %s: %v, want %s", share, err, want)
+		}
+	}
+	for _, share := range []string{"0", "-1", "200", "1:10", "NaN"} { // like no share
+		if _, err := NewSample(share, ByClient, ""); err == nil || strings.Contains(err.Error(), "did you mean") {
+			t.Errorf("share %s: %v", share, err)
 		}
 	}
 }
