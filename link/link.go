@@ -37,7 +37,16 @@ func Find(name string) (*net.Interface, error) {
 		}
 		return &all[i], nil
 	}
-	return nil, fmt.Errorf("%w: %q; there are: %s", ErrNone, name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("%w: %q; there are: %s%s", ErrNone, name, strings.Join(names, ", "), apart(name))
+}
+
+// apart says how to give several interfaces that were given as one name, which does not exist:
+// a list with commas, as other flags take it. It is "" for another name.
+func apart(name string) string {
+	if !strings.Contains(name, ",") {
+		return ""
+	}
+	return "; give each by itself: --iface " + strings.Join(strings.Split(name, ","), " --iface ")
 }
 
 // Up reports whether the interface with an index is up (netdevice(7)). It asks through a

@@ -60,6 +60,9 @@ func parse(text string) (Address, error) {
 	if rest, ok := cutScheme(text, "unix:"); ok {
 		return parseUnix(rest)
 	}
+	if strings.Contains(text, ",") { // which is in no host's name
+		return Address{}, errors.New("it has a comma, and a target is one host and one port; give each target by itself: with a --to or a --forward of its own, or on a line of its own in the file")
+	}
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {
 		return parseHostPort(TCP, text)
