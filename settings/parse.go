@@ -71,6 +71,9 @@ func Parse(call Call) (*Options, error) {
 		}
 		return nil, ErrShown
 	}
+	if err := switchedByWord(args, c); err != nil {
+		return nil, err
+	}
 	o := &c.options
 	o.sections = sections
 	o.UnknownVariables = unknownVariables(call.Environ, c.parser)
@@ -170,12 +173,14 @@ func newParser(program string) (*parsed, error) {
 	return c, nil
 }
 
-// What the standard library says of a truth value, a number and a time that are none.
+// What the parser says of a switch with a value, and the standard library of a truth value, a
+// number and a time that are none.
 var (
 	noSwitch    = regexp.MustCompile(`strconv\.ParseBool: parsing ("[^"]*"): invalid syntax`)
 	numberError = regexp.MustCompile(`strconv\.\w+: parsing ("[^"]*"): (.*)`)
 	noNumber    = regexp.MustCompile(`("[^"]*"): invalid syntax`)
 	noUnit      = regexp.MustCompile(`time: missing unit in duration "(-?[\d.]+)"`)
+	valueOfNone = regexp.MustCompile("bool flag `(--[a-z-]+)' cannot have an argument")
 	noTime      = regexp.MustCompile(`time: (?:invalid duration|missing unit in duration|unknown unit "[^"]*" in duration) ("[^"]*")`)
 )
 
@@ -187,6 +192,7 @@ func plain(err error) string {
 			text = head + ": " + tail
 		}
 	}
+	text = valueOfNone.ReplaceAllString(text, "$1"+takesNone)
 	text = noSwitch.ReplaceAllString(text, "$1 is neither true nor false")
 	text = numberError.ReplaceAllString(text, "$1: $2")
 	text = noNumber.ReplaceAllString(text, "$1 is not a whole number")

@@ -91,6 +91,25 @@ func suggestFlag(text string, args []string, p *flags.Parser) string {
 	return text
 }
 
+// takesNone is what is said of a switch that was given a value.
+const takesNone = " takes no value; give it alone to switch it on, or leave it out"
+
+// switchedByWord refuses a word behind a switch that was meant to be its value, as the file and
+// the environment have one; nil where there is none.
+func switchedByWord(args []string, c *parsed) error {
+	for i, arg := range args {
+		name, isFlag := strings.CutPrefix(arg, "--")
+		opt := c.parser.FindOptionByLongName(name)
+		if !isFlag || opt == nil || i+1 == len(args) || !slices.Contains(c.words, args[i+1]) {
+			continue
+		}
+		if _, isBool := opt.Value().(bool); isBool && slices.Contains([]string{"true", "false", "on", "off", "yes", "no"}, strings.ToLower(args[i+1])) {
+			return fmt.Errorf("%s %s: %[1]s%[3]s", arg, args[i+1], takesNone)
+		}
+	}
+	return nil
+}
+
 // notACommand says which command was probably meant by the first of words that are not
 // the call with four words; nil for none.
 func notACommand(word string, p *flags.Parser) error {

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,6 +41,22 @@ func TestSuggestions(t *testing.T) {
 	// An interface may be called what it likes.
 	if o, err := parse(t, nil, "chekc", "42", "80", "a:80"); err != nil || o.Capture.Iface[0] != "chekc" {
 		t.Errorf("%v", err)
+	}
+}
+
+// A switch has no value on the command line, though it has one in a file.
+func TestSwitchWithAValue(t *testing.T) {
+	const says = "--ready-drops takes no value; give it alone to switch it on, or leave it out"
+	for _, args := range [][]string{
+		append(slices.Clone(fourFlags), "--http=:1", "--ready-drops", "false"), append(slices.Clone(fourFlags), "--http=:1", "--ready-drops=true"),
+		append(slices.Clone(replayFlags), "--http=:1", "--ready-drops", "on", "a.pcap"), {"check", "--iface=lo", "--ready-drops", "no"},
+	} {
+		if _, err := parse(t, nil, args...); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want one line with %q", args, err, says)
+		}
+	}
+	if o, err := parse(t, nil, append(slices.Clone(replayFlags), "on", "--http-pprof", "--http=:1", "a.pcap")...); err != nil || len(o.Files) != 2 {
+		t.Errorf("a file that is called on: %v", err)
 	}
 }
 
