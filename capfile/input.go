@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
+
+	"netmirror/userfile"
 )
 
 const (
@@ -43,7 +45,7 @@ func openInput(path string, stdin io.Reader, read *atomic.Int64, stats *counters
 	} else {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, reason(err)
+			return nil, userfile.Reason(err)
 		}
 		in.file, raw = f, f
 		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
@@ -53,20 +55,11 @@ func openInput(path string, stdin io.Reader, read *atomic.Int64, stats *counters
 	if err := in.begin(&countingReader{raw, read}, stats); err != nil {
 		in.Close()
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = fmt.Errorf("the file ends within its header: %w", err)
+			err = fmt.Errorf("the file ends within its header, so there is no packet in it; give another one: %w", err)
 		}
-		return nil, reason(err)
+		return nil, userfile.Reason(err)
 	}
 	return in, nil
-}
-
-// reason is the system's error without the path, which the message already has.
-func reason(err error) error {
-	var of *os.PathError
-	if errors.As(err, &of) {
-		return of.Err
-	}
-	return err
 }
 
 // Close closes the file, but not standard input.
@@ -86,7 +79,7 @@ func (in *input) begin(raw io.Reader, stats *counters) error {
 	in.bytes = plain
 	magic, err := plain.Peek(4)
 	if len(magic) == 0 && err == io.EOF {
-		return fmt.Errorf("%w: it is empty", ErrFormat)
+		return fmt.Errorf("%w: it is empty; give another one", ErrFormat)
 	}
 	switch {
 	case err != nil && in.plain != nil:

@@ -2,17 +2,19 @@ package settings
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/jessevdk/go-flags"
+
+	"netmirror/userfile"
 )
+
+// maxConfig is more than a file of settings needs, in MiB.
+const maxConfig = 1
 
 // readConfig reads a configuration file: the values in it by flag, and its services. A
 // key may be there more than once where its flag may.
@@ -21,10 +23,11 @@ func readConfig(path string) (values map[string][]string, sections []section, er
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := readSmall(path)
+	text, err := userfile.Read(path, "settings", maxConfig)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--config: %w%s", err, toRead(err))
+		return nil, nil, fmt.Errorf("--config: %w", err)
 	}
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // which some editors put before UTF-8
 	if text, sections, err = splitSections(text); err == nil {
 		err = checkLines(text, p)
 	}
@@ -129,42 +132,6 @@ func keyAt(text []byte, n int) (key, section string) {
 		}
 	}
 	return "", section
-}
-
-// toRead is what to do about a file that cannot be read.
-func toRead(err error) string {
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return "; correct the path"
-	case errors.Is(err, os.ErrPermission):
-		return "; let the user that netmirror runs as read it"
-	}
-	return ""
-}
-
-// maxConfig is more than a file of settings needs, in bytes.
-const maxConfig = 1 << 20
-
-// readSmall reads an ordinary file, without the mark that some editors put before
-// UTF-8.
-func readSmall(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not an ordinary file; name the file that holds the settings", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err == nil && len(text) > maxConfig {
-		err = errors.New(path + " is too long for settings, which take 1 MiB at the most; name another file")
-	}
-	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), err
 }
 
 // checkLines refuses two lines that the parser accepts but nobody means: a repeated key whose

@@ -52,7 +52,7 @@ func TestWrongTargetOptions(t *testing.T) {
 		{[]string{"--to=[::1]:80", "--source-address=192.0.2.1"}, "one is IPv4, the other IPv6"},
 		{[]string{"--to=a:80", "--mark=4294967296"}, "value out of range"},
 		{[]string{"--to=a:80", "--mark=-1"}, "--mark"},
-		{[]string{"--to=tls://a:443", "--tls-ca=/nowhere/ca.pem"}, "CA file: stat /nowhere/ca.pem: no such file"},
+		{[]string{"--to=tls://a:443", "--tls-ca=/nowhere/ca.pem"}, "CA file: /nowhere/ca.pem: no such file or directory; correct the path"},
 		{[]string{"--to=a:80", "--to=unix:@a", "--tls-insecure"}, "no target uses TLS; write the target as tls://HOST:PORT"},
 		{[]string{"--to=tls://a:443", "--tls-key=/nowhere/key.pem"}, "needs the client's certificate"},
 		{[]string{"--to=unix://run/a"}, "the path must begin with /"},
@@ -70,7 +70,7 @@ func TestWrongTargetOptions(t *testing.T) {
 		"source-address = x\n":         `:5: "x" is not an IP address`,
 		"tls-insecure =\n":             ":5: no value; leave the line out",
 		"tls-ca = x\ntls-ca = y\n":     ":6: tls-ca is in line 5 too",
-		"to = tls://a:1\ntls-ca = x\n": "CA file: stat x",
+		"to = tls://a:1\ntls-ca = x\n": "CA file: x: no such file",
 	} {
 		_, err := parse(t, nil, "--iface=lo", "--config", config(t, "[Service a]\nvni = 42\nport = 80\nto = a:80\n"+text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {

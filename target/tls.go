@@ -6,10 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
+
+	"netmirror/userfile"
 )
 
 // TLSOptions are for TLS targets. The zero value verifies the target's certificate
@@ -72,7 +72,7 @@ func likeTLS(a, b *tls.Config) bool {
 }
 
 func authorities(path string) (*x509.CertPool, error) {
-	text, err := readFile(path)
+	text, err := userfile.Read(path, "certificates", maxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -84,13 +84,13 @@ func authorities(path string) (*x509.CertPool, error) {
 }
 
 func (o *TLSOptions) certificate() (tls.Certificate, error) {
-	cert, err := readFile(o.Cert)
+	cert, err := userfile.Read(o.Cert, "certificates", maxFile)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	key, files := cert, o.Cert
 	if o.Key != "" {
-		if key, err = readFile(o.Key); err != nil {
+		if key, err = userfile.Read(o.Key, "a key", maxFile); err != nil {
 			return tls.Certificate{}, err
 		}
 		files += " and " + o.Key
@@ -106,26 +106,5 @@ func (o *TLSOptions) certificate() (tls.Certificate, error) {
 	return pair, nil
 }
 
-// maxFile limits each of these files, in bytes; none needs as much.
-const maxFile = 4 << 20
-
-// readFile reads an ordinary file. Its errors name it.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not an ordinary file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("%s is too long for a file of certificates", path)
-	}
-	return text, err
-}
+// maxFile limits each of these files, in MiB; none needs as much.
+const maxFile = 4

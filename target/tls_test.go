@@ -152,10 +152,10 @@ func TestTLSFilesThatAreWrong(t *testing.T) {
 		o    TLSOptions
 		says []string
 	}{
-		{TLSOptions{CA: "/nowhere/ca.pem"}, []string{"CA file", "/nowhere/ca.pem", "no such file"}},
+		{TLSOptions{CA: "/nowhere/ca.pem"}, []string{"CA file: /nowhere/ca.pem: no such file or directory; correct the path"}},
 		{TLSOptions{CA: empty}, []string{"CA file", empty, "no certificate in it"}},
 		{TLSOptions{CA: key}, []string{"CA file", key, "no certificate in it"}},
-		{TLSOptions{CA: "/dev/zero"}, []string{"/dev/zero is not an ordinary file"}},
+		{TLSOptions{CA: "/dev/zero"}, []string{"/dev/zero is not an ordinary file; name the file with certificates"}},
 		{TLSOptions{CA: cert, Insecure: true}, []string{"leave one of them out"}},
 		{TLSOptions{Cert: cert}, []string{"client certificate", cert, "rather than a key"}},
 		{TLSOptions{Cert: cert, Key: otherKey}, []string{cert, otherKey, "does not match"}},
