@@ -80,7 +80,7 @@ func TestWrongCalls(t *testing.T) {
 		{"no such way with checksums", valid("--verify-checksums", "maybe"), []string{"--verify-checksums", "auto, always or never"}},
 		{"more workers than the kernel can share among", valid("--workers", "257"), []string{"--workers", "256"}},
 		{"a number beyond any", valid("--total-mib", "99999999999"), []string{"--total-mib 99999999999", "16 to 1048576"}},
-		{"a number beyond an int", valid("--total-mib", "99999999999999999999"), []string{"--total-mib", `"99999999999999999999": value out of range`}},
+		{"a number beyond an int", valid("--total-mib", "99999999999999999999"), []string{"--total-mib", `"99999999999999999999" is out of range; need 16 to 1048576`}},
 		{"a budget too small for one packet", valid("--flow-kib", "1"), []string{"--flow-kib 1", "64 to 1048576"}},
 		{"a flag twice", valid("--gap-timeout=1s", "--gap-timeout", "2s"), []string{"--gap-timeout", "2 times (1s, 2s)"}},
 		{"a flag twice, once short", append(valid("--port", "80"), "-p", "81"), []string{"--port", "2 times (80, 81)"}},

@@ -143,6 +143,25 @@ func checkBounds(numbers []number, times []interval) error {
 	return nil
 }
 
+// withRange adds to what the parser says of a number that no integer holds which numbers there
+// may be. flag is the one that it says it of, "" where it names it itself.
+func withRange(says, flag string) string {
+	const beyond = ": value out of range"
+	if named := wrongFlag.FindAllStringSubmatch(says, -1); flag == "" && len(named) > 0 {
+		flag = named[len(named)-1][1]
+	}
+	need := map[string]string{"mark": "0 to 4294967295", "loop": "1 or more"}[flag]
+	for _, c := range new(Options).numbers() {
+		if c.flag == flag {
+			need = fmt.Sprintf("%d to %d", c.least, c.most)
+		}
+	}
+	if need == "" {
+		return says
+	}
+	return strings.Replace(says, beyond, " is out of range; need "+need, 1)
+}
+
 // numbers are the flags with a number. No product of them overflows an int. The lower bound of
 // a budget is what the smallest use takes.
 func (o *Options) numbers() []number {

@@ -80,6 +80,12 @@ func keyError(err error, text []byte, service string, p *flags.Parser) string {
 	if word, ok := strings.CutPrefix(m[3], "malformed key=value ("); ok {
 		return fmt.Sprintf("%d: %s is no setting; write KEY = VALUE, or [SECTION]", n, strings.TrimSuffix(word, ")"))
 	}
+	switch m[3] {
+	case "malformed section header":
+		return fmt.Sprintf("%d: %s does not end as a section does; write [SECTION], and a comment on a line of its own", n, lineAt(text, n))
+	case "empty section name":
+		return fmt.Sprintf("%d: %s has no name; write [SECTION], one of those that netmirror --help lists, or [Service NAME]", n, lineAt(text, n))
+	}
 	key, section := keyAt(text, n)
 	if service != "" {
 		section += " " + service
@@ -90,7 +96,7 @@ func keyError(err error, text []byte, service string, p *flags.Parser) string {
 	if key == "" {
 		return strings.TrimPrefix(says, ":")
 	}
-	return fmt.Sprintf("%s%s (%s in [%s])", strings.TrimPrefix(says, ":"), noComment(says), key, section)
+	return fmt.Sprintf("%s%s (%s in [%s])", strings.TrimPrefix(withRange(says, key), ":"), noComment(says), key, section)
 }
 
 // lineOf is the number of the line in which a section begins.
@@ -113,6 +119,16 @@ var behindValue = regexp.MustCompile(`"[^"]*\s[#;][^"]*"`)
 func noComment(says string) string {
 	if behindValue.MatchString(says) {
 		return "; a comment needs a line of its own"
+	}
+	return ""
+}
+
+// lineAt is a line of a file, without the space around it.
+func lineAt(text []byte, n int) string {
+	for line := range bytes.Lines(text) {
+		if n--; n == 0 {
+			return string(bytes.TrimSpace(line))
+		}
 	}
 	return ""
 }

@@ -57,7 +57,7 @@ func Parse(call Call) (*Options, error) {
 		}
 		return nil, ErrShown
 	case err != nil:
-		text, see := suggestFlag(plain(nameVariable(err, program, args)), args, c.parser), "; see"
+		text, see := suggestFlag(withRange(plain(nameVariable(err, program, args)), ""), args, c.parser), "; see"
 		if strings.HasSuffix(text, "?") {
 			see = " See"
 		}

@@ -245,7 +245,7 @@ func TestWrongCalls(t *testing.T) {
 		{"a flow that holds no packet", append([]string{"--flow-kib=63"}, fourFlags...), "--flow-kib 63: need 64 to 1048576"},
 		{"a flow of more than 1 GiB", append([]string{"--flow-kib=1048577"}, fourFlags...), "--flow-kib 1048577: need 64 to 1048576"},
 		{"more memory than there can be", append([]string{"--total-mib=99999999999"}, fourFlags...), "--total-mib 99999999999: need 16 to 1048576"},
-		{"a number that no int holds", append([]string{"--total-mib=99999999999999999999"}, fourFlags...), "--total-mib': \"99999999999999999999\": value out of range"},
+		{"a number that no int holds", append([]string{"--total-mib=99999999999999999999"}, fourFlags...), "--total-mib': \"99999999999999999999\" is out of range; need 16 to 1048576; see"},
 		{"a ring beyond 2 GiB", append([]string{"--ring-mib=2049"}, fourFlags...), "--ring-mib 2049: need 1 to 2048"},
 		{"too much time to connect in", append([]string{"--dial-timeout=2562047h47m16.854775807s"}, fourFlags...), "--dial-timeout 2562047h47m16.854775807s: need 1ns to 24h0m0s"},
 		{"no time to connect in", append([]string{"--dial-timeout=0s"}, fourFlags...), "--dial-timeout 0s: must be more than 0"},

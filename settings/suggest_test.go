@@ -63,18 +63,23 @@ func TestSwitchWithAValue(t *testing.T) {
 // In a file too, where the message has the key and the section as well.
 func TestSuggestionsInAFile(t *testing.T) {
 	for text, want := range map[string]string{
-		"[Capture]\nifcae = eth0\n":                ":2: unknown option: ifcae; did you mean iface?",
-		"[Capture]\nport = 80\n":                   ":2: unknown option: port; it belongs in [Selection]",
-		"[Service a]\ngap-timeout = 1s\n":          ":2: unknown option: gap-timeout; it belongs in [Fidelity]",
-		"[Service a]\nsampel = 10%\n":              ":2: unknown option: sampel; did you mean sample?",
-		"[Selecton]\nport = 80\n":                  "no such section: `Selecton'; did you mean [Selection]?",
-		"[Services a]\nport = 80\n":                "did you mean [Service NAME]?",
-		"[Servce a]\nport = 80\n":                  "did you mean [Service NAME]?",
-		"[Zork]\nport = 80\n":                      "there are [Capture], [Selection], [Target], [Requests], [Fidelity], [Budgets], [Reporting], [Running] and, for each service, [Service NAME]",
-		"[Service a]\nport\n":                      ":2: port is no setting; write KEY = VALUE",
-		"[Capture]\n\n[Selection]\nport = 99999\n": ":4: port \"99999\" is not a number from 1 to 65535 (port in [Selection])",
-		"[Service a]\nvni = x\n":                   "(vni in [Service a])",
-		"[Running]\nconfig = x\n":                  "unknown option: config",
+		"[Capture]\nifcae = eth0\n":                    ":2: unknown option: ifcae; did you mean iface?",
+		"[Capture]\nport = 80\n":                       ":2: unknown option: port; it belongs in [Selection]",
+		"[Service a]\ngap-timeout = 1s\n":              ":2: unknown option: gap-timeout; it belongs in [Fidelity]",
+		"[Service a]\nsampel = 10%\n":                  ":2: unknown option: sampel; did you mean sample?",
+		"[Selecton]\nport = 80\n":                      "no such section: `Selecton'; did you mean [Selection]?",
+		"[Services a]\nport = 80\n":                    "did you mean [Service NAME]?",
+		"[Servce a]\nport = 80\n":                      "did you mean [Service NAME]?",
+		"[Zork]\nport = 80\n":                          "there are [Capture], [Selection], [Target], [Requests], [Fidelity], [Budgets], [Reporting], [Running] and, for each service, [Service NAME]",
+		"[Service a]\nport\n":                          ":2: port is no setting; write KEY = VALUE",
+		"[Capture]\n\n[Selection]\nport = 99999\n":     ":4: port \"99999\" is not a number from 1 to 65535 (port in [Selection])",
+		"[Service a]\nvni = x\n":                       "(vni in [Service a])",
+		"[Capture\niface = eth0\n":                     ":1: [Capture does not end as a section does; write [SECTION], and a comment on a line of its own",
+		"\n[Capture] # of packets\n":                   ":2: [Capture] # of packets does not end as a section does",
+		"[]\niface = eth0\n":                           ":1: [] has no name; write [SECTION], one of those that netmirror --help lists",
+		"[Capture]\nring-mib = 99999999999999999999\n": `:2: "99999999999999999999" is out of range; need 1 to 2048 (ring-mib in [Capture])`,
+		"[Service a]\nmark = 0x1ffffffff\n":            `:2: "0x1ffffffff" is out of range; need 0 to 4294967295 (mark in [Service a])`,
+		"[Running]\nconfig = x\n":                      "unknown option: config",
 	} {
 		_, err := parse(t, nil, "--iface=lo", "--config", config(t, text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
