@@ -104,7 +104,7 @@ func TestCapabilityOfTheFile(t *testing.T) {
 				s.ready(t)
 				return
 			}
-			if _, _, err := s.netmirror.await(s.ctx, 0, "tap: no permission to capture, which takes CAP_NET_RAW"); err != nil {
+			if _, _, err := s.netmirror.await(s.ctx, 0, "no permission to capture, which takes CAP_NET_RAW"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -117,7 +117,7 @@ func TestUDPPortInUse(t *testing.T) {
 	end := func(words ...string) {
 		t.Helper()
 		p := startCommand(t, s.Mon, unprivileged(t, "--capture", "udp", "--vni", "42", "--port", "80", "--to", "127.0.0.1:1"))
-		line, _, err := p.await(s.ctx, 0, "netmirror: udp: port is in use")
+		line, _, err := p.await(s.ctx, 0, "netmirror: port is in use")
 		if err != nil {
 			t.Fatal(err)
 		}

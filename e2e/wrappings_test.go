@@ -185,7 +185,7 @@ func TestCheckBySocketsOfAWrongSetUp(t *testing.T) {
 	s.startNetmirror(t, "--capture", "udp")
 	s.netmirror.capturing(s.ctx)
 	status, said = look(nil)
-	checkSays(t, status, 1, said, "FAULT capture: udp: port is in use: another program has UDP port 4789", "first, free the port")
+	checkSays(t, status, 1, said, "FAULT capture: port is in use: another program has UDP port 4789", "first, free the port")
 }
 
 // A mirrored pod network over the kernel's VXLAN is looked into.

@@ -14,18 +14,18 @@ import (
 // Errors of Open that say what is to be done, beside those of package link; test for
 // them with errors.Is.
 var (
-	ErrPermission = errors.New("tap: no permission")
-	ErrLinkType   = errors.New("tap: not an Ethernet interface")
+	ErrPermission = errors.New("no permission")
+	ErrLinkType   = errors.New("not an Ethernet interface")
 )
 
 // checkLinkType sees that the interface's frames begin with an Ethernet header.
 func checkLinkType(fd int, name string) error {
 	ifr, err := unix.NewIfreq(name)
 	if err != nil {
-		return fmt.Errorf("tap: %w: %q", link.ErrNone, name)
+		return fmt.Errorf("%w: %q", link.ErrNone, name)
 	}
 	if err := unix.IoctlIfreq(fd, unix.SIOCGIFHWADDR, ifr); err != nil {
-		return fmt.Errorf("tap: link type of %s: %w", name, err)
+		return fmt.Errorf("link type of %s: %w", name, err)
 	}
 	// The answer is a sockaddr; its family is the ARPHRD_ value.
 	switch t := ifr.Uint16(); t {
@@ -42,7 +42,7 @@ func captureError(err error) error {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		return fmt.Errorf("%w to capture, which takes CAP_NET_RAW: %s", ErrPermission, Grant("CAP_NET_RAW"))
 	}
-	return fmt.Errorf("tap: opening a packet socket: %w", err)
+	return fmt.Errorf("opening a packet socket: %w", err)
 }
 
 // Grant says what to do, in the imperative, to give this program capabilities

@@ -44,7 +44,7 @@ type group struct {
 // stops the others, because the kernel would distribute its flows among them.
 func OpenGroup(cfg Config, n int) ([]*Ring, error) {
 	if n < 1 || n > maxRings {
-		return nil, fmt.Errorf("tap: %d rings: must be 1 to %d", n, maxRings)
+		return nil, fmt.Errorf("%d rings: must be 1 to %d", n, maxRings)
 	}
 	cfg, err := cfg.resolve()
 	if err != nil {
@@ -53,7 +53,7 @@ func OpenGroup(cfg Config, n int) ([]*Ring, error) {
 	ifi := &net.Interface{Name: AnyInterface} // index 0 is all
 	if cfg.Interface != AnyInterface {
 		if ifi, err = link.Find(cfg.Interface); err != nil {
-			return nil, fmt.Errorf("tap: %w", err)
+			return nil, err
 		}
 	}
 	g := new(group)
@@ -155,7 +155,7 @@ func (g *group) distribute(cfg Config) error {
 		return err
 	}
 	if err := unix.SetsockoptSockFprog(g.rings[0].fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, prog); err != nil {
-		return fmt.Errorf("tap: attaching the program that shares packets: %w", err)
+		return fmt.Errorf("attaching the program that shares packets: %w", err)
 	}
 	return nil
 }
@@ -186,7 +186,7 @@ func (g *group) join(ifi *net.Interface) error {
 			return err
 		}
 		if err := unix.SetsockoptInt(q.fd, unix.SOL_PACKET, unix.PACKET_FANOUT, request); err != nil {
-			return fmt.Errorf("tap: sharing packets among sockets: %w", err)
+			return fmt.Errorf("sharing packets among sockets: %w", err)
 		}
 		if i > 0 {
 			continue
@@ -195,7 +195,7 @@ func (g *group) join(ifi *net.Interface) error {
 		// upper half, as the others have to ask for it.
 		var err error
 		if request, err = unix.GetsockoptInt(q.fd, unix.SOL_PACKET, unix.PACKET_FANOUT); err != nil {
-			return fmt.Errorf("tap: sharing packets among sockets: %w", err)
+			return fmt.Errorf("sharing packets among sockets: %w", err)
 		}
 	}
 	return nil

@@ -55,7 +55,7 @@ func (h *holder) port(port uint16) error {
 			return fmt.Errorf("%w to hold UDP port %d, which takes CAP_NET_BIND_SERVICE: %s",
 				ErrPermission, port, Grant("CAP_NET_RAW", "CAP_NET_BIND_SERVICE"))
 		default:
-			return fmt.Errorf("tap: holding UDP port %d: %w", port, err)
+			return fmt.Errorf("holding UDP port %d: %w", port, err)
 		}
 	}
 	return nil
@@ -71,11 +71,11 @@ func (h *holder) gre() error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("tap: holding GRE: %w", err)
+			return fmt.Errorf("holding GRE: %w", err)
 		}
 		*h = append(*h, fd)
 		if err := deafen(fd); err != nil {
-			return fmt.Errorf("tap: holding GRE: %w", err)
+			return fmt.Errorf("holding GRE: %w", err)
 		}
 	}
 	return nil

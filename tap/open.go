@@ -50,7 +50,7 @@ func (g *group) newRing(cfg Config) (*Ring, error) {
 	}
 	sleeps, err := sleeper.New(fd)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("tap: %w", err), unix.Close(fd))
+		return nil, errors.Join(err, unix.Close(fd))
 	}
 	r := &Ring{cfg: cfg, group: g, splitter: splitter{mirror: cfg.Mirror}, queue: queue{fd: fd}, sleeper: sleeps, opened: time.Now()}
 	r.awake = r.awakened
@@ -83,18 +83,18 @@ func (q *queue) bind(ifi *net.Interface) error {
 	if ifi.Index != 0 {
 		mreq := unix.PacketMreq{Ifindex: int32(ifi.Index), Type: unix.PACKET_MR_PROMISC}
 		if err := unix.SetsockoptPacketMreq(q.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &mreq); err != nil {
-			return fmt.Errorf("tap: promiscuous mode on %s: %w", ifi.Name, err)
+			return fmt.Errorf("promiscuous mode on %s: %w", ifi.Name, err)
 		}
 	}
 	if err := unix.SetsockoptInt(q.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
-		return fmt.Errorf("tap: leaving out sent packets needs Linux 4.20: %w", err)
+		return fmt.Errorf("leaving out sent packets needs Linux 4.20: %w", err)
 	}
 	// The protocol is in network byte order.
 	var proto [2]byte
 	binary.BigEndian.PutUint16(proto[:], unix.ETH_P_ALL)
 	at := unix.SockaddrLinklayer{Protocol: binary.NativeEndian.Uint16(proto[:]), Ifindex: ifi.Index}
 	if err := unix.Bind(q.fd, &at); err != nil {
-		return fmt.Errorf("tap: binding to %s: %w", ifi.Name, err)
+		return fmt.Errorf("binding to %s: %w", ifi.Name, err)
 	}
 	return nil
 }

@@ -69,6 +69,9 @@ func TestOpenErrors(t *testing.T) {
 					t.Fatalf("Open: %v, want %v", err, tc.want)
 				}
 				t.Log(err)
+				if strings.HasPrefix(err.Error(), "tap:") {
+					t.Errorf("%q begins with a package's name, which a user does not know", err)
+				}
 				for _, s := range tc.says {
 					if !strings.Contains(err.Error(), s) {
 						t.Errorf("%q does not say %q", err, s)

@@ -32,7 +32,7 @@ type queue struct {
 // open has the kernel make blocks of so many bytes in all, and maps them.
 func (q *queue) open(bytes, size int, timeout time.Duration) error {
 	if err := unix.SetsockoptInt(q.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
-		return fmt.Errorf("tap: choosing TPACKET_V3: %w", err)
+		return fmt.Errorf("choosing TPACKET_V3: %w", err)
 	}
 	q.offloads = showOffload(q.fd)
 	q.size, q.blocks = size, bytes/size
@@ -44,11 +44,11 @@ func (q *queue) open(bytes, size int, timeout time.Duration) error {
 		Retire_blk_tov: uint32(timeout / time.Millisecond),
 	}
 	if err := unix.SetsockoptTpacketReq3(q.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
-		return fmt.Errorf("tap: making a ring of %d bytes: %w; if memory is short, use a smaller --ring-mib", bytes, err)
+		return fmt.Errorf("making a ring of %d bytes: %w; if memory is short, use a smaller --ring-mib", bytes, err)
 	}
 	mem, err := unix.Mmap(q.fd, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return fmt.Errorf("tap: mapping a ring of %d bytes: %w; if memory is short, use a smaller --ring-mib", bytes, err)
+		return fmt.Errorf("mapping a ring of %d bytes: %w; if memory is short, use a smaller --ring-mib", bytes, err)
 	}
 	q.mem = mem
 	return nil

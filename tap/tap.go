@@ -107,18 +107,18 @@ func (c Config) resolve() (Config, error) {
 	c.FragmentTimeout = or(c.FragmentTimeout, defaultFragmentTimeout)
 
 	if min(c.RingBytes, c.SpareBytes, c.BlockBytes, c.FragmentBytes) < 0 || min(c.BlockTimeout, c.FragmentTimeout, c.BusyPoll) < 0 {
-		return c, fmt.Errorf("tap: negative size or time in %+v", c)
+		return c, fmt.Errorf("negative size or time in %+v", c)
 	}
 	if err := c.Mirror.Check(); err != nil {
-		return c, fmt.Errorf("tap: %w", err)
+		return c, err
 	}
 	for _, vni := range c.VNIs {
 		if vni > wire.MaxVNI {
-			return c, fmt.Errorf("tap: VNI %d has more than 24 bits", vni)
+			return c, fmt.Errorf("VNI %d has more than 24 bits", vni)
 		}
 	}
 	if page := os.Getpagesize(); c.BlockBytes%page != 0 || c.BlockBytes < minBlockBytes {
-		return c, fmt.Errorf("tap: block of %d bytes: must be a multiple of %d and at least %d",
+		return c, fmt.Errorf("block of %d bytes: must be a multiple of %d and at least %d",
 			c.BlockBytes, page, roundUp(minBlockBytes, page))
 	}
 	c.RingBytes = roundUp(max(c.RingBytes, minBlocks*c.BlockBytes), c.BlockBytes)

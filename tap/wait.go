@@ -141,7 +141,7 @@ func (r *Ring) sleep(until time.Time) error {
 // waitError says what could not be waited for; err may be nil.
 func (r *Ring) waitError(err error) error {
 	if err != nil {
-		err = fmt.Errorf("tap: waiting for packets on %s: %w", r.cfg.Interface, err)
+		err = fmt.Errorf("waiting for packets on %s: %w", r.cfg.Interface, err)
 	}
 	return err
 }
@@ -171,7 +171,7 @@ func (r *Ring) socketError() error {
 		r.countLinkDown()
 		return nil
 	}
-	return fmt.Errorf("tap: capturing on %s: %w", r.cfg.Interface, err)
+	return fmt.Errorf("capturing on %s: %w", r.cfg.Interface, err)
 }
 
 // pending takes the error off a socket (SO_ERROR, socket(7)).
@@ -187,11 +187,11 @@ func pending(fd int) error {
 // ends the capture after what is in the ring. It asks by the socket, so that
 // neither a new name nor the thread's network namespace matters.
 func (r *Ring) checkLink() error {
-	gone := fmt.Errorf("tap: %w: %s was removed while capturing; start again when it is back",
+	gone := fmt.Errorf("%w: %s was removed while capturing; start again when it is back",
 		link.ErrGone, r.cfg.Interface)
 	bound, err := unix.Getsockname(r.fd)
 	if err != nil {
-		return fmt.Errorf("tap: looking for %s: %w", r.cfg.Interface, err)
+		return fmt.Errorf("looking for %s: %w", r.cfg.Interface, err)
 	}
 	at, ok := bound.(*unix.SockaddrLinklayer)
 	if !ok || at.Ifindex <= 0 {
@@ -202,7 +202,7 @@ func (r *Ring) checkLink() error {
 	case errors.Is(err, link.ErrGone):
 		r.gone = gone
 	case err != nil:
-		return fmt.Errorf("tap: looking for %s: %w", r.cfg.Interface, err)
+		return fmt.Errorf("looking for %s: %w", r.cfg.Interface, err)
 	default:
 		r.linkDown.Store(!up)
 	}

@@ -14,11 +14,11 @@ import (
 // What Open finds wrong.
 var (
 	// ErrInUse: something else receives on the mirror's port.
-	ErrInUse = errors.New("udp: port is in use")
+	ErrInUse = errors.New("port is in use")
 	// ErrNotUDP: the mirror's encapsulation is one that no UDP socket receives.
-	ErrNotUDP = errors.New("udp: the mirror's packets must come over UDP")
+	ErrNotUDP = errors.New("the mirror's packets must come over UDP")
 	// ErrPermission: a port below net.ipv4.ip_unprivileged_port_start.
-	ErrPermission = errors.New("udp: no permission")
+	ErrPermission = errors.New("no permission")
 )
 
 // bindError says what to do where a port could not be bound, if err is not nil.
@@ -31,7 +31,7 @@ func (c Config) bindError(port wire.UDPPort, err error) error {
 	case errors.Is(err, unix.EACCES):
 		return fmt.Errorf("%w to bind UDP port %d: ports below net.ipv4.ip_unprivileged_port_start take CAP_NET_BIND_SERVICE", ErrPermission, port.Port)
 	}
-	return fmt.Errorf("udp: opening UDP port %d: %w", port.Port, err)
+	return fmt.Errorf("opening UDP port %d: %w", port.Port, err)
 }
 
 // owner says what holds a port, and how to stop it.

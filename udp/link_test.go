@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -213,8 +214,8 @@ func TestInterfaceErrors(t *testing.T) {
 	mon, peer := linktest.NewNamespace(t), linktest.NewNamespace(t)
 	pair(t, mon, ourIface, peer)
 	linktest.In(t, mon, func() {
-		if _, err := Open(Config{Interfaces: []string{"eth7"}}); !errors.Is(err, link.ErrNone) {
-			t.Errorf("an interface that is not there: %v", err)
+		if _, err := Open(Config{Interfaces: []string{"eth7"}}); !errors.Is(err, link.ErrNone) || !strings.HasPrefix(err.Error(), `no such interface: "eth7"`) {
+			t.Errorf("an interface that is not there: %v, without a package's name in front", err)
 		}
 		if _, err := Open(Config{Interfaces: []string{"lo"}}); !errors.Is(err, link.ErrDown) {
 			t.Errorf("an interface that is down: %v", err)

@@ -53,7 +53,7 @@ func Open(cfg Config) (*Receiver, error) {
 // stopped stops the others.
 func OpenGroup(cfg Config, n int) ([]*Receiver, error) {
 	if n < 1 || n > maxReceivers {
-		return nil, fmt.Errorf("udp: %d receivers: must be 1 to %d", n, maxReceivers)
+		return nil, fmt.Errorf("%d receivers: must be 1 to %d", n, maxReceivers)
 	}
 	cfg, err := cfg.resolve()
 	if err != nil {
@@ -63,7 +63,7 @@ func OpenGroup(cfg Config, n int) ([]*Receiver, error) {
 	for _, name := range cfg.Interfaces {
 		ifi, err := link.Find(name)
 		if err != nil {
-			return nil, fmt.Errorf("udp: %w", err)
+			return nil, err
 		}
 		g.indexes = append(g.indexes, ifi.Index)
 	}
@@ -92,7 +92,7 @@ func (g *group) setUp(cfg Config, n int) error {
 	for _, r := range g.receivers {
 		for _, s := range r.sockets {
 			if err := s.start(); err != nil {
-				return fmt.Errorf("udp: starting to receive: %w", err)
+				return fmt.Errorf("starting to receive: %w", err)
 			}
 		}
 	}
@@ -229,7 +229,7 @@ func (r *Receiver) setUp() error {
 		return err
 	}
 	if r.sleeper, err = sleeper.New(r.poll); err != nil {
-		return fmt.Errorf("udp: %w", err)
+		return err
 	}
 	if r.batch, err = newBatch(); err != nil {
 		return err
@@ -252,11 +252,11 @@ func (r *Receiver) setUp() error {
 func pollOf(sockets []*socket) (fd int, err error) {
 	fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
-		return -1, fmt.Errorf("udp: waiting on sockets: %w", err)
+		return -1, fmt.Errorf("waiting on sockets: %w", err)
 	}
 	for i, s := range sockets {
 		if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, s.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}); err != nil {
-			return -1, errors.Join(fmt.Errorf("udp: waiting on sockets: %w", err), unix.Close(fd))
+			return -1, errors.Join(fmt.Errorf("waiting on sockets: %w", err), unix.Close(fd))
 		}
 	}
 	return fd, nil

@@ -128,7 +128,7 @@ func (r *Receiver) receive() error {
 		}
 		r.encap = next.encap
 		if err := r.batch.receive(next.fd); err != nil {
-			return fmt.Errorf("udp: receiving: %w", err)
+			return fmt.Errorf("receiving: %w", err)
 		}
 		if r.batch.received > from && !next.used {
 			if err := r.use(next); err != nil {
@@ -157,7 +157,7 @@ func (r *Receiver) ask() error {
 	}
 	n, err := sleeper.RawEvents(r.poll, r.events)
 	if err != nil {
-		return fmt.Errorf("udp: looking for packets: %w", os.NewSyscallError("epoll_pwait", err))
+		return fmt.Errorf("looking for packets: %w", os.NewSyscallError("epoll_pwait", err))
 	}
 	for _, e := range r.events[:n] {
 		r.ready = append(r.ready, int(e.Fd))

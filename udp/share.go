@@ -32,11 +32,11 @@ func (r *Receiver) use(first *socket) error {
 			bytes = all / used
 		}
 		if err := s.grow(bytes); err != nil {
-			return fmt.Errorf("udp: sharing memory out: %w", err)
+			return fmt.Errorf("sharing memory out: %w", err)
 		}
 		now, err := s.memory()
 		if err != nil {
-			return fmt.Errorf("udp: sharing memory out: %w", err)
+			return fmt.Errorf("sharing memory out: %w", err)
 		}
 		room += now.size
 	}

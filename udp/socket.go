@@ -30,7 +30,7 @@ func newSocket(family int, device string, encap wire.Encap) (*socket, error) {
 	}
 	s := &socket{fd: fd, encap: encap}
 	if err := s.setUp(family, device); err != nil {
-		return nil, errors.Join(fmt.Errorf("udp: setting a socket up: %w", err), s.close())
+		return nil, errors.Join(fmt.Errorf("setting a socket up: %w", err), s.close())
 	}
 	return s, nil
 }
@@ -96,7 +96,7 @@ func (s *socket) share(prog []bpf.Instruction) error {
 		return err
 	}
 	if err := unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF, fprog); err != nil {
-		return fmt.Errorf("udp: attaching the program that shares packets: %w", err)
+		return fmt.Errorf("attaching the program that shares packets: %w", err)
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ type Config struct {
 // resolve gives the configuration with its defaults put in.
 func (c Config) resolve() (Config, error) {
 	if c.Bytes < 0 || min(c.Wait, c.BusyPoll) < 0 {
-		return c, fmt.Errorf("udp: negative size or time in %+v", c)
+		return c, fmt.Errorf("negative size or time in %+v", c)
 	}
 	if c.Bytes == 0 {
 		c.Bytes = defaultBytes
@@ -72,17 +72,17 @@ func (c Config) resolve() (Config, error) {
 		c.Wait = defaultWait
 	}
 	if err := c.Mirror.Check(); err != nil {
-		return c, fmt.Errorf("udp: %w", err)
+		return c, err
 	}
 	if len(c.ports()) == 0 {
 		return c, fmt.Errorf("%w: %v does not", ErrNotUDP, c.Mirror.Encap)
 	}
 	if len(c.Interfaces) > maxInterfaces {
-		return c, fmt.Errorf("udp: %d interfaces: %d at most", len(c.Interfaces), maxInterfaces)
+		return c, fmt.Errorf("%d interfaces: %d at most", len(c.Interfaces), maxInterfaces)
 	}
 	for _, vni := range c.VNIs {
 		if vni > wire.MaxVNI {
-			return c, fmt.Errorf("udp: VNI %d has more than 24 bits", vni)
+			return c, fmt.Errorf("VNI %d has more than 24 bits", vni)
 		}
 	}
 	return c, nil

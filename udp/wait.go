@@ -70,7 +70,7 @@ func (r *Receiver) look(now time.Time) bool {
 
 func waitError(err error) error {
 	if err != nil {
-		err = fmt.Errorf("udp: waiting for packets: %w", err)
+		err = fmt.Errorf("waiting for packets: %w", err)
 	}
 	return err
 }
@@ -82,7 +82,7 @@ func (r *Receiver) checkLinks() error {
 	for i, index := range r.group.indexes {
 		up, err := link.Up(r.sockets[0].fd, index)
 		if err != nil {
-			return fmt.Errorf("udp: %w: %s was removed while capturing; start again when it is back", err, r.cfg.Interfaces[i])
+			return fmt.Errorf("%w: %s was removed while capturing; start again when it is back", err, r.cfg.Interfaces[i])
 		}
 		down = down && !up
 	}
