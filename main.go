@@ -66,12 +66,23 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		err = mirror(ctx, call, o, stderr)
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "netmirror:", err)
+		sayFatal(o, err, stderr)
 	}
 	if err != nil || !ok {
 		return 1
 	}
 	return exit
+}
+
+// sayFatal says why netmirror ends, whatever --log-level is. o is nil where the flags could not
+// be read, so that the format of the log is not known.
+func sayFatal(o *settings.Options, err error, stderr io.Writer) {
+	if o == nil || o.Reporting.LogFormat != settings.LogJSON {
+		fmt.Fprintln(stderr, "netmirror:", err)
+		return
+	}
+	loud := settings.Options{Reporting: settings.Reporting{LogLevel: "error", LogFormat: settings.LogJSON}}
+	newLogger(&loud, stderr).Error("netmirror has ended", "err", err)
 }
 
 // release is the version that a package was built as; the linker sets it.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +41,31 @@ func TestWrongCallEnds(t *testing.T) {
 		status := run(t.Context(), append([]string{"netmirror"}, tc.args...), func(string) string { return "" }, &stdout, &stderr)
 		if status != 1 || strings.Count(stderr.String(), "\n") != 1 || !strings.HasPrefix(stderr.String(), tc.want) || stdout.Len() > 0 {
 			t.Errorf("%q: status %d, %q and %q; want 1 and one line that begins with %q", tc.args, status, stdout.String(), stderr.String(), tc.want)
+		}
+	}
+}
+
+// Whoever reads the log as JSON can read the reason of the end too, even with the log off.
+func TestFatalLineInJSON(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "none.pcap")
+	asJSON := []string{"--log-format=json", "--log-level=off"}
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{append(slices.Clone(asJSON), append(slices.Clone(replayFlags), missing)...), missing + ": no such file or directory; correct the path"},
+		{append(slices.Clone(asJSON), append(slices.Clone(fourFlags), "--ring-mib=0")...), "--ring-mib 0: need 1 to 2048"},
+		{append(slices.Clone(asJSON), "--config="+missing), "--config: " + missing + ": no such file"},
+		{append(slices.Clone(asJSON), "foo"), "flags and the call with four words do not mix"},
+	} {
+		var stdout, stderr bytes.Buffer
+		run(t.Context(), append([]string{"netmirror"}, tc.args...), func(string) string { return "" }, &stdout, &stderr)
+		var line struct{ Level, Msg, Err string }
+		if err := json.Unmarshal(stderr.Bytes(), &line); err != nil {
+			t.Errorf("%q: %v in %s", tc.args, err, &stderr)
+		}
+		if line.Level != "ERROR" || line.Msg != "netmirror has ended" || !strings.HasPrefix(line.Err, tc.want) {
+			t.Errorf("%q: %+v, want an error with %q", tc.args, line, tc.want)
 		}
 	}
 }

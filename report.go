@@ -15,7 +15,7 @@ import (
 
 func newLogger(o *settings.Options, stderr io.Writer) *slog.Logger {
 	h := &slog.HandlerOptions{Level: o.Reporting.Level()}
-	if o.Reporting.LogFormat == "json" {
+	if o.Reporting.LogFormat == settings.LogJSON {
 		h.ReplaceAttr = asText
 		return slog.New(slog.NewJSONHandler(stderr, h))
 	}

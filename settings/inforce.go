@@ -70,6 +70,9 @@ func defaults(tag reflect.StructTag, field reflect.Value) []string {
 	return texts(reflect.Zero(field.Type()).Interface())
 }
 
+// LogJSON is what --log-format says of lines in JSON.
+const LogJSON = "json"
+
 // levelOff is above every level that is logged at.
 const levelOff = slog.Level(100)
 

@@ -30,7 +30,8 @@ type Call struct {
 
 // Parse reads the flags (or vxlan-to-http's four positional arguments), the environment, and
 // the settings file if one of them names it. It returns complete and valid options, ErrShown,
-// or an error of one line that tells the user what to write.
+// or an error of one line that tells the user what to write. With an error, the options are nil,
+// or hold what was read, for the format of the log.
 func Parse(call Call) (*Options, error) {
 	program, args, getenv, stdout := call.Program, shownCall(call.Args), call.Getenv, call.Stdout
 	c, err := parseCall(program, args, nil)
@@ -39,7 +40,7 @@ func Parse(call Call) (*Options, error) {
 	if err == nil && c.options.Run.Config != "" && !c.options.Run.Version && !c.options.Run.ManPage {
 		from.config = c.options.Run.Config
 		if from.file, sections, err = readConfig(from.config); err != nil {
-			return nil, err
+			return &c.options, err
 		}
 		c, err = parseCall(program, args, from.file)
 	}
@@ -71,24 +72,31 @@ func Parse(call Call) (*Options, error) {
 		}
 		return nil, ErrShown
 	}
-	if err := switchedByWord(args, c); err != nil {
-		return nil, err
-	}
+	c.options.sections = sections
+	return c.complete(call, args, &from)
+}
+
+// complete fills in what the words of the call say, and the other programs' variables, and checks
+// the whole. args are those of the call that were parsed.
+func (c *parsed) complete(call Call, args []string, from *origins) (*Options, error) {
 	o := &c.options
-	o.sections = sections
+	if err := switchedByWord(args, c); err != nil {
+		return o, err
+	}
 	o.UnknownVariables = unknownVariables(call.Environ, c.parser)
-	if from.legacy, err = o.legacyEnvironment(c.parser, getenv); err != nil {
-		return nil, err
+	var err error
+	if from.legacy, err = o.legacyEnvironment(c.parser, call.Getenv); err != nil {
+		return o, err
 	}
 	if len(c.words) > 0 && o.Check != nil {
-		return nil, noWords(o, c.words)
+		return o, noWords(o, c.words)
 	}
 	if o.Replay != nil {
 		o.Files = c.words
 	} else if len(c.words) > 0 {
 		from.words = true
 		if err := o.legacyCall(c, len(args)); err != nil {
-			return nil, err
+			return o, err
 		}
 	}
 	if err := o.check(); err != nil {
