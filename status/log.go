@@ -57,10 +57,22 @@ func (m *Monitor) tell(live Line) *Snapshot {
 		}
 	}
 	m.down = s.Ring.Down
+	for _, name := range m.heard() {
+		m.cfg.Log.Info("a service that was silent is heard now", "service", name)
+	}
 	for _, found := range problems {
 		m.cfg.Log.Warn(found.Text, append(some(nil, "count", found.Count), "do", found.Remedy)...)
 	}
 	return s
+}
+
+// heard are the services that were heard after the log had them as silent, each once.
+func (m *Monitor) heard() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	names := m.watch.unheard.heard
+	m.watch.unheard.heard = nil
+	return names
 }
 
 // LogFigures logs one line: the headline, what came, what became of it, and what was dropped,

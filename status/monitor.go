@@ -71,7 +71,7 @@ func (m *Monitor) Enter(p Phase) {
 }
 
 // Look returns a snapshot, and the problems that the log should report now: each at most once a
-// minute. Count is the number since the last report.
+// minute, silence more and more seldom. Count is the number since the last report.
 func (m *Monitor) Look() (*Snapshot, []Problem) {
 	s := m.cfg.Source.Snapshot()
 	m.mu.Lock()

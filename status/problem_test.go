@@ -3,6 +3,7 @@ package status
 import (
 	"bytes"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -176,6 +177,48 @@ func TestServicesThatGetNothing(t *testing.T) {
 	f.s.Services = []Service{unmatched}
 	if w.look(f.at(201)); ids(w.problems(f.at(201).Time)) != "" {
 		t.Errorf("with one request of --only-path: %v", w.problems(f.at(201).Time))
+	}
+}
+
+// A service without clients, which may be meant, does not fill the log, and the first of its
+// clients is told.
+func TestASilentServiceIsToldMoreAndMoreSeldom(t *testing.T) {
+	var out bytes.Buffer
+	f := newFigures()
+	shop, pay := Service{Name: "shop", Bytes: 1000}, Service{Name: "pay"}
+	f.s.Services = []Service{shop, pay}
+	second := 0
+	m := NewMonitor(Config{Log: slog.New(slog.NewTextHandler(&out, nil)), Source: Source{Snapshot: func() Snapshot { return *f.at(float64(second)) }}})
+	m.watch = newWatch(f.begin)
+	said := func(what string) bool {
+		defer out.Reset()
+		m.tell(quiet{})
+		return strings.Contains(out.String(), what)
+	}
+	var minutes []int
+	for ; second < 6*3600; second++ {
+		if said("no data of a client has come so far for pay") {
+			minutes = append(minutes, second/60)
+		}
+	}
+	if want := []int{0, 1, 3, 7, 15, 31, 63, 123, 183, 243, 303}; !slices.Equal(minutes, want) {
+		t.Errorf("told in the minutes %v, want %v", minutes, want)
+	}
+	f.s.Services = []Service{shop, pay, {Name: "late"}} // a reload has added it
+	for range 32 {
+		second++
+		said("")
+	}
+	if second += 60; !said("for pay, late") {
+		t.Error("another silent service is told as late as the one before")
+	}
+	pay.Bytes = 7
+	f.s.Services = []Service{shop, pay, {Name: "late"}}
+	if !said(`msg="a service that was silent is heard now" service=pay`) {
+		t.Error("its first client is not told")
+	}
+	if said("is heard now") {
+		t.Error("its first client is told twice")
 	}
 }
 

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 
 // unheard says of which services no client was heard. It is used by one goroutine at a time.
 type unheard struct {
-	begun map[string]time.Time // when a service was first seen, by its name
+	begun  map[string]time.Time // when a service was first seen, by its name
+	logged map[string]bool      // the services that the log has as silent
+	heard  []string             // of them, those that were heard since; the log is still to have them
 }
 
 // look returns the names of the services from whose clients no data has come since they were
@@ -37,9 +40,30 @@ func (u *unheard) look(s *Snapshot, patience time.Duration) (silent, leftOut []s
 	return silent, leftOut
 }
 
+// told notes which services the log has as silent, if it has a new line: those named, or all.
+// Those of the lines before that were heard meanwhile become heard.
+func (u *unheard) told(s *Snapshot, silent []string, line bool) {
+	for i := range s.Services {
+		f := &s.Services[i]
+		switch {
+		case f.wasHeard() && u.logged[f.Name]:
+			u.heard = append(u.heard, f.Name)
+			delete(u.logged, f.Name)
+		case !f.wasHeard() && line && (len(silent) == 0 || slices.Contains(silent, f.Name)):
+			if u.logged == nil {
+				u.logged = make(map[string]bool)
+			}
+			u.logged[f.Name] = true
+		}
+	}
+}
+
 // isSilent reports whether no data has come from a client.
-func (f *Service) isSilent() bool {
-	return f.Bytes == 0 && f.Flows == 0 && f.Bridge.Streams == 0 && f.OverRate == 0 && f.LeftOut == [service.NumLeftOut]uint64{}
+func (f *Service) isSilent() bool { return f.Flows == 0 && !f.wasHeard() }
+
+// wasHeard reports whether something of a client has come that cannot be a stranger's knock.
+func (f *Service) wasHeard() bool {
+	return f.Bytes > 0 || f.Bridge.Streams > 0 || f.OverRate > 0 || f.LeftOut != [service.NumLeftOut]uint64{}
 }
 
 // isLeftOut reports whether clients were heard, and none of them, or none of their requests, is

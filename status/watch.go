@@ -25,8 +25,9 @@ type watch struct {
 // sighting is what is known of one problem.
 type sighting struct {
 	problem Problem
-	logNext time.Time // not in the log before
-	logged  uint64    // count that was logged last
+	logNext time.Time     // not in the log before
+	logged  uint64        // count that was logged last
+	pause   time.Duration // between the last line and logNext, of a problem that is there or not
 	minute  window
 }
 
@@ -34,8 +35,12 @@ func newWatch(begin time.Time) *watch {
 	return &watch{timeline: timeline{begin}}
 }
 
-// logEvery is the least time between two lines about the same problem.
-const logEvery = time.Minute
+// logEvery is the least time between two lines about the same problem. Where it may be meant to
+// stay, each pause is twice the one before, up to logSeldom.
+const (
+	logEvery  = time.Minute
+	logSeldom = time.Hour
+)
 
 // look compares s with what was seen before and returns what is to be logged
 // now, with the numbers since the line before as Count.
@@ -50,7 +55,9 @@ func (w *watch) look(s *Snapshot) (log []Problem) {
 	if nothing {
 		silent = nil // not of some services alone
 	}
+	before := len(log)
 	w.condition(outcome.ProblemSilence, silence(silent), s.Time, nothing || len(silent) > 0, &log)
+	w.unheard.told(s, silent, len(log) > before)
 	w.condition(outcome.ProblemLeftOut, allLeftOut(leftOut), s.Time, len(leftOut) > 0, &log)
 	w.condition(outcome.ProblemLinkDown, linkDown(s.Ring.Down), s.Time, len(s.Ring.Down) > 0, &log)
 	w.condition(outcome.ProblemOneDirection, newProblem(outcome.ProblemOneDirection), s.Time, w.serversAlone(s), &log)
@@ -108,12 +115,20 @@ func (w *watch) condition(p outcome.Problem, told Problem, now time.Time, there 
 		w.seen[p] = new(sighting)
 	}
 	at := w.seen[p]
+	if at.problem.Text != told.Text && at.pause > 0 { // of other services
+		at.logNext, at.pause = at.logNext.Add(logEvery-at.pause), 0
+	}
 	at.problem = told
 	at.problem.Last = w.milli(now)
-	if !now.Before(at.logNext) {
-		at.logNext = now.Add(logEvery)
-		*log = append(*log, at.problem)
+	if now.Before(at.logNext) {
+		return
 	}
+	if p == outcome.ProblemSilence || p == outcome.ProblemLeftOut {
+		at.pause = min(2*at.pause, logSeldom)
+	}
+	at.pause = max(at.pause, logEvery)
+	at.logNext = now.Add(at.pause)
+	*log = append(*log, at.problem)
 }
 
 // problems are those that were seen, the most serious first.
