@@ -79,7 +79,7 @@ var problems = [NumProblems]struct {
 		"have the mirror session take both directions, or the one towards the service: netmirror forwards what clients send"},
 	ProblemLeftOut: {"left_out", Note,
 		"clients were heard, and the settings leave out all of them",
-		"correct --clients, --exclude-clients, --only-path or --only-host; the stats line has how much each leaves out"},
+		"correct --clients, --exclude-clients, --only-path or --only-host, the last two of which leave out all that is not HTTP/1; the stats line has how much each leaves out"},
 	ProblemRingFull: {"ring_full", Loss,
 		"packets found the ring full and were lost",
 		"give netmirror more processor time (fewer neighbors, more --workers), then a larger --ring-mib; or mirror fewer hosts to one netmirror"},

@@ -17,7 +17,7 @@ func TestLeftOutIsTold(t *testing.T) {
 		s := status.Service{Name: "shop", Bridge: bridge.Stats{Streams: 3}}
 		change(&s)
 		p := status.Snapshot{Services: []status.Service{s}, Bridge: s.Bridge}
-		return Figures{Services: []ServiceFigures{{Name: "shop", Streams: 3}}, Lost: append(notForwarded(&p), leftOut(&p)...)}
+		return Figures{Services: []ServiceFigures{{Name: "shop", Streams: 3, Forwarded: 9}}, Lost: append(notForwarded(&p), leftOut(&p)...)}
 	}
 	for _, row := range []struct {
 		change func(*status.Service)
@@ -39,5 +39,21 @@ func TestLeftOutIsTold(t *testing.T) {
 		if got := f.Status(); got != row.status || !strings.Contains(b.String(), row.says) || purpose != (row.status == StatusAll) {
 			t.Errorf("status %d, want %d with %q, and:\n%s", got, row.status, row.says, &b)
 		}
+	}
+}
+
+// Where nothing else is left, the settings are the reason, and not the capture.
+func TestAllLeftOutIsTold(t *testing.T) {
+	for name, f := range map[string]Figures{
+		"requests that match none":  {Services: []ServiceFigures{{Name: "shop", Streams: 3, Bytes: 83}}, Lost: []Loss{{OfSettings, 3, "requests"}}},
+		"clients that are left out": {Packets: 4, Services: []ServiceFigures{{Name: "shop"}}, Lost: []Loss{{OfSettings, 4, "packets"}}},
+	} {
+		if got := f.verdict(); !strings.HasPrefix(got, "nothing was forwarded: the settings above leave out all") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	refused := Figures{Services: []ServiceFigures{{Name: "shop", Streams: 3}}, Lost: []Loss{{OfSettings, 3, "requests"}, {OfReplay, 1, "refused"}}}
+	if got := refused.verdict(); got != "not all that the capture holds was forwarded" {
+		t.Errorf("with a target that refuses: %s", got)
 	}
 }

@@ -146,11 +146,25 @@ func (f *Figures) writeLosses(w io.Writer) error {
 	return err
 }
 
+// allLeftOut reports whether nothing was forwarded, and the settings alone are the reason.
+func (f *Figures) allLeftOut() bool {
+	forwarded := func(s ServiceFigures) bool { return s.Forwarded > 0 }
+	another := func(l Loss) bool { return l.Count > 0 && (l.Whose == OfFile || l.Whose == OfReplay) }
+	return f.someLeftOut() && len(f.Faults) == 0 && !slices.ContainsFunc(f.Services, forwarded) && !slices.ContainsFunc(f.Lost, another)
+}
+
+// someLeftOut reports whether the settings leave out something that the files hold.
+func (f *Figures) someLeftOut() bool {
+	return slices.ContainsFunc(f.Lost, func(l Loss) bool { return l.Whose == OfSettings && l.Count > 0 })
+}
+
 func (f *Figures) verdict() string {
 	switch {
 	case f.Cut:
 		return "ended before all was read"
-	case f.Status() == StatusAll && slices.ContainsFunc(f.Lost, func(l Loss) bool { return l.Whose == OfSettings && l.Count > 0 }):
+	case f.allLeftOut():
+		return "nothing was forwarded: the settings above leave out all that the capture has of the service; correct them if that is not meant"
+	case f.Status() == StatusAll && f.someLeftOut():
 		return "all that the capture holds was forwarded, but for what the settings leave out"
 	case f.Status() == StatusAll:
 		return "all that the capture holds was forwarded"

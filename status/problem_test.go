@@ -10,6 +10,7 @@ import (
 
 	"netmirror/bridge"
 	"netmirror/outcome"
+	"netmirror/requests"
 	"netmirror/service"
 	"netmirror/source"
 )
@@ -173,7 +174,17 @@ func TestServicesThatGetNothing(t *testing.T) {
 	if log := w.look(f.at(200)); ids(log) != "left_out" {
 		t.Errorf("with no request of --only-path: %+v", log)
 	}
-	unmatched.Bridge.Requests.Matched = 1
+	unmatched.Bridge.Requests = requests.Stats{NotHTTP: 1, BytesLeftOut: 10}
+	f.s.Services = []Service{unmatched}
+	if w.look(f.at(200.5)); ids(w.problems(f.at(200.5).Time)) != "left_out" {
+		t.Errorf("with no HTTP/1 for --only-path: %v", w.problems(f.at(200.5).Time))
+	}
+	unmatched.Bridge.Requests = requests.Stats{NotHTTP: 1}
+	f.s.Services = []Service{unmatched}
+	if w.look(f.at(200.7)); ids(w.problems(f.at(200.7).Time)) != "" {
+		t.Errorf("with no HTTP/1 for --mark-requests: %v", w.problems(f.at(200.7).Time))
+	}
+	unmatched.Bridge.Requests = requests.Stats{NotMatched: 3, Matched: 1}
 	f.s.Services = []Service{unmatched}
 	if w.look(f.at(201)); ids(w.problems(f.at(201).Time)) != "" {
 		t.Errorf("with one request of --only-path: %v", w.problems(f.at(201).Time))

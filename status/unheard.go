@@ -70,8 +70,9 @@ func (f *Service) wasHeard() bool {
 // one of those asked for. A sample is left out of this: it may be small on purpose.
 func (f *Service) isLeftOut() bool {
 	asked := &f.Bridge.Requests
+	noneAsked := asked.NotMatched > 0 || asked.NotHTTP > 0 && asked.BytesLeftOut > 0
 	return f.Bytes == 0 && f.LeftOut[service.ExcludedClient] > 0 && f.LeftOut[service.NotSampled] == 0 ||
-		asked.NotMatched > 0 && asked.Matched == 0 && f.Bridge.BytesWritten == 0
+		noneAsked && asked.Matched == 0 && f.Bridge.BytesWritten == 0
 }
 
 // silence is that nothing was heard, or nothing of some services.
