@@ -19,14 +19,16 @@ type Given struct {
 }
 
 // given sorts the flags by where their values are from. several says that check looks at a
-// list of services, not at the selection of --vni, --port and --to.
-func (o *origins) given(p *flags.Parser, several bool) Given {
+// list of services, not at the selection of --vni, --port and --to; live, that the command is to
+// capture on an interface, and does not read files.
+func (o *origins) given(p *flags.Parser, several, live bool) Given {
 	g := Given{File: make(map[string][]string)}
 	for _, section := range sectionsOf(p) {
 		for _, opt := range section.Options() {
 			name := opt.LongName
 			said := slices.Contains(foundOut, name) && !(several && slices.Contains(ofService, name))
 			switch _, inFile := o.file[name]; {
+			case !live && slices.Contains(ofCapture, name): // which replay does not take
 			case o.called(opt) && !said:
 				g.Args = append(g.Args, written(opt)...)
 			case inFile && said && !o.called(opt):

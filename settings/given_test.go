@@ -19,6 +19,7 @@ func TestGivenToCheck(t *testing.T) {
 		{"-i lo -n 42 -p 80 -t a:80 --time 1s --workers=2 --http :9 --nice=-5 --clients 10.0.0.0/8,::1 --only-path=/a,/b --sample 1/64",
 			"--sample 1/64 --clients 10.0.0.0/8,::1 --only-path /a --only-path /b --http :9 --workers 2 --nice=-5", map[string][]string{}},
 		{"--iface lo --vni 42 --port 80 --to a:80 --to b:80", "--vni 42 --port 80 --to a:80 --to b:80", map[string][]string{}},
+		{"--read a.pcap --port 80 --ring-mib 5 --ready-drops --http :9", "--http :9", map[string][]string{}},
 		{"--port 81 --config " + file, "--config " + file, map[string][]string{"iface": {"lo"}, "vni": {"42", "43"}}},
 		{"--gap-timeout 1s --config " + file, "--gap-timeout 1s --config " + file,
 			map[string][]string{"iface": {"lo"}, "vni": {"42", "43"}, "port": {"80,90-99"}}},

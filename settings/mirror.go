@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/jessevdk/go-flags"
 
 	"netmirror/wire"
 )
@@ -53,6 +56,27 @@ func (o *Options) OnAnyInterface() bool { return slices.Contains(o.Capture.Iface
 // live reports whether packets come from interfaces, not from files.
 func (o *Options) live() bool {
 	return o.Replay == nil && (o.Check == nil || len(o.Check.Read) == 0)
+}
+
+// ofCapture are the flags about a capture on interfaces. They mean nothing for files.
+var ofCapture = []string{"capture", "iface", "ring-mib", "ring-wait", "busy-poll", "ready-drops"}
+
+// checkFlagsOfReplay refuses what can have no effect on a replay. In the settings file and the
+// environment, which a live netmirror may share, it is left alone.
+func checkFlagsOfReplay(p *flags.Parser) error {
+	var given []string
+	for _, name := range ofCapture {
+		if opt := p.FindOptionByLongName(name); opt.IsSet() && !opt.IsSetDefault() {
+			given = append(given, "--"+name)
+		}
+	}
+	switch len(given) {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("%s is for a capture on an interface, and replay reads files; leave it out", given[0])
+	}
+	return fmt.Errorf("%s are for a capture on an interface, and replay reads files; leave them out", strings.Join(given, ", "))
 }
 
 // checkSockets says where UDP sockets cannot receive the mirror. With --encap auto they

@@ -93,6 +93,9 @@ func (c *parsed) complete(call Call, args []string, from *origins) (*Options, er
 	}
 	if o.Replay != nil {
 		o.Files = c.words
+		if err := checkFlagsOfReplay(c.parser); err != nil {
+			return o, err
+		}
 	} else if len(c.words) > 0 {
 		from.words = true
 		if err := o.legacyCall(c, len(args)); err != nil {
@@ -103,7 +106,7 @@ func (c *parsed) complete(call Call, args []string, from *origins) (*Options, er
 		return o, from.name(err, c.parser)
 	}
 	if o.Check != nil {
-		o.Given = from.given(c.parser, len(o.Services) > 0)
+		o.Given = from.given(c.parser, len(o.Services) > 0, o.live())
 	}
 	return o, nil
 }

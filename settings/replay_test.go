@@ -34,6 +34,15 @@ func TestReplayCalls(t *testing.T) {
 	}
 }
 
+// A file and an environment that a live netmirror has too are good for a replay.
+func TestReplayWithSharedSettings(t *testing.T) {
+	t.Setenv("NETMIRROR_RING_WAIT", "2ms")
+	path := config(t, "[Capture]\niface = eth0\ncapture = udp\nring-mib = 5\nbusy-poll = 1ms\n[Reporting]\nhttp = :1\nready-drops = true\n[Service a]\nvni = 42\nport = 80\nto = a:80\n")
+	if o, err := parse(t, nil, "replay", "--config", path, "f"); err != nil || o.Capture.RingMiB != 5 {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestWrongReplayCalls(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -43,6 +52,8 @@ func TestWrongReplayCalls(t *testing.T) {
 		{"no file", replayFlags, "no file"},
 		{"neither port nor target nor file", []string{"replay"}, "with --port; no target: give the shadow service as --to HOST:PORT; no file"},
 		{"no port", []string{"replay", "--to=a:1", "f"}, "--port"},
+		{"a flag of a live capture", append(slices.Clone(replayFlags), "--ring-mib=5", "f"), "--ring-mib is for a capture on an interface, and replay reads files; leave it out"},
+		{"flags of a live capture", append(slices.Clone(replayFlags), "-i", "lo", "--capture=udp", "--ready-drops", "--http=:1", "f"), "--capture, --iface, --ready-drops are for a capture on an interface"},
 		{"no target", []string{"replay", "--port=1", "f"}, "--to"},
 		{"speed 0", append(slices.Clone(replayFlags), "--speed=0", "f"), `speed "0" is neither a number above 0 nor max`},
 		{"a speed that is no number", append(slices.Clone(replayFlags), "--speed=NaN", "f"), "neither a number above 0 nor max"},
