@@ -83,10 +83,7 @@ func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Fig
 	}
 	defer p.Close()
 	src.Throttle(r.backlog(p))
-	monitor := status.NewMonitor(status.Config{
-		Source: status.Source{Snapshot: p.Snapshot, Flows: p.Flows}, Log: r.log, Version: version(),
-		Target: r.Targets(), Settings: r.shown(),
-	})
+	monitor := status.NewMonitor(r.watching(status.Source{Snapshot: p.Snapshot, Flows: p.Flows}))
 	serve, err := listen(r.Options, r.log, monitor, metrics)
 	if err != nil {
 		return figures, err
@@ -103,6 +100,11 @@ func (r *playing) pass(ctx context.Context, stdin io.Reader) (figures replay.Fig
 	monitor.LogFigures()
 	snapshot := p.Snapshot()
 	return src.Figures(&snapshot, r.began), err
+}
+
+// watching is how a pass is shown. Nothing is ever full, so it is always ready.
+func (r *playing) watching(source status.Source) status.Config {
+	return status.Config{Source: source, Log: r.log, Version: version(), Target: r.Targets(), Settings: r.shown(), Alert: alert(r.Options)}
 }
 
 // open reports whether the networks of the service are those that the files show.

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
+	"netmirror/status"
 	"netmirror/wire/wiretest"
 )
 
@@ -123,5 +125,13 @@ func TestWrongFiles(t *testing.T) {
 		if status != 1 || out.Len() > 0 || strings.Count(said, "\n") != 1 || !strings.Contains(said, tc.want) || strings.Count(said, path) != 1 {
 			t.Errorf("%q: status %d, %q and %q; want 1 and one line with %q", tc.name, status, &out, said, tc.want)
 		}
+	}
+}
+
+// --alert-below holds for the page of a replay as well.
+func TestAlertOfAReplay(t *testing.T) {
+	r := playing{Options: parse(t, append(slices.Clone(replayFlags), "--alert-below=90,50", "f")...)}
+	if got := r.watching(status.Source{}).Alert; got != (status.Alert{Amber: 0.9, Red: 0.5}) {
+		t.Errorf("%+v", got)
 	}
 }
