@@ -18,17 +18,24 @@ func checkConfig(o *settings.Options, program string) check.Config {
 	if len(o.Services) == 0 { // check is to find out what is not given
 		c.VNIs, c.Ports, c.Target = o.VNIs(), o.Ports(), strings.Join(o.Target.To, "")
 		c.EveryVNI = len(o.Selection.VNI) > 0 && o.VNIs().Any()
-		c.Clients, _ = o.Clients() // the parser has seen to it
+		c.Filters = filters(o.Common())
 		c.TargetOptions = o.TargetOptions()
 		c.DialTimeout, c.Midstream = o.Target.DialTimeout, o.Fidelity.Midstream
 	}
 	for _, s := range o.Services {
-		clients, _ := s.Settings.ParseClients()
 		c.Services = append(c.Services, check.Service{
-			Name: s.Name, Selection: s.Selection, Clients: clients, Target: s.Target, TargetOptions: s.Settings.TargetOptions(), DialTimeout: s.Settings.DialTimeout, Midstream: s.Settings.Midstream,
+			Name: s.Name, Selection: s.Selection, Filters: filters(s.Settings), Target: s.Target, TargetOptions: s.Settings.TargetOptions(), DialTimeout: s.Settings.DialTimeout, Midstream: s.Settings.Midstream,
 		})
 	}
 	return c
+}
+
+// filters are what leaves out some of a service's connections and requests.
+func filters(s settings.ServiceOptions) check.Filters {
+	f := check.Filters{Requests: s.Requests}
+	f.Clients, _ = s.ParseClients() // settings has seen to these
+	f.Sample, _ = s.ParseSample()
+	return f
 }
 
 // checkedInterface is the interface to check, "" for all.

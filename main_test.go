@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"netmirror/check"
 	"netmirror/settings"
 )
 
@@ -96,6 +97,18 @@ func TestStatusPageThatCannotBe(t *testing.T) {
 		o := parse(t, append([]string{"--http", address}, fourFlags...)...)
 		if _, err := listen(o, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "--http "+address) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", address, err, want)
+		}
+	}
+}
+
+// A check knows all that leaves out connections or requests, of one service and of several.
+func TestCheckHasTheFilters(t *testing.T) {
+	flags := []string{"check", "--iface=lo", "--sample=10%", "--only-path=/a", "--only-host=b", "--clients=10.0.0.1"}
+	one := checkConfig(parse(t, flags...), "netmirror").Filters
+	several := checkConfig(parse(t, append(flags, "--forward=42:80=a:80")...), "netmirror").Services[0].Filters
+	for _, f := range []check.Filters{one, several} {
+		if f.Sample.All() || f.Clients.All() || !slices.Equal(f.Requests.Paths, []string{"/a"}) || !slices.Equal(f.Requests.Hosts, []string{"b"}) {
+			t.Errorf("%+v", f)
 		}
 	}
 }

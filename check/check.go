@@ -24,17 +24,17 @@ import (
 
 // Config says what to look at. Only Interface has to be set, or Sockets, or Capture.
 type Config struct {
-	Interface string        // "" stands for all with Sockets
-	Sockets   bool          // receive by UDP sockets, as --capture udp does
-	Capture   *Capture      // in place of an interface; nil: none
-	Mirror    wire.Mirror   // how its packets come
-	VNIs      []uint32      // those that netmirror is to be called with; none: not known yet
-	EveryVNI  bool          // no VNIs stand for any, as netmirror is to be called
-	Ports     asked.Ports   // the service's TCP ports; none: not known yet
-	Clients   asked.Clients // whose connections are forwarded
-	Services  []Service     // in place of VNIs, Ports, Clients, Target, TargetOptions, Midstream and DialTimeout, where they are several
-	Target    string        // address of the shadow service; "": not known yet
-	Midstream string        // where a stream may begin but at a SYN: "http", "any" or "off"; "" means "http"
+	Interface string      // "" stands for all with Sockets
+	Sockets   bool        // receive by UDP sockets, as --capture udp does
+	Capture   *Capture    // in place of an interface; nil: none
+	Mirror    wire.Mirror // how its packets come
+	VNIs      []uint32    // those that netmirror is to be called with; none: not known yet
+	EveryVNI  bool        // no VNIs stand for any, as netmirror is to be called
+	Ports     asked.Ports // the service's TCP ports; none: not known yet
+	Filters               // what is left out
+	Services  []Service   // in place of VNIs, Ports, Filters, Target, TargetOptions, Midstream and DialTimeout, where they are several
+	Target    string      // address of the shadow service; "": not known yet
+	Midstream string      // where a stream may begin but at a SYN: "http", "any" or "off"; "" means "http"
 
 	TargetOptions target.Options // how the target is reached
 

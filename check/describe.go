@@ -14,10 +14,11 @@ func (r *report) service(c Config, s *seen, ch *choice) {
 	if !r.data(name, ch) {
 		return
 	}
-	r.clients(c, name, ch)
+	r.filters(c, name, ch)
 	r.wholeness(s, name, ch)
 	r.gaps(c, s, name, ch)
 	r.language(name, ch)
+	r.requests(c, name, ch)
 	r.beginning(c, name, ch)
 	// A packet that is mirrored twice is half of what came.
 	if ch.repeats*4 >= ch.packets() {

@@ -66,11 +66,12 @@ type flows struct {
 	folds int           // how often they were added to their services
 	now   time.Duration // of the look
 
-	clients []asked.Clients // whose connections each of the services that were given takes; none: all
+	filters []filter              // of the services that were given; none: they leave nothing out
+	asked   map[serviceID][]taken // requests since the last fold
 }
 
 func newFlows(ports asked.Ports, into *top[serviceID, service]) *flows {
-	return &flows{ports: ports, byKey: make(map[flowKey]*flow), into: into}
+	return &flows{ports: ports, byKey: make(map[flowKey]*flow), into: into, asked: make(map[serviceID][]taken)}
 }
 
 // add takes a segment in.
@@ -84,7 +85,9 @@ func (t *flows) add(vni uint32, s segment) {
 		f = new(flow)
 		t.byKey[k] = f
 	}
-	f.add(from, &s, t.now)
+	if copied := f.add(from, &s, t.now); !copied {
+		t.judge(vni, &s)
+	}
 }
 
 // fold adds the connections to their services and forgets them.
@@ -96,18 +99,25 @@ func (t *flows) fold() {
 		v := t.into.at(serviceID{k.vni, k.ends[at].Port()})
 		v.add(f, at, k.ends[at], t.now)
 		if f.sides[1-at].payload > 0 {
-			v.count(t.clients, k.ends[1-at].Addr())
+			mergeTaken(&v.taken, takenOf(t.filters, k.ends[1-at], k.ends[at]))
 		}
 		if !sure {
 			v.guessed++
 			v.other = k.ends[1-at].Port()
 		}
 	}
+	for id, all := range t.asked {
+		if v := t.into.entries[id]; v != nil {
+			mergeTaken(&v.taken, all)
+		}
+	}
 	clear(t.byKey)
+	clear(t.asked)
 }
 
-// add takes a segment in that one end has sent, at a time of the look.
-func (f *flow) add(from int, s *segment, now time.Duration) {
+// add takes a segment in that one end has sent, at a time of the look. copied says that one of
+// the last few was equal to it.
+func (f *flow) add(from int, s *segment, now time.Duration) (copied bool) {
 	if s.syn && f.server == unshown {
 		f.opened = true
 		f.server = firstEnd
@@ -115,7 +125,7 @@ func (f *flow) add(from int, s *segment, now time.Duration) {
 			f.server = secondEnd
 		}
 	}
-	copied := slices.Contains(f.recent[:], s.print)
+	copied = slices.Contains(f.recent[:], s.print)
 	if copied {
 		f.repeats++
 	}
@@ -124,6 +134,7 @@ func (f *flow) add(from int, s *segment, now time.Duration) {
 
 	f.sides[from].add(s, f.opened)
 	f.sides[from].sequence.add(s, now, copied)
+	return copied
 }
 
 // add takes a segment in. The first payload behind a SYN is what the connection

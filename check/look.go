@@ -153,7 +153,7 @@ func newSeen(c Config) *seen {
 		ports = append(ports, of.Ports...)
 	}
 	s.flows = newFlows(ports, s.services)
-	s.flows.clients = c.clients()
+	s.flows.filters = c.filters()
 	s.parts = newFragments(c.Mirror, func() time.Time { return time.Time{}.Add(s.flows.now) })
 	return s
 }

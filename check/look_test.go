@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"netmirror/requests"
 	asked "netmirror/service"
 	"netmirror/source"
 )
@@ -109,6 +110,20 @@ func TestWhatIsToldOfAService(t *testing.T) {
 			"note  service: VNI 7, port 8080: --clients and --exclude-clients leave out 1 of the 2 connections in which clients sent data", ""},
 		{"the same at a second port, where clients send nothing", leaving(Config{Interface: "eth0", VNIs: []uint32{7}, Ports: asked.Ports{{First: 8080, Last: 8081}}}.withDefaults(), "10.77.0.0/16"),
 			append(ask(get), silent("10.0.0.9:8081", 9)...), "leave out the clients of the only connection", "correct --clients and --exclude-clients"},
+		{"a sample of none", choosing(ours, "1/4000000", requests.Config{}), ask(get),
+			"note  service: VNI 7, port 8080: --sample leaves out all that was seen, 1 connection in which clients sent data; watch for longer", ""},
+		{"a sample of some", choosing(ours, "50%", requests.Config{}), askedBy(8), "--sample leaves out 2 of the 8 connections in which clients sent data", ""},
+		{"no request of the path", choosing(ours, "all", requests.Config{Paths: []string{"/nix"}}), askedBy(3),
+			"FAULT service: VNI 7, port 8080: 0 of the 3 requests that were looked at pass --only-path", "correct --only-path, or watch for longer with --time"},
+		{"no request of the host, nor of the path", choosing(ours, "all", requests.Config{Paths: []string{"/"}, Hosts: []string{"nix"}}), ask(get + "GET /"),
+			"0 of the 1 request that were looked at pass --only-path and --only-host", "correct --only-path and --only-host"},
+		{"one request of two", choosing(ours, "all", requests.Config{Hosts: []string{"shop"}}), append(ask("GET / HTTP/1.1\r\nHost: shop\r\n"), conversation(7, "10.0.0.2:50002", server, get)...),
+			"note  service: VNI 7, port 8080: 1 of the 2 requests that were looked at pass --only-host", ""},
+		{"a request without a line's end", choosing(ours, "all", requests.Config{Hosts: []string{"a"}}), ask("GET / HTTP/1.1\r\nHost: "),
+			"note  service: VNI 7, port 8080: no request shows in one packet whether it passes --only-host", ""},
+		{"requests of the path, mirrored twice", choosing(ours, "all", requests.Config{Paths: []string{"/"}}), twice(ask(get)), "HTTP/1 in 1 of the 1 connection", ""},
+		{"a path, of what is not HTTP/1", choosing(ours, "all", requests.Config{Paths: []string{"/"}}), ask("\x00\x01\x02"),
+			"FAULT service: VNI 7, port 8080: HTTP/1 in none of the connections, and nothing else can pass --only-path", "leave --only-path out"},
 		{"no client that is left out", leaving(ours, "10.0.0.0/8"), ask(get), "HTTP/1 in 1 of the 1 connection", ""},
 		{"something else", ours, ask("\x00\x01\x02"), "neither HTTP nor TLS", ""},
 		{"truncated", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", payload: get, cut: 5}},
@@ -142,6 +157,14 @@ func with(c Config, midstream string) Config {
 	return c
 }
 
+// askedBy are connections of so many clients with a request each.
+func askedBy(clients int) (all []packet) {
+	for i := range clients {
+		all = append(all, conversation(7, fmt.Sprintf("10.0.0.%d:50001", 20+i), "10.0.0.9:8080", get)...)
+	}
+	return all
+}
+
 // silent are connections to a server in which nothing is sent.
 func silent(server string, n int) (all []packet) {
 	for i := range n {
@@ -162,6 +185,13 @@ func pieces(server string, n, cut int) (all []packet) {
 // leaving gives a configuration in which only these clients are forwarded.
 func leaving(c Config, only string) Config {
 	c.Clients, _ = asked.NewClients([]string{only}, nil)
+	return c
+}
+
+// choosing gives a configuration with a share of the connections, and these requests of them.
+func choosing(c Config, share string, of requests.Config) Config {
+	c.Sample, _ = asked.NewSample(share, asked.ByClient, "")
+	c.Requests = of
 	return c
 }
 

@@ -26,7 +26,7 @@ type service struct {
 	repeats        uint64           // packets that are a copy of another
 	speaks         [speeches]uint64 // connections in which a client had payload, by what it spoke
 	servers        []netip.AddrPort // some of them, in order
-	taken          []uint64         // connections with payload of clients that each of the services that were given takes; none: all
+	taken          []taken          // by each of the services that were given; none: all
 	guessed        uint64           // connections that nothing but the lower port made this service's
 	other          uint16           // the port at the other end of one of guessed
 }
@@ -85,7 +85,7 @@ func (s *service) merge(o *service) {
 	s.repeats += o.repeats
 	s.guessed += o.guessed
 	s.other = cmp.Or(s.other, o.other)
-	s.mergeTaken(o.taken)
+	mergeTaken(&s.taken, o.taken)
 	for i, n := range o.speaks {
 		s.speaks[i] += n
 	}

@@ -14,7 +14,7 @@ import (
 type Service struct {
 	Name string
 	asked.Selection
-	Clients       asked.Clients  // whose connections are forwarded
+	Filters
 	Target        string         // address of its shadow; "": not known yet
 	TargetOptions target.Options // how it is reached
 	DialTimeout   time.Duration  // for the target; 0 means 3 s
@@ -26,7 +26,7 @@ func (c Config) of(nth int) Config {
 	s := c.Services[nth]
 	c.rest = slices.Delete(c.asked(), nth, nth+1)
 	c.Services, c.nth = nil, nth
-	c.VNIs, c.EveryVNI, c.Ports, c.Clients = s.VNIs, s.VNIs.Any(), s.Ports, s.Clients
+	c.VNIs, c.EveryVNI, c.Ports, c.Filters = s.VNIs, s.VNIs.Any(), s.Ports, s.Filters
 	c.Target, c.TargetOptions = s.Target, s.TargetOptions
 	c.DialTimeout, c.Midstream = s.DialTimeout, s.Midstream
 	return c.withDefaults()

@@ -147,7 +147,7 @@ func TestClientsOfSeveralServices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ok, says := run(t, []Service{{Name: "a", Selection: of}, {Name: "b", Selection: of, Clients: without}}, packets...)
+	ok, says := run(t, []Service{{Name: "a", Selection: of}, {Name: "b", Selection: of, Filters: Filters{Clients: without}}}, packets...)
 	for _, want := range []string{"verdict: a: netmirror has something to forward\n", "verdict: b: not yet; first, correct --clients and --exclude-clients"} {
 		if !strings.Contains(says, want) {
 			t.Errorf("no %q in\n%s", want, says)

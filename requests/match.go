@@ -59,6 +59,38 @@ func (r *Rules) wants(head []byte, tunnel bool) bool {
 	return ok && r.wantsHost(hostOf(host))
 }
 
+// Wants reports whether a request is forwarded that begins with b, as far as b shows. known is
+// false if b ends before it does.
+func (r *Rules) Wants(b []byte) (wanted, known bool) {
+	n, target := http1.Line(b)
+	if n == 0 {
+		return false, false
+	}
+	head, whole := wholeLines(b, n)
+	if authority, _ := splitTarget(target); len(r.hosts) > 0 && !whole && authority == nil {
+		if host, ok := hostField(head[n:]); host == nil && ok {
+			return false, false
+		}
+	}
+	return r.wants(head, bytes.HasPrefix(bytes.TrimLeft(b, "\r\n"), []byte("CONNECT "))), true
+}
+
+// wholeLines returns the lines of a head that b has in full, of which the request line has n
+// bytes, and whether the empty line is among them.
+func wholeLines(b []byte, n int) (head []byte, whole bool) {
+	for n < len(b) {
+		line, _, ended := bytes.Cut(b[n:], []byte("\n"))
+		if !ended {
+			break
+		}
+		n += len(line) + 1
+		if len(bytes.TrimSuffix(line, []byte("\r"))) == 0 {
+			return b[:n], true
+		}
+	}
+	return b[:n], false
+}
+
 func (r *Rules) wantsPath(path []byte) bool {
 	for _, p := range r.paths {
 		if bytes.HasPrefix(path, p) {

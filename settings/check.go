@@ -165,7 +165,7 @@ func withRange(says, flag string) string {
 // numbers are the flags with a number. No product of them overflows an int. The lower bound of
 // a budget is what the smallest use takes.
 func (o *Options) numbers() []number {
-	b, common := &o.Budgets, o.common()
+	b, common := &o.Budgets, o.Common()
 	return append(common.numbers(), []number{
 		{"ring-mib", o.Capture.RingMiB, 1, 2048},
 		{"max-pending-packets", o.Fidelity.MaxPendingPackets, 0, 1 << 20},
@@ -201,7 +201,7 @@ func (c *interval) wrong() error {
 }
 
 func (o *Options) times() []interval {
-	common := o.common()
+	common := o.Common()
 	all := append(common.times(), []interval{
 		{"busy-poll", o.Capture.BusyPoll, 0, time.Second},
 		{"ring-wait", o.Capture.RingWait, 1, time.Second},

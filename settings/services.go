@@ -41,8 +41,8 @@ type ServiceOptions struct {
 // sampleBys are what --sample-by says.
 var sampleBys = map[string]service.SampleBy{"connection": service.ByConnection, "client": service.ByClient}
 
-// common are the settings of services that have none of their own.
-func (o *Options) common() ServiceOptions {
+// Common are the settings of services that have none of their own.
+func (o *Options) Common() ServiceOptions {
 	t, s := &o.Target, &o.Selection
 	return ServiceOptions{
 		OnGap: o.Fidelity.OnGap, Midstream: o.Fidelity.Midstream,
@@ -61,11 +61,11 @@ func (o *Options) Simple() bool { return len(o.Selection.Forward) == 0 && len(o.
 func (o *Options) resolve() error {
 	bare := o.Mirror().Bare()
 	if o.Check != nil && o.Simple() && len(o.Target.To) < 2 { // which finds out what is not given
-		err, common := checkBare(bare, o.VNIs()), o.common()
+		err, common := checkBare(bare, o.VNIs()), o.Common()
 		for _, to := range o.Target.To {
 			err = cmp.Or(err, ofFlag("to", checkTarget(to)), common.checkTarget(to))
 		}
-		return cmp.Or(err, checkTLS(common.TLS, o.Target.To))
+		return cmp.Or(err, common.checkFilters(), checkTLS(common.TLS, o.Target.To))
 	}
 	if err := o.listServices(); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (o *Options) resolve() error {
 			return err
 		}
 	}
-	return checkTLS(o.common().TLS, o.allTargets())
+	return checkTLS(o.Common().TLS, o.allTargets())
 }
 
 // placesOf says which two places give the same, where a section of the file is among them.
@@ -137,7 +137,7 @@ func (o *Options) simpleServices() (all []Service, err error) {
 			return nil, ofFlag("to", err)
 		}
 		f := service.Forward{Selection: service.Selection{VNIs: o.VNIs(), Ports: o.Ports()}, Target: to}
-		all = append(all, Service{Forward: f, Settings: o.common(), Open: len(o.Selection.VNI) == 0})
+		all = append(all, Service{Forward: f, Settings: o.Common(), Open: len(o.Selection.VNI) == 0})
 	}
 	return all, nil
 }
@@ -157,10 +157,10 @@ func (o *Options) listedServices() error {
 		if err = cmp.Or(err, checkTarget(f.Target)); err != nil {
 			return ofFlag("forward", err)
 		}
-		o.Services = append(o.Services, Service{Name: name, Forward: f, Settings: o.common()})
+		o.Services = append(o.Services, Service{Name: name, Forward: f, Settings: o.Common()})
 	}
 	for _, s := range o.sections {
-		all, err := s.services(o.common())
+		all, err := s.services(o.Common())
 		if err != nil {
 			return err
 		}
@@ -205,13 +205,18 @@ func (f *Service) check(bare bool) error {
 	if _, err := service.NewSelector([]service.Selection{f.Selection}); err != nil {
 		return err
 	}
-	if _, err := f.Settings.ParseSample(); err != nil {
+	return f.Settings.checkFilters()
+}
+
+// checkFilters says what is wrong with what chooses connections and requests, or alters them.
+func (s *ServiceOptions) checkFilters() error {
+	if _, err := s.ParseSample(); err != nil {
 		return ofFlag("sample", fmt.Errorf("--sample: %w", err))
 	}
-	if _, err := f.Settings.ParseClients(); err != nil {
+	if _, err := s.ParseClients(); err != nil {
 		return err
 	}
-	if _, err := requests.New(f.Settings.Requests); err != nil {
+	if _, err := requests.New(s.Requests); err != nil {
 		return ofFlag("mark-requests", err)
 	}
 	return nil
@@ -221,12 +226,6 @@ func (f *Service) check(bare bool) error {
 // whatever their names are.
 func (s *ServiceOptions) ParseSample() (service.Sample, error) {
 	return service.NewSample(s.Sample, sampleBys[s.SampleBy], "")
-}
-
-// Clients are those of the services that have no settings of their own.
-func (o *Options) Clients() (service.Clients, error) {
-	common := o.common()
-	return common.ParseClients()
 }
 
 // ParseClients reads --clients and --exclude-clients.

@@ -110,6 +110,7 @@ func TestWrongServices(t *testing.T) {
 		{"a client that is none", []string{"--vni=42", "--port=80", "--to=a:80", "--clients=10.0.0.0/8,x"}, `"x" is neither an address nor a network`},
 		{"a VNI where there is none", []string{"--encap=none", "--forward=any:80=a:80", "--forward=42:80=a:80"}, "the packets have no VNI"},
 		{"check of several targets of what is not given", []string{"check", "--to=a:80", "--to=b:80"}, "no port"},
+		{"check with a share that is none", []string{"check", "--sample=10"}, "did you mean 10%?"},
 		{"check of one twice", []string{"check", "--forward=42:80=a:80", "--forward=42:80=a:80"}, "42:80=a:80 is given twice"},
 	} {
 		args := append([]string{"--iface=lo"}, tc.args...)

@@ -41,7 +41,7 @@ func (t *Target) tls() target.TLSOptions {
 
 // TargetOptions says how the targets are reached that have no settings of their own.
 func (o *Options) TargetOptions() target.Options {
-	common := o.common()
+	common := o.Common()
 	return common.TargetOptions()
 }
 
