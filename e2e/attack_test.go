@@ -28,6 +28,7 @@ const (
 // Packets that belong to no connection, or to one that never goes on, must not
 // take the room of those that do.
 func TestAttacksLeaveRoom(t *testing.T) {
+	t.Parallel()
 	const totalMiB, ringMiB = 256, 64
 	stray := []byte("GET /stray HTTP/1.1\r\nHost: lab\r\n\r\n")
 	for _, tt := range []struct {

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	corpusAtOnce = 64                      // captures played at a time; most of them wait
+	corpusAtOnce = 32                      // captures played at a time; most of them wait
 	corpusQuiet  = 1300 * time.Millisecond // behind the last frame; longer than --gap-timeout
 )
 
@@ -63,7 +63,7 @@ func newWire(t *testing.T) *lab.Wire {
 // that was not kept to: the pauses are what some captures are about.
 const (
 	latePause = 20 * time.Millisecond
-	plays     = 5
+	plays     = 10
 )
 
 func playCapture(t *testing.T, w *lab.Wire, c corpus.Capture) {

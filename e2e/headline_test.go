@@ -108,6 +108,7 @@ func TestHeadlineOfKnownLoss(t *testing.T) {
 // what the clients sent, within a tenth of a percent: what is lost in front of the first
 // packet of a connection that came is not known. Without loss it is all.
 func TestHeadlineOfAMirror(t *testing.T) {
+	t.Parallel()
 	small := busy{conns: 8, perSecond: 1000, size: 2 << 10}
 	for _, tt := range []struct {
 		name  string
@@ -121,6 +122,7 @@ func TestHeadlineOfAMirror(t *testing.T) {
 		{"1 ‰ and large requests", lab.Options{LossEvery: 997}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			s := set(t, tt.opts, nil)
 			var err error
 			if tt.large {

@@ -76,6 +76,7 @@ func TestLiveLineOnATerminal(t *testing.T) {
 
 // A terminal that is held (Ctrl-S) holds neither the capture nor the end.
 func TestHeldTerminalHoldsNothing(t *testing.T) {
+	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "http.sock")
 	master, slave, err := pty()
 	if err != nil {

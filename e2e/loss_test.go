@@ -71,6 +71,7 @@ func (s *lossyScene) finish(t *testing.T) (packets [][]byte) {
 // request that came over the mirror link whole arrives, once and right, and
 // what looks complete is complete.
 func TestLossOnTheMirror(t *testing.T) {
+	t.Parallel()
 	const (
 		size    = 2 << 10 // bytes of a kept-alive connection's request
 		seconds = 5
@@ -88,6 +89,7 @@ func TestLossOnTheMirror(t *testing.T) {
 		{"1 ‰ and late frames", lab.Options{LossEvery: onePermille, LatePermille: 10}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			s := setLossy(t, tt.opts, size)
 			log, err := busy{conns: 8, perSecond: 1000, size: size}.forSeconds(s.ctx, s.client, seconds)
 			if err != nil {

@@ -22,6 +22,7 @@ var shapes = []struct {
 }
 
 func TestMirrors(t *testing.T) {
+	t.Parallel()
 	const late = 10 // ‰, by hundreds of places
 	for _, shape := range shapes {
 		for _, tt := range []struct {
@@ -35,6 +36,7 @@ func TestMirrors(t *testing.T) {
 			{shape.name + ", every frame twice and some late", true, late},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
 				opts := shape.opts
 				opts.Twice, opts.LatePermille = tt.twice, tt.late
 				set(t, opts, nil).run(t, mixed)

@@ -47,6 +47,7 @@ func (s *busyBefore) busyFor(t *testing.T, requests int64) {
 }
 
 func TestConnectionsOlderThanNetmirror(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		opts lab.Options
@@ -56,6 +57,7 @@ func TestConnectionsOlderThanNetmirror(t *testing.T) {
 		{"super-frames", lab.Options{Offloads: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			s := setBusyBefore(t, tt.opts)
 			s.busyFor(t, 500)
 			log := s.stop()

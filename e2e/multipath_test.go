@@ -14,6 +14,7 @@ import (
 // The streams of the kernel's own MPTCP (RFC 8684) arrive once each, complete,
 // whether they run over one TCP connection or over two.
 func TestMultipath(t *testing.T) {
+	t.Parallel()
 	const conns, size = 4, 3 << 20 // 12 MB together
 	const maxRounds = 10
 	for _, tt := range []struct {

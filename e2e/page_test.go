@@ -32,6 +32,7 @@ const (
 // One browser looks at one netmirror through good times and bad ones; it loads
 // the page once.
 func TestStatusPage(t *testing.T) {
+	t.Parallel()
 	s := set(t, lab.Options{}, nil, pageArgs...)
 	b := s.browse(t)
 	busy := startBusy(t, s, busy{conns: 4, perSecond: 200, size: 2 << 10})

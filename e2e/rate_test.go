@@ -47,6 +47,7 @@ func withinRate(t *testing.T, log requestLog, forwarded, perSecond int) {
 // Of a service with far more connections than --max-rate, that many are forwarded,
 // whole, and the others are no loss.
 func TestMaxRate(t *testing.T) {
+	t.Parallel()
 	const rate = 50
 	for _, opts := range []lab.Options{{}, {BothDirections: true}} {
 		v := verifier{size: 2 << 10}
@@ -78,6 +79,7 @@ func TestMaxRate(t *testing.T) {
 
 // A capture file is played by its own clock, however fast.
 func TestMaxRateOfAReplay(t *testing.T) {
+	t.Parallel()
 	const rate = 20
 	v := verifier{size: 2 << 10}
 	s := setOrigin(t, lab.Options{})

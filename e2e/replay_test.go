@@ -81,6 +81,7 @@ func (s *scene) received(t *testing.T) []lab.Record {
 // What was recorded of a mirror, or of the service's host, is played as the clients
 // sent it.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		opts lab.Options
@@ -106,6 +107,7 @@ func TestReplay(t *testing.T) {
 			[]string{"-i", lab.MirrorLink, "udp port 4789"}, gets(100, 10), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			s := setOrigin(t, c.opts)
 			s.serveShadow(t, lab.AnswerHTTP)
 			r := s.record(t, c.at(s), c.dump...)
@@ -129,6 +131,7 @@ func TestReplay(t *testing.T) {
 
 // A target that is slower than the file does not lose any of it.
 func TestReplayWaitsForTheTarget(t *testing.T) {
+	t.Parallel()
 	s := setOrigin(t, lab.Options{})
 	s.serveShadow(t, lab.ReadSlowly(8<<20))
 	r := s.record(t, s.Mon, "-i", lab.MirrorLink, "udp port 4789")

@@ -51,6 +51,7 @@ func asNobody(t testing.TB, drop []string, program string, args ...string) *exec
 }
 
 func TestUDPSockets(t *testing.T) {
+	t.Parallel()
 	for _, shape := range shapes {
 		for _, tt := range []struct {
 			name string
@@ -60,6 +61,7 @@ func TestUDPSockets(t *testing.T) {
 			{"one interface, two workers", []string{"--iface", lab.MirrorLink, "--workers", "2"}},
 		} {
 			t.Run(shape.name+", "+tt.name, func(t *testing.T) {
+				t.Parallel()
 				opts := shape.opts
 				opts.Twice = len(tt.args) > 0
 				setUnprivileged(t, opts, tt.args...).run(t, mixed)

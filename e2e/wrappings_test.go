@@ -140,11 +140,13 @@ func TestCheckWithoutEncapsulation(t *testing.T) {
 // Every encapsulation over UDP is received without a privilege, by several workers, from
 // one interface.
 func TestUDPSocketsOfEncapsulations(t *testing.T) {
+	t.Parallel()
 	for _, tt := range wrappings {
 		if !tt.udp || tt.span == nil {
 			continue
 		}
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			s := setServices(t, lab.Options{Span: tt.span, BothDirections: true}, nil)
 			_, vni, _ := strings.Cut(tt.runs, "--vni ")
 			vni, _, _ = strings.Cut(vni, " ")
