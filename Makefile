@@ -62,9 +62,8 @@ FUZZTIME ?= 20000x
 fuzz:
 	@sh e2e/fuzz.sh $(FUZZTIME)
 
-# Tests that wait for most of their time run four at once.
 e2e: build
-	NETMIRROR_BIN=$(CURDIR)/$(BIN) CGO_ENABLED=1 go test -race -parallel 4 -timeout 25m ./e2e/...
+	NETMIRROR_BIN=$(CURDIR)/$(BIN) CGO_ENABLED=1 go test -race -timeout 25m ./e2e/...
 
 # The packages are built, installed, started, asked, upgraded and purged.
 packages:

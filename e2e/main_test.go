@@ -100,9 +100,9 @@ func buildLab(t testing.TB, opts lab.Options) *lab.Lab {
 	return l
 }
 
-// deadline bounds a whole test.
+// deadline bounds a whole test, which may run beside others on a busy machine.
 func deadline(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -148,12 +148,8 @@ type inForce struct {
 // Ten reloads under load: no request of the service that stays is missing, one that is
 // added gets its own, with whichever target, and one that is removed ends.
 func TestReload(t *testing.T) {
-	t.Parallel()
 	for name, args := range map[string][]string{"ring": nil, "sockets": {"--capture", "udp"}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			testReload(t, setReloaded(t, args...))
-		})
+		t.Run(name, func(t *testing.T) { testReload(t, setReloaded(t, args...)) })
 	}
 }
 
