@@ -64,6 +64,19 @@ func variableIsSet(opt *flags.Option) bool {
 	return set && opt.EnvDefaultKey != ""
 }
 
+// emptySwitch refuses a switch whose variable is empty. The parser takes that for true, and
+// whoever leaves a variable empty hardly means to switch something on.
+func emptySwitch(p *flags.Parser) error {
+	for _, section := range sectionsOf(p) {
+		for _, opt := range section.Options() {
+			if _, isBool := opt.Value().(bool); isBool && opt.IsSetDefault() && variableIsSet(opt) && os.Getenv(opt.EnvDefaultKey) == "" {
+				return fromVariable(fmt.Errorf("--%s: an empty value is neither true nor false", opt.LongName), opt.EnvDefaultKey)
+			}
+		}
+	}
+	return nil
+}
+
 // sectionOf is the section of a file that a flag may be set in.
 func sectionOf(opt *flags.Option, p *flags.Parser) string {
 	for _, section := range sectionsOf(p) {

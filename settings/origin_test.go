@@ -20,6 +20,7 @@ func TestWhereAWrongValueComesFrom(t *testing.T) {
 	}{
 		{"a variable that is no time", env{"NETMIRROR_GAP_TIMEOUT": "soon"}, fourFlags, "(from the environment variable NETMIRROR_GAP_TIMEOUT); see netmirror --help"},
 		{"a variable that is no truth value", env{"NETMIRROR_HTTP_PPROF": "yes"}, fourFlags, `"yes" is neither true nor false (from the environment variable NETMIRROR_HTTP_PPROF)`},
+		{"a variable of a switch that is empty", env{"NETMIRROR_TLS_INSECURE": ""}, fourFlags, "--tls-insecure: an empty value is neither true nor false (from the environment variable NETMIRROR_TLS_INSECURE); see netmirror --help"},
 		{"a variable that is no choice", env{"NETMIRROR_ENCAP": "x"}, fourFlags, "Invalid value `x' for option `--encap'. Allowed values are: auto, vxlan, vxlan-gpe, geneve, gre, erspan, tzsp or none (from the environment variable NETMIRROR_ENCAP)"},
 		{"a variable of a flag that is short too", env{"NETMIRROR_PORT": "tcp://10.0.0.1:80"}, []string{"--iface=lo", "--vni=1", "--to=a:80"}, "(from the environment variable NETMIRROR_PORT)"},
 		{"a number out of bounds", env{"NETMIRROR_MAX_CONNS": "0"}, fourFlags, "--max-conns 0: need 1 to 1048576 (from the environment variable NETMIRROR_MAX_CONNS)"},
@@ -44,6 +45,7 @@ func TestWhereAWrongValueComesFrom(t *testing.T) {
 	}{
 		{"the call, with a variable that is right", env{"NETMIRROR_GAP_TIMEOUT": "1s"}, append([]string{"--gap-timeout=soon"}, fourFlags...)},
 		{"the call, with a variable that is wrong too", env{"NETMIRROR_MAX_CONNS": "0"}, append([]string{"--max-conns=-1"}, fourFlags...)},
+		{"the call, with an empty variable of its switch", env{"NETMIRROR_HTTP_PPROF": ""}, append([]string{"--http-pprof"}, fourFlags...)},
 		{"the words", env{"NETMIRROR_TO": "a:80"}, []string{"lo", "1", "1", "b"}},
 		{"a section's own value, with a variable for the others", env{"NETMIRROR_MAX_RETRIES": "1"},
 			[]string{"--iface=lo", "--config", config(t, "[Service a]\nvni=1\nport=1\nto=a:1\nmax-retries=31\n")}},

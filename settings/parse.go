@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +46,7 @@ func Parse(call Call) (*Options, error) {
 		c, err = parseCall(program, args, from.file)
 	}
 	if err == nil {
-		err = repeated(args)
+		err = cmp.Or(repeated(args), emptySwitch(c.parser))
 	}
 	var ferr *flags.Error
 	switch {
