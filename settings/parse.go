@@ -190,6 +190,7 @@ func newParser(program string) (*parsed, error) {
 var (
 	noSwitch    = regexp.MustCompile(`strconv\.ParseBool: parsing ("[^"]*"): invalid syntax`)
 	numberError = regexp.MustCompile(`strconv\.\w+: parsing ("[^"]*"): (.*)`)
+	belowNone   = regexp.MustCompile(`("-\d+"): invalid syntax`) // of a number that has no sign
 	noNumber    = regexp.MustCompile(`("[^"]*"): invalid syntax`)
 	noUnit      = regexp.MustCompile(`time: missing unit in duration "(-?[\d.]+)"`)
 	valueOfNone = regexp.MustCompile("bool flag `(--[a-z-]+)' cannot have an argument")
@@ -207,6 +208,7 @@ func plain(err error) string {
 	text = valueOfNone.ReplaceAllString(text, "$1"+takesNone)
 	text = noSwitch.ReplaceAllString(text, "$1 is neither true nor false")
 	text = numberError.ReplaceAllString(text, "$1: $2")
+	text = belowNone.ReplaceAllString(text, "$1: value out of range")
 	text = noNumber.ReplaceAllString(text, "$1 is not a whole number")
 	text = noUnit.ReplaceAllString(text, `"$1" has no unit; write ${1}s, or ${1}ms`)
 	return noTime.ReplaceAllString(text, "$1 is not a time like 500ms, 2s or 10m")

@@ -51,6 +51,7 @@ func TestWrongTargetOptions(t *testing.T) {
 		{[]string{"--to=a:80", "--source-address=eth0"}, `"eth0" is not an IP address`},
 		{[]string{"--to=[::1]:80", "--source-address=192.0.2.1"}, "one is IPv4, the other IPv6"},
 		{[]string{"--to=a:80", "--mark=4294967296"}, `"4294967296" is out of range; need 0 to 4294967295`},
+		{[]string{"--to=a:80", "--mark=-1"}, `"-1" is out of range; need 0 to 4294967295`},
 		{[]string{"--to=a:80", "--mark=-1"}, "--mark"},
 		{[]string{"--to=tls://a:443", "--tls-ca=/nowhere/ca.pem"}, "CA file: /nowhere/ca.pem: no such file or directory; correct the path"},
 		{[]string{"--to=a:80", "--to=unix:@a", "--tls-insecure"}, "no target uses TLS; write the target as tls://HOST:PORT"},
