@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -43,10 +44,16 @@ func Find(name string) (*net.Interface, error) {
 // apart says how to give several interfaces that were given as one name, which does not exist:
 // a list with commas, as other flags take it. It is "" for another name.
 func apart(name string) string {
-	if !strings.Contains(name, ",") {
+	words := strings.FieldsFunc(name, func(r rune) bool { return r == ',' || r == ' ' })
+	switch {
+	case !strings.Contains(name, ",") || len(words) == 0:
 		return ""
+	case len(words) == 1:
+		return "; leave the comma out"
+	case slices.Contains(words, "any"):
+		return "; give any alone, which is all of them, or each of the others by itself"
 	}
-	return "; give each by itself: --iface " + strings.Join(strings.Split(name, ","), " --iface ")
+	return "; give each by itself: --iface " + strings.Join(words, " --iface ") + ", or each on a line of its own in the file"
 }
 
 // Up reports whether the interface with an index is up (netdevice(7)). It asks through a
