@@ -28,8 +28,11 @@ func ParsePorts(list string) (Ports, error) {
 	var p Ports
 	for word := range strings.SplitSeq(list, ",") {
 		first, last, isRange := strings.Cut(strings.TrimSpace(word), "-")
-		if !isRange {
+		switch {
+		case !isRange:
 			last = first
+		case strings.TrimSpace(first) == "" || strings.TrimSpace(last) == "":
+			return nil, fmt.Errorf("port range %q has one end only; write both, as in 9000-9010", word)
 		}
 		a, err := parsePort(first)
 		if err != nil {

@@ -20,7 +20,8 @@ func TestParsePorts(t *testing.T) {
 		{in: "", err: `port ""`},
 		{in: "80,", err: `port ""`},
 		{in: "90-80", err: "write 80-90"},
-		{in: "-80", err: `port ""`},
+		{in: "-80", err: `port range "-80" has one end only; write both, as in 9000-9010`},
+		{in: "80,90-", err: `port range "90-" has one end only`},
 	} {
 		p, err := ParsePorts(row.in)
 		if !told(err, row.err) || p.String() != row.out {
