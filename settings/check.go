@@ -76,19 +76,20 @@ func missing(all []lack) error {
 
 // checkTogether says which flags do not go with each other.
 func (o *Options) checkTogether() error {
+	looks := o.Check != nil && o.live()
 	switch {
-	case o.Check != nil && len(o.Capture.Iface) > 1:
+	case looks && len(o.Capture.Iface) > 1:
 		return fmt.Errorf("--iface is given %d times, and check looks at one interface at a time; leave all but one out", len(o.Capture.Iface))
-	case o.Check != nil && o.Capture.Capture == CaptureRing && o.OnAnyInterface():
+	case looks && o.Capture.Capture == CaptureRing && o.OnAnyInterface():
 		return errors.New("--iface any: check looks at one interface at a time; give the one that the mirror packets arrive on")
 	case len(o.Capture.Iface) > 1 && o.OnAnyInterface():
 		return fmt.Errorf("--iface %s: any is all of them; leave the others out", strings.Join(o.Capture.Iface, ", "))
 	case twice(o.Capture.Iface) != "":
 		return fmt.Errorf("--iface %s is given twice, which would capture every packet twice; leave one of them out", twice(o.Capture.Iface))
 	case o.Reporting.HTTP == "" && o.Reporting.Pprof:
-		return errors.New("--http-pprof: nothing is served without --http; give its address, or leave --http-pprof out")
-	case o.Reporting.HTTP == "" && o.Reporting.ReadyDrops:
-		return errors.New("--ready-drops: nothing is served without --http; give its address, or leave --ready-drops out")
+		return ofFlag("http-pprof", errors.New("--http-pprof: nothing is served without --http; give its address, or leave --http-pprof out"))
+	case o.Reporting.HTTP == "" && o.Reporting.ReadyDrops && o.live():
+		return ofFlag("ready-drops", errors.New("--ready-drops: nothing is served without --http; give its address, or leave --ready-drops out"))
 	case o.Replay != nil:
 		return o.Replay.check(o.Files)
 	}

@@ -25,6 +25,7 @@ func TestWhereAWrongValueComesFrom(t *testing.T) {
 		{"a variable of a flag that is short too", env{"NETMIRROR_PORT": "tcp://10.0.0.1:80"}, []string{"--iface=lo", "--vni=1", "--to=a:80"}, "(from the environment variable NETMIRROR_PORT)"},
 		{"a number out of bounds", env{"NETMIRROR_MAX_CONNS": "0"}, fourFlags, "--max-conns 0: need 1 to 1048576 (from the environment variable NETMIRROR_MAX_CONNS)"},
 		{"a time out of bounds", env{"NETMIRROR_IDLE_TIMEOUT": "0s"}, fourFlags, "--idle-timeout 0s: must be more than 0 (from the environment variable NETMIRROR_IDLE_TIMEOUT)"},
+		{"a switch that takes another flag", env{"NETMIRROR_READY_DROPS": "true"}, fourFlags, "or leave --ready-drops out (from the environment variable NETMIRROR_READY_DROPS)"},
 		{"one of vxlan-to-http's", env{"MAX_RETRIES": "31"}, fourFlags, "--max-retries 31: need 0 to 30 (from the environment variable MAX_RETRIES)"},
 		{"a target", env{"NETMIRROR_TO": "a"}, right, `target "a": the port is missing; write HOST:PORT (from the environment variable NETMIRROR_TO)`},
 		{"a service", env{"NETMIRROR_FORWARD": "1:1=a"}, []string{"--iface=lo"}, "(from the environment variable NETMIRROR_FORWARD)"},

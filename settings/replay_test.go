@@ -41,6 +41,15 @@ func TestReplayWithSharedSettings(t *testing.T) {
 	if o, err := parse(t, nil, "replay", "--config", path, "f"); err != nil || o.Capture.RingMiB != 5 {
 		t.Errorf("%v", err)
 	}
+	// The live one may have its --http on the command line.
+	for _, iface := range []string{"iface = eth0\niface = eth1", "iface = any"} {
+		path := config(t, "[Capture]\n"+iface+"\n[Reporting]\nready-drops = true\n[Service a]\nvni = 42\nport = 80\nto = a:80\n")
+		for _, args := range [][]string{{"replay", "f"}, {"check", "--read=f"}} {
+			if _, err := parse(t, nil, append(args, "--config="+path)...); err != nil {
+				t.Errorf("%s with %s: %v", args[0], iface, err)
+			}
+		}
+	}
 }
 
 func TestWrongReplayCalls(t *testing.T) {
