@@ -142,6 +142,8 @@ func (r *report) filters(c Config, name string, ch *choice) {
 	}
 	switch {
 	case took.conns == 0 || took.sampled == took.conns:
+	case took.sampled == 0 && c.Capture != nil: // which replay plays, and it takes the same ones
+		r.fault("give a larger share with --sample", "%s: --sample leaves out all that the capture has, %s in which clients sent data", name, count(took.conns, "connection"))
 	case took.sampled == 0:
 		r.note("%s: --sample leaves out all that was seen, %s in which clients sent data; watch for longer with --time, or give a larger share if that is not meant",
 			name, count(took.conns, "connection"))

@@ -11,7 +11,7 @@ func (r *report) service(c Config, s *seen, ch *choice) {
 	if !r.sides(name, ch) {
 		return
 	}
-	if !r.data(name, ch) {
+	if !r.data(c, name, ch) {
 		return
 	}
 	r.filters(c, name, ch)
@@ -29,10 +29,10 @@ func (r *report) service(c Config, s *seen, ch *choice) {
 
 // data tells whether the clients sent some. It is false where nothing could be
 // forwarded.
-func (r *report) data(name string, ch *choice) bool {
+func (r *report) data(c Config, name string, ch *choice) bool {
 	switch {
 	case ch.client.payload == 0 && ch.opened == 0:
-		r.fault("watch for longer, with --time, or while the service is busy",
+		r.fault(c.longer("with --time")+", or while the service is busy",
 			"%s: the clients sent nothing but acknowledgements", name)
 		return false
 	case ch.client.payload == 0:
@@ -56,12 +56,20 @@ func (r *report) wholeness(s *seen, name string, ch *choice) {
 	r.note("%s; %s", text, s.uncut())
 }
 
+// longer is the remedy for what may come later. how is the flag for a mirror that is watched.
+func (c Config) longer(how string) string {
+	if c.Capture != nil {
+		return "make a capture that lasts longer"
+	}
+	return "watch for longer " + how
+}
+
 // beginning tells that no stream can begin, or where: netmirror begins one with
 // its connection or, if --midstream lets it, at an HTTP/1 request or anywhere. A
 // connection that is opened and carries nothing, as a port scanner's, is no
 // beginning.
 func (r *report) beginning(c Config, name string, ch *choice) {
-	const remedy = "watch for longer with --time 1m, or make the clients reconnect"
+	remedy := c.longer("with --time 1m") + ", or make the clients reconnect meanwhile"
 	switch {
 	case ch.client.payload == 0 || ch.begun > 0 || c.Midstream == "any":
 	case c.Midstream == "off":

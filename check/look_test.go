@@ -98,7 +98,10 @@ func TestWhatIsToldOfAService(t *testing.T) {
 			"no new connection was seen", ""},
 		{"TLS, older than the look", ours, []packet{{vni: 7, src: client, dst: server, flags: "A", payload: "\x17\x03\x03\x00\x02ab"}},
 			"TLS in 1 of the 1", "mirror behind the TLS termination"},
-		{"nothing said", ours, []packet{{vni: 7, src: client, dst: server, flags: "A"}}, "nothing but acknowledgements", "watch for longer, with --time"},
+		{"nothing said", ours, []packet{{vni: 7, src: client, dst: server, flags: "A"}}, "nothing but acknowledgements", "watch for longer with --time, or while the service is busy"},
+		{"nothing said in a file", inFile(ours), []packet{{vni: 7, src: client, dst: server, flags: "A"}}, "nothing but acknowledgements", "make a capture that lasts longer, or while the service is busy"},
+		{"older than a file, and not HTTP/1", inFile(ours), []packet{{vni: 7, src: client, dst: server, flags: "A", payload: "\x00\x01\x02"}},
+			"no stream can begin", "make a capture that lasts longer, or make the clients reconnect meanwhile"},
 		{"opened, nothing said", ours, []packet{{vni: 7, src: client, dst: server, flags: "S"}}, "opened connections and sent nothing", ""},
 		{"HTTP/2", ours, ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "HTTP/2 in 1 of the 1 connection", ""},
 		{"TLS", ours, ask("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), "TLS in 1 of the 1 connection", "mirror behind the TLS termination"},
@@ -112,6 +115,8 @@ func TestWhatIsToldOfAService(t *testing.T) {
 			append(ask(get), silent("10.0.0.9:8081", 9)...), "leave out the clients of the only connection", "correct --clients and --exclude-clients"},
 		{"a sample of none", choosing(ours, "1/4000000", requests.Config{}), ask(get),
 			"note  service: VNI 7, port 8080: --sample leaves out all that was seen, 1 connection in which clients sent data; watch for longer", ""},
+		{"a sample of none of a file", inFile(choosing(ours, "1/4000000", requests.Config{})), ask(get),
+			"FAULT service: VNI 7, port 8080: --sample leaves out all that the capture has, 1 connection in which", "give a larger share with --sample"},
 		{"a sample of some", choosing(ours, "50%", requests.Config{}), askedBy(8), "--sample leaves out 2 of the 8 connections in which clients sent data", ""},
 		{"no request of the path", choosing(ours, "all", requests.Config{Paths: []string{"/nix"}}), askedBy(3),
 			"FAULT service: VNI 7, port 8080: 0 of the 3 requests that were looked at pass --only-path", "correct --only-path, or watch for longer with --time"},
@@ -150,6 +155,12 @@ func TestWhatIsToldOfAService(t *testing.T) {
 			}
 		})
 	}
+}
+
+// inFile is a look at a capture file in place of an interface.
+func inFile(c Config) Config {
+	c.Interface, c.Capture = "", &Capture{Files: []string{"a.pcap"}}
+	return c
 }
 
 func with(c Config, midstream string) Config {
