@@ -34,10 +34,14 @@ func (s *Source) Figures(p *status.Snapshot, began time.Time) Figures {
 	for i := range p.Services {
 		of := &p.Services[i]
 		ends := of.Bridge.Outcomes
+		var left uint64
+		for _, n := range of.LeftOut {
+			left += n
+		}
 		f.Services = append(f.Services, ServiceFigures{
 			Name: of.Name, Streams: of.Bridge.Streams,
 			Complete: ends[outcome.EndComplete] + ends[outcome.EndClientReset] + ends[outcome.EndServerReset], Open: ends[outcome.EndShutdown],
-			Bytes: of.Bytes, Forwarded: of.Bridge.BytesWritten, Delivery: of.Delivery(),
+			Bytes: of.Bytes, Forwarded: of.Bridge.BytesWritten, LeftOut: left, Delivery: of.Delivery(),
 		})
 	}
 	return f

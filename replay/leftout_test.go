@@ -46,14 +46,29 @@ func TestLeftOutIsTold(t *testing.T) {
 func TestAllLeftOutIsTold(t *testing.T) {
 	for name, f := range map[string]Figures{
 		"requests that match none":  {Services: []ServiceFigures{{Name: "shop", Streams: 3, Bytes: 83}}, Lost: []Loss{{OfSettings, 3, "requests"}}},
-		"clients that are left out": {Packets: 4, Services: []ServiceFigures{{Name: "shop"}}, Lost: []Loss{{OfSettings, 4, "packets"}}},
+		"clients that are left out": {Packets: 4, Services: []ServiceFigures{{Name: "shop", LeftOut: 4}}, Lost: []Loss{{OfSettings, 4, "packets"}}},
 	} {
-		if got := f.verdict(); !strings.HasPrefix(got, "nothing was forwarded: the settings above leave out all") {
-			t.Errorf("%s: %s", name, got)
+		if got := f.verdict(); !strings.HasPrefix(got, "nothing was forwarded: the settings above leave out all") || f.Status() != StatusAll {
+			t.Errorf("%s: status %d, %s", name, f.Status(), got)
 		}
 	}
 	refused := Figures{Services: []ServiceFigures{{Name: "shop", Streams: 3}}, Lost: []Loss{{OfSettings, 3, "requests"}, {OfReplay, 1, "refused"}}}
 	if got := refused.verdict(); got != "not all that the capture holds was forwarded" {
 		t.Errorf("with a target that refuses: %s", got)
+	}
+}
+
+// A service whose clients are all left out is in the capture, unlike one with a mistyped port.
+func TestServiceThatIsLeftOut(t *testing.T) {
+	for status, also := range map[int][]ServiceFigures{StatusGaps: nil, StatusAll: {{Name: "pay", Streams: 1, Forwarded: 9}}} {
+		f := Figures{Services: append(also, ServiceFigures{Name: "shop", LeftOut: 4}, ServiceFigures{Name: "mail"}), Lost: []Loss{{OfSettings, 4, "packets"}}}
+		var b strings.Builder
+		if err := f.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		const wants = "\nthe settings leave out all that the capture has of shop\nthe capture has no connection that could be forwarded of mail;"
+		if !strings.Contains(b.String(), wants) || f.Status() != status {
+			t.Errorf("status %d, want %d, and:\n%s", f.Status(), status, &b)
+		}
 	}
 }

@@ -54,6 +54,7 @@ type ServiceFigures struct {
 	Open      uint64 // of them, those that go on at the end of the files
 	Bytes     uint64 // of clients, in the files, repeats included
 	Forwarded uint64 // bytes that the target took
+	LeftOut   uint64 // packets of clients and connections that the settings do not take
 	Delivery  status.Delivery
 }
 
@@ -85,15 +86,21 @@ func (f *Figures) Status() int {
 	return status
 }
 
-// nothing reports whether the files hold no connection that could be forwarded.
+// nothing reports whether nothing was forwarded, and the files hold nothing of a service.
 func (f *Figures) nothing() bool {
-	return len(f.Services) > 0 && len(f.without()) == len(f.Services)
+	forwarded := func(s ServiceFigures) bool { return s.Streams > 0 }
+	return len(f.without()) > 0 && !slices.ContainsFunc(f.Services, forwarded)
 }
 
-// without are the names of the services of which no connection was forwarded.
-func (f *Figures) without() (names []string) {
+// without are the names of the services that the files hold nothing of.
+func (f *Figures) without() []string {
+	return f.named(func(s ServiceFigures) bool { return s.Streams == 0 && s.LeftOut == 0 })
+}
+
+// named are the names of the services of which is says so.
+func (f *Figures) named(is func(ServiceFigures) bool) (names []string) {
 	for _, s := range f.Services {
-		if s.Streams == 0 {
+		if is(s) {
 			names = append(names, s.Name)
 		}
 	}
@@ -139,7 +146,11 @@ func (f *Figures) writeLosses(w io.Writer) error {
 	for _, fault := range f.Faults {
 		fmt.Fprintln(w, "file:", fault)
 	}
-	if names := f.without(); len(names) > 0 && !f.nothing() {
+	left := f.named(func(s ServiceFigures) bool { return s.Streams == 0 && s.LeftOut > 0 })
+	if len(left) > 0 && len(left) < len(f.Services) {
+		fmt.Fprintf(w, "the settings leave out all that the capture has of %s\n", strings.Join(left, ", "))
+	}
+	if names := f.without(); len(names) > 0 && len(names) < len(f.Services) {
 		fmt.Fprintf(w, "the capture has no connection that could be forwarded of %s; netmirror check --read FILE says what is in it\n", strings.Join(names, ", "))
 	}
 	_, err := fmt.Fprintln(w, f.verdict())
