@@ -104,7 +104,7 @@ func lineOf(text []byte, section string) int {
 	n := 0
 	for line := range bytes.Lines(text) {
 		n++
-		if header := strings.TrimSpace(string(line)); strings.HasPrefix(header, "[") && strings.Trim(header, "[]") == section {
+		if header := strings.TrimSpace(string(line)); strings.HasPrefix(header, "[") && strings.TrimSpace(strings.TrimSuffix(header[1:], "]")) == section {
 			break
 		}
 	}
@@ -150,15 +150,18 @@ func keyAt(text []byte, n int) (key, section string) {
 	return "", section
 }
 
-// checkLines refuses two lines that the parser accepts but nobody means: a repeated key whose
-// flag has one value (the last would count), and a key without a value whose flag is a switch
-// (it would be on). The error begins with the line number.
+// checkLines refuses lines that the parser accepts but nobody means: a repeated key whose flag has
+// one value (the last would count), a key without a value whose flag is a switch (it would be on),
+// and a value without a key. The error begins with the line number.
 func checkLines(text []byte, p *flags.Parser) error {
 	n := 0
 	first := make(map[string]int) // line of each key
 	for line := range bytes.Lines(text) {
 		n++
 		name, value, ok := strings.Cut(string(line), "=")
+		if ok && strings.TrimSpace(name) == "" { // which the parser takes for a flag without a short name
+			return fmt.Errorf("%d: %s has no key; write KEY = VALUE", n, strings.TrimSpace(string(line)))
+		}
 		opt := optionOf(strings.TrimSpace(name), p)
 		if !ok || opt == nil {
 			continue

@@ -90,13 +90,19 @@ func splitSections(text []byte) (rest []byte, all []section, err error) {
 	return rest, all, end()
 }
 
-// sectionName is NAME of [Service NAME], and "" of another section.
+// sectionName is NAME of [Service NAME], and "" of another section. As with the others, case and
+// space within the brackets do not matter.
 func sectionName(header string) (string, error) {
-	name, ok := strings.CutPrefix(header, "[Service")
-	if !ok || !strings.HasPrefix(name, " ") && !strings.HasPrefix(name, "\t") && !strings.HasPrefix(name, "]") {
+	const word = "Service"
+	name := strings.TrimSpace(header[1:])
+	if len(name) < len(word) || !strings.EqualFold(name[:len(word)], word) {
 		return "", nil
 	}
-	if name, ok = strings.CutSuffix(name, "]"); !ok || strings.ContainsAny(name, "[]") {
+	if name = name[len(word):]; !strings.HasPrefix(name, " ") && !strings.HasPrefix(name, "\t") && !strings.HasPrefix(name, "]") {
+		return "", nil
+	}
+	name, ok := strings.CutSuffix(name, "]")
+	if !ok || strings.ContainsAny(name, "[]") {
 		return "", fmt.Errorf("%s does not end as a section does; write [Service NAME], and a comment on a line of its own", header)
 	}
 	if name = strings.TrimSpace(name); name == "" {

@@ -157,7 +157,7 @@ only-host = example.com
 [Selection]
 forward = any:70=c:70
 exclude-clients = 10.0.0.7, 10.0.0.8
-[Service  the other one ]
+[ service  the other one ]
 vni = any
 port = 443
 to = a:443
