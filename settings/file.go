@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/jessevdk/go-flags"
 
@@ -28,7 +29,10 @@ func readConfig(path string) (values map[string][]string, sections []section, er
 		return nil, nil, fmt.Errorf("--config: %w", err)
 	}
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // which some editors put before UTF-8
-	if text, sections, err = splitSections(text); err == nil {
+	if err = checkText(text); err == nil {
+		text, sections, err = splitSections(text)
+	}
+	if err == nil {
 		err = checkLines(text, p)
 	}
 	if err != nil {
@@ -148,6 +152,19 @@ func keyAt(text []byte, n int) (key, section string) {
 		}
 	}
 	return "", section
+}
+
+// checkText refuses what is no text, such as a program or UTF-16. Messages quote lines, and control
+// characters in them could do anything to a terminal. The error begins with the line number.
+func checkText(text []byte) error {
+	n := 0
+	control := func(r rune) bool { return unicode.IsControl(r) && r != '\t' }
+	for line := range bytes.Lines(text) {
+		if n++; bytes.ContainsFunc(bytes.TrimSpace(line), control) {
+			return fmt.Errorf("%d: this is not plain text; save the file as text in UTF-8, or name another one", n)
+		}
+	}
+	return nil
 }
 
 // checkLines refuses lines that the parser accepts but nobody means: a repeated key whose flag has

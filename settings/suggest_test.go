@@ -74,6 +74,8 @@ func TestSuggestionsInAFile(t *testing.T) {
 		"[Capture]\niface = lo\n[[Service a]]\nvni=1\n": ":3: no such section: `[Service a]'; did you mean [Service NAME]?",
 		"[Capture]\niface = lo\n[ Zork ]\nvni=1\n":      ":3: no such section: `Zork'",
 		"[Service a]\nvni = 1\n = 4\n":                  ":3: = 4 has no key; write KEY = VALUE",
+		"\xff\xfe[\x00C\x00":                            ":1: this is not plain text; save the file as text in UTF-8, or name another one",
+		"[Capture]\n\x1b[2J\n":                          ":2: this is not plain text",
 		"[Service a]\nport\n":                           ":2: port is no setting; write KEY = VALUE",
 		"[Capture]\n\n[Selection]\nport = 99999\n":      ":4: port \"99999\" is not a number from 1 to 65535 (port in [Selection])",
 		"[Service a]\nvni = x\n":                        "(vni in [Service a])",
