@@ -90,6 +90,8 @@ func (o *Options) checkTogether() error {
 		return ofFlag("http-pprof", errors.New("--http-pprof: nothing is served without --http; give its address, or leave --http-pprof out"))
 	case o.Reporting.HTTP == "" && o.Reporting.ReadyDrops && o.live():
 		return ofFlag("ready-drops", errors.New("--ready-drops: nothing is served without --http; give its address, or leave --ready-drops out"))
+	case slices.Contains(o.Files, "") || o.Check != nil && slices.Contains(o.Check.Read, ""): // of a shell's empty variable
+		return errors.New("the name of a capture file is empty; give its path, or - for standard input")
 	case o.Replay != nil:
 		return o.Replay.check(o.Files)
 	}

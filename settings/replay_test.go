@@ -64,6 +64,8 @@ func TestWrongReplayCalls(t *testing.T) {
 		{"a flag of a live capture", append(slices.Clone(replayFlags), "--ring-mib=5", "f"), "--ring-mib is for a capture on an interface, and replay reads files; leave it out"},
 		{"flags of a live capture", append(slices.Clone(replayFlags), "-i", "lo", "--capture=udp", "--ready-drops", "--http=:1", "f"), "--capture, --iface, --ready-drops are for a capture on an interface"},
 		{"no target", []string{"replay", "--port=1", "f"}, "--to"},
+		{"a file without a name", append(slices.Clone(replayFlags), "f", ""), "the name of a capture file is empty; give its path, or - for standard input"},
+		{"a file without a name to check", []string{"check", "--read="}, "the name of a capture file is empty"},
 		{"speed 0", append(slices.Clone(replayFlags), "--speed=0", "f"), `speed "0" is neither a number above 0 nor max`},
 		{"a speed that is no number", append(slices.Clone(replayFlags), "--speed=NaN", "f"), "neither a number above 0 nor max"},
 		{"an endless speed", append(slices.Clone(replayFlags), "--speed=Inf", "f"), "neither a number above 0 nor max"},
