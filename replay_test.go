@@ -106,7 +106,7 @@ func TestWrongFiles(t *testing.T) {
 	dir := t.TempDir()
 	for _, tc := range []struct{ name, content, want string }{
 		{"text", "hello, world", "neither pcap nor pcapng"},
-		{"half-a-header", "\xd4\xc3\xb2\xa1\x02\x00", "ends within its header, so there is no packet in it; give another one"},
+		{"half-a-header", "\xd4\xc3\xb2\xa1\x02\x00", "ends within its header (unexpected EOF), so there is no packet in it; give another one\n"},
 		{"bad.gz", "\x1f\x8b??????????", "not a capture file that can be read: gzip"},
 		{"bad.zst", "\x28\xb5\x2f\xfd????????", "not a capture file that can be read"},
 		{"cut.gz", "\x1f\x8b\x08\x00", "ends within its header"},

@@ -55,7 +55,7 @@ func openInput(path string, stdin io.Reader, read *atomic.Int64, stats *counters
 	if err := in.begin(&countingReader{raw, read}, stats); err != nil {
 		in.Close()
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = fmt.Errorf("the file ends within its header, so there is no packet in it; give another one: %w", err)
+			err = fmt.Errorf("the file ends within its header (%w), so there is no packet in it; give another one", err)
 		}
 		return nil, userfile.Reason(err)
 	}

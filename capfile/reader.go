@@ -176,7 +176,7 @@ func (r *Reader) earliest() (first *member) {
 func (r *Reader) end(m *member, err error) {
 	if err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = fmt.Errorf("the file ends in the middle of a packet; what was before is used: %w", err)
+			err = fmt.Errorf("the file ends in the middle of a packet (%w); what was before is used", err)
 		}
 		r.faults = append(r.faults, fmt.Errorf("%s: %w", m.path, err))
 	}
