@@ -103,7 +103,7 @@ func switchedByWord(args []string, c *parsed) error {
 		if !isFlag || opt == nil || i+1 == len(args) || !slices.Contains(c.words, args[i+1]) {
 			continue
 		}
-		if _, isBool := opt.Value().(bool); isBool && slices.Contains([]string{"true", "false", "on", "off", "yes", "no"}, strings.ToLower(args[i+1])) {
+		if _, isBool := opt.Value().(bool); isBool && slices.Contains([]string{"true", "false", "on", "off", "yes", "no", "1", "0"}, strings.ToLower(args[i+1])) {
 			return fmt.Errorf("%s %s: %[1]s%[3]s", arg, args[i+1], takesNone)
 		}
 	}

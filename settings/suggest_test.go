@@ -50,6 +50,7 @@ func TestSwitchWithAValue(t *testing.T) {
 	for _, args := range [][]string{
 		append(slices.Clone(fourFlags), "--http=:1", "--ready-drops", "false"), append(slices.Clone(fourFlags), "--http=:1", "--ready-drops=true"),
 		append(slices.Clone(replayFlags), "--http=:1", "--ready-drops", "on", "a.pcap"), {"check", "--iface=lo", "--ready-drops", "no"},
+		append(slices.Clone(fourFlags), "--http=:1", "--ready-drops", "0"),
 	} {
 		if _, err := parse(t, nil, args...); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v, want one line with %q", args, err, says)
