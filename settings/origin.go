@@ -50,7 +50,7 @@ func (o *origins) name(err error, p *flags.Parser) error {
 	case variableIsSet(opt):
 		return fromVariable(err, opt.EnvDefaultKey)
 	case inFile:
-		return fmt.Errorf("%w (%s in [%s] of %s)", err, wrong.flag, sectionOf(opt, p), o.config)
+		return fmt.Errorf("%w%s (%s in [%s] of %s)", err, noComment(err.Error()), wrong.flag, sectionOf(opt, p), o.config)
 	}
 	return err
 }

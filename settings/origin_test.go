@@ -63,9 +63,12 @@ func TestWhereAWrongValueComesFrom(t *testing.T) {
 func TestWhereInASection(t *testing.T) {
 	const right = "[Service shop]\nvni = 1\nport = 1\n"
 	for text, want := range map[string]string{
-		right + "to = b\n":                  `[Service shop]: target "b": the port is missing; write HOST:PORT`,
-		right + "to = b:1\nsample = 10\n":   `[Service shop]: --sample: share "10"`,
-		right + "to = a:1\nto = http://b\n": `[Service shop]: target "http://b": HTTP is forwarded as bytes`,
+		right + "to = b\n":                                            `[Service shop]: target "b": the port is missing; write HOST:PORT`,
+		right + "to = b:1\nsample = 10\n":                             `[Service shop]: --sample: share "10"`,
+		right + "to = b:1 # old\n":                                    `port "1 # old" is not a number from 1 to 65535; a comment needs a line of its own`,
+		right + "to = b:1\nsample = 10% ; less\n":                     `at most 100%; a comment needs a line of its own`,
+		"[Target]\nto = b:1 # old\n" + "[Selection]\nvni=1\nport=1\n": `; a comment needs a line of its own (to in [Target] of `,
+		right + "to = a:1\nto = http://b\n":                           `[Service shop]: target "http://b": HTTP is forwarded as bytes`,
 	} {
 		if _, err := parse(t, nil, "--iface=lo", "--config", config(t, text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)

@@ -139,7 +139,8 @@ func readSection(name string, text []byte) (section, error) {
 // services are one for each target of the section.
 func (s *section) services(common ServiceOptions) ([]Service, error) {
 	wrong := func(format string, args ...any) error {
-		return fmt.Errorf("%s: [Service %s]: %w", s.place, s.Name, fmt.Errorf(format, args...))
+		err := fmt.Errorf(format, args...)
+		return fmt.Errorf("%s: [Service %s]: %w%s", s.place, s.Name, err, noComment(err.Error()))
 	}
 	if err := missing([]lack{
 		{len(s.VNI) == 0, "no VNI: give vni, or any"},
