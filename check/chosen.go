@@ -30,6 +30,18 @@ func (f *Filters) flags() string {
 	return strings.Join(all, " and ")
 }
 
+// clientFlags are those that say whose connections are forwarded, and what they do: leave or
+// leaves.
+func (f *Filters) clientFlags() (flags, leave string) {
+	switch only, except := f.Clients.Lists(); {
+	case only && except:
+		return "--clients and --exclude-clients", "leave"
+	case except:
+		return "--exclude-clients", "leaves"
+	}
+	return "--clients", "leaves"
+}
+
 // filter is a service's Filters, ready for use.
 type filter struct {
 	Filters
@@ -129,16 +141,16 @@ func (r *report) filters(c Config, name string, ch *choice) {
 		return
 	}
 	took := &ch.taken[c.nth]
-	const flags = "--clients and --exclude-clients"
+	flags, leave := c.clientFlags()
 	correct := c.correct(flags)
 	switch {
 	case c.Clients.All():
 	case took.conns == 0 && all == 1:
-		r.fault(correct, "%s: %s leave out the clients of the only connection in which clients sent data", name, flags)
+		r.fault(correct, "%s: %s %s out the clients of the only connection in which clients sent data", name, flags, leave)
 	case took.conns == 0:
-		r.fault(correct, "%s: %s leave out the clients of all %d connections in which clients sent data", name, flags, all)
+		r.fault(correct, "%s: %s %s out the clients of all %d connections in which clients sent data", name, flags, leave, all)
 	case took.conns < all:
-		r.note("%s: %s leave out %d of the %s in which clients sent data", name, flags, all-took.conns, count(all, "connection"))
+		r.note("%s: %s %s out %d of the %s in which clients sent data", name, flags, leave, all-took.conns, count(all, "connection"))
 	}
 	switch {
 	case took.conns == 0 || took.sampled == took.conns:

@@ -105,14 +105,16 @@ func TestWhatIsToldOfAService(t *testing.T) {
 		{"opened, nothing said", ours, []packet{{vni: 7, src: client, dst: server, flags: "S"}}, "opened connections and sent nothing", ""},
 		{"HTTP/2", ours, ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "HTTP/2 in 1 of the 1 connection", ""},
 		{"TLS", ours, ask("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), "TLS in 1 of the 1 connection", "mirror behind the TLS termination"},
-		{"only clients that are left out", leaving(ours, "10.77.0.0/16"), ask(get), "FAULT service: VNI 7, port 8080: --clients and --exclude-clients leave out the clients of the only connection",
-			"correct --clients and --exclude-clients"},
+		{"only clients that are left out", leaving(ours, "10.77.0.0/16"), ask(get), "FAULT service: VNI 7, port 8080: --clients leaves out the clients of the only connection",
+			"correct --clients, or"},
 		{"the same beside one who sends nothing", leaving(ours, "10.0.0.3"), append(ask(get), packet{vni: 7, src: "10.0.0.3:50003", dst: server, flags: "S"}),
-			"leave out the clients of the only connection", "correct --clients and --exclude-clients"},
+			"--clients leaves out the clients of the only connection", "correct --clients, or"},
+		{"clients that one list takes and the other does not", leaving(ours, "10.0.0.0/8", "10.0.0.0/8"), ask(get), "--clients and --exclude-clients leave out the clients", "correct --clients and --exclude-clients, or"},
+		{"clients that are excluded", leaving(ours, "", "10.0.0.0/8"), ask(get), "--exclude-clients leaves out the clients of the only connection", "correct --exclude-clients, or"},
 		{"a client that is left out, and another", leaving(ours, "10.0.0.2"), append(ask(get), conversation(7, "10.0.0.2:50002", server, get)...),
-			"note  service: VNI 7, port 8080: --clients and --exclude-clients leave out 1 of the 2 connections in which clients sent data", ""},
+			"note  service: VNI 7, port 8080: --clients leaves out 1 of the 2 connections in which clients sent data", ""},
 		{"the same at a second port, where clients send nothing", leaving(Config{Interface: "eth0", VNIs: []uint32{7}, Ports: asked.Ports{{First: 8080, Last: 8081}}}.withDefaults(), "10.77.0.0/16"),
-			append(ask(get), silent("10.0.0.9:8081", 9)...), "leave out the clients of the only connection", "correct --clients and --exclude-clients"},
+			append(ask(get), silent("10.0.0.9:8081", 9)...), "--clients leaves out the clients of the only connection", "correct --clients, or"},
 		{"a sample of none", choosing(ours, "1/4000000", requests.Config{}), ask(get),
 			"note  service: VNI 7, port 8080: --sample leaves out all that was seen, 1 connection in which clients sent data; watch for longer", ""},
 		{"a sample of none of a file", inFile(choosing(ours, "1/4000000", requests.Config{})), ask(get),
@@ -193,9 +195,14 @@ func pieces(server string, n, cut int) (all []packet) {
 	return all
 }
 
-// leaving gives a configuration in which only these clients are forwarded.
-func leaving(c Config, only string) Config {
-	c.Clients, _ = asked.NewClients([]string{only}, nil)
+// leaving gives a configuration in which only these clients are forwarded, "" being all, but for
+// those to except.
+func leaving(c Config, only string, except ...string) Config {
+	var taken []string
+	if only != "" {
+		taken = []string{only}
+	}
+	c.Clients, _ = asked.NewClients(taken, except)
 	return c
 }
 

@@ -46,6 +46,9 @@ func parsePrefixes(lists []string) ([]netip.Prefix, error) {
 // All reports whether every client is taken.
 func (c Clients) All() bool { return len(c.only) == 0 && len(c.except) == 0 }
 
+// Lists reports which of the lists there are: of clients to take, and to leave out.
+func (c Clients) Lists() (only, except bool) { return len(c.only) > 0, len(c.except) > 0 }
+
 // Takes reports whether a client is taken. The address is that of the packet's IP
 // header, 4 or 16 bytes.
 func (c Clients) Takes(client []byte) bool {
