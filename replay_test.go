@@ -47,6 +47,8 @@ func TestCheckOfAFile(t *testing.T) {
 		{"a settings file", "capfile/testdata/micro.pcap", []string{"--config=" + config, "--time=1s"}, 0,
 			[]string{"netmirror replay --to HOST:PORT --config " + config + " capfile/testdata/micro.pcap\n"}},
 		{"another port", "capfile/testdata/micro.pcap", []string{"--port=81"}, 1, []string{"FAULT", "80"}},
+		{"a host's packets that are said to be a mirror's", "capfile/testdata/micro.pcap", []string{"--vni=42"}, 1,
+			[]string{"FAULT mirror: 4 packets in the file, and none is VXLAN", "first, leave --vni out, if the file has a host's packets"}},
 		{"no packet", empty, nil, 1, []string{"reading " + empty + " ...", "there is no packet in it"}},
 		{"a file that was cut off", "capfile/testdata/half.pcap", nil, 0, []string{"2 packets", "ends in the middle of a packet"}},
 	} {

@@ -30,6 +30,11 @@ func (r *report) arrivals(c Config, s *seen) bool {
 		mirrored += n.packets
 	}
 	mirrored += s.vnis.lost
+	if mirrored == 0 && c.Capture != nil { // a host's are recognized, unless --vni says that they are a mirror's
+		r.fault("leave --vni out, if the file has a host's packets; or give one that has the mirror's", "mirror: %s in the file, and none is %s (%s)",
+			count(s.frames, "packet"), c.wrapping(), reasonsOf(s))
+		return false
+	}
 	if mirrored == 0 {
 		r.fault("have the mirror send its packets to this host", "mirror: %s arrived as from a mirror, but none is %s (%s)",
 			count(s.frames, "packet"), c.wrapping(), reasonsOf(s))
