@@ -154,6 +154,7 @@ func mirror(ctx context.Context, call settings.Call, o *settings.Options, stderr
 	defer serve()()
 	logger.Info("capturing", "iface", cmp.Or(strings.Join(o.Capture.Iface, ","), settings.AnyInterface), "vni", o.Captured().VNIs, "port", o.Captured().Ports, "to", o.Targets())
 	logServices(o, logger)
+	defer start(func(ctx context.Context) { warnOfLoops(ctx, o, logger) })()
 	defer monitor.LogEnd()
 	defer start(func(ctx context.Context) { monitor.Report(ctx, o.Reporting.StatsInterval, begun.out) })()
 	defer releaseStart(logger)()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -97,6 +98,7 @@ func (r *reloader) reload(stopped <-chan struct{}) {
 		"added", strings.Join(changes.Added, ","), "changed", strings.Join(changes.Changed, ","), "removed", strings.Join(changes.Removed, ","))
 	logServices(next, r.log)
 	warnOfOverlaps(next, r.log)
+	warnOfLoops(context.Background(), next, r.log)
 }
 
 // mixed is the settings in force, as the page shows them: those of the services are of next.
