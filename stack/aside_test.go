@@ -222,3 +222,49 @@ func TestWhatWaitsBesideAStreamIsBounded(t *testing.T) {
 	s.Inject([]Segment{c.fin(len(get1))})
 	s.is(c, text(get1, nil))
 }
+
+// A stray packet within the window is one packet, also if its FIN says as much as its bytes, or if
+// the mirror shows it twice.
+func TestOneStrayPacketIsNoTwo(t *testing.T) {
+	const n = len(get1)
+	data := func(c *client) Segment { return c.ask(5000, "0123456789", 1) }
+	dataAndFIN := func(c *client) Segment {
+		return c.packet(5000, []byte("0123456789"), func(t *layers.TCP) { t.FIN, t.Ack = true, 1000 })
+	}
+	for _, tc := range []struct {
+		name  string
+		pause time.Duration // in front of each
+		stray func(c *client) Segment
+		times int
+	}{
+		{"data and FIN, before the stream is open", 0, dataAndFIN, 1},
+		{"data, before the stream is open", 0, data, 1},
+		{"data, twice", 2 * time.Millisecond, data, 2},
+		{"data and FIN, twice", 2 * time.Millisecond, dataAndFIN, 2},
+		{"data, twice and late", 20 * time.Millisecond, data, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 0xffffffff-5)
+			segs := append(c.opening(), c.ask(0, get1, 1))
+			for range tc.times {
+				if tc.pause > 0 {
+					s.Inject(segs)
+					s.pass(tc.pause)
+					segs = nil
+				}
+				segs = append(segs, tc.stray(c))
+			}
+			s.Inject(segs)
+			want := get1
+			for i := range 3 {
+				s.pass(300 * time.Millisecond)
+				s.Inject([]Segment{c.ask((i+1)*n, get2, uint32(i+2))})
+				want += get2
+			}
+			s.Inject([]Segment{c.packet(4*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 5000 })})
+			s.pass(3 * time.Second)
+			s.is(c, text(want, nil))
+		})
+	}
+}

@@ -65,7 +65,11 @@ func (s *Stack) claim(f *flow) {
 // what was spliced out: those that were about what is in front say nothing any more.
 func (s *Stack) claimed(f *flow) {
 	f.claims = 0
-	if seqLess(f.received(), f.sent()) {
+	sent := f.sent()
+	if f.finSeen && !f.finAlone && sent == f.fin+1 {
+		sent = f.fin // its packet brought bytes, which are counted below
+	}
+	if seqLess(f.received(), sent) {
 		s.claim(f) // of packets without data, that may be none of the connection's
 	}
 	tail := f.tail()
@@ -192,11 +196,19 @@ func (s *Stack) placed(f *flow, seq, end uint32) {
 		return
 	}
 	switch tail := f.tail(); {
+	case seqLess(tail, seq) && s.shownTwice(f, seq, end):
 	case seqLess(tail, seq):
 		s.claim(f)
 	case f.claims > 0 && seqLess(tail, end):
 		f.goesOn(s.now)
 	}
+}
+
+// shownTwice reports whether bytes behind a hole are here, and came just now: a copy of the mirror's
+// confirms nothing. What the client sends again, it sends later.
+func (s *Stack) shownTwice(f *flow, seq, end uint32) bool {
+	_, _, _, lacking := f.q.lacks(seq, end)
+	return !lacking && s.clock()-f.q.last().at < s.cfg.Grace
 }
 
 // maxPayload is what fits into one packet beside either IP header.
