@@ -13,6 +13,7 @@ type entry struct {
 	ack     uint32           // what the client acknowledged with them
 	packets uint32           // mirrored packets that brought them
 	at      time.Duration    // when they came, since Stack.epoch
+	newest  time.Duration    // when the last of them came
 	acks    bool             // ack is set
 	fin     bool             // the client's FIN; then n is 0
 	first   bool             // begins where a segment does

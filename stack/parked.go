@@ -167,11 +167,7 @@ func (s *Stack) seek(f *flow, now bool) {
 		}
 		return
 	}
-	hold := s.cfg.GapTimeout
-	if f.lostSYN {
-		hold = s.cfg.Grace
-	}
-	for f.q.first() != start.e && (elapsed-f.frontCame() >= hold || f.q.count > s.cfg.MaxPending) {
+	for f.q.first() != start.e && (elapsed >= s.frontUntil(f) || f.q.count > s.cfg.MaxPending) {
 		s.passOver(f, outcome.DropMidStream)
 	}
 	s.charge(f)
@@ -179,23 +175,31 @@ func (s *Stack) seek(f *flow, now bool) {
 	case start.e != nil:
 		f.due = s.epoch.Add(start.e.at + s.patience(f))
 	case f.q.len() > 0:
-		f.due = s.epoch.Add(f.frontCame() + hold)
-	case f.rstSeen && s.now.Sub(f.opened) < hold:
-		f.due = f.opened.Add(hold)
+		f.due = s.epoch.Add(s.frontUntil(f))
+	case f.rstSeen && s.now.Sub(f.opened) < s.hold(f):
+		f.due = f.opened.Add(s.hold(f))
 	default:
 		s.discard(f, outcome.DropMidStream, s.remains(f))
 	}
 }
 
-// frontCame is when the first bytes that f holds came, and began to wait for a place to begin
-// at. If the client may still be writing the request line that they begin, it is when the last
-// of them came.
-func (f *flow) frontCame() time.Duration {
+// hold is how long what a flow without a start holds waits for a place to begin at.
+func (s *Stack) hold(f *flow) time.Duration {
+	if f.lostSYN {
+		return s.cfg.Grace
+	}
+	return s.cfg.GapTimeout
+}
+
+// frontUntil is until when the first bytes that f holds wait for a place to begin at, since
+// Stack.epoch. If the client may still be writing the request line that they begin, the time
+// begins with the last of them.
+func (s *Stack) frontUntil(f *flow) time.Duration {
 	first := f.q.first()
 	if likeness, last := f.likeness(first); likeness == http1.Possible {
-		return last.at
+		return last.newest + s.cfg.GapTimeout
 	}
-	return first.at
+	return first.at + s.hold(f)
 }
 
 // oldInFront reports whether e is a single segment that came after what lies behind it, and

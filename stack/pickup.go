@@ -3,6 +3,7 @@ package stack
 import (
 	"time"
 
+	"netmirror/http1"
 	"netmirror/outcome"
 )
 
@@ -78,7 +79,7 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 	known, next := s.stubs.get(&f.key, s.now)
 	next = next && known.kind == halfOpen // the next connection's SYN
 	overtaken := s.knowsNext(f)
-	late := why != outcome.DropGap && !rest.ending && !rest.inOnePiece() // the mirror may bring it yet
+	late := !rest.ending && (why != outcome.DropGap && !rest.inOnePiece() || rest.endsInLine()) // the mirror, or the client, may bring it yet
 	if rest.q.len() == 0 || start.e == nil && !late || f.newer != nil || s.stops(f.key.service) && !rest.ending {
 		s.missed(rest, nil, rest.counted, rest.sent())
 		rest.counted = rest.sent()
@@ -110,6 +111,18 @@ func (s *Stack) pickUpQueued(f, rest *flow, why outcome.Drop) {
 		return
 	}
 	s.pickedUp(rest, start, why)
+}
+
+// endsInLine reports whether what f holds ends with what may be the beginning of a request line,
+// which the client may still be writing.
+func (f *flow) endsInLine() bool {
+	end := f.q.last()
+	for e := end; e != nil && e.n > 0 && end.end()-e.seq <= maxRequestLine; e = e.prev() {
+		if l, last := f.likeness(e); l == http1.Possible && last == end {
+			return true
+		}
+	}
+	return false
 }
 
 // beforeRequest shortens p so that it cannot hold the beginning of the next

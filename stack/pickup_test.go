@@ -3,6 +3,7 @@ package stack
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -242,4 +243,33 @@ func TestManyFlowsWaitForAStart(t *testing.T) {
 		t.Errorf("%d flows, %d packets held, %d dropped; want none held, 500 dropped", st.Flows, st.Held, st.Dropped[outcome.DropMidStream])
 	}
 	s.Shutdown()
+}
+
+// A client may write its request line in pieces, as one that types it. It is waited for where a
+// stream is to begin with it: in a connection older than netmirror, and behind a loss.
+func TestPickupOfALineInPieces(t *testing.T) {
+	const n, typed = len(get1), "GET /typed HTTP/1.1\r\n\r\n"
+	for _, ms := range []time.Duration{5, 60, 100, 400} {
+		pause := ms * time.Millisecond
+		for _, behindLoss := range []bool{false, true} {
+			t.Run(fmt.Sprint(pause, " a byte, behind a loss: ", behindLoss), func(t *testing.T) {
+				s := newTimed(t, nil)
+				c := newClient(t, 0xffffffff-5)
+				at, want := 0, []stream{text(typed, nil)}
+				if behindLoss {
+					s.Inject([]Segment{c.syn(), c.accepts(502, 0), c.ack(0), c.ask(0, get1, 1), c.answer(1000, n, noContent, nil)})
+					at = 2 * n // get2 is lost
+					s.Inject([]Segment{c.answer(1027, at, noContent, nil), c.packet(at, nil, func(t *layers.TCP) { t.Ack = 1054 })})
+					want = append([]stream{text(get1, outcome.EndGap)}, want...)
+				}
+				for i := range typed {
+					s.Inject([]Segment{c.packet(at+i, []byte(typed[i:i+1]), func(t *layers.TCP) { t.Ack, t.PSH = 1054, true })})
+					s.pass(pause)
+				}
+				s.Inject([]Segment{c.packet(at+len(typed), nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 2000 })})
+				s.pass(time.Second)
+				s.is(c, want...)
+			})
+		}
+	}
 }

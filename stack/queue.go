@@ -1,5 +1,7 @@
 package stack
 
+import "time"
+
 // sendQueue holds a flow's unacknowledged entries in sequence order, without
 // overlap. Its bounds are the flow's budgets. The zero value is empty.
 //
@@ -59,7 +61,7 @@ func (q *sendQueue) insert(before *entry, e entry) *entry {
 // follow it, were sent in one go with it, and it was not injected yet: gVisor
 // takes one large segment at a third of what many small ones cost it. No stream
 // can begin there, so that the boundary is not needed.
-func (q *sendQueue) extend(seg *segment, n int) bool {
+func (q *sendQueue) extend(seg *segment, n int, now time.Duration) bool {
 	e := q.last()
 	if e == nil || n == 0 {
 		return false
@@ -74,6 +76,7 @@ func (q *sendQueue) extend(seg *segment, n int) bool {
 	e.bytes.Append(seg.payload[:n])
 	q.mem += e.memory()
 	e.n += uint32(n)
+	e.newest = now
 	e.packets += uint32(seg.packets())
 	q.hold(seg.packets(), n)
 	return true

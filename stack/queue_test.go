@@ -29,7 +29,7 @@ func (m *queueModel) store(off uint32, payload []byte, ack uint32) {
 	m.packets++
 	packets := uint32(1)
 	seq, end := seg.seq, seg.seq+uint32(len(payload))
-	if m.q.extend(seg, len(payload)) {
+	if m.q.extend(seg, len(payload), 0) {
 		packets, seq = 0, end
 	}
 	for seqLess(seq, end) {

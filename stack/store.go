@@ -164,7 +164,7 @@ func (s *Stack) passOverBehind(f *flow, seg *segment) {
 // are still to be accounted for, one or none, and the bytes that were new.
 func (s *Stack) keep(f *flow, seg *segment, seq, end uint32) (packets uint32, stored int) {
 	packets = uint32(seg.packets())
-	if seq == seg.seq && f.q.extend(seg, int(end-seq)) {
+	if seq == seg.seq && f.q.extend(seg, int(end-seq), s.clock()) {
 		return 0, int(end - seq)
 	}
 	for seqLess(seq, end) {
@@ -218,7 +218,7 @@ const maxPayload = 65535 - ipv6HeaderLen - tcpHeaderLen
 func (s *Stack) carry(seg *segment, from, to, packets uint32) entry {
 	return entry{
 		seq: from, n: to - from, ack: seg.ack, acks: seg.flags&flagACK != 0 && !seg.noACK,
-		packets: packets, at: s.clock(),
+		packets: packets, at: s.clock(), newest: s.clock(),
 		first: from == seg.seq, bytes: netstack.NewPayload(seg.payload[from-seg.seq : to-seg.seq]),
 	}
 }
