@@ -107,7 +107,7 @@ func (s *Stack) queueFIN(f *flow) {
 	case f.finQueued():
 		return
 	case f.gapless() && f.received() == f.fin:
-	case f.virtual.ack == f.fin && f.claims <= 1 && f.holed() && s.finCounts(f):
+	case f.virtual.ack == f.fin && f.holed() && s.finCounts(f):
 		s.forgetAhead(f)
 	default:
 		return
@@ -116,10 +116,11 @@ func (s *Stack) queueFIN(f *flow) {
 	f.finAlone = false
 }
 
-// finCounts reports whether a FIN is right although a segment lies behind it, to which it
-// is a claim as that one is to it: the server has acknowledged it and nothing more, the client
-// was still there well after the segment came, or the segment is far away.
+// finCounts reports whether a FIN is right although others lie behind it: the server has
+// acknowledged it and nothing more. To a single segment it is a claim as that one is to it. Then
+// it is enough that the client was still there well after the segment came, or that the segment is
+// far away.
 func (s *Stack) finCounts(f *flow) bool {
 	first := f.q.first()
-	return f.serverAck == f.fin+1 || s.refuted(f) || first != nil && first.seq-f.fin > s.near(f)
+	return f.serverAck == f.fin+1 || f.claims <= 1 && (s.refuted(f) || first != nil && first.seq-f.fin > s.near(f))
 }

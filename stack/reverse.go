@@ -83,7 +83,7 @@ func (s *Stack) serverHas(f *flow, seg *segment) {
 		return
 	}
 	f.serverSaid.set(ack)
-	if !seqLess(f.floor(), ack) {
+	if !seqLess(f.tail(), ack) {
 		f.serverAt = s.now // the server has no more than is here
 	}
 	bare := len(seg.payload) == 0 && seg.flags == flagACK
