@@ -28,6 +28,7 @@ func (s *Stack) serverSays(m *Segment, seg *segment) {
 	remembered := false
 	if f == nil {
 		if known, remembered = s.stubs.get(&seg.key, s.now); !remembered && seg.flags&flagSYN == 0 {
+			s.interimFirst(m, seg)
 			return
 		}
 	} else {
@@ -59,6 +60,25 @@ func (s *Stack) serverSays(m *Segment, seg *segment) {
 	if !f.removed && len(f.aside) > 0 {
 		s.reconsider(f)
 	}
+}
+
+// interimFirst remembers a connection of which the first that is seen is an interim answer: the
+// client sends the rest of a body then, which may look like a request.
+func (s *Stack) interimFirst(m *Segment, seg *segment) {
+	a := answers{}
+	switch {
+	case s.services[seg.key.service].Midstream != MidstreamHTTP, seg.noACK, seg.flags&flagACK == 0, !a.readsInterim(seg):
+		return
+	case m.Truncated || !s.cfg.Checksums.passes(s.cfg.Checksums.sumOf(m)):
+		return
+	}
+	ev := new(evidence)
+	ev.hears(seg, s.clock())
+	s.leaves(&seg.key, stub{
+		kind: midStream, twoWay: true, base: seg.ack, end: seg.ack, last: momentOf(s.captured), ev: ev,
+		// The client had acknowledged what the server sent before.
+		left: &leftOff{lostFor: outcome.DropMidStream, counted: seg.ack, ack: seg.seq, acked: true, pastACK: front{seg.ack, seg.seq, true}},
+	})
 }
 
 // foreign reports whether the first packet of a server that the mirror shows
