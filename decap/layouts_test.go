@@ -116,6 +116,7 @@ func insides(tb testing.TB) (rows []layout) {
 		rows = append(rows, layout{name, encap(tb, inside), testVNI, ip, layers})
 	}
 	row("a tag of type 0x9200", "VLAN", four, tagged(frame, 0x9200))
+	row("a tag of type 0x9300", "VLAN", four, tagged(frame, 0x9300))
 	row("QinQ of all types", "VLAN, VLAN, VLAN, VLAN", six, tagged(frame6, 0x88a8, 0x9100, 0x9200, 0x8100))
 	row("a label", "MPLS", four, ether(tb, typeMPLS, label(16, true), four))
 	row("three labels, IPv6", "MPLS", six, ether(tb, typeMPLS, label(16, false), label(17, false), label(2, true), six))

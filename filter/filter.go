@@ -29,7 +29,7 @@ const (
 const udpDstPort = 2
 
 // tagTypes are the EtherTypes that announce a VLAN tag.
-var tagTypes = []uint32{wire.EtherTypeCTag, wire.EtherTypeSTag, wire.EtherTypeQinQ, wire.EtherTypeTag4}
+var tagTypes = []uint32{wire.EtherTypeCTag, wire.EtherTypeSTag, wire.EtherTypeQinQ, wire.EtherTypeTag4, wire.EtherTypeTag5}
 
 // Config says which mirror packets are wanted.
 type Config struct {

@@ -104,6 +104,7 @@ func innerLayouts(t testing.TB, src, dst int) []innerLayout {
 		{"ICMPv6", []any{ether(v6), ip6(layers.IPProtocolICMPv6), data, data}, false},
 		{"ARP", []any{ether(layers.EthernetTypeARP), make([]byte, 46)}, false},
 		{"tag of type 0x9200, IPv4", []any{ether(v4, 0x9200), ip4(isTCP), seg, data}, true},
+		{"tag of type 0x9300, IPv4", []any{ether(v4, 0x9300), ip4(isTCP), seg, data}, true},
 		{"MPLS", []any{ether(layers.EthernetTypeMPLSUnicast), &layers.MPLS{Label: 16, StackBottom: true, TTL: 64}, ip4(isTCP), seg, data}, true},
 		{"PPPoE", []any{ether(layers.EthernetTypePPPoESession), wiretest.PPPoE(0x21, packet(t, ip4(isTCP), seg, data))}, true},
 		{"LLC and SNAP", []any{wiretest.SNAP(0x0800, packet(t, ip4(isTCP), seg, data))}, true},

@@ -25,7 +25,8 @@ const (
 	EtherTypeCTag = 0x8100 // 802.1Q
 	EtherTypeSTag = 0x88a8 // 802.1ad
 	EtherTypeQinQ = 0x9100 // before 802.1ad was a standard
-	EtherTypeTag4 = 0x9200 // another of that time
+	EtherTypeTag4 = 0x9200 // others of that time
+	EtherTypeTag5 = 0x9300
 
 	EtherTypeTEB     = 0x6558 // an Ethernet frame (RFC 1701)
 	EtherTypeMPLS    = 0x8847 // RFC 5332, section 2
@@ -45,7 +46,7 @@ func EtherType(b []byte) uint16 { return binary.BigEndian.Uint16(b[AtEtherType:]
 // IsTag says whether an EtherType announces a VLAN tag.
 func IsTag(etherType uint16) bool {
 	switch etherType {
-	case EtherTypeCTag, EtherTypeSTag, EtherTypeQinQ, EtherTypeTag4:
+	case EtherTypeCTag, EtherTypeSTag, EtherTypeQinQ, EtherTypeTag4, EtherTypeTag5:
 		return true
 	}
 	return false
