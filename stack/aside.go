@@ -402,7 +402,8 @@ func (s *Stack) takeIn(all []aside, reached uint32) {
 	}
 }
 
-// waitsOn lets a segment that is beside the next stream as well wait no longer than beside one.
+// waitsOn lets a segment that is beside the next stream now go on with the wait that it began beside
+// the one before.
 func (s *Stack) waitsOn(was *aside) {
 	f := s.flows[was.key]
 	if f == nil {

@@ -269,6 +269,27 @@ func TestOneStrayPacketIsNoTwo(t *testing.T) {
 	}
 }
 
+// What a client sends again, after its retransmission timeout, is of the connection: the bytes in
+// front of it are missing.
+func TestSegmentThatIsSentAgainIsBelieved(t *testing.T) {
+	const n = len(get1)
+	s := newTimed(t, nil)
+	c := newClient(t, 0xffffffff-5)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	s.pass(20 * time.Millisecond)
+	for range 2 {
+		s.Inject([]Segment{c.ask(5000, get3, 1)})
+		s.pass(300 * time.Millisecond)
+	}
+	s.Inject([]Segment{c.ask(n, get2, 2)})
+	s.pass(600 * time.Millisecond)
+	s.Inject([]Segment{c.ack(5000 + n)})
+	s.pass(3 * time.Second)
+	if st := s.Stats(); st.MissingBytes != uint64(5000-2*n) {
+		t.Errorf("%d bytes are missing, want %d", st.MissingBytes, 5000-2*n)
+	}
+}
+
 // Two stray packets support each other. Where the server has acknowledged the client's FIN in front
 // of both, they are none of the connection's.
 func TestFINThatTheServerHasCountsBeforeStrayPackets(t *testing.T) {

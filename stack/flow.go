@@ -33,9 +33,9 @@ type flow struct {
 	reason  outcome.End
 	final   bool         // its connection has ended as well, whatever reason is
 	cameTo  mark         // ending before it is handed out: what came in one piece, dropped or not, ends before
+	dropped mark         // likewise: where all that came ends, in one piece or not
 	lostFor outcome.Drop // parked: what the connection's stream was given up for; else, where it had none, outcome.DropMidStream
 
-	dropped    mark  // the same for all that came, in one piece or not
 	passedOver *flow // the rest of it, of which nothing is left, where it waits to be handed out and to end; else nil
 
 	synSeen      bool  // stubs has a SYN of these addresses

@@ -7,9 +7,8 @@ import (
 	"github.com/google/gopacket/layers"
 )
 
-// The first that is seen of a connection is an interim answer. What the client sends then is the
-// rest of the body that it has to do with, whatever it looks like. Behind the final answer comes a
-// request.
+// The first packet that is seen of a connection is an interim answer. What the client sends next is
+// the body that the answer is about, whatever it looks like. Behind the final answer comes a request.
 func TestConnectionBeginsWithAnInterimAnswer(t *testing.T) {
 	const n, at = len(get1), 500 // what was not seen
 	for answer, want := range map[string]string{

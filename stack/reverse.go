@@ -62,8 +62,8 @@ func (s *Stack) serverSays(m *Segment, seg *segment) {
 	}
 }
 
-// interimFirst remembers a connection of which the first that is seen is an interim answer: the
-// client sends the rest of a body then, which may look like a request.
+// interimFirst remembers a connection of which the first packet that is seen is an interim answer: the
+// client sends the rest of a body next, which may look like a request.
 func (s *Stack) interimFirst(m *Segment, seg *segment) {
 	a := answers{}
 	switch {
