@@ -391,11 +391,11 @@ func (s *Stack) takeIn(all []aside, reached uint32) {
 		switch {
 		case all[i].why >= oddProbe:
 			s.drop(seg, outcome.DropProbe)
+		case !near(seg.seq, reached) && s.alone(all, seg):
+			s.drop(seg, all[i].why.drops())
 		case f != nil:
 			s.known(f, seg)
 			s.waitsOn(&all[i])
-		case !near(seg.seq, reached) && s.alone(all, seg):
-			s.drop(seg, all[i].why.drops())
 		default:
 			s.unknown(seg)
 		}
@@ -418,12 +418,17 @@ func (s *Stack) waitsOn(was *aside) {
 	}
 }
 
-// alone reports whether a segment lies far from the end of its connection's bytes, with no
-// other segment near it.
+// alone reports whether a segment is of no connection that is known of on its ports and may have
+// ended, for it lies far from the end of that one's bytes, with no other segment near it.
 func (s *Stack) alone(all []aside, seg *segment) bool {
+	if slices.ContainsFunc(all, func(b aside) bool { return b.seq != seg.seq && near(b.next(), seg.next()) }) {
+		return false
+	}
+	if f := s.flows[seg.key]; f != nil {
+		return f.drains() && !near(seg.seq, f.reached()) // else it waits beside that one's stream
+	}
 	known, ok := s.stubs.get(&seg.key, s.now)
-	return ok && known.kind != halfOpen && !near(seg.seq, known.end) &&
-		!slices.ContainsFunc(all, func(b aside) bool { return b.seq != seg.seq && near(b.next(), seg.next()) })
+	return ok && known.kind != halfOpen && !near(seg.seq, known.end)
 }
 
 // resync begins the flow anew at the connection's real place: it had begun at a segment that
