@@ -57,7 +57,7 @@ func TestAReadConnectionHoldsNoPacket(t *testing.T) {
 // Connections that have ended, and whose streams nobody reads, stay within the budget all
 // together. When they have been read or given up, nothing of them is left in it.
 func TestEndedConnectionsStayWithinTheBudget(t *testing.T) {
-	const n, each, total = 2500, 64 << 10, 15 << 20
+	const n, each, total = 1000, 64 << 10, 15 << 20
 	for name, ends := range map[string]func(*client) Segment{
 		"FIN": func(c *client) Segment { return c.fin(each) },
 		"RST": func(c *client) Segment { return c.rst(each) },
