@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -291,21 +292,28 @@ func TestSegmentThatIsSentAgainIsBelieved(t *testing.T) {
 }
 
 // Two stray packets support each other. Where the server has acknowledged the client's FIN in front
-// of both, they are none of the connection's.
-func TestFINThatTheServerHasCountsBeforeStrayPackets(t *testing.T) {
+// of both, or all before it and takes it, they are none of the connection's.
+func TestFINThatTheServerTakesCountsBeforeStrayPackets(t *testing.T) {
 	const n = len(get1)
-	s := newTimed(t, nil)
-	c := newClient(t, 0xffffffff-5)
-	s.Inject([]Segment{c.syn(), c.accepts(502, 7), c.ack(0), c.ask(0, get1, 1), c.answer(1000, n, noContent, nil)})
-	s.pass(20 * time.Millisecond)
-	s.Inject([]Segment{c.ask(5000, "0123456789", 1), c.ask(6000, "0123456789", 1)})
-	for i, get := range []string{get2, get3} {
-		s.pass(200 * time.Millisecond)
-		ack := func(t *layers.TCP) { t.Ack = 1000 + 27*uint32(i+1) }
-		s.Inject([]Segment{c.packet((i+1)*n, []byte(get), ack), c.answer(1000+27*uint32(i+1), (i+2)*n, noContent, nil)})
+	for _, answered := range []bool{true, false} {
+		t.Run(fmt.Sprintf("answered %v", answered), func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 0xffffffff-5)
+			s.Inject([]Segment{c.syn(), c.accepts(502, 7), c.ack(0), c.ask(0, get1, 1), c.answer(1000, n, noContent, nil)})
+			s.pass(20 * time.Millisecond)
+			s.Inject([]Segment{c.ask(5000, "0123456789", 1), c.ask(6000, "0123456789", 1)})
+			for i, get := range []string{get2, get3} {
+				s.pass(200 * time.Millisecond)
+				ack := func(t *layers.TCP) { t.Ack = 1000 + 27*uint32(i+1) }
+				s.Inject([]Segment{c.packet((i+1)*n, []byte(get), ack), c.answer(1000+27*uint32(i+1), (i+2)*n, noContent, nil)})
+			}
+			s.pass(200 * time.Millisecond)
+			s.Inject([]Segment{c.packet(3*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1000+27*3 })})
+			if answered {
+				s.Inject([]Segment{c.answer(1000+27*3, 3*n+1, "", nil)})
+			}
+			s.pass(3 * time.Second)
+			s.is(c, text(get1+get2+get3, nil))
+		})
 	}
-	s.pass(200 * time.Millisecond)
-	s.Inject([]Segment{c.packet(3*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 1000+27*3 }), c.answer(1000+27*3, 3*n+1, "", nil)})
-	s.pass(3 * time.Second)
-	s.is(c, text(get1+get2+get3, nil))
 }

@@ -117,10 +117,11 @@ func (s *Stack) queueFIN(f *flow) {
 }
 
 // finCounts reports whether a FIN is right although others lie behind it: the server has
-// acknowledged it and nothing more. To a single segment it is a claim as that one is to it. Then
-// it is enough that the client was still there well after the segment came, or that the segment is
-// far away.
+// acknowledged it and nothing more, or all in front of it, well after the others came, and so takes
+// it. To a single segment it is a claim as that one is to it. Then it is enough that the client was
+// still there well after the segment came, or that the segment is far away.
 func (s *Stack) finCounts(f *flow) bool {
-	first := f.q.first()
-	return f.serverAck == f.fin+1 || f.claims <= 1 && (s.refuted(f) || first != nil && first.seq-f.fin > s.near(f))
+	first, said := f.q.first(), &f.serverSaid
+	takes := s.serverWaits(f) && said.known && said.at == f.fin
+	return takes || f.serverAck == f.fin+1 || f.claims <= 1 && (s.refuted(f) || first != nil && first.seq-f.fin > s.near(f))
 }
