@@ -46,7 +46,7 @@ func Parse(call Call) (*Options, error) {
 		c, err = parseCall(program, args, from.file)
 	}
 	if err == nil {
-		err = cmp.Or(repeated(args), emptySwitch(c.parser))
+		err = cmp.Or(unclear(args), emptySwitch(c.parser))
 	}
 	var ferr *flags.Error
 	switch {

@@ -230,6 +230,8 @@ func TestWrongCalls(t *testing.T) {
 		{"a header that frames a request", append([]string{"--mark-requests=Content-Length: 1"}, fourFlags...), "cannot be added"},
 		{"header lines that are too long", append(slices.Repeat([]string{"--mark-requests=X: " + strings.Repeat("a", 3000)}, 2), fourFlags...), "4096 is the most"},
 		{"a list of no path", append([]string{"--only-path=,"}, fourFlags...), "an empty list"},
+		{"a filter of a shell's empty variable", append([]string{"--only-path="}, fourFlags...), "--only-path is empty; leave it out if everything is to pass"},
+		{"one beside another", append([]string{"--clients", "10.0.0.0/8", "--clients", ""}, fourFlags...), "--clients is empty"},
 		{"a path without a slash", append([]string{"--only-path=/api,v2"}, fourFlags...), `path "v2"`},
 		{"a host with a port", append([]string{"--only-host=example.com:80"}, fourFlags...), "no port"},
 		{"a host with an asterisk", append([]string{"--only-host=*.example.com"}, fourFlags...), "write .example.com"},

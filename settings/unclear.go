@@ -3,14 +3,16 @@ package settings
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/jessevdk/go-flags"
 )
 
-// repeated refuses a command line that repeats a flag with a single value: nobody can know
-// which one was meant. The command line must have been parsed without an error.
-func repeated(args []string) error {
+// unclear refuses a command line that repeats a flag with a single value, for nobody can know
+// which one was meant, or whose filter is empty, for that lets everything pass. The command line must
+// have been parsed without an error.
+func unclear(args []string) error {
 	p := flags.NewNamedParser("", flags.PassDoubleDash)
 	p.SubcommandsOptional = true
 	var lists []reflect.Value
@@ -37,17 +39,37 @@ func repeated(args []string) error {
 	}
 	for _, list := range lists {
 		for i := range list.NumField() {
-			if values := list.Field(i); values.Kind() == reflect.Slice && values.Len() > 1 {
-				flag, all := list.Type().Field(i).Tag.Get("long"), texts(values.Interface())
-				if flag == "port" || flag == "mirror-port" { // whose value is a list
-					return fmt.Errorf("--%s is given %d times (%s); write --%[1]s %[4]s", flag, values.Len(), strings.Join(all, ", "), strings.Join(all, ","))
-				}
-				return fmt.Errorf("--%s is given %d times (%s); leave all but one out", flag, values.Len(), strings.Join(all, ", "))
+			if err := unclearValues(list.Type().Field(i).Tag.Get("long"), list.Field(i)); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
+
+// unclearValues is unclear for one flag.
+func unclearValues(flag string, values reflect.Value) error {
+	if f, ok := values.Interface().(filter); ok {
+		if slices.Contains(f, "") {
+			return fmt.Errorf("--%s is empty; leave it out if everything is to pass", flag)
+		}
+		return nil
+	}
+	if values.Kind() != reflect.Slice || values.Len() < 2 {
+		return nil
+	}
+	all := texts(values.Interface())
+	if flag == "port" || flag == "mirror-port" { // whose value is a list
+		return fmt.Errorf("--%s is given %d times (%s); write --%[1]s %[4]s", flag, values.Len(), strings.Join(all, ", "), strings.Join(all, ","))
+	}
+	return fmt.Errorf("--%s is given %d times (%s); leave all but one out", flag, values.Len(), strings.Join(all, ", "))
+}
+
+// filters are the flags without which everything passes.
+var filters = []string{"clients", "exclude-clients", "only-path", "only-host"}
+
+// filter is the values of one of them.
+type filter []string
 
 // given are the values of a flag.
 type given []string
@@ -71,6 +93,9 @@ func listed(of reflect.Type) reflect.Type {
 			list = reflect.TypeFor[[]bool]()
 		case reflect.Slice: // may be given more than once; of a text, the last is kept
 			list = reflect.TypeFor[string]()
+			if slices.Contains(filters, f.Tag.Get("long")) {
+				list = reflect.TypeFor[filter]()
+			}
 		}
 		fields = append(fields, reflect.StructField{Name: f.Name, Type: list, Tag: reflect.StructTag(tag)})
 	}
