@@ -30,6 +30,8 @@ func Listen(address string) (net.Listener, error) {
 		return nil, fmt.Errorf("--http %s: the port is taken; choose another one (ss -ltnp shows whose it is)", address)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("--http %s: no permission for this port; choose one from 1024 on", address)
+	case errors.As(err, new(*net.DNSError)):
+		return nil, fmt.Errorf("--http %s: %w; give an address of this host, or 0.0.0.0 for all of them", address, err)
 	case err != nil:
 		return nil, fmt.Errorf("--http %s: %w", address, err)
 	}

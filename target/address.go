@@ -47,9 +47,9 @@ func (a Address) Named() bool {
 
 // Parse reads HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, unix:///PATH or
 // unix:@NAME. The host is a name, an IPv4 address, or an IPv6 address in brackets; the
-// port is a number. The error says what to write instead.
+// port is a number. Space around it is left out. The error says what to write instead.
 func Parse(text string) (Address, error) {
-	a, err := parse(text)
+	a, err := parse(strings.TrimSpace(text)) // a list may have spaces behind its commas
 	if err != nil {
 		return Address{}, fmt.Errorf("target %q: %w", text, err)
 	}
@@ -60,8 +60,8 @@ func parse(text string) (Address, error) {
 	if rest, ok := cutScheme(text, "unix:"); ok {
 		return parseUnix(rest)
 	}
-	if strings.Contains(text, ",") { // which is in no host's name
-		return Address{}, errors.New("it has a comma, and a target is one host and one port; give each target by itself: with a --to or a --forward of its own, or on a line of its own in the file")
+	if words := strings.Fields(text); strings.Contains(text, ",") || len(words) > 1 && strings.Contains(words[1], ":") {
+		return Address{}, errors.New("a target is one host and one port; give each target by itself: with a --to or a --forward of its own, or on a line of its own in the file")
 	}
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {

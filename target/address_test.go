@@ -12,6 +12,7 @@ func TestParse(t *testing.T) {
 		is   string // as it is written in short
 	}{
 		{"staging.example:80", Address{Host: "staging.example", Port: 80}, "staging.example:80"},
+		{" staging.example:80 ", Address{Host: "staging.example", Port: 80}, "staging.example:80"},
 		{"tcp://staging.example:80", Address{Host: "staging.example", Port: 80}, "staging.example:80"},
 		{"[2001:db8::1]:80", Address{Host: "2001:db8::1", Port: 80}, "[2001:db8::1]:80"},
 		{"[fe80::1%eth0]:80", Address{Host: "fe80::1%eth0", Port: 80}, "[fe80::1%eth0]:80"},
@@ -44,6 +45,7 @@ func TestParseSaysWhatToWrite(t *testing.T) {
 		{"a:b:80", "write HOST:PORT"},
 		{"a:80,b:80", "give each target by itself: with a --to or a --forward of its own"},
 		{"a,b:80", "give each target by itself"},
+		{"a:80 b:80", "give each target by itself"},
 		{"tls://a:80,tls://b:80", "give each target by itself"},
 		{"https://shop.example", "HTTP is forwarded as bytes, so a target is not a URL of HTTP; write tls://shop.example:443"},
 		{"https://shop.example:8443/cart?x=1", "write tls://shop.example:8443, or"},

@@ -69,7 +69,7 @@ func New(text string, o Options) (*Target, error) {
 		}
 	}
 	if ip, err := netip.ParseAddr(t.Host); err == nil && !t.Reaches(ip) {
-		return nil, fmt.Errorf("target %s cannot be reached from the source address %v: one is IPv4, the other IPv6", t, t.Source)
+		return nil, fmt.Errorf("target %s cannot be reached from the source address %v: one is IPv4, the other IPv6; give the target, or --source-address, an address of the same family", t, t.Source)
 	}
 	return t, nil
 }

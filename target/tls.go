@@ -98,8 +98,11 @@ func (o *TLSOptions) certificate() (tls.Certificate, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		hint := ""
-		if o.Key == "" && strings.Contains(err.Error(), "private key") { // it may have only certificates
+		switch text := err.Error(); {
+		case o.Key == "" && strings.Contains(text, "private key"): // it may have only certificates
 			hint = "; give the file of the key with --tls-key"
+		case strings.Contains(text, "failed to find any PEM data"):
+			hint = "; both have to be PEM"
 		}
 		return tls.Certificate{}, fmt.Errorf("%s: %s%s", files, strings.TrimPrefix(err.Error(), "tls: "), hint)
 	}

@@ -159,7 +159,7 @@ func TestTLSFilesThatAreWrong(t *testing.T) {
 		{TLSOptions{CA: cert, Insecure: true}, []string{"leave one of them out"}},
 		{TLSOptions{Cert: cert}, []string{"client certificate", cert, "rather than a key"}},
 		{TLSOptions{Cert: cert, Key: otherKey}, []string{cert, otherKey, "does not match"}},
-		{TLSOptions{Cert: empty, Key: key}, []string{"client certificate", empty}},
+		{TLSOptions{Cert: empty, Key: key}, []string{"client certificate", empty, "PEM"}},
 		{TLSOptions{Key: key}, []string{key, "certificate beside it"}},
 	} {
 		_, err := New("tls://shadow:443", Options{TLS: tt.o})
