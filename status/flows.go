@@ -106,8 +106,8 @@ func parseQuery(v url.Values) (q query, err error) {
 		var n int64
 		switch name {
 		case "limit":
-			if n, err = number(text); err == nil && (n < 1 || n > maxLimit) {
-				err = errors.New("need 1 to " + strconv.Itoa(maxLimit))
+			if n, err = number(text); err != nil || n < 1 || n > maxLimit {
+				err = errors.New("need a number from 1 to " + strconv.Itoa(maxLimit))
 			}
 			q.limit = int(n)
 		case "offset":
@@ -131,6 +131,9 @@ func parseQuery(v url.Values) (q query, err error) {
 			q.service = text
 		default:
 			err = errors.New("no such parameter; there are limit, offset, sort, state, vni, client and service")
+		}
+		if len(values) > 1 {
+			err = errors.New("give it once")
 		}
 		if err != nil {
 			return q, errors.New(strconv.Quote(name) + ": " + err.Error())
