@@ -17,6 +17,7 @@ type piece struct {
 	header int   // bytes before the data
 	ip     int   // where in the header the IP header starts
 	next   int32 // the datagram's next piece by offset
+	print  uint64
 }
 
 func (p *piece) end() int { return p.offset + p.size }

@@ -55,8 +55,12 @@ func (r *Reassembler) spoil(d *datagram, f *fragment, why Drop) bool {
 	return false
 }
 
-// drop counts a datagram's fragments as lost and forgets it.
+// drop counts a datagram's fragments as lost and forgets it. All of one that was joined
+// before are copies, with which nothing is lost.
 func (r *Reassembler) drop(d *datagram, why Drop) {
+	if d.repeated == d.pieces {
+		why = DropDuplicate
+	}
 	r.count(why, d.pieces, d.wire)
 	r.clear(d)
 	r.forget(d)
@@ -71,7 +75,7 @@ func (r *Reassembler) clear(d *datagram) {
 	}
 	r.stats.FragmentsHeld -= uint64(d.pieces)
 	r.stats.FragmentBytesHeld -= uint64(d.wire)
-	d.first, d.last, d.pieces, d.wire, d.have = none, none, 0, 0, 0
+	d.first, d.last, d.pieces, d.repeated, d.wire, d.have = none, none, 0, 0, 0, 0
 }
 
 // forget takes a datagram without pieces out of the table.

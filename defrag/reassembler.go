@@ -68,6 +68,7 @@ type Reassembler struct {
 	spare          *datagram // linked by newer
 	begun          uint64    // datagrams, ever
 	out            []byte    // joined packets of the current batch
+	repeats        repeats
 	protocol       uint8
 	inOrder        uint8
 	timeout        time.Duration
@@ -84,6 +85,7 @@ type datagram struct {
 
 	first, last int32 // its pieces, a list by offset
 	pieces      int
+	repeated    int // of them, copies of those of a datagram that was joined
 	wire        int // bytes of the frames that they came in
 	have        int // bytes of data
 	size        int // of all its data, bytes, or unknown
@@ -108,6 +110,7 @@ func New(c Config) *Reassembler {
 	return &Reassembler{
 		chunks:   newChunks(c.Bytes),
 		live:     make(map[datagramKey]*datagram),
+		repeats:  newRepeats(),
 		protocol: c.Protocol,
 		inOrder:  c.InOrder,
 		timeout:  c.Timeout,
@@ -214,11 +217,15 @@ func (r *Reassembler) insert(d *datagram, f *fragment) bool {
 	if !r.reserve(d, f) {
 		return false
 	}
-	r.link(d, before, r.store(f))
+	at := r.store(f)
+	r.link(d, before, at)
 	if !f.more {
 		d.size = end
 	}
 	d.pieces++
+	if r.repeats.has(d.key, r.chunks.pieces[at].print) {
+		d.repeated++
+	}
 	d.have += len(f.data)
 	d.wire += f.wire
 	r.stats.FragmentsHeld++
@@ -257,6 +264,7 @@ func (r *Reassembler) link(d *datagram, before, at int32) {
 func (r *Reassembler) store(f *fragment) int32 {
 	at := r.chunks.store(f.header, f.data)
 	r.chunks.pieces[at].offset, r.chunks.pieces[at].ip = f.offset, f.ip
+	r.chunks.pieces[at].print = r.repeats.print(f)
 	return at
 }
 
@@ -289,6 +297,7 @@ func (r *Reassembler) finish(d *datagram) []byte {
 	r.stats.Reassembled++
 	r.stats.FragmentsReassembled += uint64(d.pieces)
 	r.stats.FragmentBytesReassembled += uint64(d.wire)
+	r.remember(d)
 	r.clear(d)
 	r.forget(d)
 	return b

@@ -53,7 +53,8 @@ const (
 	// DropOverlap: it overlaps another fragment, or belongs to a datagram in
 	// which two did (RFC 5722, section 4).
 	DropOverlap
-	// DropDuplicate: it repeats one that is there. Nothing is lost with it.
+	// DropDuplicate: it repeats one that is there, or that was joined with others
+	// a short time before. Nothing is lost with it.
 	DropDuplicate
 	// DropBudget: Config.Bytes was spent on newer ones.
 	DropBudget
