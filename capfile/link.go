@@ -30,6 +30,11 @@ const (
 	etherTypeIPv6 = 0x86dd
 	// noEtherType is no protocol's (IEEE 802.3: values from 0x0600 on are types).
 	noEtherType = 0
+	// cookedLLC stands in a Linux cooked header in place of the EtherType of a frame that
+	// had a length there, and is followed by LLC.
+	cookedLLC = 0x0004
+	// maxFrameLength is the largest such length (IEEE 802.3, section 3.2.6).
+	maxFrameLength = 0x05dc
 )
 
 // readable reports whether toEthernet knows the link layer.
@@ -64,6 +69,9 @@ func toEthernet(link uint32, b []byte) (start, end int, ok bool) {
 		return headroom, headroom + min(len(packet), ethernetHeader-1), true
 	}
 	etherType := linkEtherType(link, packet)
+	if n := len(packet) - header; etherType == cookedLLC && header >= sllHeader && n <= maxFrameLength {
+		etherType = uint16(n)
+	}
 	start = headroom + header - ethernetHeader
 	clear(b[start : start+12])
 	binary.BigEndian.PutUint16(b[start+12:], etherType)

@@ -102,6 +102,29 @@ func TestEveryLinkLayerBecomesEthernet(t *testing.T) {
 	}
 }
 
+// Linux has a number of its own in the cooked header of a frame with LLC, in place of the
+// length that the frame had.
+func TestCookedLLC(t *testing.T) {
+	llc := append([]byte{0xaa, 0xaa, 3, 0, 0, 0, 0x08, 0x00}, "an IPv4 packet"...)
+	for name, c := range map[string]struct {
+		link   uint32
+		header []byte
+	}{
+		"SLL":  {linkSLL, be(uint16(0), uint16(1), uint16(6), uint64(0), uint16(4))},
+		"SLL2": {linkSLL2, be(uint16(4), uint16(0), uint32(1), uint16(1), byte(0), byte(6), uint64(0))},
+	} {
+		n := uint32(len(c.header) + len(llc))
+		file := be(uint32(0xa1b2c3d4), uint16(2), uint16(4), uint64(0), uint32(65535), c.link, uint64(0), n, n, c.header, llc)
+		packets, err := readAll(t, bytes.NewReader(file), Stdin)
+		if err != io.EOF || len(packets) != 1 {
+			t.Fatalf("%s: %d packets, %v", name, len(packets), err)
+		}
+		if d := packets[0].Data; int(binary.BigEndian.Uint16(d[12:])) != len(llc) || !bytes.Equal(d[14:], llc) {
+			t.Errorf("%s: % x", name, d)
+		}
+	}
+}
+
 // A file of several link layers, time resolutions and sections.
 func TestMixedFile(t *testing.T) {
 	packets, err := readAll(t, nil, "testdata/sections.pcapng")
