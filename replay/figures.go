@@ -86,6 +86,7 @@ func notHeld(p *status.Snapshot, files capfile.Stats) []Loss {
 		{Count: dropped[outcome.DropMidStream], Text: "packets belong to connections in which no stream could begin: their start is missing"},
 		{Count: dropped[outcome.DropSubflow], Text: "packets belong to MPTCP connections of which too little is in the files"},
 		{Count: cut, Text: "packets of the service were cut by the mirror or the snapshot length (tcpdump -s)"},
+		{Count: p.Stack.DroppedBytes[outcome.DropOutOfWindow], Text: "bytes are too far from the others of their connections to be believed: what is between is missing, or no client has sent them"},
 		{Count: dropped[outcome.DropBadChecksum], Text: "packets have a wrong TCP checksum"},
 		{Count: p.Ring.FragmentStats.Lost() + p.Inner.Lost(), Text: "fragments never became whole"},
 		{Count: dropped[outcome.DropBadAddress], Text: "packets have addresses that no TCP connection has, such as multicast: rewrite them to others"},

@@ -113,6 +113,25 @@ func TestEveryEndIsTold(t *testing.T) {
 	}
 }
 
+// What lies too far ahead at the end of the files, behind a loss larger than a window, was not
+// forwarded.
+func TestOutOfWindowIsTold(t *testing.T) {
+	s, err := Open(t.Context(), Config{Paths: []string{capture(t, time.Second, plainFrame(t, 80, "a"))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	p := new(status.Snapshot)
+	p.Stack.Dropped[outcome.DropOutOfWindow] = 4 // a second RST has no payload, and nothing is lost with it
+	if f := s.Figures(p, time.Now()); slices.ContainsFunc(f.Lost, func(l Loss) bool { return l.Count > 0 }) {
+		t.Errorf("told of packets without payload: %+v", f.Lost)
+	}
+	p.Stack.DroppedBytes[outcome.DropOutOfWindow] = 4380
+	if f := s.Figures(p, time.Now()); !slices.ContainsFunc(f.Lost, func(l Loss) bool { return l.Count == 4380 && l.Whose == OfFile }) {
+		t.Errorf("nothing tells of the bytes: %+v", f.Lost)
+	}
+}
+
 func TestProgress(t *testing.T) {
 	for _, c := range []struct {
 		p    Progress
