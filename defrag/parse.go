@@ -7,8 +7,9 @@ import (
 	"netmirror/wire"
 )
 
-// maxTags bounds the walk to an IP packet; real ones have one or two.
-const maxTags = 2
+// maxTags bounds the walk to an IP packet. It is as far as decap goes, so that what is read
+// whole is read in fragments too.
+const maxTags = 4
 
 // Offsets in a frame without VLAN tags.
 const (

@@ -168,7 +168,7 @@ func TestWholePasses(t *testing.T) {
 		"IPv6 with options":             packet(t, ether(v6), ip6(hop), hopByHop(17), udpTo(4789), data),
 		"ARP":                           packet(t, ether(layers.EthernetTypeARP), make([]byte, 46)),
 		"IPv4 TCP fragment":             packet(t, ether(v4), ip4(func(h *layers.IPv4) { h.Protocol, h.FragOffset = 6, 9 }), data),
-		"three tags":                    packet(t, ether(v4, 0x8100, 0x8100, 0x8100), ip4(func(h *layers.IPv4) { h.FragOffset = 9 }), data),
+		"five tags":                     packet(t, ether(v4, 0x8100, 0x8100, 0x8100, 0x8100, 0x8100), ip4(func(h *layers.IPv4) { h.FragOffset = 9 }), data),
 		"empty":                         {},
 		"shorter than Ethernet":         make([]byte, 13),
 		"cut in a tag":                  packet(t, ether(v4, layers.EthernetTypeDot1Q))[:15],
@@ -223,6 +223,19 @@ func TestPaddedFragment(t *testing.T) {
 }
 
 // What another decoder reads from a joined frame: its lengths and its payload.
+// A file has all tags in band, of which a ring's kernel takes the outermost off.
+func TestFragmentsBehindManyTags(t *testing.T) {
+	for tags := range maxTags + 1 {
+		r, data := newTest(newClock()), datagramOf(t, 2000)
+		header := ether(v4, slices.Repeat([]layers.EthernetType{layers.EthernetTypeDot1Q}, tags)...)
+		whole := packet(t, header, ip4(nil), data)
+		got := feed(r,
+			packet(t, header, ip4(func(h *layers.IPv4) { h.Flags = layers.IPv4MoreFragments }), data[:1480]),
+			packet(t, header, ip4(func(h *layers.IPv4) { h.FragOffset = 1480 / 8 }), data[1480:]))
+		check(t, r, got, whole)
+	}
+}
+
 func TestJoinedFrameIsValid(t *testing.T) {
 	r, data := newTest(newClock()), datagramOf(t, 2000)
 	fam := families[0]
