@@ -24,7 +24,7 @@ var latest = time.Unix(0, math.MaxInt64)
 type Batch struct {
 	// Time is when the first packet was captured. It never goes back from batch to batch. A
 	// packet with an earlier time than the one in front of it gets that one's time. If the
-	// clock was set back, time goes on from there.
+	// clock was set back, which a second packet has to show, time goes on from there.
 	Time time.Time
 	// Frames are the packets, as [Packet.Data] is, and Lengths their Lengths. They
 	// are valid until the next call of Read.
@@ -41,8 +41,9 @@ type Batcher struct {
 	err    error
 	memory []byte
 
-	last  time.Time     // the latest time given
-	shift time.Duration // from the file's clock to the times given
+	last    time.Time     // the latest time given
+	shift   time.Duration // from the file's clock to the times given
+	stepped time.Duration // by how much the packet before has changed it
 }
 
 // NewBatcher makes a Batcher, which alone may call r.Next from then on.
@@ -95,12 +96,21 @@ func (b *Batcher) fits(batch *Batch) bool {
 
 // forward turns the file's time into one that never goes back.
 func (b *Batcher) forward(at time.Time) time.Time {
+	if back := b.stepped; back != 0 {
+		// One packet alone may have no time, or a wrong one. The clock was not set back if
+		// the next packet goes on where those before that one were.
+		b.stepped = 0
+		if at.Add(b.shift-back).Sub(b.last).Abs() < at.Add(b.shift).Sub(b.last).Abs() {
+			b.shift -= back
+		}
+	}
 	if at = at.Add(b.shift); at.After(latest) {
 		at = latest
 	}
 	if back := b.last.Sub(at); back > 0 && !b.last.IsZero() {
 		if back > maxBackstep {
 			b.shift += back
+			b.stepped = back
 		}
 		return b.last
 	}

@@ -148,6 +148,8 @@ func TestBatches(t *testing.T) {
 		{"64 packets", crowd, []int{64, 6}, []time.Duration{7 * ms, 7 * ms}},
 		{"a little out of order", []record{{5, "a"}, {3, "b"}, {8, "c"}}, []int{2, 1}, []time.Duration{5 * ms, 8 * ms}},
 		{"the clock is set back", []record{{60_000, "a"}, {100, "b"}, {150, "c"}}, []int{2, 1}, []time.Duration{60_000 * ms, 60_050 * ms}},
+		{"one packet without a time", []record{{60_000, "a"}, {0, "b"}, {60_050, "c"}, {60_060, "d"}}, []int{2, 1, 1}, []time.Duration{60_000 * ms, 60_050 * ms, 60_060 * ms}},
+		{"every other packet of a clock that is late", []record{{60_000, "a"}, {100, "b"}, {60_010, "c"}, {110, "d"}, {60_020, "e"}}, []int{2, 2, 1}, []time.Duration{60_000 * ms, 60_010 * ms, 60_020 * ms}},
 	} {
 		sizes, times := batchesOf(t, pcapOf(c.records...))
 		if !slices.Equal(sizes, c.sizes) || !slices.Equal(times, c.times) {
