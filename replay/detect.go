@@ -16,7 +16,8 @@ type Kind struct {
 	// clients or its server.
 	Mirror wire.Mirror
 	// VNIs are the mirror's networks with packets of the service, in ascending order;
-	// 0 alone where the packets are not wrapped.
+	// 0 alone where the packets are not wrapped. None means any: no network was seen that
+	// could be asked for.
 	VNIs []uint32
 	// Packets were looked at; Mirrored and Plain are those of them that are of the
 	// service, and Wrapped all that are a mirror's by their look.
@@ -79,7 +80,7 @@ func (d *detector) see(frame []byte) {
 		d.kind.Mirrored++
 		of = d.vnis
 	}
-	if len(of) < maxVNIs {
+	if len(of) < maxVNIs && vni <= wire.MaxVNI { // a key of GRE may be larger, and cannot be asked for
 		of[vni] = true
 	}
 }
@@ -110,7 +111,7 @@ func (d *detector) other(frame []byte, k *Kind) (network, kind bool) {
 	vni, wrapped, ours := d.look(d.wrapped, frame)
 	switch {
 	case wrapped && ours:
-		return !k.Mirror.Bare() && !slices.Contains(k.VNIs, vni), k.Mirror.Bare()
+		return !k.Mirror.Bare() && len(k.VNIs) > 0 && !slices.Contains(k.VNIs, vni), k.Mirror.Bare()
 	case wrapped || k.Mirror.Bare():
 		return false, false
 	}

@@ -37,6 +37,13 @@ func mirrored(t testing.TB, vni uint32, udpPort layers.UDPPort, frame []byte) []
 	return wiretest.Serialize(t, eth, ip, udp, &layers.VXLAN{ValidIDFlag: true, VNI: vni}, gopacket.Payload(frame))
 }
 
+// inGRE is a frame in GRE with a key.
+func inGRE(t testing.TB, key uint32, frame []byte) []byte {
+	t.Helper()
+	eth, ip := headers(layers.IPProtocolGRE)
+	return wiretest.Serialize(t, eth, ip, &layers.GRE{Protocol: layers.EthernetTypeTransparentEthernetBridging, KeyPresent: true, Key: key}, gopacket.Payload(frame))
+}
+
 func headers(proto layers.IPProtocol) (*layers.Ethernet, *layers.IPv4) {
 	return &layers.Ethernet{SrcMAC: make(net.HardwareAddr, 6), DstMAC: make(net.HardwareAddr, 6), EthernetType: layers.EthernetTypeIPv4},
 		&layers.IPv4{Version: 4, TTL: 64, Protocol: proto, SrcIP: net.IP{192, 0, 2, 1}, DstIP: net.IP{192, 0, 2, 2}}

@@ -38,6 +38,8 @@ func TestWhatACaptureHolds(t *testing.T) {
 		{"a collector's: the mirror's, and some of its own", append(few(mirrored(t, 42, 4789, request)), request), 0, true, []uint32{42}},
 		{"a host's with an overlay network for other services", append(few(mirrored(t, 42, 4789, other)), request), 0, false, []uint32{0}},
 		{"nothing of the service", few(other), 0, false, []uint32{0}},
+		{"GRE with a key that is no network's", few(inGRE(t, 1<<24, request)), 0, true, nil},
+		{"GRE with such a key, and with another", few(inGRE(t, 1<<24, request), inGRE(t, 5, request)), 0, true, []uint32{5}},
 		{"a mirror's, and nothing of the service", few(mirrored(t, 9, 4789, other), mirrored(t, 7, 4789, other), other), 0, true, []uint32{7, 9}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
