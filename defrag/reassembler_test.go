@@ -222,7 +222,6 @@ func TestPaddedFragment(t *testing.T) {
 	check(t, r, feed(r, fam.Part(t, 1, 0, true, data[:1480]), last), fam.Whole(t, 1, data))
 }
 
-// What another decoder reads from a joined frame: its lengths and its payload.
 // A file has all tags in band, of which a ring's kernel takes the outermost off.
 func TestFragmentsBehindManyTags(t *testing.T) {
 	for tags := range maxTags + 1 {
@@ -236,6 +235,7 @@ func TestFragmentsBehindManyTags(t *testing.T) {
 	}
 }
 
+// What another decoder reads from a joined frame: its lengths and its payload.
 func TestJoinedFrameIsValid(t *testing.T) {
 	r, data := newTest(newClock()), datagramOf(t, 2000)
 	fam := families[0]
