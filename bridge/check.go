@@ -21,7 +21,7 @@ func (b *Bridge) Check(ctx context.Context) error {
 		}
 		return fmt.Errorf("bridge: target %s does not answer: %w", b.cfg.Target, err)
 	}
-	b.outage.answered()
+	b.outage.answered(time.Now())
 	return nil
 }
 
@@ -30,7 +30,7 @@ func (b *Bridge) Check(ctx context.Context) error {
 func (b *Bridge) Begin(ctx context.Context) {
 	switch err := b.try(ctx); {
 	case err == nil:
-		b.outage.answered()
+		b.outage.answered(time.Now())
 	case ctx.Err() == nil:
 		b.outage.failed(time.Now(), err, 0)
 	}

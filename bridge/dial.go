@@ -121,7 +121,7 @@ func (s *stream) resolved(addrs []*address, err error) {
 func (s *stream) connected(out targetConn) {
 	s.b.cfg.DialTime(time.Duration(s.l.now-s.dial.begun), nil)
 	if !s.pending {
-		s.b.outage.answered()
+		s.b.outage.answered(time.Now())
 	}
 	s.dial = dial{}
 	s.out, s.since, s.first = out, s.l.now, s.l.now

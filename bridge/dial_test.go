@@ -265,12 +265,8 @@ func TestOutageIsLoggedOnceAMinute(t *testing.T) {
 		o.refused(start.Add(time.Duration(i)*time.Millisecond), io.EOF)
 	}
 	o.refused(start.Add(61*time.Second), io.EOF)
-	o.answered()
-	o.answered()
-	for i := range 1000 { // flapping
-		o.refused(start.Add(62*time.Second+time.Duration(i)*time.Millisecond), io.EOF)
-		o.answered()
-	}
+	o.answered(start.Add(62 * time.Second))
+	o.answered(start.Add(63 * time.Second))
 	got := slices.Clone(l.text)
 	if !slices.Equal(got, []string{
 		"WARN target does not answer",
@@ -278,6 +274,32 @@ func TestOutageIsLoggedOnceAMinute(t *testing.T) {
 		"INFO target answers again",
 	}) {
 		t.Errorf("logged %q", got)
+	}
+}
+
+// A target that fails again soon is told of again. One that comes and goes all the time is told of
+// as one that fails, until it stays.
+func TestTargetThatFailsAgain(t *testing.T) {
+	const fails, answers = "WARN target does not answer", "INFO target answers again"
+	var l lines
+	o := outage{log: slog.New(&l)}
+	start := time.Now()
+	flap := func(from time.Duration) {
+		for i := range 1000 {
+			at := start.Add(from + time.Duration(i)*time.Millisecond)
+			o.refused(at, io.EOF)
+			o.answered(at)
+		}
+	}
+	flap(0)
+	flap(50 * time.Second)
+	want := []string{fails, answers, fails, answers, fails, answers, fails}
+	if got := slices.Clone(l.text); !slices.Equal(got, want) {
+		t.Errorf("logged %q, want %q", got, want)
+	}
+	o.answered(start.Add(time.Minute))
+	if got := slices.Clone(l.text); !slices.Equal(got, append(want, answers)) {
+		t.Errorf("logged %q, want %q at the end", got, answers)
 	}
 }
 

@@ -10,8 +10,13 @@ import (
 	"netmirror/target"
 )
 
-// outagePeriod is the least time between two warnings about the same cause.
-const outagePeriod = time.Minute
+const (
+	// outagePeriod is the time between two warnings about a cause that lasts.
+	outagePeriod = time.Minute
+	// maxRelapses is how often in that time a cause that is over may begin anew and be told of.
+	// After that it counts as one that lasts.
+	maxRelapses = 3
+)
 
 // outage turns streams that got no connection into a bounded log: for each cause
 // a warning at first, one a minute while it lasts, and a line when it is over.
@@ -27,10 +32,14 @@ type outage struct {
 
 // spell is how long a cause has been keeping streams from the target.
 type spell struct {
-	down    bool      // a warning was logged and no answer since
-	refusal uint64    // streams given up since the last warning
-	next    time.Time // no warning before
+	down     bool      // a warning is the last that was logged
+	refusal  uint64    // streams given up since the last warning
+	next     time.Time // no warning before, but for relapses
+	relapses int       // how often it has begun anew before next
 }
+
+// flaps reports whether a cause comes and goes so often that it counts as one that lasts.
+func (s *spell) flaps(now time.Time) bool { return s.relapses == maxRelapses && now.Before(s.next) }
 
 // causes are why a stream gets no connection, in words.
 var causes = [...]struct {
@@ -71,7 +80,8 @@ func (o *outage) failed(now time.Time, err error, streams uint64) {
 func (o *outage) warn(i int, now time.Time, err error, streams uint64) {
 	s, c := &o.spell[i], &causes[i]
 	s.refusal += streams
-	if now.Before(s.next) {
+	relapse := now.Before(s.next)
+	if relapse && (s.down || s.flaps(now)) {
 		return
 	}
 	msg := c.begins
@@ -82,16 +92,20 @@ func (o *outage) warn(i int, now time.Time, err error, streams uint64) {
 		msg = cmp.Or(c.untried, c.begins)
 	}
 	o.log.Warn(msg, "dst", o.target, "streams", s.refusal, "err", err, "do", cmp.Or(c.do, target.Remedy(err)))
+	if relapse {
+		s.down, s.refusal, s.relapses = true, 0, s.relapses+1
+		return
+	}
 	*s = spell{down: true, next: now.Add(outagePeriod)}
 }
 
 // answered notes that the target took a connection.
-func (o *outage) answered() {
-	o.health.note(time.Now(), nil)
+func (o *outage) answered(now time.Time) {
+	o.health.note(now, nil)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range o.spell {
-		if s := &o.spell[i]; s.down {
+		if s := &o.spell[i]; s.down && !s.flaps(now) {
 			s.down = false
 			o.log.Info(causes[i].over, "dst", o.target, "streams_refused_since_warning", s.refusal)
 		}

@@ -196,7 +196,7 @@ func (s *stream) discard(all bool) bool {
 func (s *stream) accepted() {
 	if s.pending {
 		s.pending = false
-		s.b.outage.answered()
+		s.b.outage.answered(time.Now())
 	}
 }
 
