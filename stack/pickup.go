@@ -141,8 +141,8 @@ func (s *Stack) beforeRequest(c *Conn, p []byte) ([]byte, error) {
 		switch {
 		case c.retried && at == c.begin: // it would begin there again
 			at, ok = c.flow.nextStart(at + 1)
-		case c.unread() == 0:
-			return nil, errWait
+		case c.unread() == 0: // it is not with gVisor yet, or a budget has taken it and ended the stream
+			return c.lookedAt(p)
 		default:
 			return nil, outcome.EndTargetClosed
 		}

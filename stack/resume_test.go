@@ -496,6 +496,24 @@ func TestSplitReadsNothingUnseen(t *testing.T) {
 	}
 }
 
+// A stream whose bytes a budget took just before the next request ends there all the same.
+func TestSplitOfAStreamThatIsShed(t *testing.T) {
+	n := len(get1)
+	s := newTestStack(t, nil)
+	c := newClient(t, 1)
+	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+	conn := accept(t, s)
+	readExactly(t, conn, n)
+	conn.Split()
+	s.Inject([]Segment{c.ask(n, get2, 2)})
+	settled(t, s)
+	shed(s)
+	if b, err := conn.TryRead(make([]byte, 1000)); b != 0 || err != outcome.EndShed {
+		t.Errorf("read %d bytes, %v; want outcome.EndShed", b, err)
+	}
+	quitWith(conn, nil, outcome.EndShed)
+}
+
 // The SYN of the next connection outlives the stream of the one before.
 func TestNextConnectionBehindADeadTarget(t *testing.T) {
 	for _, mode := range []Midstream{MidstreamHTTP, MidstreamOff} {
