@@ -42,6 +42,30 @@ func TestProbeIsGivenBackWhereTheResetIsFoundByAsking(t *testing.T) {
 	want(t, "BytesUnsent", b.Stats().BytesUnsent, uint64(0))
 }
 
+// A probe of which the kernel takes nothing, for want of memory, proves nothing: it is sent again.
+func TestProbeThatTheKernelDoesNotTake(t *testing.T) {
+	l, b := idleLoop(t, Config{Target: "127.0.0.1:80"})
+	in, out := newScript(), &fullSocket{}
+	in.send([]byte("request"))
+	s := newStream(l, b, in)
+	s.takePlace()
+	s.enter(copying)
+	s.out, s.targetFIN = out, true
+	s.copy()
+	if s.proven || s.phase != blocked {
+		t.Errorf("the target is proven to read on: %v; phase %d, want %d", s.proven, s.phase, blocked)
+	}
+	want(t, "what was given back", string(in.rest()), "request")
+	out.room = 100
+	s.event(evRoom)
+	l.step()
+	want(t, "phase", s.phase, probing)
+	want(t, "probe", string(s.probe), "request")
+	out.queued = 0
+	s.lookForAcks()
+	want(t, "proven", s.proven, true)
+}
+
 // idleLoop is a loop that nothing runs, and a bridge of its streams.
 func idleLoop(t *testing.T, c Config) (*loop, *Bridge) {
 	t.Helper()

@@ -43,6 +43,11 @@ func (s *stream) sendProbe() {
 		s.targetClosed()
 		return
 	}
+	if written == 0 { // the kernel has no memory for it; that nothing is left unacknowledged proves nothing
+		s.settle(p, 0)
+		s.block(0)
+		return
+	}
 	s.probe, s.written = append(s.probe[:0], p...), written
 	s.awaitAcks(probing)
 }
