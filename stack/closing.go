@@ -18,6 +18,9 @@ func (s *Stack) reset(f *flow, seg *segment) {
 		s.forgetRST(f) // this is the client's answer
 		f.claims, f.hole, f.certain, f.doomed = 0, time.Time{}, time.Time{}, time.Time{}
 	}
+	if f.rstSeen && seqLess(f.rst, seg.seq) && f.hasAll(seg.seq) {
+		s.forgetRST(f) // the client had sent more by then, so that the server ignored it
+	}
 	if f.rstSeen || f.ending || seqLess(seg.seq, f.floor()) || seqLess(f.beyond, seg.seq) && seqLess(s.reach(f), seg.seq) {
 		f.goesPast(seg)
 		s.drop(seg, outcome.DropOutOfWindow)

@@ -286,3 +286,28 @@ func TestTwoRequestsWaitForALostServer(t *testing.T) {
 	s.passSlowly(5 * time.Second)
 	s.adds(c, get1+get2+get3, 500, nil)
 }
+
+// A client that has closed answers each packet of the server with a RST at the place that the
+// packet acknowledges. Those in front of what the client has sent since count no more than at
+// the server; the last one does.
+func TestRSTsUpToTheClientsEnd(t *testing.T) {
+	const n = len(get1)
+	for name, places := range map[string][]int{
+		"one in front":   {n, 2 * n},
+		"several":        {0, n, n, 2 * n, 2 * n},
+		"in front again": {n, 2 * n, n},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestStack(t, nil)
+			c := newClient(t, 100)
+			segs := append(c.opening(), c.ask(0, get1, 1), c.ask(n, get2, 1))
+			for _, at := range places {
+				segs = append(segs, c.rst(at))
+			}
+			s.Inject(segs)
+			if got, err := readAll(t, accept(t, s)); string(got) != get1+get2 || err != outcome.EndClientReset {
+				t.Errorf("read %q, %v; want both requests and the client's reset", got, err)
+			}
+		})
+	}
+}
