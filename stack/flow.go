@@ -152,10 +152,10 @@ const maxTail = 256
 
 // tail is the sequence number at which the first byte is missing.
 func (f *flow) tail() uint32 {
-	if f.gapless() {
+	if f.state == open && f.gapless() {
 		return f.received()
 	}
-	tail := f.virtual.ack
+	tail := f.floor()
 	e := f.q.first()
 	for n := 0; e != nil && !seqLess(tail, e.seq) && n < maxTail; n++ {
 		tail = e.end()

@@ -60,7 +60,7 @@ func (s *Stack) hopeless(f *flow) bool {
 	switch {
 	case s.alleged(f) && s.refuted(f):
 		return age >= s.cfg.GapTimeout
-	case s.alleged(f), s.serverWaits(f):
+	case s.alleged(f), f.serverMisses():
 		return age >= serverPatience*s.cfg.GapTimeout
 	}
 	crowded := f.q.count > s.cfg.MaxPending && !f.multipath || f.ending || f.newer != nil
@@ -70,6 +70,13 @@ func (s *Stack) hopeless(f *flow) bool {
 // serverPatience is how many times longer than Config.GapTimeout a hole is waited for
 // that the server has as well: clients send again after seconds.
 const serverPatience = 10
+
+// serverMisses reports whether the server, which was heard since something is missing, has
+// acknowledged no more than is here. Its acknowledgement of what came behind the hole comes at once
+// (RFC 5681, section 4.2). Had it the rest, it would soon say so.
+func (f *flow) serverMisses() bool {
+	return !f.ending && f.newer == nil && f.claims > 0 && !f.serverAt.Before(f.hole)
+}
 
 // serverWaits reports whether the server has acknowledged no more than is here, well
 // after a packet said that there is more.

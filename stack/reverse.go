@@ -147,6 +147,9 @@ func (f *mirrorView) serverSure(ack uint32) bool {
 func (s *Stack) serverTook(f *flow, seg *segment) {
 	if within(seg.ack, f.base, maxWindow) {
 		f.serverSaid.set(seg.ack)
+		if !seqLess(f.tail(), seg.ack) {
+			f.serverAt = s.now
+		}
 	}
 	if f.hasBase {
 		s.proved(f)
