@@ -1,10 +1,6 @@
 package stack
 
-import (
-	"bytes"
-
-	"netmirror/http1"
-)
+import "netmirror/http1"
 
 // answers is what the server has answered, where the mirror shows it: by that a
 // client's request is told from a body that looks like one, for a client sends a
@@ -64,13 +60,16 @@ func (a *answers) add(seg *segment) {
 	a.count++
 }
 
+// httpVersion is how answers begin, but for a digit.
+const httpVersion = "HTTP/1."
+
 // readsInterim reports whether a segment holds nothing but interim answers, or goes on
 // with the one that was not whole: early hints (RFC 8297) can be longer than a segment.
 func (a *answers) readsInterim(seg *segment) bool {
 	b := seg.payload
 	if a.partial > 0 && a.interim.to == seg.seq {
 		b = append(a.part[:a.partial:a.partial], b...)
-	} else if !bytes.HasPrefix(b, []byte("HTTP/1.")) {
+	} else if n := min(len(b), len(httpVersion)); n == 0 || string(b[:n]) != httpVersion[:n] { // it may be cut in there
 		return false
 	}
 	a.partial = 0

@@ -33,6 +33,7 @@ const (
 	unasked asked = iota // not asked, or it had answered too often to tell
 	unanswered
 	mayBeAnswered // it had, or the mirror did not show it
+	interimOnly   // there is no hole, and the client had nothing but interim answers
 )
 
 // next is the entry behind e in its queue, nil at the end.

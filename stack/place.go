@@ -163,7 +163,7 @@ func (f *mirrorView) fresh(e *entry) bool {
 	if !prev.acked || !e.acks {
 		return true
 	}
-	if !seqLess(f.ev.answers.beyond(prev.ack), e.ack) {
+	if e.asked == interimOnly || !seqLess(f.ev.answers.beyond(prev.ack), e.ack) {
 		return false
 	}
 	if seen && seqLess(prev.end, e.seq) {
@@ -178,8 +178,9 @@ func (f *mirrorView) fresh(e *entry) bool {
 	return true
 }
 
-// asks notes of an entry behind a hole whether the server had answered something in the hole
-// before: when the hole is given up, there may be too many answers to tell.
+// asks notes of an entry whether the server had answered something in the hole in front of it
+// before, or without a hole, whether the client had an answer: when a place to begin at is looked
+// for, there may be too many answers to tell.
 func (f *flow) asks(e *entry) {
 	if !e.first || !e.acks {
 		return
@@ -195,6 +196,11 @@ func (f *flow) asks(e *entry) {
 		from = f.past.to
 	}
 	if !seqLess(from, e.seq) {
+		if f.state == parked || f.claims > 0 { // else the stream goes on with it
+			if prev, _ := f.before(e); prev.acked && !seqLess(f.ev.answers.beyond(prev.ack), e.ack) {
+				e.asked = interimOnly
+			}
+		}
 		return
 	}
 	switch yes, ok := f.ev.answers.between(from, e.seq, e.ack); {
