@@ -28,6 +28,10 @@ type answer1 struct {
 // had received everything before the client's sequence number at.
 func (a *answers) changes(at uint32) bool { return a.changed.known && !seqLess(a.changed.at, at) }
 
+// changedBefore reports whether the server had changed to another protocol before the client sent
+// the byte at the sequence number seq.
+func (a *answers) changedBefore(seq uint32) bool { return a.changed.known && !seqLess(seq, a.changed.at) }
+
 // begin starts at a sequence number of the server's.
 func (a *answers) begin(seq uint32) { *a = answers{known: true, from: seq, nxt: seq} }
 
@@ -50,7 +54,7 @@ func (a *answers) add(seg *segment) {
 		a.interim.to = seg.end()
 		return
 	}
-	if http1.Status(seg.payload[http1.Interim(seg.payload):]) == http1.SwitchingProtocols {
+	if changesProtocol(seg) {
 		a.changed.set(seg.ack)
 	}
 	if a.count > 0 && a.last[(a.count-1)%len(a.last)].ack == seg.ack {
@@ -58,6 +62,12 @@ func (a *answers) add(seg *segment) {
 	}
 	a.last[a.count%len(a.last)] = answer1{from: seg.seq, ack: seg.ack}
 	a.count++
+}
+
+// changesProtocol reports whether a segment of the server's begins with an answer after which the
+// connection speaks another protocol.
+func changesProtocol(seg *segment) bool {
+	return http1.Status(seg.payload[http1.Interim(seg.payload):]) == http1.SwitchingProtocols
 }
 
 // httpVersion is how answers begin, but for a digit.

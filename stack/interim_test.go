@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"netmirror/outcome"
+
 	"github.com/google/gopacket/layers"
 )
 
@@ -18,7 +20,7 @@ func TestConnectionBeginsWithAnInterimAnswer(t *testing.T) {
 		"HTTP/1.1 102 Processing\r\n\r\n":                      get3,
 		"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n":       get3,
 		"HTTP/1.1 204 No Content\r\n\r\n":                      get2 + get3,
-		"HTTP/1.1 101 Switching Protocols\r\n\r\n":             get2 + get3,
+		"HTTP/1.1 101 Switching Protocols\r\n\r\n":             "", // what follows is of another protocol
 		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n\r\n": get2 + get3,
 	} {
 		t.Run(answer, func(t *testing.T) {
@@ -37,8 +39,40 @@ func TestConnectionBeginsWithAnInterimAnswer(t *testing.T) {
 			s.pass(100 * time.Millisecond)
 			s.Inject([]Segment{c.packet(at+2*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, ack+uint32(len(noContent)) })})
 			s.pass(2 * time.Second)
+			if want == "" {
+				s.is(c)
+				return
+			}
 			s.is(c, text(want, nil))
 		})
+	}
+}
+
+// The mirror loses the head of a request with Upgrade, or its end, and shows that the server changes
+// the protocol. What looks like a request from then on is none.
+func TestProtocolChangesBehindALoss(t *testing.T) {
+	const head, frame = "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "\x81\x85kkkkabcde"
+	changes := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
+	for _, shown := range []int{0, 18} { // of the head
+		for _, interim := range []string{"", "HTTP/1.1 102 Processing\r\n\r\n"} {
+			t.Run(fmt.Sprintf("%d, %q", shown, interim), func(t *testing.T) {
+				const n = len(get1)
+				s := newTimed(t, nil)
+				c := newClient(t, 7000)
+				s.Inject([]Segment{c.syn(), c.accepts(60000, 0), c.ack(0), c.says(0, get1, 1000), c.answer(1000, n, noContent, nil)})
+				off, ack := n+len(head), 1000+len(noContent)
+				s.Inject([]Segment{c.says(n, head[:shown], ack), c.answer(uint32(ack), off, interim+changes, nil)})
+				ack += len(interim + changes)
+				for _, text := range []string{frame, get2, get3} {
+					s.pass(300 * time.Millisecond)
+					s.Inject([]Segment{c.says(off, text, ack), c.answer(uint32(ack), off+len(text), "\x81\x01x", nil)})
+					off, ack = off+len(text), ack+3
+				}
+				s.Inject([]Segment{c.fin(off)})
+				s.pass(3 * time.Second)
+				s.is(c, text(get1+head[:shown], outcome.EndGap))
+			})
+		}
 	}
 }
 

@@ -78,7 +78,7 @@ func (f *mirrorView) begins(e *entry) bool {
 // client was free to send, and which entry is the last of them. A line of maxRequestLine
 // bytes without an end is one.
 func (f *mirrorView) likeness(e *entry) (http1.Likeness, *entry) {
-	if !e.first || e.mayProbe() || !f.fresh(e) {
+	if !e.first || e.mayProbe() || f.ev.answers.changedBefore(e.seq) || !f.fresh(e) {
 		return http1.Contradicts, e
 	}
 	judge := http1.Unmistakable

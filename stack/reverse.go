@@ -28,7 +28,7 @@ func (s *Stack) serverSays(m *Segment, seg *segment) {
 	remembered := false
 	if f == nil {
 		if known, remembered = s.stubs.get(&seg.key, s.now); !remembered && seg.flags&flagSYN == 0 {
-			s.interimFirst(m, seg)
+			s.answerFirst(m, seg)
 			return
 		}
 	} else {
@@ -62,12 +62,16 @@ func (s *Stack) serverSays(m *Segment, seg *segment) {
 	}
 }
 
-// interimFirst remembers a connection of which the first packet that is seen is an interim answer: the
-// client sends the rest of a body next, which may look like a request.
-func (s *Stack) interimFirst(m *Segment, seg *segment) {
-	a := answers{}
+// answerFirst remembers a connection of which the first packet that is seen is an interim answer: the
+// client sends the rest of a body next, which may look like a request. Or it is one that changes the
+// protocol: no request follows.
+func (s *Stack) answerFirst(m *Segment, seg *segment) {
+	a, kind := answers{}, midStream
+	if changesProtocol(seg) {
+		kind = opaque
+	}
 	switch {
-	case s.services[seg.key.service].Midstream != MidstreamHTTP, seg.noACK, seg.flags&flagACK == 0, !a.readsInterim(seg):
+	case s.services[seg.key.service].Midstream != MidstreamHTTP, seg.noACK, seg.flags&flagACK == 0, kind == midStream && !a.readsInterim(seg):
 		return
 	case m.Truncated || !s.cfg.Checksums.passes(s.cfg.Checksums.sumOf(m)):
 		return
@@ -75,7 +79,7 @@ func (s *Stack) interimFirst(m *Segment, seg *segment) {
 	ev := new(evidence)
 	ev.hears(seg, s.clock())
 	s.leaves(&seg.key, stub{
-		kind: midStream, twoWay: true, base: seg.ack, end: seg.ack, last: momentOf(s.captured), ev: ev,
+		kind: kind, twoWay: true, base: seg.ack, end: seg.ack, last: momentOf(s.captured), ev: ev,
 		// The client had acknowledged what the server sent before.
 		left: &leftOff{lostFor: outcome.DropMidStream, counted: seg.ack, ack: seg.seq, acked: true, pastACK: front{seg.ack, seg.seq, true}},
 	})
