@@ -67,7 +67,11 @@ func (d doubt) limit() int {
 func (s *Stack) setAside(f *flow, seg *segment, why doubt) {
 	if seg.next() == seg.seq || f.ending {
 		f.agrees(seg)
-		s.drop(seg, outcome.DropOutOfWindow) // brings nothing, and says nothing that is believed
+		why := outcome.DropOutOfWindow
+		if len(seg.payload) == 0 {
+			why = outcome.DropNoPayload // brings nothing, and says nothing that is believed
+		}
+		s.drop(seg, why)
 		return
 	}
 	for i := range f.aside {

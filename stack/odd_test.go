@@ -311,3 +311,20 @@ func TestRSTsUpToTheClientsEnd(t *testing.T) {
 		})
 	}
 }
+
+// The mirror loses an answer, and the client's acknowledgement of it is of something that the server
+// was not seen to send. It is an acknowledgement all the same, with which nothing is lost.
+func TestAcknowledgementOfALostAnswer(t *testing.T) {
+	const n = len(get1)
+	s := newTimed(t, nil)
+	c := newClient(t, 100)
+	s.Inject([]Segment{c.syn(), c.accepts(60000, 0), c.ack(0), c.says(0, get1, 1000), c.answer(1000, n, "", nil)})
+	s.pass(100 * time.Millisecond)
+	s.Inject([]Segment{c.says(n, "", 1000+len(noContent))})
+	s.pass(100 * time.Millisecond)
+	s.Inject([]Segment{c.fin(n)})
+	s.pass(2 * time.Second)
+	if dropped := s.Stats().Dropped; dropped[outcome.DropOutOfWindow] != 0 || dropped[outcome.DropNoPayload] == 0 {
+		t.Errorf("dropped %v, want acknowledgements alone", dropped)
+	}
+}
