@@ -93,23 +93,26 @@ func (r *reloader) reload(stopped <-chan struct{}) {
 		r.log.Warn("settings have changed that need a restart; they stay as they are", "settings", strings.Join(flags, ","),
 			"do", "restart netmirror to apply them")
 	}
-	r.monitor.Reloaded(r.mixed(next), next.Targets())
+	r.monitor.Reloaded(shown(append(r.inForce(next), next.OwnSettings()...)), next.Targets(), changes.Changed)
 	r.log.Info("settings read again", "services", len(next.Services),
 		"added", strings.Join(changes.Added, ","), "changed", strings.Join(changes.Changed, ","), "removed", strings.Join(changes.Removed, ","))
+	if next.Alone() {
+		logSettings(r.log, r.inForce(next))
+	}
 	logServices(next, r.log)
 	warnOfOverlaps(next, r.log)
 	warnOfLoops(context.Background(), next, r.log)
 }
 
-// mixed is the settings in force, as the page shows them: those of the services are of next.
-func (r *reloader) mixed(next *settings.Options) []status.Setting {
+// inForce is the settings in force: those of the services are of next.
+func (r *reloader) inForce(next *settings.Options) []settings.Setting {
 	all, is := r.started.InForce(), next.InForce()
 	for i, s := range all {
 		if s.OfServices() {
 			all[i] = is[i]
 		}
 	}
-	return shown(append(all, next.OwnSettings()...))
+	return all
 }
 
 // newReloader makes the reloader of a pipeline that was started with these settings.

@@ -55,10 +55,10 @@ func settingArgs(all []settings.Setting) (args []any) {
 	return args
 }
 
-// logServices logs each service with the settings of its own. The flags and the line
-// msg=capturing say all of a single one without a name.
+// logServices logs each service with the settings of its own. The line msg=settings says all of a
+// single one without a name.
 func logServices(o *settings.Options, log *slog.Logger) {
-	if len(o.Services) < 2 && o.Simple() {
+	if o.Alone() {
 		return
 	}
 	for _, s := range o.Services {

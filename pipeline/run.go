@@ -31,7 +31,13 @@ func (p *Pipeline) Run(ctx context.Context, enter func(status.Phase), sources ..
 	stopSources := context.AfterFunc(ctx, func() {
 		enter(status.Draining)
 		p.stop()
-		time.AfterFunc(p.cfg.Patience, cut)
+		time.AfterFunc(p.cfg.Patience, func() {
+			if serving.Err() == nil { // else all is delivered
+				p.cfg.Log.Warn("the time to stop is over: what the targets have not taken is cut off", "after", p.cfg.Patience, "streams", p.Snapshot().Bridge.Open,
+					"do", "find out why the targets are slow, or raise --shutdown-timeout")
+			}
+			cut()
+		})
 		p.cfg.Log.Info("stopping", "at_most", p.cfg.Patience)
 	})
 	defer stopSources()

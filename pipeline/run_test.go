@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,5 +212,65 @@ func TestWhatCannotBeRun(t *testing.T) {
 	bare.Give(time.Now(), [][]byte{bytes.Repeat([]byte{0x45}, 40)})
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "IP") {
 		t.Errorf("frames without Ethernet: %v", err)
+	}
+}
+
+// logged is a log in memory.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// A target that takes nothing is cut off when the time to stop is over, and the log says so. One that
+// has taken all is not.
+func TestStopSaysWhatIsCutOff(t *testing.T) {
+	for _, takes := range []bool{true, false} {
+		to, _ := target(t)
+		patience := time.Minute
+		if !takes {
+			patience = 100 * time.Millisecond
+			ln, err := net.Listen("tcp4", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ln.Close()
+			to = ln.Addr().String()
+		}
+		said := new(logged)
+		c := testConfig(to, 1)
+		c.Log, c.Patience = slog.New(slog.NewTextHandler(said, nil)), patience
+		c.Services[0].Target.WriteTimeout, c.Services[0].Target.LingerTimeout = time.Hour, time.Hour
+		src := sourcetest.New(source.Ethernet, source.Wall)
+		p := opened(t, c)
+		stop, ended := running(t, p, nil, src)
+		piece := strings.Repeat("x", 60_000)
+		give := func(frame []byte) { src.Give(time.Now(), [][]byte{frame}) }
+		give(segment(t, 1, 0, "S", ""))
+		for i := range 200 {
+			give(segment(t, 1, 1+uint32(i*len(piece)), "A", piece))
+		}
+		give(segment(t, 1, 1+uint32(200*len(piece)), "AF", ""))
+		for p.Snapshot().Bridge.Streams == 0 || p.Snapshot().Stack.Packets < 202 {
+			time.Sleep(time.Millisecond)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		if cut := strings.Contains(said.String(), "is cut off\" after=100ms streams=1"); cut == takes {
+			t.Errorf("the target takes all: %v; the log has %q, the outcomes are %v", takes, said.String(), p.Snapshot().Bridge.Outcomes)
+		}
 	}
 }

@@ -56,6 +56,9 @@ func (o *Options) Common() ServiceOptions {
 // Simple says whether the call is that for one selection: --vni, --port, --to.
 func (o *Options) Simple() bool { return len(o.Selection.Forward) == 0 && len(o.sections) == 0 }
 
+// Alone says whether there is a single service, and the flags say all of it.
+func (o *Options) Alone() bool { return len(o.Services) < 2 && o.Simple() }
+
 // resolve finds the services that are asked for. The flags are there, and each is right
 // by itself.
 func (o *Options) resolve() error {

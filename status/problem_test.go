@@ -191,6 +191,32 @@ func TestServicesThatGetNothing(t *testing.T) {
 	}
 }
 
+// A service whose settings left out everything has other ones since: what it left out before is not
+// held against them.
+func TestWhatWasLeftOutBeforeAReload(t *testing.T) {
+	f := newFigures()
+	w := newWatch(f.begin)
+	second := 0.0
+	look := func(requests requests.Stats, want string) {
+		t.Helper()
+		shop := Service{Name: "shop", Bytes: 1000}
+		shop.Bridge.Requests = requests
+		f.s.Services = []Service{shop}
+		w.look(f.at(second))
+		if got := ids(w.problems(f.at(second).Time)); got != want {
+			t.Errorf("after %v s: %q, want %q", second, got, want)
+		}
+	}
+	look(requests.Stats{}, "")
+	second = 40
+	look(requests.Stats{NotMatched: 3}, "left_out")
+	w.unheard.restart([]string{"shop"})
+	look(requests.Stats{NotMatched: 3}, "")
+	second = 100 // the target does not answer, so that no request is looked at
+	look(requests.Stats{NotMatched: 3}, "")
+	look(requests.Stats{NotMatched: 4}, "left_out")
+}
+
 // A service without clients, which may be meant, does not fill the log, and the first of its
 // clients is told.
 func TestASilentServiceIsToldMoreAndMoreSeldom(t *testing.T) {

@@ -16,10 +16,11 @@ type reloadsReport struct {
 }
 
 // Reloaded says that these settings are in force from now on, with targets as they are
-// shown.
-func (m *Monitor) Reloaded(settings []Setting, target string) {
+// shown. changed are the services that go on with other settings.
+func (m *Monitor) Reloaded(settings []Setting, target string, changed []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.watch.unheard.restart(changed)
 	m.cfg.Settings, m.cfg.Target = settings, target
 	m.reloads.Done++
 	m.reloads.Last = time.Now()

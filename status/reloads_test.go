@@ -29,7 +29,7 @@ func TestReloads(t *testing.T) {
 	if r, _ := told(); r.Reloads.Done != 0 || r.Reloads.Failed != 1 || r.Reloads.Last < r.Started || r.Target.Address != "a:80" {
 		t.Errorf("after one that failed: %+v, target %s", r.Reloads, r.Target.Address)
 	}
-	m.Reloaded([]Setting{{Flag: "sample", Value: "1/2"}}, "b:80")
+	m.Reloaded([]Setting{{Flag: "sample", Value: "1/2"}}, "b:80", nil)
 	r, metrics := told()
 	if r.Reloads.Done != 1 || r.Reloads.Failed != 1 || r.Target.Address != "b:80" || len(r.Settings) != 1 || r.Settings[0].Value != "1/2" {
 		t.Errorf("after one: %+v, target %s, %+v", r.Reloads, r.Target.Address, r.Settings)

@@ -11,7 +11,8 @@ import (
 
 // unheard says of which services no client was heard. It is used by one goroutine at a time.
 type unheard struct {
-	begun  map[string]time.Time // when a service was first seen, by its name
+	begun  map[string]time.Time // when a service was first seen with its settings, by its name
+	before map[string]*Service  // the figures of a service when its settings changed
 	logged map[string]bool      // the services that the log has as silent
 	heard  []string             // of them, those that were heard since; the log is still to have them
 }
@@ -28,9 +29,14 @@ func (u *unheard) look(s *Snapshot, patience time.Duration) (silent, leftOut []s
 			at = s.Time
 		}
 		begun[f.Name] = at
+		before, changed := u.before[f.Name]
+		if changed && before == nil {
+			before = new(*f)
+			u.before[f.Name] = before
+		}
 		switch {
 		case s.Time.Sub(at) < patience:
-		case f.isLeftOut():
+		case f.since(before).isLeftOut():
 			leftOut = append(leftOut, f.Name)
 		case f.isSilent() && len(s.Services) > 1: // of an only one, the number of frames tells
 			silent = append(silent, f.Name)
@@ -38,6 +44,37 @@ func (u *unheard) look(s *Snapshot, patience time.Duration) (silent, leftOut []s
 	}
 	u.begun = begun
 	return silent, leftOut
+}
+
+// restart begins anew with services whose settings have changed.
+func (u *unheard) restart(names []string) {
+	for _, name := range names {
+		if u.before == nil {
+			u.before = make(map[string]*Service)
+		}
+		u.before[name] = nil // until they are looked at
+		delete(u.begun, name)
+	}
+}
+
+// since is the service with the figures that isLeftOut asks for counted from before on. before may
+// be nil.
+func (f *Service) since(before *Service) *Service {
+	if before == nil {
+		return f
+	}
+	n := *f
+	n.Bytes -= before.Bytes
+	for i := range n.LeftOut {
+		n.LeftOut[i] -= before.LeftOut[i]
+	}
+	n.Bridge.BytesWritten -= before.Bridge.BytesWritten
+	requests, then := &n.Bridge.Requests, &before.Bridge.Requests
+	requests.Matched -= then.Matched
+	requests.NotMatched -= then.NotMatched
+	requests.NotHTTP -= then.NotHTTP
+	requests.BytesLeftOut -= then.BytesLeftOut
+	return &n
 }
 
 // told notes which services the log has as silent, if it has a new line: those named, or all.
