@@ -40,11 +40,20 @@ func main() {
 	// A reader of the log may go away. That is no reason to end.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	go func() {
-		<-ctx.Done()
-		stop() // from here on, a second signal ends the process at once
-	}()
+	go letGo(ctx, stop)
 	os.Exit(run(ctx, os.Args, os.Getenv, os.Stdout, os.Stderr))
+}
+
+// sameRequest is for how long after the first signal to end another one asks for the same:
+// timeout(1) signals its child and then its process group, and shells and supervisors do likewise.
+const sameRequest = time.Second
+
+// letGo waits for the first signal, which ends ctx, and stops catching them once a further one is
+// no longer the same request: it ends the process at once.
+func letGo(ctx context.Context, stop func()) {
+	<-ctx.Done()
+	time.Sleep(sameRequest)
+	stop()
 }
 
 // run is netmirror from its command line to its exit status. It ends when ctx

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"netmirror/check"
 	"netmirror/settings"
@@ -111,4 +114,26 @@ func TestCheckHasTheFilters(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
+}
+
+// A second signal just behind the first does not cut the delivery off; a later one does.
+func TestSignalsInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, signal := context.WithCancel(t.Context())
+		caught := true
+		go letGo(ctx, func() { caught = false })
+		time.Sleep(time.Hour)
+		signal()
+		first := time.Now()
+		for _, at := range []struct {
+			passed time.Duration
+			caught bool
+		}{{0, true}, {4 * time.Millisecond, true}, {900 * time.Millisecond, true}, {1100 * time.Millisecond, false}} {
+			time.Sleep(at.passed - time.Since(first))
+			synctest.Wait()
+			if caught != at.caught {
+				t.Errorf("%v after the first: caught is %v", at.passed, caught)
+			}
+		}
+	})
 }

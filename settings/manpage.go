@@ -123,7 +123,7 @@ it needs none.
 .PP
 SIGTERM and SIGINT stop the capture. What was captured is delivered, for at most
 .BR \-\-shutdown\-timeout .
-A second signal ends the process at once.
+A second signal, if it comes more than a second after the first, ends the process at once.
 .PP
 SIGHUP reads the settings file again.
 New services start. Removed services end when what was captured of them is delivered. Unchanged services lose nothing.
