@@ -111,6 +111,8 @@ func (r *report) noTarget(c Config, a answer) {
 		r.fault(do, "target %s: its name does not resolve: %v", c.Target, a.err)
 	case errors.Is(a.err, unix.ECONNREFUSED):
 		r.fault(do, "target %s: nothing listens there (%v)", c.Target, a.err)
+	case errors.Is(a.err, target.ErrNoTLS):
+		r.fault(do, "target %s: it took the connection, and did not answer TLS within %v", c.Target, c.DialTimeout)
 	case isTimeout(a.err):
 		r.fault(do, "target %s: no answer within %v", c.Target, c.DialTimeout)
 	case errors.Is(a.err, unix.ENETUNREACH), errors.Is(a.err, unix.EHOSTUNREACH):

@@ -59,6 +59,7 @@ func TestTargetThatDoesNotAnswer(t *testing.T) {
 		{"refused", &net.OpError{Op: "dial", Err: unix.ECONNREFUSED}, "nothing listens there", "start the shadow service"},
 		{"silent", timeout, "no answer within 3s", "let this host reach the target"},
 		{"the kernel's patience", &net.OpError{Op: "dial", Err: unix.ETIMEDOUT}, "no answer within 3s", "let this host reach the target"},
+		{"silent to TLS", target.TLSError(timeout.Err), "it took the connection, and did not answer TLS within 3s", "write --to as HOST:PORT"},
 		{"no route", &net.OpError{Op: "dial", Err: unix.EHOSTUNREACH}, "no way there", "give this host a route"},
 		{"no name", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "shadow", IsNotFound: true}}, "its name does not resolve", "correct the name"},
 		{"a name server that is silent", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "i/o timeout", Name: "shadow", IsTimeout: true}}, "its name does not resolve", "correct the name"},

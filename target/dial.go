@@ -87,10 +87,14 @@ func IsAlert(err error) bool {
 	return false
 }
 
+// ErrNoTLS is the error of a handshake that the target does not answer though it took the
+// connection, as a plain service does that waits for more of a request.
+var ErrNoTLS = errors.New("the target took the connection and does not answer TLS")
+
 // TLSError wraps the error of a handshake in one that says so.
 func TLSError(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("TLS handshake: no answer in time: %w", err)
+		return fmt.Errorf("TLS handshake: %w: %w", ErrNoTLS, err)
 	}
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) {

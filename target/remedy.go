@@ -56,6 +56,8 @@ func remedyOfTLS(err error) string {
 		return "give a certificate that the target accepts with --tls-cert and --tls-key"
 	case errors.As(err, new(tls.RecordHeaderError)):
 		return "write --to as HOST:PORT where the target does not speak TLS, or correct the port"
+	case errors.Is(err, ErrNoTLS):
+		return "write --to as HOST:PORT where the target does not speak TLS, or see why it does not answer"
 	case errors.Is(err, io.EOF): // within the handshake: nothing else reads
 		return "see why the target ends TLS handshakes, or correct the port in --to"
 	}

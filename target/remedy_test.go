@@ -1,6 +1,7 @@
 package target
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -44,10 +45,11 @@ func TestRemedy(t *testing.T) {
 		}
 	}
 	for says, err := range map[string]error{
-		"renew the target's certificate":                     TLSError(&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}),
-		"why the shadow service does not accept connections": &net.OpError{Op: "dial", Net: "unix", Err: unix.EAGAIN},
-		"write permission on the socket":                     &net.OpError{Op: "dial", Net: "unix", Err: unix.EACCES},
-		"correct --to":                                       errors.New("something else"),
+		"renew the target's certificate":                                          TLSError(&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}),
+		"why the shadow service does not accept connections":                      &net.OpError{Op: "dial", Net: "unix", Err: unix.EAGAIN},
+		"write permission on the socket":                                          &net.OpError{Op: "dial", Net: "unix", Err: unix.EACCES},
+		"write --to as HOST:PORT where the target does not speak TLS, or see why": TLSError(context.DeadlineExceeded),
+		"correct --to": errors.New("something else"),
 	} {
 		if got := Remedy(err); !strings.Contains(got, says) {
 			t.Errorf("%v: %q, without %q", err, got, says)
