@@ -190,7 +190,7 @@ func listen(o *settings.Options, logger *slog.Logger, monitor *status.Monitor, m
 	ln, err := status.Listen(o.Reporting.HTTP)
 	switch {
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("%w; give an address that this host has, or 0.0.0.0 for all of them", err)
+		return nil, fmt.Errorf("%w; give an address that this host has, or 0.0.0.0 for all of IPv4", err)
 	case errors.Is(err, unix.ENOENT):
 		return nil, fmt.Errorf("%w; make the socket's directory, or choose another path", err)
 	case err != nil:

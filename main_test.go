@@ -94,7 +94,7 @@ func TestNoPacketMayWait(t *testing.T) {
 // What keeps the status page from its address is told with what to do.
 func TestStatusPageThatCannotBe(t *testing.T) {
 	for address, want := range map[string]string{
-		"192.0.2.77:9090": "give an address that this host has, or 0.0.0.0 for all of them",
+		"192.0.2.77:9090": "give an address that this host has, or 0.0.0.0 for all of IPv4",
 		filepath.Join(t.TempDir(), "none", "status.sock"): "make the socket's directory, or choose another path",
 	} {
 		o := parse(t, append([]string{"--http", address}, fourFlags...)...)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -24,14 +25,18 @@ func Listen(address string) (net.Listener, error) {
 	if host == "" {
 		host = "127.0.0.1"
 	}
-	ln, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	network := "tcp"
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
+		network = "tcp4" // 0.0.0.0 would be all addresses of IPv6 as well, which its firewall may not know of
+	}
+	ln, err := net.Listen(network, net.JoinHostPort(host, port))
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("--http %s: the port is taken; choose another one (ss -ltnp shows whose it is)", address)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("--http %s: no permission for this port; choose one from 1024 on", address)
 	case errors.As(err, new(*net.DNSError)):
-		return nil, fmt.Errorf("--http %s: %w; give an address of this host, or 0.0.0.0 for all of them", address, err)
+		return nil, fmt.Errorf("--http %s: %w; give an address of this host, or 0.0.0.0 for all of IPv4", address, err)
 	case err != nil:
 		return nil, fmt.Errorf("--http %s: %w", address, err)
 	}

@@ -29,6 +29,27 @@ func TestListen(t *testing.T) {
 	}
 }
 
+// All addresses of IPv4 are no addresses of IPv6, which those of IPv6 take in.
+func TestListenFamilies(t *testing.T) {
+	for address, both := range map[string]bool{"0.0.0.0:0": false, "[::]:0": true} {
+		ln, err := Listen(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		_, port, _ := net.SplitHostPort(ln.Addr().String())
+		for host, want := range map[string]bool{"127.0.0.1": true, "::1": both} {
+			c, err := net.Dial("tcp", net.JoinHostPort(host, port))
+			if err == nil {
+				c.Close()
+			}
+			if got := err == nil; got != want {
+				t.Errorf("%s: %s is answered: %v, want %v", address, host, got, want)
+			}
+		}
+	}
+}
+
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "http.sock")
 	s := serve(t, path, false)
