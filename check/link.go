@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,6 +42,9 @@ func (r *report) link(c Config) (ifi *net.Interface, fit bool) {
 		r.fault("have the system tell of "+name, "interface %s: %v", name, err)
 	case ifi.Flags&net.FlagUp == 0:
 		r.fault("sudo ip link set dev "+name+" up", "interface %s: it is down", name)
+	case !carrier(ifi):
+		r.fault("bring up the other end of "+name+": its cable, the switch's port, or the peer of a veth",
+			"interface %s: it is up, and has no carrier, so nothing can arrive", name)
 	case !ethernet && !c.Sockets:
 		r.fault("give the Ethernet interface that the mirror arrives on with --iface",
 			"interface %s: %s, not Ethernet; up are: %s", name, kind, upBeside(all, name))
@@ -56,9 +60,22 @@ func (r *report) usable(ifi *net.Interface, kind string) {
 	r.ok("interface %s: up, %s, MTU %d", ifi.Name, kind, ifi.MTU)
 	r.ok("interface %s: mirrored packets of up to %d bytes arrive whole (%d if the mirror runs over IPv6); keep the mirrored hosts' MTU at that, or packets arrive cut or in fragments",
 		ifi.Name, ifi.MTU-overheadIPv4, ifi.MTU-overheadIPv6)
-	if ifi.Flags&net.FlagRunning == 0 {
-		r.note("interface %s has no carrier: nothing can arrive", ifi.Name)
+}
+
+// carrierLate is how long after an interface was brought up the kernel may say so: it tells of
+// changes of the carrier once a second (linkwatch).
+const carrierLate = 1500 * time.Millisecond
+
+// carrier reports whether an interface that is up has a carrier, or its driver does not tell.
+func carrier(ifi *net.Interface) bool {
+	for start := time.Now(); ifi.Flags&net.FlagRunning == 0; time.Sleep(50 * time.Millisecond) {
+		again, err := net.InterfaceByIndex(ifi.Index)
+		if err != nil || time.Since(start) > carrierLate {
+			return false
+		}
+		ifi = again
 	}
+	return true
 }
 
 // linkType gives what a link is called that has the kernel's ARPHRD_ value

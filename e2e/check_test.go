@@ -368,6 +368,14 @@ func TestCheckOfAnInterfaceThatIsDown(t *testing.T) {
 	checkSays(t, status, 1, stdout, "FAULT interface lo: it is down", "verdict: not yet; first, sudo ip link set dev lo up")
 }
 
+// An interface without carrier is up, and nothing can arrive on it: that comes first.
+func TestCheckOfAnInterfaceWithoutCarrier(t *testing.T) {
+	l := buildLab(t, lab.Options{})
+	setMirrorLink(t, l.Srv, netlink.LinkSetDown)
+	status, stdout, _ := call(t, l.Mon.Do, "check", "--iface", lab.MirrorLink)
+	checkSays(t, status, 1, stdout, "FAULT interface mirror0: it is up, and has no carrier", "verdict: not yet; first, bring up the other end of mirror0")
+}
+
 func TestCheckWithoutInterfaceOrPrivilege(t *testing.T) {
 	status, stdout, stderr := call(t, here, "check", "--iface", "nosuch0")
 	checkSays(t, status, 1, stdout, "FAULT interface: there is no nosuch0; up are: ", "verdict: not yet; first, give the interface")

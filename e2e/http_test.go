@@ -254,21 +254,23 @@ func TestNotReadyWhileDraining(t *testing.T) {
 	s.compare(t)
 }
 
-// An interface that is down captures nothing, and a load balancer is told.
+// setMirrorLink changes the mirror's interface in a namespace.
+func setMirrorLink(t *testing.T, n *lab.Namespace, change func(netlink.Link) error) {
+	t.Helper()
+	if err := n.Do(func() error {
+		link, err := netlink.LinkByName(lab.MirrorLink)
+		if err != nil {
+			return err
+		}
+		return change(link)
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// An interface that is down, or without carrier, captures nothing, and a load balancer is told.
 func TestNotReadyWhileTheInterfaceIsDown(t *testing.T) {
 	s, page := withStatus(t, lab.Options{}, nil)
-	set := func(change func(netlink.Link) error) {
-		t.Helper()
-		if err := s.Mon.Do(func() error {
-			link, err := netlink.LinkByName(lab.MirrorLink)
-			if err != nil {
-				return err
-			}
-			return change(link)
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
 	await := func(want int, text string) {
 		t.Helper()
 		for {
@@ -279,13 +281,15 @@ func TestNotReadyWhileTheInterfaceIsDown(t *testing.T) {
 		}
 	}
 	await(http.StatusOK, "capturing")
-	set(netlink.LinkSetDown)
-	await(http.StatusServiceUnavailable, "interface is down")
-	if m := page.metrics(); m["netmirror_tap_link_downs_total"] != 1 {
-		t.Errorf("the interface went down %v times", m["netmirror_tap_link_downs_total"])
+	for i, end := range []*lab.Namespace{s.Mon, s.Srv} {
+		setMirrorLink(t, end, netlink.LinkSetDown)
+		await(http.StatusServiceUnavailable, "interface is down or has no carrier: "+lab.MirrorLink)
+		if m := page.metrics(); m["netmirror_tap_link_downs_total"] != float64(i+1) || m["netmirror_tap_link_up"] != 0 {
+			t.Errorf("the interface went down %v times, and is up: %v", m["netmirror_tap_link_downs_total"], m["netmirror_tap_link_up"])
+		}
+		setMirrorLink(t, end, netlink.LinkSetUp)
+		await(http.StatusOK, "capturing")
 	}
-	set(netlink.LinkSetUp)
-	await(http.StatusOK, "capturing")
 	s.netmirror.stop(t)
 }
 

@@ -56,9 +56,10 @@ func apart(name string) string {
 	return "; give each by itself: --iface " + strings.Join(words, " --iface ") + ", or each on a line of its own in the file"
 }
 
-// Up reports whether the interface with an index is up (netdevice(7)). It asks through a
-// socket, so a new name or the thread's network namespace does not matter. The error is
-// ErrGone if there is no such interface.
+// Up reports whether something can arrive on the interface with an index: it is up, and is not
+// known to have no carrier, as a veth has none whose peer is down (IFF_RUNNING, netdevice(7)).
+// It asks through a socket, so a new name or the thread's network namespace does not matter. The
+// error is ErrGone if there is no such interface.
 func Up(socket, index int) (bool, error) {
 	ifr, err := unix.NewIfreq("")
 	if err != nil {
@@ -71,5 +72,6 @@ func Up(socket, index int) (bool, error) {
 	if err := unix.IoctlIfreq(socket, unix.SIOCGIFFLAGS, ifr); err != nil {
 		return false, ErrGone
 	}
-	return ifr.Uint16()&unix.IFF_UP != 0, nil
+	const up = unix.IFF_UP | unix.IFF_RUNNING // the latter also where the driver does not tell
+	return ifr.Uint16()&up == up, nil
 }

@@ -68,8 +68,8 @@ var problems = [NumProblems]struct {
 	text, remedy string
 }{
 	ProblemLinkDown: {"link_down", Loss,
-		"an interface is down, and nothing can be captured on it",
-		"find out why, or run: ip link set dev NAME up; the capture resumes by itself"},
+		"an interface is down or has no carrier, and nothing can be captured on it",
+		"run: ip link set dev NAME up; if it has no carrier (ip -br link), bring up its other end; the capture resumes by itself"},
 	ProblemSilence: {"silence", Note,
 		"no packet of the service has come so far",
 		"run netmirror check with the same flags: it shows which VNIs, ports and directions the mirror brings; " +

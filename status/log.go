@@ -61,7 +61,11 @@ func (m *Monitor) tell(live Line) *Snapshot {
 		m.cfg.Log.Info("a service that was silent is heard now", "service", name)
 	}
 	for _, found := range problems {
-		m.cfg.Log.Warn(found.Text, append(some(nil, "count", found.Count), "do", found.Remedy)...)
+		attrs := some(nil, "count", found.Count)
+		if found.iface != "" {
+			attrs = append(attrs, "iface", found.iface)
+		}
+		m.cfg.Log.Warn(found.Text, append(attrs, "do", found.Remedy)...)
 	}
 	return s
 }

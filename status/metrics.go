@@ -119,14 +119,14 @@ var metrics = append([]metric{
 				put(d.String(), float64(s.Ring.FragmentsDropped[d]))
 			}
 		}),
-	gauge("netmirror_tap_link_up", "1 while the interface is up.",
+	gauge("netmirror_tap_link_up", "1 while the interface is up; 0 also while it has no carrier.",
 		func(s *Snapshot) float64 {
 			if len(s.Ring.Down) > 0 {
 				return 0
 			}
 			return 1
 		}),
-	count("netmirror_tap_link_downs_total", "How often the interface went down.",
+	count("netmirror_tap_link_downs_total", "How often the interface went down or lost its carrier.",
 		func(s *Snapshot) uint64 { return s.Ring.LinkDowns }),
 	gauge("netmirror_tap_ring_used_ratio", "Part of the ring that waits for netmirror, 0 to 1.", (*Snapshot).RingUse),
 	gauge("netmirror_tap_ring_bytes", "Memory of the ring, all of which counts in process_resident_memory_bytes; 0 with --capture udp.",

@@ -2,6 +2,7 @@ package status
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -122,7 +123,7 @@ func (m *Monitor) readyLocked(now time.Time) (ok bool, why string) {
 	case m.phase == Draining:
 		return false, "draining: the capture has ended, what was captured is being delivered"
 	case len(m.last.Ring.Down) > 0:
-		return false, "an interface is down"
+		return false, "an interface is down or has no carrier: " + strings.Join(m.last.Ring.Down, ", ")
 	case m.cfg.ReadyDrops && m.watch.recent(outcome.ProblemRingFull, now, readyDropsFor) > 0:
 		return false, "the ring has dropped packets in the last 10 s"
 	}

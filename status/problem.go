@@ -15,6 +15,8 @@ type Problem struct {
 	Last     int64            `json:"last"`   // when it was last seen to grow, Unix milliseconds
 	Text     string           `json:"text"`
 	Remedy   string           `json:"remedy"`
+
+	iface string // of ProblemLinkDown: those that are down
 }
 
 func newProblem(p outcome.Problem) Problem {
@@ -24,6 +26,7 @@ func newProblem(p outcome.Problem) Problem {
 // linkDown is that interfaces are down.
 func linkDown(names []string) Problem {
 	p := newProblem(outcome.ProblemLinkDown)
+	p.iface = strings.Join(names, ",")
 	p.Remedy = strings.ReplaceAll(p.Remedy, "NAME", strings.Join(names, " up; ip link set dev "))
 	return p
 }

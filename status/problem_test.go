@@ -92,7 +92,7 @@ func TestAnInterfaceThatIsDownIsNamed(t *testing.T) {
 	f.s.Ring.Add(source.Stats{Down: []string{"eth1"}})
 	f.s.Ring.Add(source.Stats{Down: []string{"eth1"}}) // another ring
 	f.s.Ring.Add(source.Stats{Down: []string{"eth2"}})
-	if got := said(); !strings.Contains(got, "run: ip link set dev eth1 up; ip link set dev eth2 up;") {
+	if got := said(); !strings.Contains(got, " iface=eth1,eth2 do=\"run: ip link set dev eth1 up; ip link set dev eth2 up;") {
 		t.Errorf("said %q", got)
 	}
 	f.s.Ring.Down = []string{"eth2"}

@@ -1,6 +1,10 @@
 package tap
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"netmirror/link"
+)
 
 // readEvery is after how many blocks the kernel's counters are read though
 // nobody asks: they have 32 bits.
@@ -11,13 +15,33 @@ func (r *Ring) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.readKernel()
+	down := r.down()
 	s := r.stats
 	s.Waiting, s.Room = r.backlog()
 	s.Mapped = r.mapped()
-	if r.LinkDown() {
+	if down {
 		s.Down = []string{r.cfg.Interface}
 	}
 	return s
+}
+
+// down says whether nothing can arrive. The socket is told that the interface goes down, and
+// not that it loses its carrier, which is asked for here: whoever wants to know has to ask for
+// the counters now and then anyway. Of several rings the first one does. r.mu is held.
+func (r *Ring) down() bool {
+	if r.linkDown.Load() {
+		return true
+	}
+	if r.closed || r.group.index == 0 || r != r.group.rings[0] {
+		return false
+	}
+	up, err := link.Up(r.fd, r.group.index)
+	lost := !up && err == nil // that it is gone ends the capture
+	if lost && !r.unplugged {
+		r.stats.LinkDowns++
+	}
+	r.unplugged = lost
+	return lost
 }
 
 // mapped is how many bytes are shared with the kernel. r.mu is held.
@@ -85,8 +109,12 @@ func (r *Ring) publish(w walker, frames [][]byte) {
 	}
 }
 
+// countLinkDown counts that the interface went down, once.
 func (r *Ring) countLinkDown() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.LinkDowns++
+	if !r.unplugged {
+		r.stats.LinkDowns++
+	}
+	r.unplugged = false
 }

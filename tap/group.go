@@ -25,6 +25,7 @@ type group struct {
 	held  holder
 	pacer sleeper.Pacer
 	open  atomic.Int32 // rings that are not closed; the last gives what is held back
+	index int          // of the interface; 0: all are captured on
 
 	// Of the reader of a single ring.
 	astray bool   // packets go to the spare ring
@@ -56,7 +57,7 @@ func OpenGroup(cfg Config, n int) ([]*Ring, error) {
 			return nil, err
 		}
 	}
-	g := new(group)
+	g := &group{index: ifi.Index}
 	cfg = cfg.share(n)
 	g.pacer.Pauses = cfg.paced()
 	if err := g.setUp(cfg, ifi, n); err != nil {

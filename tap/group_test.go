@@ -259,9 +259,9 @@ func TestQuietRingNoticesLink(t *testing.T) {
 		}
 		l.setLink(t, netlink.LinkSetUp)
 		before := rings[0].Stats().Frames
-		for end := time.Now().Add(10 * time.Second); rings[1].LinkDown() || rings[0].Stats().Frames < before+20; runtime.Gosched() {
+		for end := time.Now().Add(10 * time.Second); rings[1].linkDown.Load() || rings[0].Stats().Frames < before+20; runtime.Gosched() {
 			if time.Now().After(end) {
-				t.Fatalf("after 10 s down: %v, %d frames", rings[1].LinkDown(), rings[0].Stats().Frames-before)
+				t.Fatalf("after 10 s down: %v, %d frames", rings[1].linkDown.Load(), rings[0].Stats().Frames-before)
 			}
 		}
 	}

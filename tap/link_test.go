@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -81,7 +82,7 @@ func TestInterfaceDownUnderLoad(t *testing.T) {
 	reader := theEnd(t, r)
 	for n := range uint64(3) {
 		before := r.Stats().Frames
-		for r.Stats().Frames < before+100 {
+		for s := r.Stats(); s.Frames < before+100 || len(s.Down) > 0; s = r.Stats() {
 			runtime.Gosched()
 		}
 		l.setLink(t, netlink.LinkSetDown)
@@ -131,6 +132,44 @@ func TestInterfaceDownAndUp(t *testing.T) {
 	if s := settled(t, r); s.LinkDowns != 2 {
 		t.Errorf("%d times down, want 2", s.LinkDowns)
 	}
+}
+
+// A carrier that is lost counts as the interface being down, and is told of while no packet wakes
+// the reader. That the interface goes down as well is nothing new.
+func TestCarrierLostAndBack(t *testing.T) {
+	l := newLab(t, 1500)
+	rings := l.openGroup(t, Config{}, 2)
+	for _, r := range rings {
+		theEnd(t, r)
+	}
+	peer := func(change func(netlink.Link) error) { in(t, l.peer, func() { must(t, change(l.peerLink)) }) }
+	await := func(want []string, downs uint64) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+			s := rings[0].Stats()
+			if slices.Equal(s.Down, want) && s.LinkDowns == downs {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("down are %v, %d times; want %v, %d", s.Down, s.LinkDowns, want, downs)
+			}
+		}
+	}
+	await(nil, 0)
+	peer(netlink.LinkSetDown)
+	await([]string{monIface}, 1)
+	peer(netlink.LinkSetUp)
+	await(nil, 1)
+	peer(netlink.LinkSetDown)
+	await([]string{monIface}, 2)
+	l.setLink(t, netlink.LinkSetDown)
+	for !rings[0].linkDown.Load() {
+		runtime.Gosched()
+	}
+	l.setLink(t, netlink.LinkSetUp)
+	await([]string{monIface}, 2)
+	peer(netlink.LinkSetUp)
+	await(nil, 2)
 }
 
 func TestStopWhileDown(t *testing.T) {

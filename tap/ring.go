@@ -52,9 +52,10 @@ type Ring struct {
 	stopping atomic.Bool
 	stopErr  error // written before stopping is set
 
-	mu     sync.Mutex // guards the below, and fd against Close
-	closed bool
-	stats  Stats
+	mu        sync.Mutex // guards the below, and fd against Close
+	closed    bool
+	unplugged bool // the interface has no carrier, or was found down before Next heard of it
+	stats     Stats
 }
 
 // Next waits for packets and returns the Ethernet frames of a batch, at least one, in the
@@ -208,9 +209,6 @@ func (r *Ring) behind() bool {
 	waiting, _ := r.backlog()
 	return waiting > 0 || !r.closed && r.spare() != nil && r.group.overflowing()
 }
-
-// LinkDown says whether the interface is down.
-func (r *Ring) LinkDown() bool { return r.linkDown.Load() }
 
 // read gives the frames of a block, split or reassembled where need be.
 func (r *Ring) read(block []byte) [][]byte {

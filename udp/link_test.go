@@ -264,3 +264,37 @@ func TestInterfaceErrors(t *testing.T) {
 		t.Error("an interface that was removed is not missed")
 	}
 }
+
+// Of several interfaces, those are named that are down or have no carrier.
+func TestCarrierLostAndBack(t *testing.T) {
+	mon, one, two := linktest.NewNamespace(t), linktest.NewNamespace(t), linktest.NewNamespace(t)
+	pair(t, mon, ourIface, one)
+	linktest.In(t, mon, func() {
+		must(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "mon1"}, PeerName: peerIface, PeerNamespace: netlink.NsFd(two)}))
+	})
+	set := func(ns netns.NsHandle, name string, change func(netlink.Link) error) {
+		linktest.In(t, ns, func() {
+			l, err := netlink.LinkByName(name)
+			must(t, err)
+			must(t, change(l))
+		})
+	}
+	set(mon, "mon1", netlink.LinkSetUp)
+	set(two, peerIface, netlink.LinkSetUp)
+	r := openIn(t, mon, Config{Interfaces: []string{ourIface, "mon1"}})
+	await := func(want ...string) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); !slices.Equal(r.Stats().Down, want); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("down are %v, want %v", r.Stats().Down, want)
+			}
+		}
+	}
+	await()
+	set(one, peerIface, netlink.LinkSetDown)
+	await(ourIface)
+	set(mon, "mon1", netlink.LinkSetDown)
+	await(ourIface, "mon1")
+	set(one, peerIface, netlink.LinkSetUp)
+	await("mon1")
+}

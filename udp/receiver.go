@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netmirror/gso"
+	"netmirror/link"
 	"netmirror/sleeper"
 	"netmirror/source"
 	"netmirror/wire"
@@ -46,13 +48,13 @@ type Receiver struct {
 
 	emptied  atomic.Int64 // when Next last found nothing to receive, in nanoseconds since opened
 	waits    atomic.Bool  // Next has not received anything since
-	linkDown atomic.Bool
 	stopping atomic.Bool
 	stopErr  error // written before stopping is set
 
 	mu     sync.Mutex // guards the below, and the sockets against Close
 	closed bool
-	room   int // bytes of the sockets' buffers
+	room   int      // bytes of the sockets' buffers
+	down   []string // the interfaces that were down when Stats last looked; never changed, but replaced
 	stats  source.Stats
 }
 
@@ -64,7 +66,7 @@ type Receiver struct {
 //
 // The error is io.EOF when Stop was called and everything received before has been returned,
 // link.ErrGone when an interface has been removed, and os.ErrClosed after Close. If an
-// interface only goes down, Next waits for it and counts that in Stats.LinkDowns.
+// interface only goes down, Next waits for it, and Stats tells of it.
 func (r *Receiver) Next() ([][]byte, error) {
 	if r.batch == nil {
 		return nil, os.ErrClosed
@@ -78,9 +80,6 @@ func (r *Receiver) Next() ([][]byte, error) {
 		}
 		if len(r.frames) > 0 {
 			r.got += len(r.frames)
-			if r.linkDown.Load() {
-				r.linkDown.Store(false)
-			}
 			return r.frames, nil
 		}
 		r.emptied.Store(int64(now.Sub(r.opened)))
@@ -260,15 +259,33 @@ func (r *Receiver) Buffer() (granted, sysctl int) {
 func (r *Receiver) Stats() source.Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.lookDown()
 	s := r.readKernel()
 	s.Room = r.room
 	if r.closed {
 		s.Room = 0
 	}
-	if r.linkDown.Load() {
-		s.Down = r.cfg.Interfaces
-	}
+	s.Down = r.down
 	return s
+}
+
+// lookDown finds the interfaces that nothing can arrive on, of which no socket is told. Of several
+// receivers the first one does. r.mu is held.
+func (r *Receiver) lookDown() {
+	var down []string
+	if !r.closed && r == r.group.receivers[0] {
+		for i, index := range r.group.indexes {
+			if up, err := link.Up(r.sockets[0].fd, index); up || err != nil { // that it is gone ends the capture
+				continue
+			}
+			name := r.cfg.Interfaces[i]
+			down = append(down, name)
+			if !slices.Contains(r.down, name) {
+				r.stats.LinkDowns++
+			}
+		}
+	}
+	r.down = down
 }
 
 // readKernel adds the kernel's counters. r.mu is held.

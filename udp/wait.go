@@ -8,13 +8,9 @@ import (
 	"netmirror/link"
 )
 
-const (
-	// linkInterval is how often interfaces are looked at while nothing arrives: no socket
-	// is told that one is down or gone.
-	linkInterval = time.Second
-	// downInterval is that while they are down.
-	downInterval = 200 * time.Millisecond
-)
+// linkInterval is how often interfaces are looked at while nothing arrives: no socket is told that
+// one is gone.
+const linkInterval = time.Second
 
 // wait returns when there may be something to receive, or with the error that ends the
 // capture. now is the time.
@@ -30,9 +26,6 @@ func (r *Receiver) wait(now time.Time) error {
 	var until time.Time
 	if len(r.group.indexes) > 0 {
 		until = now.Add(linkInterval)
-		if r.linkDown.Load() {
-			until = now.Add(downInterval)
-		}
 	}
 	if err := r.sleeper.UntilEvent(until, r.awake); err != nil {
 		return waitError(err)
@@ -75,22 +68,12 @@ func waitError(err error) error {
 	return err
 }
 
-// checkLinks sees whether one of the interfaces is gone, which ends the capture, and
-// whether all are down.
+// checkLinks sees whether one of the interfaces is gone, which ends the capture.
 func (r *Receiver) checkLinks() error {
-	down := true
 	for i, index := range r.group.indexes {
-		up, err := link.Up(r.sockets[0].fd, index)
-		if err != nil {
+		if _, err := link.Up(r.sockets[0].fd, index); err != nil {
 			return fmt.Errorf("%w: %s was removed while capturing; start again when it is back", err, r.cfg.Interfaces[i])
 		}
-		down = down && !up
 	}
-	if down && !r.linkDown.Swap(down) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.stats.LinkDowns++
-	}
-	r.linkDown.Store(down)
 	return nil
 }
