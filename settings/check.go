@@ -98,12 +98,23 @@ func (o *Options) checkTogether() error {
 	return nil
 }
 
-// checkHTTP says where --http has a port that there is not.
+// checkHTTP says where --http is written as --to is, or for all addresses as other programs have
+// it, or has a port that there is not.
 func (o *Options) checkHTTP() error {
 	address := o.Reporting.HTTP
-	_, port, err := net.SplitHostPort(address)
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		path = strings.TrimPrefix(path, "//")
+		if !strings.HasPrefix(path, "/") {
+			path = "/PATH"
+		}
+		return fmt.Errorf("--http %s: for a unix socket, write its path alone: --http %s", address, path)
+	}
+	host, port, err := net.SplitHostPort(address)
 	if err != nil { // a socket's path, or what status says of it
 		return nil
+	}
+	if host == "*" {
+		return fmt.Errorf("--http %s: write 0.0.0.0:%[2]s for all addresses of IPv4, or [::]:%[2]s for those of IPv6 too", address, port)
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil {
 		return fmt.Errorf("--http %s: port %q is not a number from 0 to 65535", address, port)

@@ -30,17 +30,26 @@ func Listen(address string) (net.Listener, error) {
 		network = "tcp4" // 0.0.0.0 would be all addresses of IPv6 as well, which its firewall may not know of
 	}
 	ln, err := net.Listen(network, net.JoinHostPort(host, port))
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("--http %s: the port is taken; choose another one (ss -ltnp shows whose it is)", address)
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("--http %s: no permission for this port; choose one from 1024 on", address)
-	case errors.As(err, new(*net.DNSError)):
-		return nil, fmt.Errorf("--http %s: %w; give an address of this host, or 0.0.0.0 for all of IPv4", address, err)
-	case err != nil:
-		return nil, fmt.Errorf("--http %s: %w", address, err)
+	if err != nil {
+		return nil, refused(address, err)
 	}
 	return ln, nil
+}
+
+// refused says what to do where --http cannot listen.
+func refused(address string, err error) error {
+	port := !strings.HasPrefix(address, "/")
+	switch {
+	case port && errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("--http %s: the port is taken; choose another one (ss -ltnp shows whose it is)", address)
+	case port && errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("--http %s: no permission for this port; choose one from 1024 on", address)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return fmt.Errorf("--http %s: %w; raise the limit of open files (LimitNOFILE= in the unit, ulimit -n in a shell)", address, err)
+	case errors.As(err, new(*net.DNSError)):
+		return fmt.Errorf("--http %s: %w; give an address of this host, or 0.0.0.0 for all of IPv4", address, err)
+	}
+	return fmt.Errorf("--http %s: %w", address, err)
 }
 
 // listenUnix makes a socket in the file system. One that is there already is
@@ -63,7 +72,7 @@ func listenUnix(path string) (net.Listener, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("--http %s: %w", path, err)
+		return nil, refused(path, err)
 	}
 	own := &unixListener{UnixListener: ln.(*net.UnixListener), path: path}
 	own.SetUnlinkOnClose(false)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -25,6 +26,16 @@ func TestListen(t *testing.T) {
 			if l != nil {
 				l.Close()
 			}
+		}
+	}
+}
+
+// That no descriptor is left is told with the limit.
+func TestListenWithoutDescriptors(t *testing.T) {
+	for _, address := range []string{":9090", "/tmp/sock"} {
+		err := refused(address, &net.OpError{Op: "listen", Err: os.NewSyscallError("socket", syscall.EMFILE)})
+		if !strings.Contains(err.Error(), "--http "+address) || !strings.Contains(err.Error(), "raise the limit of open files") {
+			t.Errorf("%s: %v", address, err)
 		}
 	}
 }
