@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"netmirror/stack"
+	"netmirror/wire"
 )
 
 const (
@@ -114,7 +115,9 @@ func parseQuery(v url.Values) (q query, err error) {
 			n, err = number(text)
 			q.offset = int(n)
 		case "vni":
-			q.vni, err = number(text)
+			if q.vni, err = number(text); err == nil && q.vni > wire.MaxVNI {
+				err = errors.New("need a number from 0 to " + strconv.Itoa(wire.MaxVNI))
+			}
 		case "sort":
 			if q.sort = text; sorts[text] == nil {
 				err = errors.New("need age, bytes, held or idle")
