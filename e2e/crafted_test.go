@@ -63,7 +63,7 @@ func TestChecksums(t *testing.T) {
 // taken for its continuation, and the log says once what helps.
 func TestTruncatedPackets(t *testing.T) {
 	const flows, size, cut = 50, 1000, 54
-	s := set(t, lab.Options{}, lab.Swallow, "--stats-interval", "50ms", "--max-conns", "1000")
+	s := set(t, lab.Options{}, lab.Swallow, "--stats-interval", "100ms", "--max-conns", "1000")
 	var want []lab.Record
 	for n := range uint32(flows) {
 		c := s.craft(t, n)

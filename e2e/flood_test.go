@@ -24,7 +24,7 @@ func sendSYNs(t *testing.T, s *scene, n uint32) {
 
 func TestSYNFloodCostsNothing(t *testing.T) {
 	const syns, bound = 200_000, 64 << 20 // bytes
-	s := set(t, lab.Options{}, nil, "--stats-interval", "50ms")
+	s := set(t, lab.Options{}, nil, "--stats-interval", "100ms")
 	// Warm: the ring and the runtime have the memory that traffic takes.
 	if err := mixed(s.ctx, s.client); err != nil {
 		t.Fatal(err)

@@ -93,7 +93,7 @@ func checkArrived(t *testing.T, log requestLog, came map[uint64]int, must func(r
 }
 
 func TestMidstreamOffLeavesOlderConnectionsAlone(t *testing.T) {
-	s := setBusyBefore(t, lab.Options{}, "--midstream", "off", "--stats-interval", "50ms")
+	s := setBusyBefore(t, lab.Options{}, "--midstream", "off", "--stats-interval", "100ms")
 	const fresh = 20
 	log, err := separate(s.ctx, s.client, fresh, midSize)
 	if err != nil {

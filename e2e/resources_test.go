@@ -8,7 +8,7 @@ import (
 )
 
 func TestFinishedConnectionsLeaveNothing(t *testing.T) {
-	s := set(t, lab.Options{}, nil, "--stats-interval", "50ms")
+	s := set(t, lab.Options{}, nil, "--stats-interval", "100ms")
 	// The first connection makes what the runtime keeps.
 	if err := connections(1, 1, 1, 1<<10)(s.ctx, s.client); err != nil {
 		t.Fatal(err)

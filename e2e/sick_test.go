@@ -185,7 +185,7 @@ func TestSickTargets(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWard(sickSize, tt.sickness)
-			s := set(t, lab.Options{}, w.serve, "--stats-interval", "50ms", "--dial-timeout", "200ms", "--max-retries", "1",
+			s := set(t, lab.Options{}, w.serve, "--stats-interval", "100ms", "--dial-timeout", "200ms", "--max-retries", "1",
 				"--write-timeout", "500ms", "--flow-kib", "512")
 			t.Cleanup(w.cure)
 			stopHealthy := startBusy(t, s, busy{conns: healthyConns, perSecond: 200, size: sickSize, admit: w.admit})

@@ -33,7 +33,7 @@ func (o *Options) check() error {
 }
 
 // minStatsInterval keeps the counters from filling the log.
-const minStatsInterval = time.Millisecond
+const minStatsInterval = 100 * time.Millisecond
 
 // checkRequired says all that is missing.
 func (o *Options) checkRequired() error {

@@ -256,7 +256,7 @@ func TestWrongCalls(t *testing.T) {
 		{"no time to connect in", append([]string{"--dial-timeout=0s"}, fourFlags...), "--dial-timeout 0s: must be more than 0"},
 		{"a negative time", append([]string{"--shutdown-timeout=-1s"}, fourFlags...), "--shutdown-timeout -1s: must not be negative"},
 		{"a time that is too long", append([]string{"--busy-poll=2s"}, fourFlags...), "--busy-poll 2s: need 0s to 1s"},
-		{"figures all the time", append([]string{"--stats-interval=1ns"}, fourFlags...), "--stats-interval 1ns: need 0 or at least 1ms"},
+		{"figures all the time", append([]string{"--stats-interval=99ms"}, fourFlags...), "--stats-interval 99ms: need 0 or at least 100ms"},
 		{"ports one by one", append([]string{"--port=8081"}, fourFlags...), "); write --port 8081,"},
 		{"a single dash", append([]string{"-sample", "10%"}, fourFlags...), "unknown flag `s'; did you mean --sample? See "},
 		{"a flag twice", append([]string{"--gap-timeout=1s", "--gap-timeout=2s"}, fourFlags...), "--gap-timeout is given 2 times (1s, 2s); leave all but one out"},
