@@ -45,7 +45,7 @@ type Replay struct {
 // Capture is how the mirror's packets are received.
 type Capture struct {
 	Capture    string        `long:"capture" env:"NETMIRROR_CAPTURE" value-name:"HOW" default:"ring" choice:"ring" choice:"udp" description:"how packets are received: ring captures on an interface, and needs CAP_NET_RAW; udp uses ordinary UDP sockets, which need no privilege"`
-	Iface      []string      `long:"iface" short:"i" env:"NETMIRROR_IFACE" env-delim:"," value-name:"NAME" description:"network interface that the mirror's packets arrive on, or any; may be given more than once (required with --capture ring)"`
+	Iface      interfaces    `long:"iface" short:"i" env:"NETMIRROR_IFACE" env-delim:"," value-name:"NAME" description:"network interface that the mirror's packets arrive on, or any; may be given more than once (required with --capture ring)"`
 	Encap      string        `long:"encap" env:"NETMIRROR_ENCAP" value-name:"WHAT" default:"auto" choice:"auto" choice:"vxlan" choice:"vxlan-gpe" choice:"geneve" choice:"gre" choice:"erspan" choice:"tzsp" choice:"none" description:"what the mirror wraps packets in: auto takes all but none; none is bare frames, as from a SPAN port"`
 	MirrorPort ports         `long:"mirror-port" env:"NETMIRROR_MIRROR_PORT" env-delim:"," value-name:"PORT" description:"UDP ports of the mirror, a list with commas, in place of the usual ones of --encap"`
 	VXLANPort  port          `long:"vxlan-port" env:"NETMIRROR_VXLAN_PORT" value-name:"PORT" default:"4789" description:"UDP port of the mirror's VXLAN; if you change it, it is the mirror's only port"`

@@ -170,6 +170,21 @@ func TestWrongConfigFiles(t *testing.T) {
 	}
 }
 
+// An interface that a file or a variable leaves empty is missing, as other settings are.
+func TestEmptyInterface(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "netmirror.conf")
+	if err := os.WriteFile(path, []byte("[Capture]\niface =\n[Selection]\nvni = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const want = "no interface: give the one that the mirror packets arrive on with --iface; "
+	if _, err := parse(t, nil, "--config", path, "--to=a:1"); err == nil || !strings.HasPrefix(err.Error(), want+"no port") {
+		t.Errorf("in the file: %v", err)
+	}
+	if _, err := parse(t, map[string]string{"NETMIRROR_IFACE": ""}, "--vni=1", "--port=1"); err == nil || !strings.HasPrefix(err.Error(), want+"no target") {
+		t.Errorf("in the variable: %v", err)
+	}
+}
+
 // TestCheckNeedsTheInterfaceAlone: all else can be found out.
 func TestCheckNeedsTheInterfaceAlone(t *testing.T) {
 	o, err := parse(t, nil, "check", "--iface", "eth9", "--time", "3s")
@@ -235,6 +250,12 @@ func TestWrongCalls(t *testing.T) {
 		{"a list of no path", append([]string{"--only-path=,"}, fourFlags...), "an empty list"},
 		{"a filter of a shell's empty variable", append([]string{"--only-path="}, fourFlags...), "--only-path is empty; leave it out if everything is to pass"},
 		{"one beside another", append([]string{"--clients", "10.0.0.0/8", "--clients", ""}, fourFlags...), "--clients is empty"},
+		{"no port in one of two", append([]string{"--port="}, fourFlags...), "--port is empty; give it a value, or leave it out"},
+		{"no VNI in the flag", append([]string{"--vni", ""}, fourFlags...), "--vni is empty; "},
+		{"no target in the flag", []string{"--iface=lo", "--vni=1", "--port=1", "--to="}, "--to is empty; "},
+		{"no service in the flag", []string{"--iface=lo", "--forward", "", "--forward=1:1=a:1"}, "--forward is empty; "},
+		{"no port of the mirror in the flag", append([]string{"--mirror-port="}, fourFlags...), "--mirror-port is empty; "},
+		{"no interface in the flag", append([]string{"-i", ""}, fourFlags...), "--iface is empty; "},
 		{"a path without a slash", append([]string{"--only-path=/api,v2"}, fourFlags...), `path "v2"`},
 		{"a host with a port", append([]string{"--only-host=example.com:80"}, fourFlags...), "no port"},
 		{"a host with an asterisk", append([]string{"--only-host=*.example.com"}, fourFlags...), "write .example.com"},

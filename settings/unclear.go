@@ -10,8 +10,9 @@ import (
 )
 
 // unclear refuses a command line that repeats a flag with a single value, for nobody can know
-// which one was meant, or whose filter is empty, for that lets everything pass. The command line must
-// have been parsed without an error.
+// which one was meant, or whose filter is empty, for that lets everything pass, or which gives nothing
+// where something is needed: both come of a shell's variable that is not set. The command line must have
+// been parsed without an error.
 func unclear(args []string) error {
 	p := flags.NewNamedParser("", flags.PassDoubleDash)
 	p.SubcommandsOptional = true
@@ -55,11 +56,18 @@ func unclearValues(flag string, values reflect.Value) error {
 		}
 		return nil
 	}
+	n, ok := values.Interface().(needed)
+	if ok && slices.Contains(n, "") {
+		return fmt.Errorf("--%s is empty; give it a value, or leave it out", flag)
+	}
+	if ok && flag != "port" { // which has a list as its value
+		return nil
+	}
 	if values.Kind() != reflect.Slice || values.Len() < 2 {
 		return nil
 	}
 	all := texts(values.Interface())
-	if flag == "port" || flag == "mirror-port" { // whose value is a list
+	if flag == "port" {
 		return fmt.Errorf("--%s is given %d times (%s); write --%[1]s %[4]s", flag, values.Len(), strings.Join(all, ", "), strings.Join(all, ","))
 	}
 	return fmt.Errorf("--%s is given %d times (%s); leave all but one out", flag, values.Len(), strings.Join(all, ", "))
@@ -70,6 +78,15 @@ var filters = []string{"clients", "exclude-clients", "only-path", "only-host"}
 
 // filter is the values of one of them.
 type filter []string
+
+// selecting are the flags that say what to capture, and where it is to go.
+var selecting = []string{"iface", "mirror-port", "vni", "port", "to", "forward"}
+
+// needed is the values of one of them.
+type needed []string
+
+// IsValidValue implements flags.ValueValidator, as given does.
+func (needed) IsValidValue(string) error { return nil }
 
 // given are the values of a flag.
 type given []string
@@ -96,6 +113,9 @@ func listed(of reflect.Type) reflect.Type {
 			if slices.Contains(filters, f.Tag.Get("long")) {
 				list = reflect.TypeFor[filter]()
 			}
+		}
+		if slices.Contains(selecting, f.Tag.Get("long")) {
+			list = reflect.TypeFor[needed]()
 		}
 		fields = append(fields, reflect.StructField{Name: f.Name, Type: list, Tag: reflect.StructTag(tag)})
 	}

@@ -58,6 +58,17 @@ func (v *vnis) UnmarshalFlag(s string) error {
 	return nil
 }
 
+// interfaces is the values of --iface.
+type interfaces []string
+
+// UnmarshalFlag implements flags.Unmarshaler. An empty line of the file, or variable, names none.
+func (i *interfaces) UnmarshalFlag(s string) error {
+	if s != "" {
+		*i = append(*i, s)
+	}
+	return nil
+}
+
 // portList is the value of --port: a list of ports and ranges, or nothing.
 type portList string
 
