@@ -44,7 +44,7 @@ func TestCheckOfAFile(t *testing.T) {
 		{"a list of ports", "capfile/testdata/micro.pcap", []string{"--port=79-81"}, 0, []string{"netmirror replay --port 79-81 --to HOST:PORT"}},
 		{"filters and marks", "capfile/testdata/micro.pcap", []string{"--port=80", "--only-path=/api", "--mark-requests", "X-Shadow: 1", "--max-rate=7"}, 0,
 			[]string{"netmirror replay --port 80 --to HOST:PORT --max-rate 7 --mark-requests 'X-Shadow: 1' --only-path /api capfile/testdata/micro.pcap\n"}},
-		{"a settings file", "capfile/testdata/micro.pcap", []string{"--config=" + config, "--time=1s"}, 0,
+		{"a settings file", "capfile/testdata/micro.pcap", []string{"--config=" + config}, 0,
 			[]string{"netmirror replay --to HOST:PORT --config " + config + " capfile/testdata/micro.pcap\n"}},
 		{"another port", "capfile/testdata/micro.pcap", []string{"--port=81"}, 1, []string{"FAULT", "80"}},
 		{"a host's packets that are said to be a mirror's", "capfile/testdata/micro.pcap", []string{"--vni=42"}, 1,

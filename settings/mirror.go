@@ -61,12 +61,15 @@ func (o *Options) live() bool {
 // ofCapture are the flags about a capture on interfaces. They mean nothing for files.
 var ofCapture = []string{"capture", "iface", "ring-mib", "ring-wait", "busy-poll", "ready-drops"}
 
-// checkFlagsOfReplay refuses what can have no effect on a replay. In the settings file and the
-// environment, which a live netmirror may share, it is left alone.
-func checkFlagsOfReplay(p *flags.Parser) error {
+// ofLook are the flags about where and how long check looks. They mean nothing for files.
+var ofLook = []string{"capture", "iface", "time"}
+
+// checkFlagsOfFiles refuses what can have no effect where packets come from files. In the settings
+// file and the environment, which a live netmirror may share, it is left alone.
+func checkFlagsOfFiles(p *flags.Parser, names []string, who string) error {
 	var given []string
-	for _, name := range ofCapture {
-		if opt := p.FindOptionByLongName(name); opt.IsSet() && !opt.IsSetDefault() {
+	for _, name := range names {
+		if opt := p.Active.FindOptionByLongName(name); opt.IsSet() && !opt.IsSetDefault() {
 			given = append(given, "--"+name)
 		}
 	}
@@ -74,9 +77,9 @@ func checkFlagsOfReplay(p *flags.Parser) error {
 	case 0:
 		return nil
 	case 1:
-		return fmt.Errorf("%s is for a capture on an interface, and replay reads files; leave it out", given[0])
+		return fmt.Errorf("%s is for a capture on an interface, and %s reads files; leave it out", given[0], who)
 	}
-	return fmt.Errorf("%s are for a capture on an interface, and replay reads files; leave them out", strings.Join(given, ", "))
+	return fmt.Errorf("%s are for a capture on an interface, and %s reads files; leave them out", strings.Join(given, ", "), who)
 }
 
 // checkSockets says where UDP sockets cannot receive the mirror. With --encap auto they

@@ -94,7 +94,11 @@ func (c *parsed) complete(call Call, args []string, from *origins) (*Options, er
 	}
 	if o.Replay != nil {
 		o.Files = c.words
-		if err := checkFlagsOfReplay(c.parser); err != nil {
+		if err := checkFlagsOfFiles(c.parser, ofCapture, "replay"); err != nil {
+			return o, err
+		}
+	} else if o.Check != nil && len(o.Check.Read) > 0 {
+		if err := checkFlagsOfFiles(c.parser, ofLook, "check --read"); err != nil {
 			return o, err
 		}
 	} else if len(c.words) > 0 {

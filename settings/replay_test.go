@@ -66,6 +66,8 @@ func TestWrongReplayCalls(t *testing.T) {
 		{"no target", []string{"replay", "--port=1", "f"}, "--to"},
 		{"a file without a name", append(slices.Clone(replayFlags), "f", ""), "the name of a capture file is empty; give its path, or - for standard input"},
 		{"a file without a name to check", []string{"check", "--read="}, "the name of a capture file is empty"},
+		{"a time for a file to check", []string{"check", "--read=f", "--time=3s"}, "--time is for a capture on an interface, and check --read reads files; leave it out"},
+		{"an interface for a file to check", []string{"check", "-i", "lo", "--read=f", "--time=3s"}, "--iface, --time are for a capture on an interface, and check --read reads files; leave them out"},
 		{"speed 0", append(slices.Clone(replayFlags), "--speed=0", "f"), `speed "0" is neither a number above 0 nor max`},
 		{"a speed that is no number", append(slices.Clone(replayFlags), "--speed=NaN", "f"), "neither a number above 0 nor max"},
 		{"an endless speed", append(slices.Clone(replayFlags), "--speed=Inf", "f"), "neither a number above 0 nor max"},
