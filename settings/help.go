@@ -62,7 +62,7 @@ func describe(opt *flags.Option, active *flags.Command) string {
 func helpGroup(w io.Writer, title string, options []*flags.Option, active *flags.Command) {
 	fmt.Fprintf(w, "\n%s:\n", title)
 	for _, opt := range options {
-		if opt.Hidden {
+		if opt.Hidden || active != nil && active.Name == "replay" && slices.Contains(ofCapture, opt.LongName) { // which it refuses
 			continue
 		}
 		short := "   "
