@@ -65,6 +65,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return 0
 	}
 	ok, exit := true, 0
+	lives := err == nil && o.Replay == nil && o.Check == nil
 	switch {
 	case err != nil:
 	case o.Replay != nil:
@@ -74,7 +75,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	default:
 		err = mirror(ctx, call, o, stderr)
 	}
-	if err != nil {
+	// Whoever reads the help, or a report, may have seen enough of it, as head has.
+	if err != nil && (lives || !errors.Is(err, unix.EPIPE)) {
 		sayFatal(o, err, stderr)
 	}
 	if err != nil || !ok {

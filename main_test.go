@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -70,6 +71,23 @@ func TestFatalLineInJSON(t *testing.T) {
 		}
 		if line.Level != "ERROR" || line.Msg != "netmirror has ended" || !strings.HasPrefix(line.Err, tc.want) {
 			t.Errorf("%q: %+v, want an error with %q", tc.args, line, tc.want)
+		}
+	}
+}
+
+// A reader that has seen enough, as head has, is no error to tell of.
+func TestReaderThatGoes(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"--help-man"}, {"check", "--read", "capfile/testdata/micro.pcap"}, {"check", "--iface", "nosuch0"}} {
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader.Close()
+		var stderr bytes.Buffer
+		run(t.Context(), append([]string{"netmirror"}, args...), func(string) string { return "" }, writer, &stderr)
+		writer.Close()
+		if stderr.Len() > 0 {
+			t.Errorf("%q: %s", args, &stderr)
 		}
 	}
 }
