@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"netmirror/decap"
@@ -64,6 +65,9 @@ func (m *Monitor) tell(live Line) *Snapshot {
 		attrs := some(nil, "count", found.Count)
 		if found.iface != "" {
 			attrs = append(attrs, "iface", found.iface)
+		}
+		if len(found.Services) > 0 {
+			attrs = append(attrs, "services", strings.Join(found.Services, ","))
 		}
 		m.cfg.Log.Warn(found.Text, append(attrs, "do", found.Remedy)...)
 	}

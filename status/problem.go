@@ -15,6 +15,7 @@ type Problem struct {
 	Last     int64            `json:"last"`   // when it was last seen to grow, Unix milliseconds
 	Text     string           `json:"text"`
 	Remedy   string           `json:"remedy"`
+	Services []string         `json:"services,omitempty"` // of several, those with the newest of it; where that is known
 
 	iface string // of ProblemLinkDown: those that are down
 }
@@ -34,6 +35,7 @@ func linkDown(names []string) Problem {
 // rule is how a problem is recognized: its count grows.
 type rule struct {
 	count   func(*Snapshot) uint64 // nil: it is there or not, as watch sees
+	of      func(*Service) uint64  // how much of it a service has; nil: that is not known
 	because []outcome.Problem      // others that it may come of: while they grow, the log leaves it out
 }
 
@@ -41,8 +43,13 @@ func dropped(d outcome.Drop) func(*Snapshot) uint64 {
 	return func(s *Snapshot) uint64 { return s.Stack.Dropped[d] }
 }
 
-func ended(e outcome.End) func(*Snapshot) uint64 {
-	return func(s *Snapshot) uint64 { return s.Bridge.Outcomes[e] }
+// ended is that streams end so.
+func ended(e outcome.End, because ...outcome.Problem) rule {
+	return rule{
+		count:   func(s *Snapshot) uint64 { return s.Bridge.Outcomes[e] },
+		of:      func(f *Service) uint64 { return f.Bridge.Outcomes[e] },
+		because: because,
+	}
 }
 
 var rules = [outcome.NumProblems]rule{
@@ -53,15 +60,15 @@ var rules = [outcome.NumProblems]rule{
 
 	outcome.ProblemRingFull: {count: func(s *Snapshot) uint64 { return s.Ring.Drops }},
 	// Bridge itself logs this one and the next two.
-	outcome.ProblemTargetRefused: {ended(outcome.EndTargetRefused), []outcome.Problem{outcome.ProblemTargetRefused}},
+	outcome.ProblemTargetRefused: ended(outcome.EndTargetRefused, outcome.ProblemTargetRefused),
 	outcome.ProblemTargetRejects: {count: func(s *Snapshot) uint64 { return s.Rejected }},
-	outcome.ProblemNoDescriptor:  {ended(outcome.EndNoDescriptor), []outcome.Problem{outcome.ProblemNoDescriptor}},
-	outcome.ProblemNoPort:        {ended(outcome.EndNoPort), []outcome.Problem{outcome.ProblemNoPort}},
+	outcome.ProblemNoDescriptor:  ended(outcome.EndNoDescriptor, outcome.ProblemNoDescriptor),
+	outcome.ProblemNoPort:        ended(outcome.EndNoPort, outcome.ProblemNoPort),
 	outcome.ProblemTruncated:     {count: (*Snapshot).truncated},
-	outcome.ProblemGap:           {ended(outcome.EndGap), []outcome.Problem{outcome.ProblemRingFull, outcome.ProblemTruncated}},
-	outcome.ProblemTargetSlow:    {count: ended(outcome.EndTargetSlow)},
-	outcome.ProblemTargetClosed: {dropped(outcome.DropTargetEnded),
-		[]outcome.Problem{outcome.ProblemTargetRefused, outcome.ProblemTargetRejects, outcome.ProblemNoDescriptor, outcome.ProblemNoPort}},
+	outcome.ProblemGap:           ended(outcome.EndGap, outcome.ProblemRingFull, outcome.ProblemTruncated),
+	outcome.ProblemTargetSlow:    ended(outcome.EndTargetSlow),
+	outcome.ProblemTargetClosed: {count: dropped(outcome.DropTargetEnded),
+		because: []outcome.Problem{outcome.ProblemTargetRefused, outcome.ProblemTargetRejects, outcome.ProblemNoDescriptor, outcome.ProblemNoPort}},
 	outcome.ProblemMaxConns:       {count: func(s *Snapshot) uint64 { return s.Bridge.TurnedAway }},
 	outcome.ProblemMaxFlows:       {count: (*Snapshot).crowdedOut},
 	outcome.ProblemTotalBudget:    {count: dropped(outcome.DropTotalBudget)},
@@ -70,13 +77,13 @@ var rules = [outcome.NumProblems]rule{
 	outcome.ProblemFragments:      {count: (*Snapshot).fragments},
 	outcome.ProblemInnerFragments: {count: (*Snapshot).innerFragments},
 	outcome.ProblemCut:            {count: func(s *Snapshot) uint64 { return s.Ring.Cut }},
-	outcome.ProblemIdle:           {count: ended(outcome.EndIdle)},
+	outcome.ProblemIdle:           ended(outcome.EndIdle),
 	outcome.ProblemMPTCP:          {count: dropped(outcome.DropSubflow)},
 	outcome.ProblemNotOpened:      {count: func(s *Snapshot) uint64 { return s.Stack.FlowsEnded[outcome.EndNotOpened] }},
 	outcome.ProblemHeaderUnknown:  {count: func(s *Snapshot) uint64 { return s.Stack.HeaderUnknown }},
 	outcome.ProblemHeadTooLarge:   {count: func(s *Snapshot) uint64 { return s.Bridge.Requests.TooLarge }},
 	outcome.ProblemAmbiguous:      {count: func(s *Snapshot) uint64 { return s.Bridge.Requests.BytesAmbiguous }},
 	outcome.ProblemBroken:         {count: (*Snapshot).broken},
-	outcome.ProblemMidStream:      {dropped(outcome.DropMidStream), []outcome.Problem{outcome.ProblemTargetRejects}},
+	outcome.ProblemMidStream:      {count: dropped(outcome.DropMidStream), because: []outcome.Problem{outcome.ProblemTargetRejects}},
 	outcome.ProblemHalfOpen:       {count: func(s *Snapshot) uint64 { return s.Stack.HalfOpenLost }},
 }

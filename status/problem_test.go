@@ -191,6 +191,32 @@ func TestServicesThatGetNothing(t *testing.T) {
 	}
 }
 
+// Where streams of some of several services end badly, the line names those since the line before.
+func TestProblemNamesTheServices(t *testing.T) {
+	f := newFigures()
+	w := newWatch(f.begin)
+	shop, pay := Service{Name: "shop", Bytes: 1}, Service{Name: "pay", Bytes: 1}
+	look := func(second float64, slowAtShop, slowAtPay uint64) []Problem {
+		shop.Bridge.Outcomes[outcome.EndTargetSlow], pay.Bridge.Outcomes[outcome.EndTargetSlow] = slowAtShop, slowAtPay
+		f.s.Bridge.Outcomes[outcome.EndTargetSlow] = slowAtShop + slowAtPay
+		f.s.Services = []Service{shop, pay}
+		return w.look(f.at(second))
+	}
+	for _, c := range []struct {
+		second    float64
+		shop, pay uint64
+		want      string // in the log
+	}{{1, 0, 0, ""}, {2, 0, 3, "pay"}, {3, 0, 4, ""}, {4, 1, 4, ""}, {62.5, 2, 4, "shop pay"}, {130, 5, 4, "shop"}} {
+		got := ""
+		for _, p := range look(c.second, c.shop, c.pay) {
+			got += strings.Join(p.Services, " ")
+		}
+		if got != c.want {
+			t.Errorf("after %v s: %q, want %q", c.second, got, c.want)
+		}
+	}
+}
+
 // A service whose settings left out everything has other ones since: what it left out before is not
 // held against them.
 func TestWhatWasLeftOutBeforeAReload(t *testing.T) {

@@ -29,6 +29,7 @@ type sighting struct {
 	logged  uint64        // count that was logged last
 	pause   time.Duration // between the last line and logNext, of a problem that is there or not
 	minute  window
+	counts  map[string]uint64 // of each of several services, when it was logged last
 }
 
 func newWatch(begin time.Time) *watch {
@@ -47,7 +48,7 @@ const (
 func (w *watch) look(s *Snapshot) (log []Problem) {
 	for p := range outcome.NumProblems {
 		if count := rules[p].count; count != nil && count(s) > 0 {
-			log = w.sighted(p, count(s), s.Time, log)
+			log = w.sighted(p, s, log)
 		}
 	}
 	silent, leftOut := w.unheard.look(s, nothingAfter)
@@ -76,7 +77,8 @@ func (w *watch) serversAlone(s *Snapshot) bool {
 	return now >= nothingAfter && w.payload.minute(now) == 0 && w.servers.minute(now) > 10*max(w.clients.minute(now), 1)
 }
 
-func (w *watch) sighted(which outcome.Problem, n uint64, now time.Time, log []Problem) []Problem {
+func (w *watch) sighted(which outcome.Problem, s *Snapshot, log []Problem) []Problem {
+	n, now := rules[which].count(s), s.Time
 	at := w.seen[which]
 	if at == nil {
 		at = &sighting{problem: newProblem(which)}
@@ -84,6 +86,7 @@ func (w *watch) sighted(which outcome.Problem, n uint64, now time.Time, log []Pr
 	}
 	p := &at.problem
 	if n > p.Count {
+		at.whose(rules[which].of, s)
 		at.minute.add(w.since(now), n-p.Count)
 		p.Count, p.Last = n, w.milli(now)
 	}
@@ -97,7 +100,32 @@ func (w *watch) sighted(which outcome.Problem, n uint64, now time.Time, log []Pr
 	line := *p
 	line.Count -= at.logged
 	at.logged, at.logNext = p.Count, now.Add(logEvery)
+	at.count(rules[which].of, s)
 	return append(log, line)
+}
+
+// whose names the services that have more of a problem than when it was logged last.
+func (at *sighting) whose(of func(*Service) uint64, s *Snapshot) {
+	if of == nil || len(s.Services) < 2 {
+		return
+	}
+	at.problem.Services = nil // the log may have the list
+	for i := range s.Services {
+		if f := &s.Services[i]; of(f) > at.counts[f.Name] {
+			at.problem.Services = append(at.problem.Services, f.Name)
+		}
+	}
+}
+
+// count notes how much of a problem the services have, which is logged now.
+func (at *sighting) count(of func(*Service) uint64, s *Snapshot) {
+	if of == nil || len(s.Services) < 2 {
+		return
+	}
+	at.counts = make(map[string]uint64, len(s.Services))
+	for i := range s.Services {
+		at.counts[s.Services[i].Name] = of(&s.Services[i])
+	}
 }
 
 // explained reports whether p comes of something that is told already.

@@ -286,7 +286,8 @@
 		const [level, tag] = !isNow(p) ? ["down", "Earlier"] : p.severity === "loss" ? ["bad", "Loss"] : [p.count === 0 ? "warn" : "note", "Note"];
 		setLevel(node, level);
 		put(node.querySelector(".tag span"), tag);
-		put(node.querySelector(".what"), p.count ? `${whole(p.count)} ${p.text}` : sentence(p.text));
+		const of = p.services ? `: ${p.services.join(", ")}` : "";
+		put(node.querySelector(".what"), (p.count ? `${whole(p.count)} ${p.text}` : sentence(p.text)) + of);
 		put(node.querySelector(".remedy"), p.remedy && "Remedy: " + p.remedy);
 		put(node.querySelector(".times"), p.count ? `${p.recent ? whole(p.recent) + " in the last minute,\n" : ""}last at ${clock(p.last)}` : "");
 	}
