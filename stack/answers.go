@@ -30,7 +30,9 @@ func (a *answers) changes(at uint32) bool { return a.changed.known && !seqLess(a
 
 // changedBefore reports whether the server had changed to another protocol before the client sent
 // the byte at the sequence number seq.
-func (a *answers) changedBefore(seq uint32) bool { return a.changed.known && !seqLess(seq, a.changed.at) }
+func (a *answers) changedBefore(seq uint32) bool {
+	return a.changed.known && !seqLess(seq, a.changed.at)
+}
 
 // begin starts at a sequence number of the server's.
 func (a *answers) begin(seq uint32) { *a = answers{known: true, from: seq, nxt: seq} }
