@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,8 +139,8 @@ func TestCheckHasTheFilters(t *testing.T) {
 func TestSignalsInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, signal := context.WithCancel(t.Context())
-		caught := true
-		go letGo(ctx, func() { caught = false })
+		var let atomic.Bool
+		go letGo(ctx, func() { let.Store(true) })
 		time.Sleep(time.Hour)
 		signal()
 		first := time.Now()
@@ -149,7 +150,7 @@ func TestSignalsInARow(t *testing.T) {
 		}{{0, true}, {4 * time.Millisecond, true}, {900 * time.Millisecond, true}, {1100 * time.Millisecond, false}} {
 			time.Sleep(at.passed - time.Since(first))
 			synctest.Wait()
-			if caught != at.caught {
+			if caught := !let.Load(); caught != at.caught {
 				t.Errorf("%v after the first: caught is %v", at.passed, caught)
 			}
 		}
