@@ -81,7 +81,7 @@ func (o *outage) warn(i int, now time.Time, err error, streams uint64) {
 	s, c := &o.spell[i], &causes[i]
 	s.refusal += streams
 	relapse := now.Before(s.next)
-	if relapse && (s.down || s.flaps(now)) {
+	if relapse && s.down {
 		return
 	}
 	msg := c.begins

@@ -69,7 +69,7 @@ func toEthernet(link uint32, b []byte) (start, end int, ok bool) {
 		return headroom, headroom + min(len(packet), ethernetHeader-1), true
 	}
 	etherType := linkEtherType(link, packet)
-	if n := len(packet) - header; etherType == cookedLLC && header >= sllHeader && n <= maxFrameLength {
+	if n := len(packet) - header; etherType == cookedLLC && (link == linkSLL || link == linkSLL2) && n <= maxFrameLength {
 		etherType = uint16(n)
 	}
 	start = headroom + header - ethernetHeader

@@ -31,14 +31,14 @@ func (p *Pipeline) Run(ctx context.Context, enter func(status.Phase), sources ..
 	stopSources := context.AfterFunc(ctx, func() {
 		enter(status.Draining)
 		p.stop()
-		time.AfterFunc(p.cfg.Patience, func() {
-			if serving.Err() == nil { // else all is delivered
-				p.cfg.Log.Warn("the time to stop is over: what the targets have not taken is cut off", "after", p.cfg.Patience, "streams", p.Snapshot().Bridge.Open,
-					"do", "find out why the targets are slow, or raise --shutdown-timeout")
-			}
-			cut()
-		})
 		p.cfg.Log.Info("stopping", "at_most", p.cfg.Patience)
+		select {
+		case <-serving.Done(): // all is delivered
+		case <-time.After(p.cfg.Patience):
+			p.cfg.Log.Warn("the time to stop is over: what the targets have not taken is cut off", "after", p.cfg.Patience, "streams", p.Snapshot().Bridge.Open,
+				"do", "find out why the targets are slow, or raise --shutdown-timeout")
+			cut()
+		}
 	})
 	defer stopSources()
 	enter(status.Capturing)

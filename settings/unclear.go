@@ -9,10 +9,10 @@ import (
 	"github.com/jessevdk/go-flags"
 )
 
-// unclear refuses a command line that repeats a flag with a single value, for nobody can know
-// which one was meant, or whose filter is empty, for that lets everything pass, or which gives nothing
-// where something is needed: both come of a shell's variable that is not set. The command line must have
-// been parsed without an error.
+// unclear refuses a command line that repeats a flag with a single value: nobody can know which
+// one was meant. It refuses an empty value for a filter, which would let everything pass, and for
+// what to capture and where to send it. Such a value comes from a shell's variable that is not set.
+// The command line must have been parsed without an error.
 func unclear(args []string) error {
 	p := flags.NewNamedParser("", flags.PassDoubleDash)
 	p.SubcommandsOptional = true
@@ -50,18 +50,17 @@ func unclear(args []string) error {
 
 // unclearValues is unclear for one flag.
 func unclearValues(flag string, values reflect.Value) error {
-	if f, ok := values.Interface().(filter); ok {
-		if slices.Contains(f, "") {
+	if v, ok := values.Interface().(several); ok {
+		switch {
+		case !slices.Contains(v, ""):
+		case slices.Contains(filters, flag):
 			return fmt.Errorf("--%s is empty; leave it out if everything is to pass", flag)
+		default:
+			return fmt.Errorf("--%s is empty; give it a value, or leave it out", flag)
 		}
-		return nil
-	}
-	n, ok := values.Interface().(needed)
-	if ok && slices.Contains(n, "") {
-		return fmt.Errorf("--%s is empty; give it a value, or leave it out", flag)
-	}
-	if ok && flag != "port" { // which has a list as its value
-		return nil
+		if flag != "port" { // which may be given once, and has a list as its value
+			return nil
+		}
 	}
 	if values.Kind() != reflect.Slice || values.Len() < 2 {
 		return nil
@@ -76,17 +75,14 @@ func unclearValues(flag string, values reflect.Value) error {
 // filters are the flags without which everything passes.
 var filters = []string{"clients", "exclude-clients", "only-path", "only-host"}
 
-// filter is the values of one of them.
-type filter []string
-
 // selecting are the flags that say what to capture, and where it is to go.
 var selecting = []string{"iface", "mirror-port", "vni", "port", "to", "forward"}
 
-// needed is the values of one of them.
-type needed []string
+// several is the values of one of either, which may be several, and not empty.
+type several []string
 
 // IsValidValue implements flags.ValueValidator, as given does.
-func (needed) IsValidValue(string) error { return nil }
+func (several) IsValidValue(string) error { return nil }
 
 // given are the values of a flag.
 type given []string
@@ -105,17 +101,13 @@ func listed(of reflect.Type) reflect.Type {
 			tag += fmt.Sprintf(" short:%q", short)
 		}
 		list := reflect.TypeFor[given]()
-		switch f.Type.Kind() {
-		case reflect.Bool:
+		switch name := f.Tag.Get("long"); {
+		case slices.Contains(filters, name), slices.Contains(selecting, name):
+			list = reflect.TypeFor[several]()
+		case f.Type.Kind() == reflect.Bool:
 			list = reflect.TypeFor[[]bool]()
-		case reflect.Slice: // may be given more than once; of a text, the last is kept
+		case f.Type.Kind() == reflect.Slice: // may be given more than once; of a text, the last is kept
 			list = reflect.TypeFor[string]()
-			if slices.Contains(filters, f.Tag.Get("long")) {
-				list = reflect.TypeFor[filter]()
-			}
-		}
-		if slices.Contains(selecting, f.Tag.Get("long")) {
-			list = reflect.TypeFor[needed]()
 		}
 		fields = append(fields, reflect.StructField{Name: f.Name, Type: list, Tag: reflect.StructTag(tag)})
 	}

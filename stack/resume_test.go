@@ -415,17 +415,23 @@ func TestHoleBesideTheNextConnection(t *testing.T) {
 	holdsNothing(t, s)
 }
 
+// splitBehind is a stream of which a request, or the head of one, was read before it was split.
+func splitBehind(t *testing.T, isn uint32, request string) (s *Stack, c *client, conn *Conn) {
+	t.Helper()
+	s, c = newTestStack(t, nil), newClient(t, isn)
+	s.Inject(append(c.opening(), c.ask(0, request, 1)))
+	conn = accept(t, s)
+	readExactly(t, conn, len(request))
+	conn.Split()
+	return s, c, conn
+}
+
 // A target that has closed its side gets the rest of the request at hand, and
 // no other.
 func TestSplit(t *testing.T) {
 	put := "PUT / HTTP/1.1\r\nContent-Length: 4\r\n\r\n"
 	n := len(put)
-	s := newTestStack(t, nil)
-	c := newClient(t, 0xfffffff8)
-	s.Inject(append(c.opening(), c.ask(0, put, 1)))
-	conn := accept(t, s)
-	readExactly(t, conn, n)
-	conn.Split()
+	s, c, conn := splitBehind(t, 0xfffffff8, put)
 	s.Inject([]Segment{c.ask(n, "body", 1), c.ask(n+4, get2, 2), c.ask(n+4+len(get2), get3, 3), c.fin(n + 4 + 2*len(get2))})
 	rest, err := io.ReadAll(conn)
 	if string(rest) != "body" || err != outcome.EndTargetClosed {
@@ -463,12 +469,7 @@ func TestSplitOfARetriedStream(t *testing.T) {
 func TestSplitLimitsARead(t *testing.T) {
 	put := "PUT / HTTP/1.1\r\nContent-Length: 4\r\n\r\n"
 	n := len(put)
-	s := newTestStack(t, nil)
-	c := newClient(t, 1)
-	s.Inject(append(c.opening(), c.ask(0, put, 1)))
-	conn := accept(t, s)
-	readExactly(t, conn, n)
-	conn.Split()
+	s, c, conn := splitBehind(t, 1, put)
 	s.Inject([]Segment{c.ask(n, "body", 1)})
 	settled(t, s)
 	if p, err := s.beforeRequest(conn, make([]byte, 1000)); err != nil || len(p) != 4 {
@@ -481,12 +482,7 @@ func TestSplitLimitsARead(t *testing.T) {
 // begin a request. An end is read all the same.
 func TestSplitReadsNothingUnseen(t *testing.T) {
 	n := len(get1)
-	s := newTestStack(t, nil)
-	c := newClient(t, 1)
-	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
-	conn := accept(t, s)
-	readExactly(t, conn, n)
-	conn.Split()
+	s, c, conn := splitBehind(t, 1, get1)
 	if p, err := s.beforeRequest(conn, make([]byte, 1000)); err != errWait {
 		t.Errorf("a Read may take %d bytes, %v, before anything has come; want none", len(p), err)
 	}
@@ -499,12 +495,7 @@ func TestSplitReadsNothingUnseen(t *testing.T) {
 // A stream whose bytes a budget took just before the next request ends there all the same.
 func TestSplitOfAStreamThatIsShed(t *testing.T) {
 	n := len(get1)
-	s := newTestStack(t, nil)
-	c := newClient(t, 1)
-	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
-	conn := accept(t, s)
-	readExactly(t, conn, n)
-	conn.Split()
+	s, c, conn := splitBehind(t, 1, get1)
 	s.Inject([]Segment{c.ask(n, get2, 2)})
 	settled(t, s)
 	shed(s)

@@ -227,31 +227,28 @@ func TestAStrayThatComesAgain(t *testing.T) {
 	s.is(c, text(want, nil))
 }
 
-// A stray that waits beside a stream does not outlive it.
+// A stray that waits beside a stream does not outlive it. Nor does it begin a stream if what is
+// picked up behind the loss has come to its end as well.
 func TestAStrayBesideAStreamThatEnds(t *testing.T) {
-	const n = len(get1)
-	s := newTimed(t, nil)
-	c := newClient(t, 100)
-	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
-	s.pass(100 * time.Millisecond)
-	s.Inject([]Segment{c.data(16<<20, []byte(get3)), cut(c.ask(n, get2, 2))})
-	s.pass(3 * time.Second)
-	s.is(c, text(get1, outcome.EndGap))
-}
-
-// Nor does it begin one when a loss ends the stream, and what is picked up behind the loss has
-// come to its end as well.
-func TestAStrayBesideAStreamThatALossEnds(t *testing.T) {
-	const n = len(get1)
-	s := newTimed(t, nil)
-	c := newClient(t, 100)
-	s.Inject(append(c.opening(), c.ask(0, get1, 1)))
-	s.pass(100 * time.Millisecond)
-	s.Inject([]Segment{c.ask(16<<20, "GET /4 HTTP/1.1\r\n\r\n", 2), cut(c.ask(n, get2, 2)), c.ask(2*n, get3, 3)})
-	s.pass(time.Millisecond)
-	s.Inject([]Segment{c.packet(3*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 4 })})
-	s.pass(5 * time.Second)
-	s.is(c, text(get1, outcome.EndGap), text(get3, nil))
+	const n, get4 = len(get1), "GET /4 HTTP/1.1\r\n\r\n"
+	for _, pickedUp := range []bool{false, true} {
+		t.Run(fmt.Sprintf("picked up %v", pickedUp), func(t *testing.T) {
+			s := newTimed(t, nil)
+			c := newClient(t, 100)
+			s.Inject(append(c.opening(), c.ask(0, get1, 1)))
+			s.pass(100 * time.Millisecond)
+			s.Inject([]Segment{c.ask(16<<20, get4, 2), cut(c.ask(n, get2, 2))})
+			want := []stream{text(get1, outcome.EndGap)}
+			if pickedUp {
+				s.Inject([]Segment{c.ask(2*n, get3, 3)})
+				s.pass(time.Millisecond)
+				s.Inject([]Segment{c.packet(3*n, nil, func(t *layers.TCP) { t.FIN, t.Ack = true, 4 })})
+				want = append(want, text(get3, nil))
+			}
+			s.pass(5 * time.Second)
+			s.is(c, want...)
+		})
+	}
 }
 
 // A packet that spoils what the connection's others are judged by does so for some

@@ -241,6 +241,12 @@ func TestWhatWasLeftOutBeforeAReload(t *testing.T) {
 	second = 100 // the target does not answer, so that no request is looked at
 	look(requests.Stats{NotMatched: 3}, "")
 	look(requests.Stats{NotMatched: 4}, "left_out")
+	f.s.Services = nil // it is removed, and added again
+	w.look(f.at(second))
+	second = 200
+	look(requests.Stats{}, "")
+	second = 240
+	look(requests.Stats{}, "")
 }
 
 // A service without clients, which may be meant, does not fill the log, and the first of its

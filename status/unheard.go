@@ -21,7 +21,7 @@ type unheard struct {
 // first seen, and of those whose settings leave out all that has come. Those that were seen for
 // less than patience are left out.
 func (u *unheard) look(s *Snapshot, patience time.Duration) (silent, leftOut []string) {
-	begun := make(map[string]time.Time, len(s.Services))
+	begun, changes := make(map[string]time.Time, len(s.Services)), make(map[string]*Service)
 	for i := range s.Services {
 		f := &s.Services[i]
 		at, known := u.begun[f.Name]
@@ -32,7 +32,9 @@ func (u *unheard) look(s *Snapshot, patience time.Duration) (silent, leftOut []s
 		before, changed := u.before[f.Name]
 		if changed && before == nil {
 			before = new(*f)
-			u.before[f.Name] = before
+		}
+		if changed {
+			changes[f.Name] = before
 		}
 		switch {
 		case s.Time.Sub(at) < patience:
@@ -42,16 +44,16 @@ func (u *unheard) look(s *Snapshot, patience time.Duration) (silent, leftOut []s
 			silent = append(silent, f.Name)
 		}
 	}
-	u.begun = begun
+	u.begun, u.before = begun, changes
 	return silent, leftOut
 }
 
 // restart begins anew with services whose settings have changed.
 func (u *unheard) restart(names []string) {
+	if u.before == nil {
+		u.before = make(map[string]*Service)
+	}
 	for _, name := range names {
-		if u.before == nil {
-			u.before = make(map[string]*Service)
-		}
 		u.before[name] = nil // until they are looked at
 		delete(u.begun, name)
 	}
