@@ -280,7 +280,7 @@ func TestALongPieceEndsAStall(t *testing.T) {
 	in, out := newScript(), &fullSocket{room: long}
 	in.send(random(long), random(long), random(100))
 	s := newStream(l, b, in)
-	s.out, s.phase, s.confirmed, s.keptAlive = out, copying, true, true
+	s.out, s.phase, s.keptAlive = out, copying, true
 	l.live[s] = struct{}{}
 	looks := 0
 	until := func(to time.Duration) {

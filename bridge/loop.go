@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"netmirror/outcome"
-	"netmirror/sleeper"
 )
 
 // loop plays all streams of one listener in one goroutine, whatever their targets. Nothing
@@ -25,25 +24,26 @@ type loop struct {
 	wg     sync.WaitGroup // one for each goroutine that was started
 
 	// Of the loop's goroutine.
-	now     int64 // nanoseconds since poll.begun
-	live    map[*stream]struct{}
-	fresh   []*stream // have not begun
-	turns   []*stream // have something to do
-	spare   []*stream
-	timers  timers
-	names   map[*Bridge]*names
-	bridges map[*Bridge]func() bool // bridges with streams here; the func stops waiting for the bridge's Close
-	rhythm  sleeper.Rhythm
-	urgent  int   // streams that connect or wait for room
-	flood   int64 // until when large answers may come
-	again   bool  // something may have happened since the last fetch
-	more    bool  // the listener may have streams that were left to it
-	closing bool  // no stream will come any more
-	aborted bool  // nor may one go on
-	abroad  int   // goroutines that will post what they found
-	failure error // of the listener
-	buf     [bufferSize]byte
-	altered []byte // what is sent of buf, where that has to be copied
+	now         int64 // nanoseconds since poll.begun
+	live        map[*stream]struct{}
+	fresh       []*stream // have not begun
+	turns       []*stream // have something to do
+	unconfirmed []*stream // had nothing to write at first, in the order in which they have connected
+	spare       []*stream
+	timers      timers
+	names       map[*Bridge]*names
+	bridges     map[*Bridge]func() bool // bridges with streams here; the func stops waiting for the bridge's Close
+	active      int64                   // when something came from clients last
+	urgent      int                     // streams that connect or wait for room
+	flood       int64                   // until when large answers may come
+	again       bool                    // something may have happened since the last fetch
+	more        bool                    // the listener may have streams that were left to it
+	closing     bool                    // no stream will come any more
+	aborted     bool                    // nor may one go on
+	abroad      int                     // goroutines that will post what they found
+	failure     error                   // of the listener
+	buf         [bufferSize]byte
+	altered     []byte // what is sent of buf, where that has to be copied
 }
 
 // bufferSize is how much of a stream is read at a time.
@@ -96,6 +96,9 @@ func (l *loop) take() {
 	l.now = l.poll.now()
 	for _, f := range posts {
 		f()
+	}
+	if streams || len(ready) > 0 {
+		l.active = l.now
 	}
 	if streams || l.more {
 		l.listen()

@@ -1,20 +1,27 @@
 package bridge
 
 import (
+	"slices"
 	"time"
-
-	"netmirror/sleeper"
 )
+
+// latest is how long what targets do may go unnoticed behind clients' bytes. The next ones come
+// soon, as a rule, and then it is fetched with them: that saves waking up for it. A target
+// may also first know of a connection so late, as its client's first bytes are sent with that.
+const latest = 50 * time.Millisecond
+
+// floodFor is how long after a large answer the loop is woken for others.
+const floodFor = time.Second
 
 // sleep waits until something has come.
 func (l *loop) sleep() {
-	calm := l.rhythm.Calm(l.now)
-	// What targets do is fetched with the next bytes of clients, if these come soon.
-	if l.poll.wake(calm || l.urgent > 0 || l.now < l.flood) {
+	l.confirm()
+	quiet := l.now-l.active >= int64(latest)
+	if l.poll.wake(quiet || l.urgent > 0 || l.now < l.flood) {
 		return
 	}
 	if !l.poll.open && len(l.live) > 0 {
-		l.poll.wakeAt(l.now+int64(sleeper.Latest), l.now)
+		l.poll.wakeAt(l.active+int64(latest), l.now)
 	}
 	if len(l.timers) > 0 {
 		l.poll.wakeAt(l.timers[0].due, l.now)
@@ -22,5 +29,16 @@ func (l *loop) sleep() {
 	l.in.await()
 }
 
-// floodFor is how long after a large answer the loop is woken for others.
-const floodFor = time.Second
+// confirm makes connections known to their targets whose clients have sent nothing for long.
+func (l *loop) confirm() {
+	done := 0
+	for _, s := range l.unconfirmed {
+		if due := s.since + int64(latest); s.unknown() && l.now < due {
+			l.poll.wakeAt(due, l.now)
+			break
+		}
+		s.confirm()
+		done++
+	}
+	l.unconfirmed = slices.Delete(l.unconfirmed, 0, done)
+}

@@ -47,7 +47,7 @@ type stream struct {
 
 	placed    bool          // it counts among those with a connection, and not among those that wait
 	pending   bool          // the target may still refuse our certificate
-	confirmed bool          // the target knows of the connection
+	begins    bool          // it has not had a turn since it connected
 	keptAlive bool          // the target's host is asked for signs of life
 	answers   bool          // more of them are left to discard
 	retry     bool          // of blocked: the write is tried again whatever the socket says
@@ -101,17 +101,27 @@ func (s *stream) turn() {
 		s.seek()
 	case copying:
 		s.copy()
-		s.confirm()
+		s.begun()
 	}
 }
 
-// confirm makes the connection known to the target if the first turn has written nothing.
-func (s *stream) confirm() {
-	if s.confirmed {
-		return
+// begun is called at the end of a turn. The first one mostly makes the connection known to the
+// target, by what it writes. Else the next turn may soon.
+func (s *stream) begun() {
+	if s.begins {
+		s.begins = false
+		if s.unknown() {
+			s.l.unconfirmed = append(s.l.unconfirmed, s)
+		}
 	}
-	s.confirmed = true
-	if s.phase == copying && s.wrote == 0 {
+}
+
+// unknown reports whether the target may not know of the connection, as nothing has been written.
+func (s *stream) unknown() bool { return s.phase == copying && s.wrote == 0 }
+
+// confirm makes the connection known to the target.
+func (s *stream) confirm() {
+	if s.unknown() {
 		s.out.confirm()
 	}
 }

@@ -16,8 +16,6 @@
 //     poller, so that packets wake nobody.
 //   - [Pacer]: while blocks arrive densely, the readers of all rings look every two or
 //     three block timeouts, and one timer wakes them all.
-//   - [Rhythm]: a loop that is woken often anyway is not woken for events that can be fetched with
-//     the next ones.
 //   - [Processors]: the process runs on one core while that is enough. Go wakes an idle core for
 //     everything that becomes ready to run, which on one core wakes nobody.
 package sleeper
