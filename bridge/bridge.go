@@ -23,6 +23,7 @@ type Bridge struct {
 	cfg    Config // defaults resolved
 	to     *target.Target
 	source sockaddr // to connect from, where to says so
+	kinds  [2]socketKind
 	n      counters
 	outage outage
 	closed context.Context // until Close
@@ -43,6 +44,7 @@ func New(c Config) (*Bridge, error) {
 	if from := b.to.Source; from.IsValid() {
 		b.source = sockaddrOf(netip.AddrPortFrom(from, 0), zoneOf(from))
 	}
+	b.kinds = kindsOf(b.to)
 	b.closed, b.close = context.WithCancel(context.Background())
 	return b, nil
 }

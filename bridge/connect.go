@@ -77,12 +77,18 @@ func (s *stream) connectNext() {
 // connect begins to connect to d.at; false: it failed.
 func (s *stream) connect() bool {
 	d := &s.dial
+	kind := s.b.kind(&d.at.sock)
+	if used, ok := s.l.poll.again(kind); ok {
+		s.tcp = used
+		s.tcp.setUp()
+		return s.ask()
+	}
 	fd, err := sleeper.RawSocket(int(d.at.sock.raw.Addr.Family))
 	if err != nil {
 		s.note(os.NewSyscallError("socket", err))
 		return false
 	}
-	s.tcp = tcpConn{fd: fd, prompt: s.b.to.Network != target.TCP}
+	s.tcp = tcpConn{fd: fd, kind: kind, prompt: s.b.to.Network != target.TCP}
 	if s.b.to.Network == target.TCP {
 		s.tcp.setUp()
 	}

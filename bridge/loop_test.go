@@ -89,6 +89,8 @@ func TestNoDescriptorLeft(t *testing.T) {
 	g := newTarget(t)
 	h := serve(t, Config{Target: g.addr(), Retries: -1})
 	h.once(t, g)
+	other := h.open(t) // it has the socket of the one before, if that is kept
+	c := g.accept(t)
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
@@ -110,6 +112,9 @@ func TestNoDescriptorLeft(t *testing.T) {
 	want(t, "outcome", how, "no-descriptor")
 	want(t, "BytesRead", h.Stats().BytesRead, uint64(1))
 	h.once(t, g)
+	c.Close()
+	other.end(io.EOF)
+	want(t, "outcome", other.outcome(t), "complete")
 }
 
 // The time that a loop has slept is not the next stream's.

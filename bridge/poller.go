@@ -25,6 +25,7 @@ type poller struct {
 
 	slots []slot // by the number in an event
 	free  []int32
+	used  []usedSocket // the one kept last is the last
 
 	begun   time.Time // what the loop's time counts from
 	begunAt int64     // and what CLOCK_MONOTONIC was, in nanoseconds
@@ -86,6 +87,7 @@ func (p *poller) start() (err error) {
 
 // close ends watch too.
 func (p *poller) close() {
+	p.discardUsed()
 	for _, fd := range []int{p.epoll, p.timer} {
 		if fd >= 0 {
 			sleeper.RawClose(fd)

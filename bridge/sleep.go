@@ -17,10 +17,13 @@ const floodFor = time.Second
 func (l *loop) sleep() {
 	l.confirm()
 	quiet := l.now-l.active >= int64(latest)
+	if quiet {
+		l.poll.discardUsed()
+	}
 	if l.poll.wake(quiet || l.urgent > 0 || l.now < l.flood) {
 		return
 	}
-	if !l.poll.open && len(l.live) > 0 {
+	if !l.poll.open && len(l.live)+len(l.poll.used) > 0 {
 		l.poll.wakeAt(l.active+int64(latest), l.now)
 	}
 	if len(l.timers) > 0 {

@@ -25,9 +25,11 @@ type tcpConn struct {
 	slot int32   // its place there
 	fd   int
 	conn *net.TCPConn // owns fd; nil: this does
+	kind *socketKind  // for which it may be used again; nil: it may not
 
-	wrote  bool // write was called
-	prompt bool // TCP_NODELAY is set, or unknown to the socket
+	wrote   bool // write was called
+	prompt  bool // TCP_NODELAY is set, or unknown to the socket
+	inOrder bool // the connection is over, and ended in order
 }
 
 // setUp sets the options of a new socket of TCP, of which the loop hears everything. They
@@ -36,6 +38,9 @@ func (t *tcpConn) setUp() {
 	// The acknowledgement of the SYN-ACK goes with the first bytes, which saves a packet. If
 	// there are none, confirm sends it.
 	_ = sleeper.RawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
+	if t.poll != nil { // it has been used
+		return
+	}
 	// A socket is ready to be read at so many bytes, a FIN or a RST (socket(7)).
 	_ = sleeper.RawSet(t.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, answerBatch)
 }
@@ -68,6 +73,10 @@ const allEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP
 // watch makes p report events to s until the connection is closed: the given ones, and those
 // that poller.add reports in any case.
 func (t *tcpConn) watch(p *poller, s *stream, events uint32) (err error) {
+	if t.poll != nil { // it has been used
+		p.slots[t.slot].s = s
+		return nil
+	}
 	if t.slot, err = p.add(s, t.fd, events); err == nil {
 		t.poll = p
 	}
@@ -75,6 +84,7 @@ func (t *tcpConn) watch(p *poller, s *stream, events uint32) (err error) {
 }
 
 func (t *tcpConn) keepAlive() {
+	t.kind = nil
 	const seconds = int32(keepAlive / time.Second)
 	_ = sleeper.RawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds)
 	_ = sleeper.RawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds)
@@ -148,7 +158,9 @@ func (t *tcpConn) over() (over bool, cause error) {
 	if state != tcpClose {
 		return false, nil
 	}
-	return true, t.pending()
+	cause = t.pending()
+	t.inOrder = cause == nil
+	return true, cause
 }
 
 // pending takes the error off the socket.
@@ -163,6 +175,10 @@ func (t *tcpConn) pending() error {
 func (t *tcpConn) closeWrite() error { return sleeper.RawShutdown(t.fd) }
 
 func (t *tcpConn) close() {
+	if t.inOrder && t.kind != nil {
+		t.poll.keep(usedSocket{t.kind, t.fd, t.slot, t.prompt})
+		return
+	}
 	if t.poll != nil {
 		t.poll.remove(t.slot)
 	}
@@ -174,6 +190,7 @@ func (t *tcpConn) close() {
 }
 
 func (t *tcpConn) reset() {
+	t.kind = nil
 	// Without the option a close is still a close; there is nothing better to do.
 	_ = sleeper.RawSetLinger(t.fd)
 	t.close()

@@ -21,6 +21,13 @@ func RawConnect(fd int, to *unix.RawSockaddrAny, size uint32) error {
 	return errorOf(errno)
 }
 
+// RawDisconnect is connect(2) to no address: it takes the connection off a socket.
+func RawDisconnect(fd int) error {
+	none := unix.RawSockaddr{Family: unix.AF_UNSPEC}
+	_, _, errno := syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&none)), unsafe.Sizeof(none))
+	return errorOf(errno)
+}
+
 // RawBind is bind(2) to an address of size bytes.
 func RawBind(fd int, to *unix.RawSockaddrAny, size uint32) error {
 	_, _, errno := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(to)), uintptr(size))

@@ -1,0 +1,238 @@
+package bridge
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"netmirror/outcome"
+	"netmirror/sleeper"
+)
+
+// alone is a loop whose streams a test plays itself.
+type alone struct {
+	*loop
+	b *Bridge
+}
+
+func newAlone(t *testing.T, c Config) *alone {
+	t.Helper()
+	b, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := newLoop(t.Context(), func() {}, newQueue(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.poll.close)
+	return &alone{l, b}
+}
+
+// round is one of run's, without the wait behind it.
+func (l *alone) round() {
+	l.take()
+	l.poll.fetch()
+	l.expire()
+	l.step()
+	l.begin()
+}
+
+// open has the loop accept a stream, and returns it once it has connected.
+func (l *alone) open(t *testing.T, in *script, g shadow) (*stream, *net.TCPConn) {
+	t.Helper()
+	l.accept(l.b, in)
+	s := l.fresh[len(l.fresh)-1]
+	l.until(t, "a connection", func() bool { return s.phase != dialing })
+	return s, g.accept(t)
+}
+
+func (l *alone) until(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	eventually(t, what, func() bool {
+		l.round()
+		return cond()
+	})
+}
+
+// socket tells the socket of a stream from all others of the process.
+func socket(t *testing.T, s *stream) string {
+	t.Helper()
+	name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", s.tcp.fd))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// A stream whose connection has ended in order leaves its socket to the next one, which is
+// a connection of its own all the same.
+func TestSocketsAreUsedAgain(t *testing.T) {
+	g := newTarget(t)
+	l := newAlone(t, Config{Target: g.addr()})
+	var first string
+	seen := make(map[string]bool)
+	for i := range 3 {
+		in := newScript()
+		in.send(fmt.Appendf(nil, "stream %d", i))
+		s, c := l.open(t, in, g)
+		if seen[c.RemoteAddr().String()] {
+			t.Errorf("connection %d comes from %v again", i, c.RemoteAddr())
+		}
+		seen[c.RemoteAddr().String()] = true
+		if name := socket(t, s); first == "" {
+			first = name
+		} else {
+			want(t, "socket", name, first)
+		}
+		in.end(io.EOF)
+		l.until(t, "the client's FIN", func() bool { return s.finSent })
+		expect(t, c, fmt.Appendf(nil, "stream %d", i), nil)
+		if _, err := c.Write(random(100)); err != nil { // less than the loop is told of
+			t.Fatal(err)
+		}
+		c.Close()
+		l.until(t, "an end", func() bool { return s.phase == ended })
+		want(t, "outcome", in.outcome(t), "complete")
+	}
+}
+
+// Two streams at a time have two sockets.
+func TestSocketInUseIsNotUsedAgain(t *testing.T) {
+	g := newTarget(t)
+	l := newAlone(t, Config{Target: g.addr()})
+	a, b := newScript(), newScript()
+	s, _ := l.open(t, a, g)
+	other, _ := l.open(t, b, g)
+	if socket(t, s) == socket(t, other) {
+		t.Errorf("both are %s", socket(t, s))
+	}
+	l.end(nil)
+}
+
+// No other end leaves a socket: what the kernel knows of it could harm the next connection.
+func TestSocketsThatAreNotUsedAgain(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		end  func(t *testing.T, l *alone, s *stream, in *script, c *net.TCPConn)
+		want string
+	}{
+		{"the target closed first", func(t *testing.T, l *alone, s *stream, in *script, c *net.TCPConn) {
+			c.Close()
+			l.until(t, "the target's FIN", func() bool { return s.targetFIN })
+			in.end(io.EOF)
+		}, "complete"},
+		{"the target reset", func(t *testing.T, l *alone, s *stream, in *script, c *net.TCPConn) {
+			rst(c)
+		}, "target-closed"},
+		{"the target reset behind the client's FIN", func(t *testing.T, l *alone, s *stream, in *script, c *net.TCPConn) {
+			in.end(io.EOF)
+			l.until(t, "the client's FIN", func() bool { return s.finSent })
+			rst(c)
+		}, "target-closed"},
+		{"the client reset", func(t *testing.T, l *alone, s *stream, in *script, c *net.TCPConn) {
+			in.end(outcome.EndClientReset)
+		}, "client-reset"},
+		{"a shutdown", func(t *testing.T, l *alone, s *stream, in *script, c *net.TCPConn) {
+			l.loop.end(nil)
+		}, "shutdown"},
+		{"the target is asked for signs of life", func(t *testing.T, l *alone, s *stream, in *script, c *net.TCPConn) {
+			s.since -= int64(keepAlive)
+			s.lookForLife()
+			in.end(io.EOF)
+			l.until(t, "the client's FIN", func() bool { return s.finSent })
+			c.Close()
+		}, "complete"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			g := newTarget(t)
+			l := newAlone(t, Config{Target: g.addr()})
+			in := newScript()
+			s, c := l.open(t, in, g)
+			row.end(t, l, s, in, c)
+			l.until(t, "an end", func() bool { return s.phase == ended })
+			want(t, "outcome", in.outcome(t), row.want)
+			want(t, "sockets that are kept", len(l.poll.used), 0)
+		})
+	}
+}
+
+// Nothing is kept while clients are silent.
+func TestUsedSocketsAreClosed(t *testing.T) {
+	g := newTarget(t)
+	l := newAlone(t, Config{Target: g.addr()})
+	in := newScript()
+	s, c := l.open(t, in, g)
+	in.end(io.EOF)
+	l.until(t, "the client's FIN", func() bool { return s.finSent })
+	c.Close()
+	l.until(t, "an end", func() bool { return s.phase == ended })
+	want(t, "sockets that are kept", len(l.poll.used), 1)
+	fd := l.poll.used[0].fd
+	l.now = l.active + int64(latest)
+	l.in.post(func() {}) // so that sleep returns
+	l.sleep()
+	want(t, "sockets that are kept", len(l.poll.used), 0)
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != unix.EBADF {
+		t.Errorf("the descriptor is not closed: %v", err)
+	}
+}
+
+// A socket serves what it was made for: it keeps its mark and its source address.
+func TestSocketsServeTheirKind(t *testing.T) {
+	kinds := []socketKind{{family: unix.AF_INET}, {family: unix.AF_INET6}, {family: unix.AF_INET, mark: 1},
+		{family: unix.AF_INET, source: netip.MustParseAddr("127.0.0.1")}}
+	p, err := newPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	for i := range kinds {
+		if _, ok := p.again(&kinds[i]); ok {
+			t.Errorf("%+v got a socket of another kind", kinds[i])
+		}
+		fd, err := sleeper.RawSocket(int(kinds[i].family))
+		if err != nil {
+			t.Fatal(err)
+		}
+		slot, err := p.add(&stream{}, fd, allEvents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.keep(usedSocket{kind: &kinds[i], fd: fd, slot: slot})
+	}
+	for i := range kinds {
+		same := kinds[i]
+		if _, ok := p.again(&same); !ok {
+			t.Errorf("none of %+v", kinds[i])
+		}
+	}
+}
+
+// The kernel binds a socket that connects to a link-local address to its interface for good.
+func TestKindsOfAddresses(t *testing.T) {
+	for _, row := range []struct {
+		target, to string
+		zone       uint32
+		again      bool
+	}{
+		{"127.0.0.1:80", "127.0.0.1:80", 0, true},
+		{"[::1]:80", "[::1]:80", 0, true},
+		{"[fe80::1%lo]:80", "[fe80::1]:80", 1, false},
+		{"tls://127.0.0.1:80", "127.0.0.1:80", 0, false},
+	} {
+		b, err := New(Config{Target: row.target})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sock := sockaddrOf(netip.MustParseAddrPort(row.to), row.zone)
+		if kind := b.kind(&sock); (kind != nil) != row.again {
+			t.Errorf("%s: kind %v", row.target, kind)
+		}
+	}
+}
