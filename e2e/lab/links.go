@@ -30,11 +30,12 @@ func subnetOf(n byte) subnet {
 }
 
 // prepare makes settings that must precede the first link: no wait for duplicate
-// address detection, and no search for routers.
+// address detection, no search for routers, and for an hour no reports of multicast groups,
+// which would be mirrored beside what a test sends.
 func (l *Lab) prepare() error {
 	for _, n := range []*Namespace{l.Cli, l.Srv, l.Mon, l.Dst} {
-		for _, key := range []string{"accept_dad", "router_solicitations"} {
-			if err := n.sysctl("ipv6/conf/default/"+key, "0"); err != nil {
+		for key, value := range map[string]string{"accept_dad": "0", "router_solicitations": "0", "mldv2_unsolicited_report_interval": "3600000"} {
+			if err := n.sysctl("ipv6/conf/default/"+key, value); err != nil {
 				return fmt.Errorf("lab: %s: %w", key, err)
 			}
 		}
