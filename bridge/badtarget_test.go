@@ -158,11 +158,11 @@ func TestTargetsThatEndAtAnyMoment(t *testing.T) {
 	rnd := rand.New(rand.NewSource(1))
 	var wg sync.WaitGroup
 	for i := range streams {
-		s := h.open(t)
+		s := h.open(t, data[:1])
 		c := g.accept(t)
 		take, piece, how := rnd.Intn(50_000), 1+rnd.Intn(5000), rnd.Intn(4)
 		wg.Go(func() {
-			for _, p := range split(data, piece) {
+			for _, p := range split(data[1:], piece) {
 				s.send(p)
 				runtime.Gosched()
 			}

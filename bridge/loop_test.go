@@ -37,6 +37,38 @@ func TestStreamsCostNoGoroutine(t *testing.T) {
 	}
 }
 
+// busy has a client send a byte every millisecond, until stop.
+func (h *harness) busy(t *testing.T, g shadow) (stop func()) {
+	t.Helper()
+	s := h.open(t)
+	c := g.accept(t)
+	go func() {
+		io.Copy(io.Discard, c)
+		c.Close()
+	}()
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+				s.send([]byte("x"))
+			}
+		}
+	}()
+	return func() {
+		t.Helper()
+		close(over)
+		<-done
+		s.end(io.EOF)
+		want(t, "outcome", s.outcome(t), "complete")
+	}
+}
+
 // A loop that is woken often for bytes of clients is not for what targets do, but
 // hears of it.
 func TestTargetsAreHeardBesideABusyClient(t *testing.T) {
@@ -48,39 +80,17 @@ func TestTargetsAreHeardBesideABusyClient(t *testing.T) {
 		g.accept(t).Close()
 		h.closedFirst(t, n)
 	}
-	busy := h.open(t)
-	c := g.accept(t)
-	go func() {
-		io.Copy(io.Discard, c)
-		c.Close()
-	}()
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-				busy.send([]byte("x"))
-			}
-		}
-	}()
+	stop := h.busy(t, g)
 	written := func(n uint64) func() bool { return func() bool { return h.Stats().BytesWritten >= n } }
 	eventually(t, "a busy time", written(100))
 	ends(1)
 	eventually(t, "a busy time", written(h.Stats().BytesWritten+100))
 	idle := h.open(t)
 	quiet := g.accept(t)
-	close(stop)
-	<-stopped
+	stop()
 	quiet.Close() // when nothing else wakes the loop any more
 	h.closedFirst(t, 2)
 	ends(3)
-	busy.end(io.EOF)
-	want(t, "outcome", busy.outcome(t), "complete")
 	idle.end(io.EOF)
 	h.cancel()
 }

@@ -172,9 +172,11 @@ func TestThousandStreamsLeaveNothingBehind(t *testing.T) {
 	once(0) // what is opened once, such as the poller
 	eventually(t, "rest", func() bool { return h.Stats().Open == 0 })
 	files, goroutines := descriptors(t), runtime.NumGoroutine()
+	stop := h.busy(t, g) // so that the loop hears of each end at once
 	for i := range 1000 {
 		once(i)
 	}
+	stop()
 	eventually(t, "rest", func() bool { return h.Stats().Open == 0 })
 	eventually(t, "descriptors to be closed", func() bool { return descriptors(t) <= files })
 	eventually(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines })

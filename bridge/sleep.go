@@ -8,7 +8,7 @@ import (
 // latest is how long what targets do may go unnoticed behind clients' bytes. The next ones come
 // soon, as a rule, and then it is fetched with them: that saves waking up for it. A target
 // may also first know of a connection so late, as its client's first bytes are sent with that.
-const latest = 50 * time.Millisecond
+const latest = 25 * time.Millisecond
 
 // floodFor is how long after a large answer the loop is woken for others.
 const floodFor = time.Second
