@@ -112,6 +112,9 @@ func checkThenRun(t *testing.T, opts lab.Options, says, runs string, call func(w
 		t.Fatalf("%v; it said\n%s", err, p.tail(30))
 	}
 	s.requests(t)()
+	if err := s.Mirrored(s.ctx); err != nil { // or netmirror has the rest
+		t.Fatal(err)
+	}
 	p.terminate(t)
 	status, said := s.endOf(t, p)
 	checkSays(t, status, 0, said, says, runs)

@@ -1,10 +1,13 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,8 +28,9 @@ type span struct {
 		Write([]byte) (int, error)
 		Close() error
 	}
-	done chan struct{} // closed at its end
-	err  error         // that ended it; read it after done
+	copied atomic.Int64  // frames that were sent
+	done   chan struct{} // closed at its end
+	err    error         // that ended it; read it after done
 }
 
 // startSpan starts the lab's Span.
@@ -100,7 +104,39 @@ func (s *span) copy() {
 			s.err = err
 			return
 		}
+		s.copied.Add(1)
 	}
+}
+
+// Mirrored returns once the mirror has sent what was to be mirrored so far. Only a Span takes
+// its time; it must be called once at the most.
+func (l *Lab) Mirrored(ctx context.Context) error {
+	s := l.span
+	if s == nil {
+		return nil
+	}
+	raw, err := s.frames.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("lab: span: %w", err)
+	}
+	var stats *unix.TpacketStats // since the socket was opened
+	if e := raw.Control(func(fd uintptr) {
+		stats, err = unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	}); e != nil || err != nil {
+		return fmt.Errorf("lab: span: %w", errors.Join(e, err))
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for s.copied.Load() < int64(stats.Packets-stats.Drops) {
+		select {
+		case <-tick.C:
+		case <-s.done:
+			return errors.New("lab: span: it has ended")
+		case <-ctx.Done():
+			return fmt.Errorf("lab: span: %w", ctx.Err())
+		}
+	}
+	return nil
 }
 
 // send sends a copy. If nobody received an earlier copy, the kernel reports that now, and
