@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
+	kernel "netmirror/filter"
 	"netmirror/wire"
 )
 
@@ -54,16 +54,7 @@ func listenBeside(link int, ports []uint16) (*beside, error) {
 }
 
 func startBeside(fd, link int, ports []uint16) error {
-	raw, err := bpf.Assemble(besideFilter(link, ports))
-	if err != nil {
-		return err
-	}
-	filter := make([]unix.SockFilter, len(raw))
-	for i, in := range raw {
-		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
-	}
-	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
-		&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}); err != nil {
+	if err := kernel.Attach(fd, besideFilter(link, ports)); err != nil {
 		return err
 	}
 	var proto [2]byte // in network byte order
