@@ -90,7 +90,7 @@ func Run(ctx context.Context, c Config, out io.Writer) (ok bool, err error) {
 	if len(c.Services) > 0 {
 		return r.services(ctx, c)
 	}
-	target := dial(ctx, c) // takes its time meanwhile
+	answered := dial(ctx, c) // takes its time meanwhile
 	s, err := r.see(ctx, c)
 	if err != nil {
 		return false, err
@@ -99,7 +99,7 @@ func Run(ctx context.Context, c Config, out io.Writer) (ok bool, err error) {
 	if r.packets(c, s) {
 		chosen = r.chosen(c, s)
 	}
-	r.target(c, target, chosen)
+	r.target(c, answered, chosen)
 	r.verdict(c, chosen)
 	return r.first == "", r.err
 }

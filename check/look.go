@@ -141,11 +141,9 @@ func newSeen(c Config) *seen {
 	probe, _ := decap.NewProbe(c.Mirror) // which Run has checked
 	s := &seen{
 		probe: probe, bare: c.Mirror.Bare(),
-		layouts: newTop[layout](func(n *uint64) uint64 { return *n }),
-		vnis:    newTop[uint32](func(n *network) uint64 { return n.packets }),
-		services: newTop[serviceID](func(s *service) uint64 {
-			return s.client.packets + s.server.packets
-		}),
+		layouts:  newTop[layout](func(n *uint64) uint64 { return *n }),
+		vnis:     newTop[uint32](func(n *network) uint64 { return n.packets }),
+		services: newTop[serviceID]((*service).packets),
 	}
 	var ports asked.Ports
 	for _, of := range c.asked() {

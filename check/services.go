@@ -62,7 +62,7 @@ func (r *report) services(ctx context.Context, c Config) (ok bool, err error) {
 		one := c.of(i)
 		r.first = common
 		r.say("")
-		r.say("%s (%s):", service.Name, of(c, service.Selection))
+		r.say("%s (%s):", service.Name, c.selectionText(service.Selection))
 		var chosen *choice
 		if arrived {
 			chosen = r.chosen(one, s)
@@ -78,8 +78,8 @@ func (r *report) services(ctx context.Context, c Config) (ok bool, err error) {
 	return first == "", r.err
 }
 
-// of names a selection. Where nothing is around the packets, it is the port alone.
-func of(c Config, s asked.Selection) string {
+// selectionText is a selection for people: the port alone where packets have no VNI.
+func (c Config) selectionText(s asked.Selection) string {
 	if c.Mirror.Bare() {
 		return "port " + s.Ports.String()
 	}

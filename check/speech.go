@@ -3,7 +3,7 @@ package check
 import (
 	"bytes"
 
-	requests "netmirror/http1"
+	framing "netmirror/http1"
 	"netmirror/proxyhdr"
 )
 
@@ -86,13 +86,13 @@ func isTLS(b []byte) bool {
 // picks requests up in the middle of a connection. The line may go on in the
 // next segment.
 func isRequest(b []byte) bool {
-	l := requests.Unmistakable(b)
-	return l == requests.Request || l == requests.Possible && requests.Start(b) == requests.Request
+	l := framing.Unmistakable(b)
+	return l == framing.Request || l == framing.Possible && framing.Start(b) == framing.Request
 }
 
 // begins looks for an HTTP/1 request line where a connection begins, where
 // servers take more for one.
-func begins(b []byte) bool { return requests.Start(behindProxy(b)) == requests.Request }
+func begins(b []byte) bool { return framing.Start(behindProxy(b)) == framing.Request }
 
 // behindProxy gives what is behind a PROXY protocol header in b, or b where it
 // does not begin with one.
