@@ -10,6 +10,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"netmirror/wire"
 )
 
 // Stdin is the path that means standard input.
@@ -28,7 +30,7 @@ const (
 	maxPacket = 1 << 20
 	// headroom is the free space in front of a packet as it is read, so that any link-layer
 	// header can be replaced with an Ethernet header in place.
-	headroom = ethernetHeader
+	headroom = wire.EthernetHeader
 )
 
 // Packet is one packet of a capture file.

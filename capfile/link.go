@@ -3,6 +3,8 @@ package capfile
 import (
 	"bytes"
 	"encoding/binary"
+
+	"netmirror/wire"
 )
 
 // Link layers (https://www.tcpdump.org/linktypes.html). 12 and 14 are what some
@@ -21,20 +23,15 @@ const (
 )
 
 const (
-	ethernetHeader = 14 // bytes (IEEE 802.3)
-	nullHeader     = 4  // bytes: the protocol family
-	sllHeader      = 16 // bytes; the last two are the EtherType
-	sll2Header     = 20 // bytes; the first two are the EtherType
+	nullHeader = 4  // bytes: the protocol family
+	sllHeader  = 16 // bytes; the last two are the EtherType
+	sll2Header = 20 // bytes; the first two are the EtherType
 
-	etherTypeIPv4 = 0x0800
-	etherTypeIPv6 = 0x86dd
 	// noEtherType is no protocol's (IEEE 802.3: values from 0x0600 on are types).
 	noEtherType = 0
 	// cookedLLC stands in a Linux cooked header in place of the EtherType of a frame that
 	// had a length there, and is followed by LLC.
 	cookedLLC = 0x0004
-	// maxFrameLength is the largest such length (IEEE 802.3, section 3.2.6).
-	maxFrameLength = 0x05dc
 )
 
 // readable reports whether toEthernet knows the link layer.
@@ -66,15 +63,15 @@ func toEthernet(link uint32, b []byte) (start, end int, ok bool) {
 	}
 	packet := b[headroom:]
 	if len(packet) < header {
-		return headroom, headroom + min(len(packet), ethernetHeader-1), true
+		return headroom, headroom + min(len(packet), wire.EthernetHeader-1), true
 	}
 	etherType := linkEtherType(link, packet)
-	if n := len(packet) - header; etherType == cookedLLC && (link == linkSLL || link == linkSLL2) && n <= maxFrameLength {
+	if n := len(packet) - header; etherType == cookedLLC && (link == linkSLL || link == linkSLL2) && n <= wire.MaxFrameLength {
 		etherType = uint16(n)
 	}
-	start = headroom + header - ethernetHeader
-	clear(b[start : start+12])
-	binary.BigEndian.PutUint16(b[start+12:], etherType)
+	start = headroom + header - wire.EthernetHeader
+	clear(b[start : start+wire.AtEtherType])
+	binary.BigEndian.PutUint16(b[start+wire.AtEtherType:], etherType)
 	return start, len(b), true
 }
 
@@ -93,9 +90,9 @@ func linkEtherType(link uint32, packet []byte) uint16 {
 	}
 	switch packet[0] >> 4 {
 	case 4:
-		return etherTypeIPv4
+		return wire.EtherTypeIPv4
 	case 6:
-		return etherTypeIPv6
+		return wire.EtherTypeIPv6
 	}
 	return noEtherType
 }
@@ -112,9 +109,9 @@ func familyEtherType(header []byte) uint16 {
 	}
 	switch family {
 	case 2:
-		return etherTypeIPv4
+		return wire.EtherTypeIPv4
 	case 10, 23, 24, 28, 30:
-		return etherTypeIPv6
+		return wire.EtherTypeIPv6
 	}
 	return noEtherType
 }

@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"encoding/binary"
 	"maps"
 	"slices"
 
@@ -29,12 +28,8 @@ func bare() Kind {
 	return Kind{Mirror: wire.Mirror{Encap: wire.EncapNone}, VNIs: []uint32{0}}
 }
 
-// linuxVXLAN is the port that Linux sends VXLAN to by default
-// (Documentation/networking/vxlan.rst).
-const linuxVXLAN = 8472
-
 // usual is every encapsulation at every port that mirrors are known to use.
-var usual = wire.Mirror{Ports: []uint16{wire.PortVXLAN, wire.PortGeneve, wire.PortVXLANGPE, wire.PortTZSP, linuxVXLAN}}
+var usual = wire.Mirror{Ports: []uint16{wire.PortVXLAN, wire.PortGeneve, wire.PortVXLANGPE, wire.PortTZSP, wire.PortVXLANLinux}}
 
 // maxVNIs bounds how many networks are kept apart.
 const maxVNIs = 256
@@ -92,7 +87,7 @@ func (d *detector) look(as *decap.Probe, frame []byte) (vni uint32, wrapped, our
 	var s decap.Sight
 	if as.Look(frame, &p, &s) == decap.OK {
 		ports := p.IP[p.TCP:]
-		ours = len(d.ports) == 0 || d.ports.Has(binary.BigEndian.Uint16(ports)) || d.ports.Has(binary.BigEndian.Uint16(ports[2:]))
+		ours = len(d.ports) == 0 || d.ports.Has(wire.SrcPort(ports)) || d.ports.Has(wire.DstPort(ports))
 	}
 	return s.VNI, s.Wrapped, ours
 }

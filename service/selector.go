@@ -3,6 +3,8 @@ package service
 import (
 	"fmt"
 	"slices"
+
+	"netmirror/wire"
 )
 
 // Selector finds the services of a packet. It is immutable, so any number of
@@ -64,7 +66,7 @@ func (s *Selection) check() error {
 		return ErrNoPorts
 	case s.Ports[0].First == 0:
 		return ErrPort
-	case !s.VNIs.Any() && s.VNIs[len(s.VNIs)-1] > maxVNI:
+	case !s.VNIs.Any() && s.VNIs[len(s.VNIs)-1] > wire.MaxVNI:
 		return ErrVNI
 	}
 	return nil

@@ -5,15 +5,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"netmirror/wire"
 )
 
 // VNIs is a set of VNIs (24 bits each), in ascending order without duplicates. The
 // empty set stands for every VNI. Make it with [ParseVNIs] or [VNIsOf].
 type VNIs []uint32
-
-// maxVNI is the largest VNI: VXLAN and GENEVE have 24 bits (RFC 7348, section 5;
-// RFC 8926, section 3.4).
-const maxVNI = 1<<24 - 1
 
 // anyVNI is the word for every VNI.
 const anyVNI = "any"
@@ -37,7 +35,7 @@ func ParseVNIs(list string) (VNIs, error) {
 		}
 		n, err := strconv.ParseUint(strings.TrimSpace(word), 10, 24)
 		if err != nil {
-			return nil, fmt.Errorf("VNI %q is neither a number from 0 to %d nor %q", word, maxVNI, anyVNI)
+			return nil, fmt.Errorf("VNI %q is neither a number from 0 to %d nor %q", word, wire.MaxVNI, anyVNI)
 		}
 		ids = append(ids, uint32(n))
 	}
