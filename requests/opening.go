@@ -15,7 +15,7 @@ func (e *Editor) open(s *state, b []byte) (n int, p piece) {
 	switch found {
 	case proxyhdr.Possible:
 		s.holds, s.tail = s.holds+len(b), len(b)
-		return len(b), e.opened(s, nil, b)
+		return len(b), e.opened(nil, b)
 	case proxyhdr.None:
 		s.phase = requests
 		for first := all[:s.holds]; len(first) > 0; {
@@ -39,20 +39,20 @@ func (e *Editor) open(s *state, b []byte) (n int, p piece) {
 	all = all[:s.holds+n]
 	s.holds = 0
 	if e.keeps {
-		return n, e.keep(s, all)
+		e.keep(s, all)
+		return n, piece{}
 	}
-	return n, e.opened(s, all, b[:n])
+	return n, e.opened(all, b[:n])
 }
 
 // keep holds back b, more of the header.
-func (e *Editor) keep(s *state, b []byte) piece {
+func (e *Editor) keep(s *state, b []byte) {
 	e.lead = append(e.lead[:s.leads], b...)
 	s.leads = len(e.lead)
-	return piece{}
 }
 
 // opened gives all where the stream's first bytes are held back, and else b.
-func (e *Editor) opened(s *state, all, b []byte) piece {
+func (e *Editor) opened(all, b []byte) piece {
 	if !e.rules.filters {
 		return verbatim(b)
 	}

@@ -48,8 +48,7 @@ func New(c Config) (*Rules, error) {
 	if r.paths, err = parsePaths(c.Paths); err != nil {
 		return nil, err
 	}
-	r.hosts, err = parseHosts(c.Hosts)
-	if err != nil {
+	if r.hosts, err = parseHosts(c.Hosts); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -66,9 +65,6 @@ func (r *Rules) Equal(o *Rules) bool {
 
 // Filters reports whether requests may be left out. nil leaves none out.
 func (r *Rules) Filters() bool { return r != nil && r.filters }
-
-// Unjudged is how many bytes were left out because nothing showed whether they match.
-func (s *Stats) Unjudged() uint64 { return s.BytesTooLarge + s.BytesAmbiguous }
 
 // Stats are totals since New, of what targets took and of what was left out.
 type Stats struct {
@@ -88,6 +84,9 @@ type Stats struct {
 	BytesTooLarge  uint64 // of requests whose head is too large to be held back
 	BytesAmbiguous uint64 // after a place from which on the beginnings of requests are unknown
 }
+
+// Unjudged is how many bytes were left out because nothing showed whether they match.
+func (s *Stats) Unjudged() uint64 { return s.BytesTooLarge + s.BytesAmbiguous }
 
 // Add adds the figures of other rules.
 func (s *Stats) Add(o Stats) {

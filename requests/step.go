@@ -25,7 +25,8 @@ func (e *Editor) step(s *state, b []byte) (n int, p piece) {
 			s.phase = requests
 		}
 		if e.keeps {
-			return n, e.keep(s, b[:n])
+			e.keep(s, b[:n])
+			return n, piece{}
 		}
 		return n, verbatim(b[:n])
 	case passing:
