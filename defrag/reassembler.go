@@ -6,6 +6,7 @@
 package defrag
 
 import (
+	"cmp"
 	"time"
 
 	"netmirror/wire"
@@ -98,22 +99,16 @@ type datagram struct {
 
 // New makes a Reassembler.
 func New(c Config) *Reassembler {
-	if c.Bytes == 0 {
-		c.Bytes = defaultBytes
-	}
-	if c.Timeout == 0 {
-		c.Timeout = defaultTimeout
-	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	return &Reassembler{
-		chunks:   newChunks(c.Bytes),
+		chunks:   newChunks(cmp.Or(c.Bytes, defaultBytes)),
 		live:     make(map[datagramKey]*datagram),
 		repeats:  newRepeats(),
 		protocol: c.Protocol,
 		inOrder:  c.InOrder,
-		timeout:  c.Timeout,
+		timeout:  cmp.Or(c.Timeout, defaultTimeout),
 		now:      c.Now,
 	}
 }

@@ -2,6 +2,7 @@ package tap
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
@@ -24,8 +25,8 @@ import (
 // open for long, so that few are used while nobody reads.
 func (l *lab) openGroup(t testing.TB, cfg Config, n int) []*Ring {
 	t.Helper()
-	cfg.Interface = or(cfg.Interface, monIface)
-	cfg.BlockTimeout = or(cfg.BlockTimeout, 100*time.Millisecond)
+	cfg.Interface = cmp.Or(cfg.Interface, monIface)
+	cfg.BlockTimeout = cmp.Or(cfg.BlockTimeout, 100*time.Millisecond)
 	var rings []*Ring
 	in(t, l.mon, func() {
 		var err error

@@ -1,6 +1,7 @@
 package tap
 
 import (
+	"cmp"
 	"encoding/binary"
 	"io"
 	"net"
@@ -86,7 +87,7 @@ var (
 // open starts a capture in the namespace mon.
 func (l *lab) open(t testing.TB, cfg Config) *Ring {
 	t.Helper()
-	cfg.Interface = or(cfg.Interface, monIface)
+	cfg.Interface = cmp.Or(cfg.Interface, monIface)
 	var r *Ring
 	in(t, l.mon, func() {
 		var err error

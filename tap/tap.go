@@ -10,6 +10,7 @@
 package tap
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -100,11 +101,11 @@ type Config struct {
 // resolve gives the configuration with its defaults put in and its sizes
 // rounded up.
 func (c Config) resolve() (Config, error) {
-	c.RingBytes = or(c.RingBytes, defaultRingBytes)
-	c.BlockBytes = or(c.BlockBytes, defaultBlockBytes)
-	c.BlockTimeout = or(c.BlockTimeout, defaultBlockTimeout)
-	c.FragmentBytes = or(c.FragmentBytes, defaultFragmentBytes)
-	c.FragmentTimeout = or(c.FragmentTimeout, defaultFragmentTimeout)
+	c.RingBytes = cmp.Or(c.RingBytes, defaultRingBytes)
+	c.BlockBytes = cmp.Or(c.BlockBytes, defaultBlockBytes)
+	c.BlockTimeout = cmp.Or(c.BlockTimeout, defaultBlockTimeout)
+	c.FragmentBytes = cmp.Or(c.FragmentBytes, defaultFragmentBytes)
+	c.FragmentTimeout = cmp.Or(c.FragmentTimeout, defaultFragmentTimeout)
 
 	if min(c.RingBytes, c.SpareBytes, c.BlockBytes, c.FragmentBytes) < 0 || min(c.BlockTimeout, c.FragmentTimeout, c.BusyPoll) < 0 {
 		return c, fmt.Errorf("negative size or time in %+v", c)
@@ -138,15 +139,6 @@ func (c Config) program(shared bool) []bpf.Instruction {
 		return slices.Concat(filter.DropSent, c.filter().Frames())
 	}
 	return c.filter().Frames()
-}
-
-// or gives v, or fallback where v is zero.
-func or[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
 }
 
 // roundUp gives the smallest multiple of unit that is not below n.

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -85,19 +86,12 @@ func (r *Receiver) Next() ([][]byte, error) {
 		r.emptied.Store(int64(now.Sub(r.opened)))
 		r.waits.Store(true)
 		if stopping {
-			return nil, errOr(r.stopErr, io.EOF)
+			return nil, cmp.Or(r.stopErr, io.EOF)
 		}
 		if err := r.wait(time.Now()); err != nil {
 			return nil, err
 		}
 	}
-}
-
-func errOr(err, fallback error) error {
-	if err != nil {
-		return err
-	}
-	return fallback
 }
 
 // receive takes a batch from the sockets that have something, in turn. One ends before a

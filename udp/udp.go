@@ -9,6 +9,7 @@
 package udp
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -65,12 +66,8 @@ func (c Config) resolve() (Config, error) {
 	if c.Bytes < 0 || min(c.Wait, c.BusyPoll) < 0 {
 		return c, fmt.Errorf("negative size or time in %+v", c)
 	}
-	if c.Bytes == 0 {
-		c.Bytes = defaultBytes
-	}
-	if c.Wait == 0 {
-		c.Wait = defaultWait
-	}
+	c.Bytes = cmp.Or(c.Bytes, defaultBytes)
+	c.Wait = cmp.Or(c.Wait, defaultWait)
 	if err := c.Mirror.Check(); err != nil {
 		return c, err
 	}
