@@ -14,14 +14,9 @@ import (
 type fragments struct{ outer, inner *defrag.Reassembler }
 
 func newFragments(m wire.Mirror, now func() time.Time) fragments {
-	protocol := uint8(wire.ProtoUDP)
-	if m.GRE() {
-		protocol = defrag.AnyProtocol
-	}
-	return fragments{
-		outer: defrag.New(defrag.Config{Protocol: protocol, Now: now}),
-		inner: defrag.New(defrag.Config{InOrder: wire.ProtoUDP, Now: now}),
-	}
+	outer, inner := defrag.Outer(m), defrag.Inner()
+	outer.Now, inner.Now = now, now
+	return fragments{outer: defrag.New(outer), inner: defrag.New(inner)}
 }
 
 // look finds out what a captured packet is, which begins with start. whole is false for a

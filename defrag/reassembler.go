@@ -55,6 +55,19 @@ type Config struct {
 	Now func() time.Time
 }
 
+// Outer is the Config for the packets of a mirror itself: UDP, or any protocol if they may come
+// in GRE.
+func Outer(m wire.Mirror) Config {
+	if m.GRE() {
+		return Config{Protocol: AnyProtocol}
+	}
+	return Config{Protocol: wire.ProtoUDP}
+}
+
+// Inner is the Config for mirrored packets. Of their UDP only overlay networks matter, which the
+// first fragment of a datagram shows.
+func Inner() Config { return Config{Protocol: AnyProtocol, InOrder: wire.ProtoUDP} }
+
 // Reassembler joins the fragments of IP datagrams. The kernel could do so
 // (PACKET_FANOUT_FLAG_DEFRAG), but it does not report what it drops, leaves IPv6 alone,
 // and does not look into the mirror's packets. A Reassembler is for one goroutine at a time.

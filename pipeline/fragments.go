@@ -6,7 +6,6 @@ import (
 
 	"netmirror/decap"
 	"netmirror/defrag"
-	"netmirror/wire"
 )
 
 // fragments puts fragments together, for all capture loops: those of a datagram may
@@ -18,18 +17,10 @@ type fragments struct {
 	parts *defrag.Reassembler
 }
 
-// newOuterFragments is for those of the mirror's packets.
-func newOuterFragments(m wire.Mirror, now func() time.Time) *fragments {
-	protocol := uint8(wire.ProtoUDP)
-	if m.GRE() {
-		protocol = defrag.AnyProtocol
-	}
-	return &fragments{parts: defrag.New(defrag.Config{Protocol: protocol, Now: now})}
-}
-
-// newInnerFragments is for those of the mirrored packets.
-func newInnerFragments(now func() time.Time) *fragments {
-	return &fragments{parts: defrag.New(defrag.Config{InOrder: wire.ProtoUDP, Now: now})}
+// newFragments is for those that c is for, by the pipeline's clock.
+func newFragments(c defrag.Config, now func() time.Time) *fragments {
+	c.Now = now
+	return &fragments{parts: defrag.New(c)}
 }
 
 // joinFrame takes in a frame that is a fragment of one of the mirror's packets. It is

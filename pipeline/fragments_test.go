@@ -10,6 +10,7 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"netmirror/decap"
+	"netmirror/defrag"
 	"netmirror/service/servicetest"
 	"netmirror/source"
 	"netmirror/wire"
@@ -63,7 +64,7 @@ func decodingPipeline(t *testing.T) *Pipeline {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Pipeline{outer: newOuterFragments(wire.Mirror{}, time.Now), parts: newInnerFragments(time.Now)}
+	p := &Pipeline{outer: newFragments(defrag.Outer(wire.Mirror{}), time.Now), parts: newFragments(defrag.Inner(), time.Now)}
 	p.table.Store(&table{decoder: d})
 	return p
 }

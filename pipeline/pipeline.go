@@ -8,6 +8,7 @@ import (
 
 	"netmirror/bridge"
 	"netmirror/budget"
+	"netmirror/defrag"
 	"netmirror/sleeper"
 	"netmirror/source"
 	"netmirror/stack"
@@ -44,7 +45,7 @@ func New(c Config) (*Pipeline, error) {
 		return nil, err
 	}
 	p := &Pipeline{cfg: c, cores: sleeper.NewProcessors(c.AllCores, c.SourceWait), memory: memory{total: c.TotalBytes}, untried: make(chan struct{}, 1)}
-	p.outer, p.parts = newOuterFragments(c.Mirror, p.clock.now), newInnerFragments(p.clock.now)
+	p.outer, p.parts = newFragments(defrag.Outer(c.Mirror), p.clock.now), newFragments(defrag.Inner(), p.clock.now)
 	services, err := p.serve()
 	if err != nil {
 		return nil, err

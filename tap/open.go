@@ -11,7 +11,6 @@ import (
 
 	"netmirror/defrag"
 	"netmirror/sleeper"
-	"netmirror/wire"
 )
 
 // Open starts capturing on an interface, in the network namespace of the calling
@@ -70,11 +69,9 @@ func (r *Ring) setUp(ifi *net.Interface) error {
 	if err := r.queue.open(r.cfg.RingBytes, r.cfg.BlockBytes, r.cfg.BlockTimeout); err != nil {
 		return err
 	}
-	protocol := uint8(wire.ProtoUDP)
-	if r.cfg.Mirror.GRE() {
-		protocol = defrag.AnyProtocol // what passes the filter is UDP or GRE
-	}
-	r.fragments = defrag.New(defrag.Config{Protocol: protocol, Bytes: r.cfg.FragmentBytes, Timeout: r.cfg.FragmentTimeout})
+	outer := defrag.Outer(r.cfg.Mirror)
+	outer.Bytes, outer.Timeout = r.cfg.FragmentBytes, r.cfg.FragmentTimeout
+	r.fragments = defrag.New(outer)
 	return nil
 }
 
