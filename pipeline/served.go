@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"bytes"
-	"encoding/binary"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"netmirror/service"
 	"netmirror/stack"
 	"netmirror/status"
+	"netmirror/wire"
 )
 
 // served is a service that is being forwarded. It does not change: where the settings of
@@ -100,11 +100,11 @@ func address(a netip.AddrPort) []byte { return a.Addr().AsSlice() }
 
 // ends are the addresses and ports of a packet, which has a whole TCP header at tcp.
 func ends(ip []byte, tcp int) (src, dst []byte, srcPort, dstPort uint16) {
-	src, dst = ip[12:16], ip[16:20]
+	src, dst = wire.IPv4(ip).Src(), wire.IPv4(ip).Dst()
 	if ip[0]>>4 == 6 {
-		src, dst = ip[8:24], ip[24:40]
+		src, dst = wire.IPv6(ip).Src(), wire.IPv6(ip).Dst()
 	}
-	return src, dst, binary.BigEndian.Uint16(ip[tcp:]), binary.BigEndian.Uint16(ip[tcp+2:])
+	return src, dst, wire.SrcPort(ip[tcp:]), wire.DstPort(ip[tcp:])
 }
 
 // snapshot is the figures of the service. Pipeline.mu is held.
