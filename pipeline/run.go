@@ -28,19 +28,10 @@ func (p *Pipeline) Run(ctx context.Context, enter func(status.Phase), sources ..
 	serving, cut := context.WithCancel(sctx)
 	defer cut()
 	quiet, silence := context.WithCancel(sctx)
-	stopSources := context.AfterFunc(ctx, func() {
+	defer context.AfterFunc(ctx, func() {
 		enter(status.Draining)
-		p.stop()
-		p.cfg.Log.Info("stopping", "at_most", p.cfg.Patience)
-		select {
-		case <-serving.Done(): // all is delivered
-		case <-time.After(p.cfg.Patience):
-			p.cfg.Log.Warn("the time to stop is over: what the targets have not taken is cut off", "after", p.cfg.Patience, "streams", p.Snapshot().Bridge.Open,
-				"do", "find out why the targets are slow, or raise --shutdown-timeout")
-			cut()
-		}
-	})
-	defer stopSources()
+		p.drain(serving, cut)
+	})()
 	enter(status.Capturing)
 	stages.Go(p.captureAll)
 	var bridging sync.WaitGroup
@@ -65,6 +56,20 @@ func (p *Pipeline) Run(ctx context.Context, enter func(status.Phase), sources ..
 		return nil
 	})
 	return stages.Wait()
+}
+
+// drain stops the sources, and cuts off what is not delivered within Config.Patience. serving
+// ends when all is delivered.
+func (p *Pipeline) drain(serving context.Context, cut func()) {
+	p.stop()
+	p.cfg.Log.Info("stopping", "at_most", p.cfg.Patience)
+	select {
+	case <-serving.Done():
+	case <-time.After(p.cfg.Patience):
+		p.cfg.Log.Warn("the time to stop is over: what the targets have not taken is cut off", "after", p.cfg.Patience, "streams", p.Snapshot().Bridge.Open,
+			"do", "find out why the targets are slow, or raise --shutdown-timeout")
+		cut()
+	}
 }
 
 // use takes the sources.
