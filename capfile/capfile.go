@@ -47,14 +47,10 @@ type Packet struct {
 	Length int
 }
 
-// Cut reports whether the capture holds only a part of the packet.
-func (p *Packet) Cut() bool { return len(p.Data) < p.Length }
-
 // Stats counts what was read.
 type Stats struct {
 	Packets uint64 // that Next gave
 	Bytes   uint64 // of their data
-	Cut     uint64 // packets that the snapshot length cut
 	// OtherLink are packets of link layers that cannot be read. Next skips them.
 	OtherLink uint64
 	// Dropped are packets lost by the program that wrote the files, if it says so (pcapng

@@ -165,7 +165,7 @@ func TestSnapshotLength(t *testing.T) {
 	packets, _ := readAll(t, nil, "testdata/snaplen.pcap")
 	var cut []bool
 	for _, p := range packets {
-		cut = append(cut, p.Cut())
+		cut = append(cut, len(p.Data) < p.Length)
 	}
 	if want := []bool{true, true, true, false}; !slices.Equal(cut, want) {
 		t.Errorf("cut: %v, want %v", cut, want)

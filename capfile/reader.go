@@ -23,7 +23,7 @@ type Reader struct {
 	all     []*member
 	faults  []error // of files that have ended
 
-	packets, bytes, cut atomic.Uint64
+	packets, bytes atomic.Uint64
 }
 
 // member is one of a Reader's files.
@@ -114,9 +114,6 @@ func (r *Reader) Next(p *Packet) error {
 	r.given = m
 	r.packets.Add(1)
 	r.bytes.Add(uint64(len(p.Data)))
-	if p.Cut() {
-		r.cut.Add(1)
-	}
 	return nil
 }
 
@@ -200,7 +197,7 @@ func (r *Reader) Close() error {
 
 // Stats gives the counters.
 func (r *Reader) Stats() Stats {
-	s := Stats{Packets: r.packets.Load(), Bytes: r.bytes.Load(), Cut: r.cut.Load()}
+	s := Stats{Packets: r.packets.Load(), Bytes: r.bytes.Load()}
 	for _, m := range r.all {
 		s.OtherLink += m.stats.otherLink.Load()
 		s.Dropped += m.stats.dropped.Load()

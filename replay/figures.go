@@ -20,7 +20,7 @@ func (s *Source) Figures(p *status.Snapshot, began time.Time) Figures {
 	files := s.Files()
 	from, to := s.Span()
 	f := Figures{
-		Files: len(s.cfg.Paths), Packets: files.Packets, Bytes: files.Bytes,
+		Packets: files.Packets, Bytes: files.Bytes,
 		Took: p.Time.Sub(began), Faults: s.faults(), Cut: s.stopped.Err() != nil,
 		Lost: slices.Concat(notHeld(p, files), notForwarded(p), leftOut(p)),
 	}

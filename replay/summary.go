@@ -34,7 +34,6 @@ type Loss struct {
 
 // Figures are the results of a replay.
 type Figures struct {
-	Files    int
 	Packets  uint64
 	Bytes    uint64        // of them, as captured
 	Span     time.Duration // of the capture

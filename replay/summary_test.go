@@ -35,7 +35,7 @@ func TestStatus(t *testing.T) {
 func TestSummary(t *testing.T) {
 	f := Figures{
 		Delivery: status.Delivery{Sent: 4000, Lost: [outcome.NumPlaces]uint64{outcome.PlaceBefore: 100}, Whole: 10, LostStreams: 1},
-		Files:    1, Packets: 1234, Bytes: 567890, Span: 90 * time.Second, Took: 1500 * time.Millisecond,
+		Packets:  1234, Bytes: 567890, Span: 90 * time.Second, Took: 1500 * time.Millisecond,
 		Services: []ServiceFigures{{Name: "port 8080", Streams: 12, Complete: 10, Open: 1, Bytes: 4000, Forwarded: 3900, Delivery: status.Delivery{Sent: 4000, Lost: [outcome.NumPlaces]uint64{outcome.PlaceBefore: 100}}}},
 		Lost:     []Loss{{OfFile, 2, "holes"}, {OfReplay, 0, "streams were refused"}},
 	}
