@@ -207,11 +207,11 @@ func TestWhatCannotBeRun(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	bare := sourcetest.New(source.IP, source.Wall)
-	_, ended := running(t, p, nil, bare)
-	bare.Give(time.Now(), [][]byte{bytes.Repeat([]byte{0x45}, 40)})
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "IP") {
-		t.Errorf("frames without Ethernet: %v", err)
+	odd := sourcetest.New(source.Start(0xff), source.Wall)
+	_, ended := running(t, p, nil, odd)
+	odd.Give(time.Now(), [][]byte{bytes.Repeat([]byte{0x45}, 40)})
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "unknown") {
+		t.Errorf("frames with an unknown beginning: %v", err)
 	}
 }
 

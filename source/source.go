@@ -58,8 +58,6 @@ type Start uint8
 const (
 	// Ethernet: a frame as a packet socket gives it, VLAN tags in band or stripped.
 	Ethernet Start = iota
-	// IP: an IPv4 or IPv6 header, which its first four bits tell.
-	IP
 	// VXLAN: a VXLAN header (RFC 7348, section 5), the payload of a UDP datagram; those
 	// below are the payloads of other mirrors' datagrams.
 	VXLAN
@@ -71,12 +69,12 @@ const (
 )
 
 // startNames are the headers' names.
-var startNames = [starts]string{"Ethernet", "IP", "VXLAN", "VXLAN-GPE", "GENEVE", "TZSP"}
+var startNames = [starts]string{"Ethernet", "VXLAN", "VXLAN-GPE", "GENEVE", "TZSP"}
 
 // startEncaps are what the payload of a UDP datagram is wrapped in.
 var startEncaps = [starts]wire.Encap{
-	Ethernet: wire.EncapNone, IP: wire.EncapNone,
-	VXLAN: wire.EncapVXLAN, VXLANGPE: wire.EncapVXLANGPE, Geneve: wire.EncapGeneve, TZSP: wire.EncapTZSP,
+	Ethernet: wire.EncapNone,
+	VXLAN:    wire.EncapVXLAN, VXLANGPE: wire.EncapVXLANGPE, Geneve: wire.EncapGeneve, TZSP: wire.EncapTZSP,
 }
 
 // StartOf is the header that the UDP payload of an encapsulation begins with. It is Ethernet
