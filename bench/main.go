@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"text/tabwriter"
 )
 
@@ -135,11 +134,11 @@ func runSuites(o options, own, base *runner) (failed error) {
 			if base.figures == nil || s.runs == stageRuns {
 				continue
 			}
-			s.bench += s.subjects
-			if err := base.run(s); err != nil {
+			subjects := s
+			subjects.bench += s.subjects
+			if err := base.run(subjects); err != nil {
 				fmt.Fprintln(os.Stderr, "bench: the base has no figures of some rows:", err)
 			}
-			s.bench = strings.TrimSuffix(s.bench, s.subjects)
 		}
 	}
 	return failed
