@@ -15,9 +15,9 @@ import (
 // lookUpFor is how long the name of a target may take.
 const lookUpFor = 3 * time.Second
 
-// warnOfLoops warns about each service whose connections to the target look like its clients' and
-// pass an interface that is captured: netmirror would forward its own connections, and those
-// again. It sends nothing to the targets.
+// warnOfLoops warns about each service whose connections to the target look like its clients'
+// connections and pass an interface that is captured: netmirror would forward its own connections
+// again and again. It sends nothing to the targets.
 func warnOfLoops(ctx context.Context, o *settings.Options, log *slog.Logger) {
 	if !o.Mirror().Bare() {
 		return // own packets are in no encapsulation
@@ -33,7 +33,8 @@ func warnOfLoops(ctx context.Context, o *settings.Options, log *slog.Logger) {
 	}
 }
 
-// ownClient is the address of this host that would be taken for a client's, if there is one.
+// ownClient is the address of this host that would be taken for a client's; the zero Addr if
+// there is none.
 func ownClient(ctx context.Context, o *settings.Options, s *settings.Service) netip.Addr {
 	to, err := target.Parse(s.Target)
 	if err != nil || to.Network == target.Unix || !s.Ports.Has(to.Port) {

@@ -44,12 +44,12 @@ func main() {
 	os.Exit(run(ctx, os.Args, os.Getenv, os.Stdout, os.Stderr))
 }
 
-// sameRequest is for how long after the first signal to end another one asks for the same:
+// sameRequest is how soon after the first signal to end another one belongs to the same request:
 // timeout(1) signals its child and then its process group, and shells and supervisors do likewise.
 const sameRequest = time.Second
 
-// letGo waits for the first signal, which ends ctx, and stops catching them once a further one is
-// no longer the same request: it ends the process at once.
+// letGo waits for the first signal, which ends ctx. After sameRequest it stops catching signals,
+// so that a further one ends the process at once.
 func letGo(ctx context.Context, stop func()) {
 	<-ctx.Done()
 	time.Sleep(sameRequest)
@@ -85,8 +85,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return exit
 }
 
-// sayFatal says why netmirror ends, whatever --log-level is. o is nil where the flags could not
-// be read, so that the format of the log is not known.
+// sayFatal says why netmirror ends, whatever --log-level is. o is nil if the flags could not be
+// read; the format of the log is then unknown.
 func sayFatal(o *settings.Options, err error, stderr io.Writer) {
 	if o == nil || o.Reporting.LogFormat != settings.LogJSON {
 		fmt.Fprintln(stderr, "netmirror:", err)
@@ -118,8 +118,7 @@ func version() string {
 	return info.Main.Version + revision + " " + runtime.Version()
 }
 
-// useProcessors has the process use what it is to use of the processors, and no more. It is
-// for the start, while there are few threads.
+// useProcessors applies --threads and --nice. Call it at the start, while there are few threads.
 func useProcessors(o *settings.Options) error {
 	if o.Run.Threads > 0 {
 		runtime.GOMAXPROCS(o.Run.Threads)

@@ -7,8 +7,8 @@ import (
 	"netmirror/settings"
 )
 
-// warnOfOverlaps warns about each service that can take a connection that one before it
-// takes to the same target, which gets it twice.
+// warnOfOverlaps warns about each service that can take the same connection as an earlier one
+// with the same target, which would get it twice.
 func warnOfOverlaps(o *settings.Options, log *slog.Logger) {
 	for i := range o.Services {
 		var others []string
@@ -25,8 +25,8 @@ func warnOfOverlaps(o *settings.Options, log *slog.Logger) {
 	}
 }
 
-// playedTwice reports whether two services may bring the same to one target. Where both
-// choose among the requests, they are believed to choose different ones.
+// playedTwice reports whether two services may send the same connection to one target. If both
+// choose among the requests, they are assumed to choose different ones.
 func playedTwice(a, b *settings.Service) bool {
 	if a.Target != b.Target || !a.Overlaps(b.Selection) {
 		return false

@@ -147,8 +147,8 @@ func (r *playing) announce(kind replay.Kind) {
 	}
 }
 
-// backlog tells from which load on reading waits. The limits are well within the budgets,
-// which are for packets that cannot wait.
+// backlog says at which load reading waits. Its limits are well below the budgets: packets on a
+// wire cannot wait, those of a file can.
 func (r *playing) backlog(p *pipeline.Pipeline) replay.Backlog {
 	return replay.Backlog{
 		MaxHeld:  int64(min(r.Budgets.FlowKiB<<10, r.Budgets.TotalMiB<<20/4) / 4),

@@ -26,13 +26,13 @@ var (
 	checksums  = map[string]stack.Checksums{"auto": stack.ChecksumsAuto, "always": stack.ChecksumsAlways, "never": stack.ChecksumsNever}
 )
 
-// ringBlock is the unit of the ring. A block is handed over, however little is
-// in it, when --ring-wait has passed, so that many small ones bridge a longer
-// absence of the reader than few big ones. It holds the largest frames.
+// ringBlock is the size of a block of the ring, in bytes; it holds the largest frames. A block is
+// handed over when --ring-wait has passed, however little is in it. So many small blocks last
+// longer while the reader is away than few big ones.
 const ringBlock = 128 << 10
 
-// spareShare is which part of the ring's memory is for what finds no room in the workers'
-// rings.
+// spareShare: one part in so many of the ring's memory is for packets that find no room in the
+// workers' rings.
 const spareShare = 4
 
 // pipelineConfig has latencies measured where somebody can ask for them.
@@ -55,7 +55,7 @@ func pipelineConfig(o *settings.Options, logger *slog.Logger, metrics *status.Me
 	return c
 }
 
-// orNone is n as the stages take it, to whom 0 is the default and less is none.
+// orNone is n as the stages take it: they use their default for 0, and none below 0.
 func orNone(n int) int {
 	if n == 0 {
 		return -1
@@ -100,8 +100,8 @@ func pipelineServices(o *settings.Options, logger *slog.Logger, metrics *status.
 	return all
 }
 
-// mayMark says where the kernel does not let this process mark connections as it is
-// asked to: else the first to be told would be each stream.
+// mayMark returns an error if the kernel does not let this process mark connections as the
+// settings ask. Otherwise every stream would fail for it.
 func mayMark(o *settings.Options) error {
 	for i := range o.Services {
 		mark := o.Services[i].Settings.Mark
@@ -115,7 +115,8 @@ func mayMark(o *settings.Options) error {
 	return nil
 }
 
-// openSources starts the capture. What is open is returned with an error as well.
+// openSources starts the capture. With an error, it also returns the sources that are open; the
+// caller closes them in any case.
 func openSources(o *settings.Options) (all []source.Source, err error) {
 	if o.Capture.Capture == settings.CaptureUDP {
 		return sourcesOf(udp.OpenGroup(udpConfig(o), o.Workers()))
