@@ -56,7 +56,7 @@ func unregisteredMethod(m string) bool {
 	if len(m) < 3 || !capitals([]byte(m)) {
 		return false
 	}
-	for _, r := range strings.Fields(known) {
+	for r := range strings.FieldsSeq(known) {
 		if strings.HasSuffix(r, m) || strings.HasSuffix(m, r) {
 			return false
 		}
