@@ -19,12 +19,6 @@ import (
 // multicast listener reports, which every IPv6 host sends.
 const filteredExtensions = 2
 
-// Offsets in a frame without VLAN tags.
-const (
-	atEtherType = wire.AtEtherType
-	atIP        = wire.EthernetHeader
-)
-
 // udpDstPort is from the UDP header's start.
 const udpDstPort = 2
 
@@ -72,8 +66,8 @@ func (c Config) Frames() []bpf.Instruction {
 	return slices.Concat(
 		ethernet,
 		[]bpf.Instruction{
-			bpf.LoadAbsolute{Off: atEtherType, Size: 2},
-			bpf.LoadConstant{Dst: bpf.RegX, Val: atIP},
+			bpf.LoadAbsolute{Off: wire.AtEtherType, Size: 2},
+			bpf.LoadConstant{Dst: bpf.RegX, Val: wire.EthernetHeader},
 		},
 		toVXLAN(c.Mirror, acceptAll),
 		toPayload(),
