@@ -45,9 +45,9 @@ func (p *Pipeline) captureAll() error {
 }
 
 // capture takes the frames of one source to the stacks until the source is stopped
-// and empty. The kernel has shared them out by connection, but for those that it
-// could not tell, which are in the first ring, and for what was captured several in
-// one packet, which is where the first of them belongs.
+// and empty. The kernel distributes frames among the sources by connection. Frames
+// whose connection it cannot tell are in the first source. Frames that were captured
+// as one packet are all where the first of them belongs.
 func (p *Pipeline) capture(src source.Source, c *loop) error {
 	for {
 		frames, err := src.Next()
@@ -65,7 +65,7 @@ func (p *Pipeline) capture(src source.Source, c *loop) error {
 	}
 }
 
-// batch takes the frames that src has given to the stacks.
+// batch takes frames, which src has returned last, to the stacks.
 func (p *Pipeline) batch(src source.Source, frames [][]byte, start source.Start, c *loop) {
 	at, stamped := p.clock.follow(src)
 	now, age := time.Now(), time.Duration(0)
@@ -85,7 +85,7 @@ func (p *Pipeline) batch(src source.Source, frames [][]byte, start source.Start,
 
 // loop is what a capture loop keeps from batch to batch.
 type loop struct {
-	table   atomic.Pointer[table] // that the batch at hand comes to the stacks by; nil: there is none
+	table   atomic.Pointer[table] // used for the batch at hand; nil: there is none
 	load    sleeper.Load
 	batches [][]stack.Segment // for each worker
 	packet  decap.Packet
@@ -94,7 +94,7 @@ type loop struct {
 	together int // bytes of the frames whose segments gVisor gets together
 }
 
-// maxTogether bounds them: more gain little.
+// maxTogether bounds loop.together: more bytes gain little.
 const maxTogether = 256 << 10
 
 // sort decodes frames and sorts them by the workers that they belong to. It returns
@@ -151,9 +151,9 @@ func (p *Pipeline) injectAsOf(c *loop, at time.Time) {
 	}
 }
 
-// decode takes the encapsulation off a frame and, where a datagram becomes whole by
-// it, joins that in memory, which is appended to. It is false where there is no
-// packet to go on with: why is counted.
+// decode takes the encapsulation off a frame. If the frame is the last missing fragment
+// of a datagram, decode appends the joined datagram to memory. It is false if there is no
+// packet to go on with, and counts why.
 func (p *Pipeline) decode(decoder *decap.Decoder, frame []byte, start source.Start, packet *decap.Packet, memory *[]byte) bool {
 	reason := decap.OK
 	if start == source.Ethernet {

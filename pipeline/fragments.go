@@ -8,24 +8,24 @@ import (
 	"netmirror/defrag"
 )
 
-// fragments puts fragments together, for all capture loops: those of a datagram may
-// come by several. There is one of the mirror's packets, where a source has not joined
-// them, and one of the mirrored packets, which the kernel leaves to the first ring, but
-// for those that were captured together with other packets.
+// fragments joins fragments for all capture loops, because those of one datagram may come
+// by several. One joins the mirror's packets that a source has not joined. The other joins
+// mirrored packets: the kernel leaves their fragments to the first ring, except those that
+// were captured as one with other packets.
 type fragments struct {
 	mu    sync.Mutex // guards parts
 	parts *defrag.Reassembler
 }
 
-// newFragments is for those that c is for, by the pipeline's clock.
+// newFragments joins the fragments that c selects. now is the pipeline's clock.
 func newFragments(c defrag.Config, now func() time.Time) *fragments {
 	c.Now = now
 	return &fragments{parts: defrag.New(c)}
 }
 
-// joinFrame takes in a frame that is a fragment of one of the mirror's packets. It is
-// nil where the fragment is kept, or dropped and counted; else the frame to go on with,
-// which is in memory, that is appended to, or could not be joined.
+// joinFrame takes in a frame that is a fragment of one of the mirror's packets. It returns
+// nil if the fragment is kept, or dropped and counted. Otherwise it appends to memory, and
+// returns, the frame to go on with: the joined one, or one that cannot be joined.
 func (f *fragments) joinFrame(frame []byte, memory *[]byte) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -33,10 +33,9 @@ func (f *fragments) joinFrame(frame []byte, memory *[]byte) []byte {
 	return appended(memory, f.parts.Frame(frame))
 }
 
-// join takes in the fragment p. It is true where nothing of its datagram is missing
-// any more, or where it cannot be joined: p is then the packet to go on with, in
-// memory, which is appended to. Where it is false, the fragment is kept, or dropped
-// and counted.
+// join takes in the fragment p. It is true if nothing of its datagram is missing any more,
+// or if it cannot be joined: p is then the packet to go on with, which join has appended to
+// memory. If it is false, the fragment is kept, or dropped and counted.
 func (f *fragments) join(p *decap.Packet, memory *[]byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

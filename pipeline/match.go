@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// match finds for each of services the one that goes on in it; nil where it is new.
+// match finds for each of services the old one that it continues; nil if it is new.
 func match(old []*served, services []Service) []*served {
 	all := make([]*served, len(services))
 	left := slices.Clone(old)
@@ -26,7 +26,7 @@ func match(old []*served, services []Service) []*served {
 	return all
 }
 
-// like reports whether what the service has become is what it was.
+// like reports whether is, which continues the service, has the same settings and bridge.
 func (s *served) like(is *served) bool {
 	return s.Name == is.Name && s.takesLike(&is.Service) && s.MaxRate == is.MaxRate &&
 		s.Stack.OnGap == is.Stack.OnGap && s.Stack.Midstream == is.Stack.Midstream && s.bridge == is.bridge
@@ -37,8 +37,8 @@ func (s *served) takesLike(n *Service) bool {
 	return s.Selection.String() == n.Selection.String() && reflect.DeepEqual(s.Clients, n.Clients) && s.Sample == n.Sample
 }
 
-// become is the service with other settings. It has the same bridge where another one
-// would be like it.
+// become is the service with the settings n. It keeps its bridge if a new one would work
+// in the same way.
 func (s *served) become(n Service) (*served, error) {
 	is, err := newServed(n, s.id, s.Target.Room)
 	if err != nil {

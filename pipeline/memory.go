@@ -9,13 +9,13 @@ const (
 	// baseMemory is what the process needs with no connection open, in bytes, the
 	// sources aside.
 	baseMemory = 32 << 20
-	// program is what of it the collector does not know of: the code, and what
-	// the kernel keeps for the process.
+	// program is the part of it that the collector does not know of: the code, and
+	// what the kernel keeps for the process.
 	program = 16 << 20
 )
 
-// memory is how Config.TotalBytes is kept: a part of it is for what is held, and the
-// garbage collector keeps the heap within all of it.
+// memory keeps the process within Config.TotalBytes: a part is for packets that are held, and
+// the garbage collector keeps the heap within the whole.
 type memory struct {
 	total int64 // Config.TotalBytes
 	limit int64 // the collector's, in force; 0 at first

@@ -3,7 +3,7 @@ package pipeline
 import "time"
 
 // tableFor returns the table for the batch at hand. Whoever replaces the table waits for the
-// batches that came by it: the capture waits for nobody.
+// batches that use the old one: the capture waits for nobody.
 func (p *Pipeline) tableFor(c *loop) *table {
 	for {
 		t := p.table.Load()
@@ -14,7 +14,7 @@ func (p *Pipeline) tableFor(c *loop) *table {
 	}
 }
 
-// awaitUnused waits until no batch comes by a table that was replaced.
+// awaitUnused waits until no batch uses a table that was replaced.
 func (p *Pipeline) awaitUnused(old *table) {
 	loops := p.loops.Load()
 	if loops == nil {

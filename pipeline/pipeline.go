@@ -36,7 +36,7 @@ type Pipeline struct {
 	untried chan struct{}           // holds a token when there are targets that were not tried yet
 	mu      sync.RWMutex            // guards the fields below, and those that say so
 	ids     []*served               // by stack.Segment.Service, those that end included; nil: not in use
-	past    status.Past             // figures of those that there are no more
+	past    status.Past             // figures of services that have ended
 }
 
 // New opens the stages. Close ends them.

@@ -61,7 +61,8 @@ type plan struct {
 	removed []*served
 }
 
-// plan makes what services need that were not there before.
+// plan finds out how services replace the old ones, and makes what they need. It puts
+// nothing into force.
 func (p *Pipeline) plan(old []*served, services []Service) (*plan, error) {
 	next := &plan{removed: slices.Clone(old)}
 	var all []*served
@@ -104,7 +105,7 @@ func (p *Pipeline) freeIDs() func() service.ID {
 	}
 }
 
-// choose has the sources go over from one selection to another.
+// choose switches the sources from one selection to another.
 func (p *Pipeline) choose(from, to service.Selection) error {
 	if from.String() == to.String() {
 		return nil
@@ -150,15 +151,15 @@ func (p *Pipeline) enact(next *plan) {
 	}
 }
 
-// swap puts the services of a plan into the places of those before. When it returns, no
-// packet comes to the stacks by the old table any more.
+// swap replaces the services by those of a plan. When it returns, no packet comes to the
+// stacks by the old table any more.
 func (p *Pipeline) swap(next *plan) {
 	old := p.table.Load()
 	p.replace(next)
 	p.awaitUnused(old)
 }
 
-// replace is swap, but for the batches that are on their way.
+// replace is swap without the wait for batches that still use the old table.
 func (p *Pipeline) replace(next *plan) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

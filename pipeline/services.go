@@ -48,7 +48,7 @@ func (p *Pipeline) serve() (all []*served, err error) {
 	return all, nil
 }
 
-// bridgeOf is the bridge that plays a stream of the stacks'.
+// bridgeOf is the bridge that plays a stream.
 func (p *Pipeline) bridgeOf(in outcome.Stream) *bridge.Bridge {
 	p.mu.RLock()
 	defer p.mu.RUnlock()

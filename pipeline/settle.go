@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// bridgeRests is how long a bridge must have had no stream to be forgotten: longer than
-// one may be on its way to it.
+// bridgeRests is how long after its replacement a bridge is kept at least: longer than a
+// stream may be on its way to it.
 const bridgeRests = time.Minute
 
 // settle cuts off what has outlasted its service, and forgets what has come to its end.
@@ -58,7 +58,7 @@ func (p *Pipeline) forget(s *served) {
 	p.ids[s.id] = nil
 }
 
-// forgetBridges forgets those in whose places are others, once nothing is open there.
+// forgetBridges forgets the replaced bridges of a service that have nothing open.
 func (p *Pipeline) forgetBridges(s *served, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,10 +15,9 @@ const (
 	targetsAtOnce = 8
 )
 
-// watchTargets says so where a target cannot be reached at the start: it may come up
-// later, but it may as well be a typing mistake. From then on one that did not answer
-// is tried again now and then, so that what is known of it does not stay wrong on a
-// quiet service.
+// watchTargets tries each target at the start, and logs those that cannot be reached: they
+// may come up later, but the address may be a typing mistake. From then on it tries targets
+// that did not answer now and then, so that Health does not stay wrong on a quiet service.
 func (p *Pipeline) watchTargets(ctx context.Context) {
 	first := func(s *served) {
 		if !s.bridge.Health().Tried {
