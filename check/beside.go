@@ -27,8 +27,9 @@ const (
 )
 
 // beside counts packets to the usual ports of tunnels on all interfaces, except those to the
-// mirror's ports on the interface under check, and there TCP for other hosts. Unlike a tap it binds no port, which may be
-// another program's, and does not make interfaces promiscuous.
+// mirror's ports on the interface under check. On that interface it also counts TCP for other
+// hosts. Unlike a tap it binds no port, which may be another program's, and does not make
+// interfaces promiscuous.
 type beside struct {
 	fd   int
 	seen map[place]uint64

@@ -8,8 +8,8 @@ import (
 	"netmirror/udp"
 )
 
-// listen receives by UDP sockets for the time given, as netmirror does with --capture udp. It
-// gives nil where that is not possible, and has then said so. ifi is nil for all interfaces.
+// listen receives by UDP sockets for the time given, as netmirror does with --capture udp. If
+// that is not possible, it reports why and returns nil. ifi is nil for all interfaces.
 func listen(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, error) {
 	cfg := udp.Config{Mirror: c.Mirror, Bytes: ringBytes}
 	if ifi != nil {

@@ -22,8 +22,8 @@ const (
 	blockBytes = 128 << 10
 )
 
-// look captures on the interface for the time given. It gives nil where that is
-// not allowed, or the interface went before anything came; it has then said so.
+// look captures on the interface for the time given. If that is not allowed, or the interface
+// was removed before anything came, it reports that and returns nil.
 func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, error) {
 	ring, err := tap.Open(tap.Config{Interface: ifi.Name, Mirror: c.Mirror, RingBytes: ringBytes, BlockBytes: blockBytes})
 	if errors.Is(err, tap.ErrPermission) {
@@ -46,8 +46,8 @@ func look(ctx context.Context, r *report, c Config, ifi *net.Interface) (*seen, 
 	return r.stayed(c, s, err)
 }
 
-// stayed gives what was seen, nil where the interface went before anything came, which it
-// then has said.
+// stayed returns what was seen. If the interface was removed, it reports that, and returns nil if
+// nothing had come.
 func (r *report) stayed(c Config, s *seen, err error) (*seen, error) {
 	if !errors.Is(err, link.ErrGone) {
 		return s, err
@@ -106,8 +106,7 @@ func (c *lookClock) passed() time.Duration {
 	return c.from.BatchTime().Sub(c.start)
 }
 
-// seen is what a look at the mirror gave. What of it depends on the packets is
-// bounded.
+// seen is what a look at the mirror gave. Whatever grows with the packets is bounded.
 type seen struct {
 	probe    *decap.Probe
 	parts    fragments

@@ -54,7 +54,7 @@ func addIHL(off uint32) []bpf.Instruction {
 	}
 }
 
-// require answers 0 unless A is one of vals, of which there are at most 256.
+// require answers 0 unless A is one of vals, at most 256.
 func require(vals ...uint32) []bpf.Instruction {
 	var test []bpf.Instruction
 	for i, v := range vals {

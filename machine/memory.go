@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Limit is an amount of memory that the process cannot go beyond.
+// Limit is an amount of memory that the process cannot exceed.
 type Limit struct {
 	Bytes int64  // 0: unknown
 	Name  string // MemTotal, or the file of a control group, memory.max or memory.limit_in_bytes

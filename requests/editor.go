@@ -25,7 +25,7 @@ type Editor struct {
 	wrote int    // and how many it gave
 	held  []byte // input that is read and not judged yet
 	lead  []byte // the stream's PROXY protocol header, while it is held back
-	told  int    // how many bytes of both the Rules know of
+	told  int    // how many bytes of held and lead are in the Rules' count
 
 	proxied bool // the stream begins with such a header
 	keeps   bool // which is held back until a request is forwarded

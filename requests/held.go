@@ -1,6 +1,6 @@
 package requests
 
-// hold keeps what is held back, of which in has the end.
+// hold keeps what is held back; in ends with the newest of it.
 func (e *Editor) hold(in []byte) {
 	s := &e.next
 	if s.holds == 0 {

@@ -38,6 +38,7 @@ type Selection struct {
 	Ports Ports
 }
 
+// String is the selection as "VNIS:PORTS", like "42:8080"; see [ParseForward].
 func (s Selection) String() string { return s.VNIs.String() + ":" + s.Ports.String() }
 
 // Union is a selection that includes several: all of their VNIs with all of their ports.

@@ -25,9 +25,9 @@ func (r *Ring) Stats() Stats {
 	return s
 }
 
-// down says whether nothing can arrive. The socket is told that the interface goes down, and
-// not that it loses its carrier, which is asked for here: whoever wants to know has to ask for
-// the counters now and then anyway. Of several rings the first one does. r.mu is held.
+// down says whether nothing can arrive. The socket is told that the interface goes down, but not
+// that it loses its carrier. So that is asked for here: whoever wants to know reads the counters
+// now and then anyway. Only the first of several rings asks. r.mu is held.
 func (r *Ring) down() bool {
 	if r.linkDown.Load() {
 		return true

@@ -263,8 +263,8 @@ func (r *Receiver) Stats() source.Stats {
 	return s
 }
 
-// lookDown finds the interfaces that nothing can arrive on, of which no socket is told. Of several
-// receivers the first one does. r.mu is held.
+// lookDown finds the interfaces that nothing can arrive on: no socket is told of them. Only the
+// first of several receivers looks. r.mu is held.
 func (r *Receiver) lookDown() {
 	var down []string
 	if !r.closed && r == r.group.receivers[0] {

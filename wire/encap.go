@@ -77,7 +77,8 @@ type Mirror struct {
 	Ports []uint16
 }
 
-// UDP gives the ports, each once, with their encapsulation.
+// UDP gives the ports, each once, with their encapsulation, in a new slice; nil for an
+// encapsulation that does not use UDP.
 func (m Mirror) UDP() []UDPPort {
 	if m.Encap != EncapAuto && !m.Encap.OverUDP() {
 		return nil
@@ -120,7 +121,7 @@ func (m Mirror) GRE() bool {
 // Bare says whether the interface's frames are the mirrored ones.
 func (m Mirror) Bare() bool { return m.Encap == EncapNone }
 
-// Check finds what a Mirror cannot have.
+// Check returns an error if there is no such mirror.
 func (m Mirror) Check() error {
 	switch {
 	case m.Encap >= encaps:

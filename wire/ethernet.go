@@ -1,8 +1,9 @@
 // Package wire is what the stages know of packets on the wire: numbers that
-// registries assign, sizes of headers, and the walk from one header to the next.
+// registries assign, sizes of headers, the walk from one header to the next, and how a
+// mirror's packets come ([Mirror]).
 //
-// It is pure: it never allocates, and its results alias what they were read
-// from. It judges nothing: what a short or odd packet means is the caller's to say.
+// It is pure. Reading a packet never allocates, and the results alias what they were
+// read from. It judges nothing: what a short or odd packet means is the caller's to say.
 package wire
 
 import "encoding/binary"

@@ -38,6 +38,5 @@ func (s TCP) Flags() uint8 { return s[13] }
 // SrcPort is the source port of a TCP or UDP header. b must hold 4 bytes.
 func SrcPort(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
 
-// DstPort is the destination port of a TCP or UDP header, of which 4 bytes are
-// there.
+// DstPort is the destination port of a TCP or UDP header. b must hold 4 bytes.
 func DstPort(b []byte) uint16 { return binary.BigEndian.Uint16(b[2:]) }
