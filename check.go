@@ -13,8 +13,12 @@ import (
 	"netmirror/settings"
 )
 
+// checkConfig is what the options ask check for. program is what netmirror was called as.
 func checkConfig(o *settings.Options, program string) check.Config {
-	c := check.Config{Interface: checkedInterface(o), Sockets: o.Capture.Capture == settings.CaptureUDP, Mirror: o.Mirror(), Time: o.Check.Time, Program: program, Args: o.Given.Args, File: o.Given.File}
+	c := check.Config{
+		Interface: checkedInterface(o), Sockets: o.Capture.Capture == settings.CaptureUDP, Mirror: o.Mirror(), Time: o.Check.Time,
+		Program: program, Args: o.Given.Args, File: o.Given.File,
+	}
 	if len(o.Services) == 0 { // check is to find out what is not given
 		c.VNIs, c.Ports, c.Target = o.VNIs(), o.Ports(), strings.Join(o.Target.To, "")
 		c.EveryVNI = len(o.Selection.VNI) > 0 && o.VNIs().Any()
@@ -24,7 +28,8 @@ func checkConfig(o *settings.Options, program string) check.Config {
 	}
 	for _, s := range o.Services {
 		c.Services = append(c.Services, check.Service{
-			Name: s.Name, Selection: s.Selection, Filters: filters(s.Settings), Target: s.Target, TargetOptions: s.Settings.TargetOptions(), DialTimeout: s.Settings.DialTimeout, Midstream: s.Settings.Midstream,
+			Name: s.Name, Selection: s.Selection, Filters: filters(s.Settings), Midstream: s.Settings.Midstream,
+			Target: s.Target, TargetOptions: s.Settings.TargetOptions(), DialTimeout: s.Settings.DialTimeout,
 		})
 	}
 	return c
@@ -46,7 +51,7 @@ func checkedInterface(o *settings.Options) string {
 	return o.Capture.Iface[0]
 }
 
-// runCheck checks an interface or, with --read, capture files.
+// runCheck checks an interface or, with --read, capture files. ok is false if check found a fault.
 func runCheck(ctx context.Context, o *settings.Options, program string, stdout, stderr io.Writer) (ok bool, err error) {
 	warnOfVariables(o, newLogger(o, stderr))
 	c := checkConfig(o, program)
