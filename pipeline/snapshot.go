@@ -55,7 +55,6 @@ func (p *Pipeline) Snapshot() status.Snapshot {
 	for r := range s.Decap {
 		s.Decap[r] = p.counts.reasons[r].Load()
 	}
-	s.RingWaiting, s.RingBlocks = s.Ring.Waiting, s.Ring.Room
 	return s
 }
 

@@ -31,7 +31,7 @@ type busyDay struct {
 
 func newBusyDay(begin time.Time) *busyDay {
 	d := &busyDay{random: rand.New(rand.NewPCG(1, 2))}
-	d.s.Time, d.s.RingBlocks = begin, 512
+	d.s.Time, d.s.Ring.Room = begin, 512
 	for i, text := range []string{"42:8080=staging.example:80", "42:8443=staging.example:443", "7:9000-9010=queue.staging.example:9000"} {
 		f, _ := service.ParseForward(text)
 		d.s.Services = append(d.s.Services, Service{
@@ -93,7 +93,7 @@ func (d *busyDay) pass(seconds, left float64) {
 	s.Bridge.Outcomes[outcome.EndComplete] += begun - begun/15
 	s.Bridge.Outcomes[outcome.EndClientReset] += begun / 15
 	s.Stack.Flows, s.Bridge.Open = int(420*load)+r.IntN(20), int64(390*load)+r.Int64N(20)
-	s.Stack.Held, s.Stack.BytesHeld, s.RingWaiting = 40, uint64(60e3*load*(0.7+0.6*r.Float64())), 3+r.IntN(6)
+	s.Stack.Held, s.Stack.BytesHeld, s.Ring.Waiting = 40, uint64(60e3*load*(0.7+0.6*r.Float64())), 3+r.IntN(6)
 	if lossy {
 		s.Bridge.Outcomes[outcome.EndGap] += about(1.5)
 		s.Stack.Dropped[outcome.DropGap] += about(22)
@@ -113,7 +113,7 @@ func (d *busyDay) pass(seconds, left float64) {
 		s.Stack.Dropped[outcome.DropGap] += about(30)
 		d.loses(0, outcome.DropGap, about(900e3))
 		s.Services[0].MissingBytes += about(90e3)
-		s.RingWaiting = 470 + r.IntN(40)
+		s.Ring.Waiting = 470 + r.IntN(40)
 	}
 }
 

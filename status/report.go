@@ -56,7 +56,7 @@ type totals struct {
 	Flows       int    `json:"flows"`
 	PacketsHeld uint64 `json:"packets_held"`
 	BytesHeld   uint64 `json:"bytes_held"`
-	RingWaiting int    `json:"ring_waiting"` // blocks
+	RingWaiting int    `json:"ring_waiting"` // blocks; bytes with --capture udp
 	RingBlocks  int    `json:"ring_blocks"`
 }
 
@@ -74,7 +74,7 @@ func (m *Monitor) report() report {
 			Holes: s.Stack.Holes, MissingBytes: s.Stack.MissingBytes,
 			Streams: s.Stack.FlowsOpened, PickedUp: s.Stack.PickedUp, Ended: endedStreams(s), Lost: lostPackets(s),
 			Flows: s.Stack.Flows, PacketsHeld: s.Stack.Held, BytesHeld: s.Stack.BytesHeld,
-			RingWaiting: s.RingWaiting, RingBlocks: s.RingBlocks,
+			RingWaiting: s.Ring.Waiting, RingBlocks: s.Ring.Room,
 		},
 	}
 	r.Ready, r.Why = m.readyLocked(now)

@@ -24,10 +24,8 @@ type Snapshot struct {
 	Frames uint64                   // handed over by the capture
 	Decap  [decap.NumReasons]uint64 // of them, those that went no further, by reason; OK is 0
 
-	Inner       defrag.Stats // of the mirrored packets' fragments, which were packets handed over
-	Ring        source.Stats
-	RingWaiting int // blocks of the ring that wait for netmirror, or are being read
-	RingBlocks  int // blocks that there are
+	Inner defrag.Stats // of the mirrored packets' fragments, which were packets handed over
+	Ring  source.Stats
 
 	// InterfaceDrops is packets that the interface dropped or missed since netmirror began.
 	InterfaceDrops uint64
@@ -51,7 +49,7 @@ type Snapshot struct {
 
 // RingUse is the part of the ring that is occupied, 0 to 1.
 func (s *Snapshot) RingUse() float64 {
-	return float64(s.RingWaiting) / float64(max(s.RingBlocks, 1))
+	return float64(s.Ring.Waiting) / float64(max(s.Ring.Room, 1))
 }
 
 // truncated is how many packets the mirror has cut.
