@@ -32,7 +32,7 @@ func (r *Ring) wait() error {
 	if r.stopping.Load() || r.gone != nil {
 		return r.waitLast()
 	}
-	if r.poll() {
+	if r.busyPoll() {
 		return nil
 	}
 	until := r.lookAtSpare(now)
@@ -86,9 +86,9 @@ func (r *Ring) nudge() {
 	}
 }
 
-// poll looks for a block for as long as the configuration says, and lets other
-// goroutines run in between.
-func (r *Ring) poll() bool {
+// busyPoll looks for a block over and over for Config.BusyPoll, and lets other goroutines
+// run in between. It is true when one came.
+func (r *Ring) busyPoll() bool {
 	if r.cfg.BusyPoll == 0 {
 		return false
 	}
@@ -162,7 +162,7 @@ func (r *Ring) awakened(event bool) bool {
 // socketError takes the error off the socket. That the interface went down is
 // none to Next: the kernel goes on capturing when it comes up.
 func (r *Ring) socketError() error {
-	err := pending(r.fd)
+	err := takeError(r.fd)
 	switch err {
 	case nil:
 		return nil
@@ -174,8 +174,8 @@ func (r *Ring) socketError() error {
 	return fmt.Errorf("capturing on %s: %w", r.cfg.Interface, err)
 }
 
-// pending takes the error off a socket (SO_ERROR, socket(7)).
-func pending(fd int) error {
+// takeError takes the pending error off a socket (SO_ERROR, socket(7)).
+func takeError(fd int) error {
 	left, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && left != 0 {
 		err = unix.Errno(left)

@@ -17,7 +17,7 @@ const linkInterval = time.Second
 func (r *Receiver) wait(now time.Time) error {
 	dense := r.dense(now)
 	r.got, r.waited, r.paused = 0, now, dense
-	if r.look(now) {
+	if r.busyPoll(now) {
 		return nil
 	}
 	if dense {
@@ -45,9 +45,9 @@ func (r *Receiver) dense(now time.Time) bool {
 	return r.got > 0 && now.Sub(r.waited) < r.pause
 }
 
-// look looks for packets for as long as the configuration says, and lets other
-// goroutines run in between. It is true when something came.
-func (r *Receiver) look(now time.Time) bool {
+// busyPoll looks for packets over and over for Config.BusyPoll, and lets other goroutines
+// run in between. It is true when something came.
+func (r *Receiver) busyPoll(now time.Time) bool {
 	if r.cfg.BusyPoll == 0 {
 		return false
 	}
