@@ -14,8 +14,8 @@ const maxFresh = 256
 
 // listen takes in the streams that have come by now.
 func (l *loop) listen() {
-	for !l.closing {
-		if l.more = len(l.fresh) >= maxFresh; l.more {
+	for l.more && !l.closing {
+		if len(l.fresh) >= maxFresh {
 			return
 		}
 		in, err := l.ln.TryAccept()
@@ -27,7 +27,7 @@ func (l *loop) listen() {
 				l.cancel()
 			}
 		case in == nil:
-			return
+			l.more = false
 		default:
 			l.accept(l.of(in), in)
 		}

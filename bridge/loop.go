@@ -71,12 +71,7 @@ func newLoop(ctx context.Context, cancel func(), ln Listener, of func(outcome.St
 func (l *loop) run() {
 	defer l.unfollow()
 	for {
-		l.again = false
-		l.take()
-		l.poll.fetch()
-		l.expire()
-		l.step()
-		l.begin()
+		l.round()
 		if l.closing && len(l.live) == 0 {
 			if l.abroad == 0 {
 				return
@@ -87,6 +82,18 @@ func (l *loop) run() {
 			l.sleep()
 		}
 	}
+}
+
+// round deals with all that has come so far. What may end streams goes before the new ones, which
+// need their places.
+func (l *loop) round() {
+	l.again = false
+	l.take()
+	l.poll.fetch()
+	l.listen()
+	l.expire()
+	l.step()
+	l.begin()
 }
 
 // take takes in what has come to the inbox.
@@ -100,9 +107,7 @@ func (l *loop) take() {
 	if streams || len(ready) > 0 {
 		l.active = l.now
 	}
-	if streams || l.more {
-		l.listen()
-	}
+	l.more = l.more || streams
 	for _, s := range ready {
 		s.notified.Store(false)
 		l.schedule(s)

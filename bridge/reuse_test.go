@@ -34,15 +34,6 @@ func newAlone(t *testing.T, c Config) *alone {
 	return &alone{l, b}
 }
 
-// round is one of run's, without the wait behind it.
-func (l *alone) round() {
-	l.take()
-	l.poll.fetch()
-	l.expire()
-	l.step()
-	l.begin()
-}
-
 // open has the loop accept a stream, and returns it once it has connected.
 func (l *alone) open(t *testing.T, in *script, g shadow) (*stream, *net.TCPConn) {
 	t.Helper()

@@ -34,6 +34,28 @@ func TestStreamsBeyondMaxConnsAreTurnedAway(t *testing.T) {
 	want(t, "Dials", h.Stats().Dials, uint64(3))
 }
 
+// The loop may hear late that a stream has ended, but not after it has turned another away.
+func TestStreamThatHasEndedTakesNoPlace(t *testing.T) {
+	g := newTarget(t)
+	l := newAlone(t, Config{Target: g.addr(), Room: NewRoom(1, 1)})
+	l.of = func(outcome.Stream) *Bridge { return l.b }
+	first, second := newScript(), newScript()
+	s, c := l.open(t, first, g)
+	first.end(io.EOF)
+	l.until(t, "the client's FIN", func() bool { return s.finSent })
+	expect(t, c, nil, nil)
+	c.Close()
+	eventually(t, "the target's FIN", s.tcp.saidFIN)
+
+	l.ln.(*queue).came = []outcome.Stream{second}
+	l.in.streams()
+	l.round()
+	want(t, "outcome of the first", first.outcome(t), "complete")
+	want(t, "TurnedAway", l.b.Stats().TurnedAway, uint64(0))
+	l.end(nil)
+	want(t, "outcome of the second", second.outcome(t), "shutdown")
+}
+
 func TestCancelResetsEveryStreamAtOnce(t *testing.T) {
 	g := newTarget(t)
 	h := serve(t, Config{Target: g.addr(), LingerTimeout: time.Hour, WriteTimeout: time.Hour})
