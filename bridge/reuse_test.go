@@ -174,6 +174,23 @@ func TestUsedSocketsAreClosed(t *testing.T) {
 	}
 }
 
+// They are closed too where targets may wake the loop, as they may behind a large answer.
+func TestUsedSocketsAreClosedBehindLargeAnswers(t *testing.T) {
+	g := newTarget(t)
+	h := serve(t, Config{Target: g.addr()})
+	in := h.open(t, []byte("a request"))
+	c := g.accept(t)
+	files := descriptors(t)
+	in.end(io.EOF)
+	expect(t, c, []byte("a request"), nil)
+	if _, err := c.Write(random(10 * answerBatch)); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	want(t, "outcome", in.outcome(t), "complete")
+	eventually(t, "the close of both sockets", func() bool { return descriptors(t) == files-2 })
+}
+
 // A socket serves what it was made for: it keeps its mark and its source address.
 func TestSocketsServeTheirKind(t *testing.T) {
 	kinds := []socketKind{{family: unix.AF_INET}, {family: unix.AF_INET6}, {family: unix.AF_INET, mark: 1},

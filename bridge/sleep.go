@@ -23,7 +23,7 @@ func (l *loop) sleep() {
 	if l.poll.wake(quiet || l.urgent > 0 || l.now < l.flood) {
 		return
 	}
-	if !l.poll.open && len(l.live)+len(l.poll.used) > 0 {
+	if !l.poll.open && len(l.live) > 0 || len(l.poll.used) > 0 {
 		l.poll.wakeAt(l.active+int64(latest), l.now)
 	}
 	if len(l.timers) > 0 {
