@@ -83,7 +83,7 @@ func (s *stream) connect() bool {
 		s.tcp.setUp()
 		return s.ask()
 	}
-	fd, err := sleeper.RawSocket(int(d.at.sock.raw.Addr.Family))
+	fd, err := s.l.poll.socket(int(d.at.sock.raw.Addr.Family))
 	if err != nil {
 		s.note(os.NewSyscallError("socket", err))
 		return false

@@ -75,6 +75,16 @@ func (p *poller) again(kind *socketKind) (t tcpConn, ok bool) {
 	return tcpConn{}, false
 }
 
+// socket makes a new socket. Used ones, which are of other kinds, make room for its descriptor.
+func (p *poller) socket(family int) (fd int, err error) {
+	fd, err = sleeper.RawSocket(family)
+	if (err == unix.EMFILE || err == unix.ENFILE) && len(p.used) > 0 {
+		p.discardUsed()
+		fd, err = sleeper.RawSocket(family)
+	}
+	return fd, err
+}
+
 // discardUsed closes all used sockets.
 func (p *poller) discardUsed() {
 	for _, s := range p.used {

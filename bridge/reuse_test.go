@@ -222,6 +222,45 @@ func TestSocketsServeTheirKind(t *testing.T) {
 	}
 }
 
+// A used socket does not take the last descriptor from a new one of another kind.
+func TestUsedSocketsMakeRoom(t *testing.T) {
+	p, err := newPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	fd, err := p.socket(unix.AF_INET6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slot, err := p.add(&stream{}, fd, allEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.keep(usedSocket{kind: &socketKind{family: unix.AF_INET6}, fd: fd, slot: slot})
+
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &was)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(fd) + 1, Max: was.Max}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		low, err := sleeper.RawSocket(unix.AF_INET)
+		if err != nil {
+			break
+		}
+		defer sleeper.RawClose(low)
+	}
+	if fd, err = p.socket(unix.AF_INET); err != nil {
+		t.Fatal(err)
+	}
+	sleeper.RawClose(fd)
+	want(t, "sockets that are kept", len(p.used), 0)
+}
+
 // The kernel binds a socket that connects to a link-local address to its interface for good.
 func TestKindsOfAddresses(t *testing.T) {
 	for _, row := range []struct {
