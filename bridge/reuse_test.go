@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -150,6 +151,46 @@ func TestSocketsThatAreNotUsedAgain(t *testing.T) {
 			want(t, "outcome", in.outcome(t), row.want)
 			want(t, "sockets that are kept", len(l.poll.used), 0)
 		})
+	}
+}
+
+// Without timestamps the target's host could take a new connection for the one before between the
+// same addresses, by its sequence numbers.
+func TestSocketsWithoutTimestampsAreNotUsedAgain(t *testing.T) {
+	runtime.LockOSThread() // for good: the thread ends with the test
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Skip("needs a network namespace: ", err)
+	}
+	raiseLoopback(t)
+	if err := os.WriteFile("/proc/sys/net/ipv4/tcp_timestamps", []byte("0"), 0); err != nil {
+		t.Skip(err)
+	}
+	g := newTarget(t)
+	l := newAlone(t, Config{Target: g.addr()})
+	in := newScript()
+	s, c := l.open(t, in, g)
+	in.end(io.EOF)
+	l.until(t, "the client's FIN", func() bool { return s.finSent })
+	c.Close()
+	l.until(t, "an end", func() bool { return s.phase == ended })
+	want(t, "outcome", in.outcome(t), "complete")
+	want(t, "sockets that are kept", len(l.poll.used), 0)
+}
+
+func raiseLoopback(t *testing.T) {
+	t.Helper()
+	up, err := unix.NewIfreq("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	up.SetUint16(unix.IFF_UP)
+	fd, err := sleeper.RawSocket(unix.AF_INET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sleeper.RawClose(fd)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, up); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -220,10 +220,7 @@ func (s *stream) heardFIN() {
 	if s.finSent {
 		return
 	}
-	// The target's host remembers the addresses for a while (TIME-WAIT), and believes a new connection
-	// between them if its sequence numbers are higher (RFC 9293, 3.6.1). Those of a socket
-	// that is used again go on from the connection before.
-	s.tcp.kind = nil
+	s.tcp.kind = nil // the target's host remembers the connection; see tcpConn.over
 	s.b.n.closedFirst.Add(1)
 	s.in.Split()
 }

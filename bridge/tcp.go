@@ -147,16 +147,26 @@ func (t *tcpConn) saidFIN() bool { return sleeper.RawReady(t.fd, unix.POLLRDHUP)
 // tcpClose is TCP_CLOSE of the kernel's include/net/tcp_states.h.
 const tcpClose = 7
 
-// over asks TCP_INFO, whose first byte is the state. The cause is the socket's
+// timestamps is TCPI_OPT_TIMESTAMPS of the kernel's include/uapi/linux/tcp.h.
+const timestamps = 1
+
+// over asks TCP_INFO, whose first byte is the state, and whose sixth is the options. The cause is the socket's
 // pending error (SO_ERROR, which this clears). A socket at the peer's FIN keeps on
 // reading as EOF when a RST follows; only this tells.
 func (t *tcpConn) over() (over bool, cause error) {
-	state, err := sleeper.RawGet(t.fd, unix.IPPROTO_TCP, unix.TCP_INFO, 1)
+	info, err := sleeper.RawGet(t.fd, unix.IPPROTO_TCP, unix.TCP_INFO, 8)
 	if err != nil {
 		return true, err
 	}
-	if state != tcpClose {
+	if info&0xff != tcpClose {
 		return false, nil
+	}
+	// The host of a target that closed first remembers the addresses for a while (TIME-WAIT), and
+	// believes a new connection between them if its timestamps or its sequence numbers are higher
+	// (RFC 6191). The sequence numbers of a socket that is used again are not: they go on from the
+	// connection before, which was between other addresses.
+	if info>>40&timestamps == 0 {
+		t.kind = nil
 	}
 	cause = t.pending()
 	t.inOrder = cause == nil

@@ -48,8 +48,8 @@ func RawSet(fd, level, option int, value int32) error {
 	return errorOf(errno)
 }
 
-// RawGet is getsockopt(2) of a number of size bytes, 4 at the most.
-func RawGet(fd, level, option int, size uint32) (value int32, err error) {
+// RawGet is getsockopt(2) of a number of size bytes, 8 at the most.
+func RawGet(fd, level, option int, size uint32) (value int64, err error) {
 	_, _, errno := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option),
 		uintptr(unsafe.Pointer(&value)), uintptr(unsafe.Pointer(&size)), 0)
 	return value, errorOf(errno)
