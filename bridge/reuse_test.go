@@ -94,6 +94,20 @@ func TestSocketsAreUsedAgain(t *testing.T) {
 	}
 }
 
+// A connection from elsewhere, which is watched before it is set up, is not one that has been
+// used.
+func TestConnectionFromElsewhereIsSetUp(t *testing.T) {
+	g := newTarget(t)
+	l := newAlone(t, Config{Target: g.addr(), Dial: new(net.Dialer).DialContext})
+	s, _ := l.open(t, newScript(), g)
+	low, err := sleeper.RawGet(s.tcp.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "SO_RCVLOWAT", low, int64(answerBatch))
+	l.end(nil)
+}
+
 // Two streams at a time have two sockets.
 func TestSocketInUseIsNotUsedAgain(t *testing.T) {
 	g := newTarget(t)

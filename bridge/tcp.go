@@ -38,7 +38,7 @@ func (t *tcpConn) setUp() {
 	// The acknowledgement of the SYN-ACK goes with the first bytes, which saves a packet. If
 	// there are none, confirm sends it.
 	_ = sleeper.RawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
-	if t.poll != nil { // it has been used
+	if t.poll != nil && t.conn == nil { // it has been used
 		return
 	}
 	// A socket is ready to be read at so many bytes, a FIN or a RST (socket(7)).
