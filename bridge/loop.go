@@ -33,6 +33,7 @@ type loop struct {
 	timers      timers
 	names       map[*Bridge]*names
 	bridges     map[*Bridge]func() bool // bridges with streams here; the func stops waiting for the bridge's Close
+	rooms       []*Room                 // of those bridges, mostly one
 	active      int64                   // when something came from clients last
 	urgent      int                     // streams that connect or wait for room
 	flood       int64                   // until when large answers may come
@@ -94,6 +95,7 @@ func (l *loop) round() {
 	l.expire()
 	l.step()
 	l.begin()
+	l.confirm()
 }
 
 // take takes in what has come to the inbox.
@@ -185,6 +187,12 @@ func (l *loop) follow(b *Bridge) {
 	l.bridges[b] = context.AfterFunc(b.closed, func() {
 		l.in.post(func() { l.end(b) })
 	})
+	l.rooms = l.rooms[:0]
+	for b := range l.bridges {
+		if !slices.Contains(l.rooms, b.cfg.Room) {
+			l.rooms = append(l.rooms, b.cfg.Room)
+		}
+	}
 }
 
 // unfollow stops waiting for the bridges' Close.

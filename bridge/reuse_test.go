@@ -147,6 +147,14 @@ func TestSocketsThatAreNotUsedAgain(t *testing.T) {
 		{"a shutdown", func(t *testing.T, l *alone, s *stream, in *script, c *net.TCPConn) {
 			l.loop.end(nil)
 		}, "shutdown"},
+		{"much was sent", func(t *testing.T, l *alone, s *stream, in *script, c *net.TCPConn) {
+			in.send(random(bufferSize + 1))
+			in.end(io.EOF)
+			go func() {
+				io.Copy(io.Discard, c)
+				c.Close()
+			}()
+		}, "complete"},
 		{"the target is asked for signs of life", func(t *testing.T, l *alone, s *stream, in *script, c *net.TCPConn) {
 			s.since -= int64(keepAlive)
 			s.lookForLife()

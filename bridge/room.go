@@ -1,12 +1,16 @@
 package bridge
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Room is how many target connections several bridges may have open together. Half of them
 // are reserved in equal shares, so that no bridge, however slow its target, can take all. Any
 // bridge may use the other half.
 type Room struct {
 	conns int64
+	low   atomic.Bool // half of them are taken: one may soon be wanted
 
 	mu      sync.Mutex        // guards the fields below
 	each    int64             // reserved for each bridge
@@ -41,6 +45,7 @@ func (r *Room) add(b *Bridge, n int64) bool {
 	was := r.members[b]
 	now := was + n
 	r.open += n
+	r.low.Store(2*r.open >= r.conns)
 	r.beyond += max(now-r.each, 0) - max(was-r.each, 0)
 	if now == 0 {
 		delete(r.members, b)

@@ -92,3 +92,24 @@ func TestRoomIsSharedAnew(t *testing.T) {
 		t.Error("more is open than there may be")
 	}
 }
+
+// What a target does may wait for the next bytes of a client, but not where the place of a stream
+// that is over is soon wanted: another loop may want it.
+func TestScarcePlacesAreGivenBackAtOnce(t *testing.T) {
+	for places, told := range map[int]bool{2: true, 4: true, 5: false} {
+		g := newTarget(t)
+		l := newAlone(t, Config{Target: g.addr(), Room: NewRoom(places, 1)})
+		for range 2 {
+			l.open(t, newScript(), g)
+		}
+		l.active = l.now
+		for range 2 { // the first may only switch it
+			l.in.post(func() {}) // so that sleep returns
+			l.sleep()
+		}
+		if l.poll.open != told {
+			t.Errorf("of %d places 2 are taken: the loop hears of targets at once: %t", places, l.poll.open)
+		}
+		l.loop.end(nil)
+	}
+}

@@ -15,12 +15,13 @@ const floodFor = time.Second
 
 // sleep waits until something has come.
 func (l *loop) sleep() {
-	l.confirm()
 	quiet := l.now-l.active >= int64(latest)
 	if quiet {
 		l.poll.discardUsed()
 	}
-	if l.poll.wake(quiet || l.urgent > 0 || l.now < l.flood) {
+	// Where places are few, those of streams that are over are given back at once.
+	low := slices.ContainsFunc(l.rooms, func(r *Room) bool { return r.low.Load() })
+	if l.poll.wake(quiet || low || l.urgent > 0 || l.now < l.flood) {
 		return
 	}
 	if !l.poll.open && len(l.live) > 0 || len(l.poll.used) > 0 {

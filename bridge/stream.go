@@ -247,6 +247,9 @@ func (s *stream) finish(e outcome.End) {
 		s.giveBack()
 	case e == outcome.EndComplete:
 		s.accepted()
+		if s.wrote+s.answered > bufferSize {
+			s.tcp.kind = nil // its buffers may have grown, and a slow target would fill them
+		}
 		s.out.close()
 	case e == outcome.EndTargetRefused: // whatever its host has acknowledged
 		s.b.n.unacked.Add(uint64(s.sent))
