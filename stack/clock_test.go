@@ -55,14 +55,9 @@ func settled(t testing.TB, s *Stack) {
 // owed is how many flows wait for gVisor, and for nothing else.
 func (s *Stack) owed() int {
 	n := 0
-	for _, f := range s.flows {
-		for f := range f.chain() {
-			switch {
-			case f.state == opening,
-				f.state == open && f.virtual.conn == nil,
-				f.state == open && f.q.len() > 0 && f.q.first().sent && !seqLess(f.virtual.ack, f.q.first().seq):
-				n++
-			}
+	for f := range s.allFlows() {
+		if f.owed() {
+			n++
 		}
 	}
 	return n

@@ -50,15 +50,13 @@ func (s *Stack) returnFlows() {
 
 // victims are all whose memory can be taken, what holds most first.
 func (s *Stack) victims() (all []victim) {
-	for _, f := range s.flows {
-		for f := range f.chain() {
-			s.trim(f)
-			v := victim{f.cost, f, f.virtual.conn}
-			if f.virtual.conn != nil {
-				v.holds += f.virtual.conn.unread()
-			}
-			all = append(all, v)
+	for f := range s.allFlows() {
+		s.trim(f)
+		v := victim{f.cost, f, f.virtual.conn}
+		if f.virtual.conn != nil {
+			v.holds += f.virtual.conn.unread()
 		}
+		all = append(all, v)
 	}
 	for c := range s.lingering {
 		if n := c.unread(); n > 0 {

@@ -81,16 +81,17 @@ func (f *flow) nextStart(seq uint32) (uint32, bool) {
 	return found, ok
 }
 
-// chain is the flow and the older ones on its addresses. The flow at hand may
-// be removed.
-func (f *flow) chain() iter.Seq[*flow] {
+// allFlows are all flows, superseded ones included. The flow at hand may be removed.
+func (s *Stack) allFlows() iter.Seq[*flow] {
 	return func(yield func(*flow) bool) {
-		for f != nil {
-			older := f.older
-			if !yield(f) {
-				return
+		for _, f := range s.flows {
+			for f != nil {
+				older := f.older
+				if !yield(f) {
+					return
+				}
+				f = older
 			}
-			f = older
 		}
 	}
 }

@@ -53,10 +53,8 @@ func (s *Stack) Flows() []FlowInfo {
 	s.collect()
 	s.pumpDirty()
 	all := make([]FlowInfo, 0, s.nflows)
-	for _, f := range s.flows {
-		for f := range f.chain() {
-			all = append(all, s.tell(f))
-		}
+	for f := range s.allFlows() {
+		all = append(all, s.tell(f))
 	}
 	return all
 }

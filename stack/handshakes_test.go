@@ -17,11 +17,9 @@ const aStop = (maxLate + 1) * minReopen
 func (s *timed) dial(segs []Segment) {
 	s.now = s.cfg.Now()
 	s.takeBatch(s.Stack.read(segs, nil))
-	for _, f := range s.flows {
-		for f := range f.chain() {
-			if f.mayConnect() {
-				s.connect(f)
-			}
+	for f := range s.allFlows() {
+		if f.mayConnect() {
+			s.connect(f)
 		}
 	}
 }
@@ -45,10 +43,8 @@ func (s *timed) answers(n int) {
 func (s *timed) stop() {
 	s.clk.elapsed.Add(int64(aStop))
 	s.now = s.cfg.Now()
-	for _, f := range s.flows {
-		for f := range f.chain() {
-			s.age(f)
-		}
+	for f := range s.allFlows() {
+		s.age(f)
 	}
 }
 

@@ -151,14 +151,12 @@ func (s *Stack) EndService(id service.ID) {
 
 // endFlows is EndConnections. s.mu is held.
 func (s *Stack) endFlows(id service.ID, keep func(*FlowInfo) bool) {
-	for key, f := range s.flows {
-		if key.service != id {
+	for f := range s.allFlows() {
+		if f.key.service != id {
 			continue
 		}
-		for f := range f.chain() {
-			if told := s.tell(f); !keep(&told) {
-				s.endWhenDelivered(f, outcome.EndShutdown)
-			}
+		if told := s.tell(f); !keep(&told) {
+			s.endWhenDelivered(f, outcome.EndShutdown)
 		}
 	}
 	s.pumpDirty()
@@ -171,11 +169,8 @@ func (s *Stack) CutService(id service.ID) {
 	defer s.mu.Unlock()
 	s.now = s.cfg.Now()
 	s.collect()
-	for key, f := range s.flows {
-		if key.service != id {
-			continue
-		}
-		for f := range f.chain() {
+	for f := range s.allFlows() {
+		if f.key.service == id {
 			s.end(f, outcome.EndShutdown, outcome.DropShutdown)
 		}
 	}

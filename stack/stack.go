@@ -313,10 +313,8 @@ func (s *Stack) Shutdown() {
 	s.stopping = true
 	s.collect()
 	s.dropWaiting()
-	for _, f := range s.flows {
-		for f := range f.chain() {
-			s.endWhenDelivered(f, outcome.EndShutdown)
-		}
+	for f := range s.allFlows() {
+		s.endWhenDelivered(f, outcome.EndShutdown)
 	}
 	s.pumpDirty()
 	s.mu.Unlock()
@@ -330,10 +328,8 @@ func (s *Stack) Close() error {
 		s.mu.Lock()
 		s.stopping = true
 		s.dropWaiting()
-		for _, f := range s.flows {
-			for f := range f.chain() {
-				s.end(f, outcome.EndShutdown, outcome.DropShutdown)
-			}
+		for f := range s.allFlows() {
+			s.end(f, outcome.EndShutdown, outcome.DropShutdown)
 		}
 		s.mu.Unlock()
 		close(s.done)

@@ -165,11 +165,9 @@ func checkTable(t *rapid.T, s *Stack) {
 			listed++
 		}
 	}
-	for _, f := range s.flows {
-		for f := range f.chain() {
-			if !f.removed {
-				there++
-			}
+	for f := range s.allFlows() {
+		if !f.removed {
+			there++
 		}
 	}
 	if listed != there || s.nflows != there {
