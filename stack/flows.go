@@ -48,9 +48,7 @@ type FlowInfo struct {
 func (s *Stack) Flows() []FlowInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// What gVisor has said so far is acted upon when there is something to do.
-	s.now = s.cfg.Now()
-	s.collect()
+	s.catchUp()
 	s.pumpDirty()
 	all := make([]FlowInfo, 0, s.nflows)
 	for f := range s.allFlows() {

@@ -133,8 +133,7 @@ func (s *Stack) beforeRequest(c *Conn, p []byte) ([]byte, error) {
 	if s.serviceOf(c.flow).Midstream != MidstreamHTTP || s.stops(c.flow.key.service) || c.flow.virtual.shift != 0 {
 		return p, nil
 	}
-	s.now = s.cfg.Now()
-	s.collect()
+	s.catchUp()
 	defer s.pumpDirty()
 	at, ok := c.flow.nextStart(c.position())
 	if ok && at == c.position() {

@@ -244,6 +244,13 @@ func (s *Stack) collect() {
 	s.acceptAll()
 }
 
+// catchUp is for whoever is not the capture and asks something of the flows: gVisor's answers
+// may have waited since the last batch.
+func (s *Stack) catchUp() {
+	s.now = s.cfg.Now()
+	s.collect()
+}
+
 // answer brings a flow up to date with one answer.
 func (s *Stack) answer(a *netstack.Answer) {
 	f := s.clients[a.To]

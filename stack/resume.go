@@ -10,8 +10,7 @@ func (s *Stack) finished(c *Conn) {
 	if f.removed {
 		return
 	}
-	s.now = s.cfg.Now()
-	s.collect()
+	s.catchUp()
 	s.counters.completed++
 	s.level(f, c.position())
 	if f.q.len() > 0 && f.q.first().fin {
@@ -36,8 +35,7 @@ func lostWith(e outcome.End) outcome.Drop {
 func (s *Stack) left(c *Conn, e outcome.End) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.now = s.cfg.Now()
-	s.collect()
+	s.catchUp()
 	defer s.pumpDirty()
 	f := c.flow
 	closed, why := e == outcome.EndTargetClosed, lostWith(e)

@@ -132,8 +132,7 @@ func (s *Stack) SetService(id service.ID, as Service) {
 func (s *Stack) EndConnections(id service.ID, keep func(*FlowInfo) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.now = s.cfg.Now()
-	s.collect()
+	s.catchUp()
 	s.endFlows(id, keep)
 }
 
@@ -142,8 +141,7 @@ func (s *Stack) EndConnections(id service.ID, keep func(*FlowInfo) bool) {
 func (s *Stack) EndService(id service.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.now = s.cfg.Now()
-	s.collect()
+	s.catchUp()
 	s.services[id].stage = ending
 	s.dropWaiting()
 	s.endFlows(id, func(*FlowInfo) bool { return false })
@@ -167,8 +165,7 @@ func (s *Stack) endFlows(id service.ID, keep func(*FlowInfo) bool) {
 func (s *Stack) CutService(id service.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.now = s.cfg.Now()
-	s.collect()
+	s.catchUp()
 	for f := range s.allFlows() {
 		if f.key.service == id {
 			s.end(f, outcome.EndShutdown, outcome.DropShutdown)
