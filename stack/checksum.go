@@ -74,6 +74,12 @@ func (c Checksums) passes(s sum) bool {
 	return s == sumFull || s == sumUnread || s == sumUnfinished && c == ChecksumsAuto
 }
 
+// damaged reports whether a server's segment is not as the server sent it. It reads the whole
+// segment.
+func (s *Stack) damaged(m *Segment) bool {
+	return m.Truncated || !s.cfg.Checksums.passes(s.cfg.Checksums.sumOf(m))
+}
+
 // sums is what a connection's client writes into its checksums.
 type sums struct {
 	full       bool   // the first were full

@@ -36,7 +36,7 @@ func (s *Stack) serverSays(m *Segment, seg *segment) {
 	}
 	// Most segments say nothing new, so that their checksum does not matter.
 	news := seg.flags&(flagSYN|flagRST) != 0 || f != nil && (f.state == parked || seqLess(f.serverAck, seg.ack))
-	if news && (m.Truncated || !s.cfg.Checksums.passes(s.cfg.Checksums.sumOf(m))) {
+	if news && s.damaged(m) {
 		return
 	}
 	if f == nil {
@@ -73,7 +73,7 @@ func (s *Stack) answerFirst(m *Segment, seg *segment) {
 	switch {
 	case s.services[seg.key.service].Midstream != MidstreamHTTP, seg.noACK, seg.flags&flagACK == 0, kind == midStream && !a.readsInterim(seg):
 		return
-	case m.Truncated || !s.cfg.Checksums.passes(s.cfg.Checksums.sumOf(m)):
+	case s.damaged(m):
 		return
 	}
 	ev := new(evidence)

@@ -5,7 +5,7 @@ import "netmirror/outcome"
 // reverseSubflow takes a server's segment of a TCP connection that speaks MPTCP. The
 // flow of the connection learns from it in data sequence space.
 func (s *Stack) reverseSubflow(m *Segment, seg *segment) {
-	if m.Truncated || !s.cfg.Checksums.passes(s.cfg.Checksums.sumOf(m)) {
+	if s.damaged(m) {
 		return
 	}
 	var o mptcpOptions
