@@ -1,10 +1,6 @@
 package stack
 
-import (
-	"time"
-
-	"netmirror/outcome"
-)
+import "netmirror/outcome"
 
 // A FIN or a RST counts when everything before it is here; till then it is a claim,
 // which what comes later may show to be none of the connection's.
@@ -16,7 +12,8 @@ import (
 func (s *Stack) reset(f *flow, seg *segment) {
 	if f.challenged && seg.seq == f.tail() && f.claims <= 1 {
 		s.forgetRST(f) // this is the client's answer
-		f.claims, f.hole, f.certain, f.doomed = 0, time.Time{}, time.Time{}, time.Time{}
+		f.claims = 0
+		f.clearHole()
 	}
 	if f.rstSeen && seqLess(f.rst, seg.seq) && f.hasAll(seg.seq) {
 		s.forgetRST(f) // the client had sent more by then, so that the server ignored it

@@ -35,6 +35,10 @@ func (s *Stack) noteHole(f *flow) {
 	}
 }
 
+// clearHole forgets how long a hole has been waited for: there is none at gVisor's place, or
+// another one.
+func (f *flow) clearHole() { f.hole, f.certain, f.doomed = time.Time{}, time.Time{}, time.Time{} }
+
 // alleged reports whether a single packet without data says that there is more than is
 // here, as one does that is none of the connection's, and there is reason not to believe it
 // yet: the client or the server is still seen where it was, or to believe a stray one would
@@ -107,7 +111,7 @@ func (s *Stack) forgetAhead(f *flow) {
 		s.forgetRST(f)
 	}
 	f.beyond, f.serverAck, f.cut, f.claims = f.virtual.ack, f.virtual.ack, span{}, 0
-	f.hole, f.certain, f.doomed = time.Time{}, time.Time{}, time.Time{}
+	f.clearHole()
 	s.charge(f)
 	s.touch(f)
 }
@@ -210,7 +214,7 @@ func (s *Stack) advance(f *flow, ack uint32) {
 	if ack-f.origin() > maxWindow {
 		f.oldest, f.long = ack-maxWindow, true
 	}
-	f.hole, f.certain, f.doomed = time.Time{}, time.Time{}, time.Time{}
+	f.clearHole()
 	if seqLess(f.serverAck, ack) {
 		f.serverAck = ack
 	}

@@ -190,7 +190,7 @@ func (s *Stack) settle(f *flow) {
 		s.noteHole(f)
 		return
 	}
-	f.hole, f.certain, f.doomed = time.Time{}, time.Time{}, time.Time{}
+	f.clearHole()
 	if f.claims > 0 && f.gapless() && !seqLess(f.received(), f.sent()) {
 		f.claims = 0
 	}
