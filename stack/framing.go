@@ -108,6 +108,20 @@ func (g *framing) skip(to uint32, by *answers) {
 	g.at = to
 }
 
+// readOn reads bytes that go into no stream, which begin at seq, as far as they were not read
+// before. It passes over what is missing in front of them; by is what the server has answered.
+func (g *framing) readOn(seq uint32, b []byte, by *answers) {
+	if !g.known || len(b) == 0 {
+		return
+	}
+	if seqLess(g.at, seq) {
+		g.skip(seq, by)
+	}
+	if g.known && seqLess(g.at, seq+uint32(len(b))) {
+		g.read(b[g.at-seq:], nil)
+	}
+}
+
 // opaque reports whether the connection does not speak HTTP/1.
 func (g *framing) opaque() bool { return g.framer.Opaque() }
 

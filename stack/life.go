@@ -219,15 +219,7 @@ func (s *Stack) passBy(f *flow, seg *segment) {
 		}
 		g, by = &known.left.framing, &known.ev.answers
 	}
-	if len(seg.payload) == 0 || !g.known {
-		return
-	}
-	if seqLess(g.at, seg.seq) {
-		g.skip(seg.seq, by)
-	}
-	if g.known && seqLess(g.at, seg.end()) {
-		g.read(seg.payload[g.at-seg.seq:], nil)
-	}
+	g.readOn(seg.seq, seg.payload, by)
 }
 
 // lost drops the first n entries that f holds, which will not be delivered.

@@ -303,17 +303,8 @@ func (f *flow) passesOver(e *entry) {
 
 // skip drops the first entry that f holds and reads its framing.
 func (s *Stack) skip(f *flow, why, as outcome.Drop) {
-	e := f.q.first()
-	probe := e.mayProbe()
-	if g := &f.framing; g.known && e.n > 0 && !probe {
-		if seqLess(g.at, e.seq) {
-			g.skip(e.seq, &f.ev.answers)
-		}
-		if g.known && seqLess(g.at, e.end()) {
-			g.read(e.payload()[g.at-e.seq:], nil)
-		}
-	}
-	if !probe && !e.fin {
+	if e := f.q.first(); !e.fin && !e.mayProbe() {
+		f.framing.readOn(e.seq, e.payload(), &f.ev.answers)
 		f.passesOver(e)
 	}
 	s.lostAs(f, 1, why, as)
