@@ -57,11 +57,9 @@ type mptcpOptions struct {
 	transient bool // of a RST: the subflow may be opened anew
 }
 
-// hasMPTCP reports whether there is an MPTCP option. Nearly all segments have
-// an aligned timestamp and nothing else.
+// hasMPTCP reports whether there is an MPTCP option.
 func hasMPTCP(options []byte) bool {
-	const aligned = optionNOP<<24 | optionNOP<<16 | optionTimestamp<<8 | 10
-	if len(options) < 4 || len(options) == 12 && binary.BigEndian.Uint32(options) == aligned {
+	if len(options) < 4 || len(options) == 12 && binary.BigEndian.Uint32(options) == alignedTimestamp {
 		return false
 	}
 	v, _ := option(options, optionMPTCP)

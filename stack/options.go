@@ -34,14 +34,16 @@ func option(options []byte, kind uint8) (value []byte, rest []byte) {
 	return nil, nil
 }
 
-// timestamp reads TSval (RFC 7323, section 3.2). Nearly all segments have the option
-// aligned by two NOPs, and no other.
+// alignedTimestamp is how the options of nearly all segments begin: two NOPs, and the kind and
+// length of a timestamp (RFC 7323, appendix A). No other option follows.
+const alignedTimestamp = optionNOP<<24 | optionNOP<<16 | optionTimestamp<<8 | 10
+
+// timestamp reads TSval (RFC 7323, section 3.2).
 func timestamp(options []byte) (val uint32, ok bool) {
-	const aligned = optionNOP<<24 | optionNOP<<16 | optionTimestamp<<8 | 10
 	if len(options) == 0 {
 		return 0, false
 	}
-	if len(options) >= 12 && binary.BigEndian.Uint32(options) == aligned {
+	if len(options) >= 12 && binary.BigEndian.Uint32(options) == alignedTimestamp {
 		return binary.BigEndian.Uint32(options[4:]), true
 	}
 	if v, _ := option(options, optionTimestamp); len(v) == 8 {
