@@ -219,7 +219,7 @@ func (s *Stack) reverseStub(known *stub, ok bool, seg *segment) {
 	case seg.flags&(flagSYN|flagACK) == flagSYN|flagACK:
 		if !ok || known.kind != halfOpen && !known.seen().has(seg.ack-1) && !known.began(seg.ack, s.now, s.captured) {
 			s.remember(&seg.key, stub{kind: halfOpen, base: seg.ack})
-			known, ok = s.stubs.peek(&seg.key)
+			*known, ok = s.stubs.peek(&seg.key)
 		}
 		if ok && known.kind == halfOpen && known.base == seg.ack {
 			s.stubs.evidence(&seg.key).answered(seg, s.clock())

@@ -227,7 +227,7 @@ func (t *stubTable) add(k *flowKey, s stub) {
 
 // get returns what is remembered, unless that is too long ago.
 func (t *stubTable) get(k *flowKey, now time.Time) (stub, bool) {
-	s, ok := t.peeked(k)
+	s, ok := t.peek(k)
 	if ok && s.expired(now) {
 		t.lru.Remove(*k)
 		if s.prev == nil || s.prev.expired(now) {
@@ -271,8 +271,8 @@ func (t *stubTable) begins(of service.ID, now time.Time) {
 	t.since[of] = momentOf(now)
 }
 
-// peeked is what is in the table, however long ago it was put.
-func (t *stubTable) peeked(k *flowKey) (stub, bool) {
+// peek returns what is remembered, however long ago.
+func (t *stubTable) peek(k *flowKey) (stub, bool) {
 	s, ok := t.lru.Peek(*k)
 	if ok && int(k.service) < len(t.since) && s.put < t.since[k.service] {
 		t.lru.Remove(*k)
@@ -281,15 +281,9 @@ func (t *stubTable) peeked(k *flowKey) (stub, bool) {
 	return s, ok
 }
 
-// peek returns what is remembered, however long ago.
-func (t *stubTable) peek(k *flowKey) (*stub, bool) {
-	s, ok := t.peeked(k)
-	return &s, ok
-}
-
 // evidence is what is known of the connection of a stub that is there, to be added to.
 func (t *stubTable) evidence(k *flowKey) *evidence {
-	s, _ := t.peeked(k)
+	s, _ := t.peek(k)
 	if s.ev == nil {
 		s.ev, s.syn = t.learned(&s), syn{}
 		t.add(k, s)
