@@ -181,14 +181,12 @@ func New(cfg Config) (*Stack, error) {
 		stubs:    stubs,
 		wall:     cfg.Now,
 		epoch:    cfg.Now(),
-
 		subflows: subflows,
 
 		lingering: make(map[*Conn]struct{}),
-
-		wake:     make(chan struct{}, 1),
-		answered: make(chan struct{}, 1),
-		done:     make(chan struct{}),
+		wake:      make(chan struct{}, 1),
+		answered:  make(chan struct{}, 1),
+		done:      make(chan struct{}),
 	}
 	s.mu.of, s.dozes = s, true
 	s.cfg.Now, stubs.epoch = s.time, &s.epoch
@@ -201,17 +199,7 @@ func New(cfg Config) (*Stack, error) {
 	s.all, s.share = cfg.Budget, cfg.Budget.Join(s.signal)
 	s.ns, err = netstack.New(netstack.Config{
 		ReceiveBuffer: cfg.ReceiveBuffer, Backlog: 2*max(cfg.MaxFlows, s.all.Flows()) + 2,
-		OnAnswer: func() {
-			s.note()
-			if s.eager.Load() > 0 {
-				s.signal()
-			}
-		},
-		OnAccept: func() {
-			s.accepts.Store(true)
-			s.note()
-			s.signal()
-		},
+		OnAnswer: s.hasAnswer, OnAccept: s.hasAccept,
 	})
 	if err != nil {
 		s.share.Leave()
@@ -222,6 +210,21 @@ func New(cfg Config) (*Stack, error) {
 	return s, nil
 }
 
+// hasAnswer and hasAccept are called by gVisor, with Stack.mu held or not.
+func (s *Stack) hasAnswer() {
+	s.note()
+	if s.eager.Load() > 0 {
+		s.signal()
+	}
+}
+
+func (s *Stack) hasAccept() {
+	s.accepts.Store(true)
+	s.note()
+	s.signal()
+}
+
+// signal wakes serve.
 func (s *Stack) signal() {
 	select {
 	case s.wake <- struct{}{}:
