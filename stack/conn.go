@@ -56,12 +56,6 @@ func (c *Conn) lead(header []byte) {
 	c.first -= uint32(len(header))
 }
 
-// addrs are the client's and the server's original address.
-func (k *flowKey) addrs() (client, server net.Addr) {
-	return &net.TCPAddr{IP: k.addr(&k.src).AsSlice(), Port: int(k.port)},
-		&net.TCPAddr{IP: k.addr(&k.dst).AsSlice(), Port: int(k.serverPort)}
-}
-
 // wake says that there may be something new to see.
 func (c *Conn) wake() {
 	if f := c.notify.Load(); f != nil {
@@ -226,16 +220,10 @@ func (c *Conn) lookedAt(p []byte) ([]byte, error) {
 }
 
 // LocalAddr is the address of the server that the client connected to.
-func (c *Conn) LocalAddr() net.Addr {
-	_, server := c.key.addrs()
-	return server
-}
+func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.key.server()) }
 
 // Service is the one of Config.Services that the stream is for.
 func (c *Conn) Service() service.ID { return c.key.service }
 
 // RemoteAddr is the client's address.
-func (c *Conn) RemoteAddr() net.Addr {
-	client, _ := c.key.addrs()
-	return client
-}
+func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.key.client()) }

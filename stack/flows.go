@@ -64,9 +64,8 @@ func (s *Stack) tell(f *flow) FlowInfo {
 	}
 	i := FlowInfo{
 		Service: f.key.service, VNI: f.key.vni(),
-		Client: netip.AddrPortFrom(f.key.addr(&f.key.src), f.key.port),
-		Server: netip.AddrPortFrom(f.key.addr(&f.key.dst), f.key.serverPort),
-		State:  FlowOpen, PickedUp: f.picked,
+		Client: f.key.client(), Server: f.key.server(),
+		State: FlowOpen, PickedUp: f.picked,
 		Received: uint64(f.virtual.got), Held: uint64(f.q.bytes + unread),
 		Opened: f.opened, LastPacket: f.seen,
 	}

@@ -84,6 +84,10 @@ func (k *flowKey) back() flowKey {
 	return b
 }
 
+// client and server are the two ends as the mirror shows them.
+func (k *flowKey) client() netip.AddrPort { return netip.AddrPortFrom(k.addr(&k.src), k.port) }
+func (k *flowKey) server() netip.AddrPort { return netip.AddrPortFrom(k.addr(&k.dst), k.serverPort) }
+
 // addr undoes the 16-byte form.
 func (k *flowKey) addr(b *[16]byte) netip.Addr {
 	if k.ipv6() {
