@@ -318,7 +318,7 @@ func (s *Stack) dropSYNData(f *flow, why outcome.Drop) {
 // unproven takes a segment of a flow whose SYN was seen, but not yet the proof that the
 // server accepted it.
 func (s *Stack) unproven(f *flow, seg *segment) {
-	within := proves(seg, f.base) || seg.flags&(flagACK|flagRST) == flagACK && seg.seq-f.base <= f.sent()-f.base
+	fits := proves(seg, f.base) || seg.flags&(flagACK|flagRST) == flagACK && seg.seq-f.base <= f.sent()-f.base
 	took := f.ev.server.ack
 	if f.early && seg.seq == f.base && len(seg.payload) > 0 && f.ev.judge(seg) == accepted && (!took.known || took.at == f.base) {
 		s.dropSYNData(f, outcome.DropDuplicate) // the client sends it again
@@ -327,7 +327,7 @@ func (s *Stack) unproven(f *flow, seg *segment) {
 	case seg.flags&flagRST != 0 && seg.seq == f.base && (f.early || f.q.len() == 0):
 		s.used(seg)
 		s.discard(f, outcome.DropOutOfWindow, over)
-	case !within:
+	case !fits:
 		s.drop(seg, outcome.DropOutOfWindow)
 	case seg.flags&flagRST == 0 && f.ev.judge(seg) == rejected:
 		s.drop(seg, outcome.DropRejected)

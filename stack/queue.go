@@ -86,9 +86,9 @@ func (q *sendQueue) extend(seg *segment, n int, now time.Duration) bool {
 // they brought.
 func (q *sendQueue) drop(n int) (packets, bytes uint64) {
 	for range n {
-		p, n := q.pop()
+		p, b := q.pop()
 		packets += p
-		bytes += n
+		bytes += b
 	}
 	return packets, bytes
 }

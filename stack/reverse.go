@@ -265,7 +265,7 @@ func (s *Stack) serverReset(f *flow, seg *segment) {
 	if cl.scaled {
 		limit = cl.maxWindow() - 1
 	}
-	near := cl.ack.known && within(seg.seq, cl.ack.at, limit)
+	inWindow := cl.ack.known && within(seg.seq, cl.ack.at, limit)
 	switch {
 	case f.state == parked && f.early && !f.ev.server.nxt.known && !cl.ack.known: // it answers the SYN, or is none of the connection's
 		if seg.flags&flagACK != 0 && within(seg.ack, f.base, f.sent()-f.base) {
@@ -273,7 +273,7 @@ func (s *Stack) serverReset(f *flow, seg *segment) {
 		}
 	case f.state == parked && seg.flags&flagACK == 0 && seg.seq == f.lastACK:
 		s.turnedAway(f, outcome.DropRefused)
-	case f.newer == nil && !right && near && f.state == open:
+	case f.newer == nil && !right && inWindow && f.state == open:
 		f.serverRST = s.now // the client asks back, and goes on if it was none
 		s.touch(f)
 	case f.newer != nil || !right:
