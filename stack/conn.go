@@ -140,7 +140,7 @@ func (c *Conn) tryRead(p []byte, t outcome.Taker) (taken, n int, err error) {
 		c.stack.bytesRead.Add(uint64(taken + n))
 	}
 	if ended {
-		c.stack.finished(c)
+		c.stack.onReaderAtEnd(c)
 	}
 	return taken, n, err
 }

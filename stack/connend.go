@@ -69,14 +69,14 @@ func (c *Conn) ended() bool {
 
 // Close gives the stream up.
 func (c *Conn) Close() error {
-	c.stack.left(c, outcome.EndFailed)
+	c.stack.onReaderClosed(c, outcome.EndFailed)
 	return nil
 }
 
 // CloseWith is Close for a reader that says how the stream ended. With
 // outcome.EndTargetClosed, another stream, which TryAccept returns, begins at the first
 // request of which nothing was read, or everything was given back.
-func (c *Conn) CloseWith(e outcome.End) { c.stack.left(c, e) }
+func (c *Conn) CloseWith(e outcome.End) { c.stack.onReaderClosed(c, e) }
 
 // received is where what gVisor has received in order ends.
 func (c *Conn) received() uint32 {

@@ -56,7 +56,7 @@ func (l *tableLock) Unlock() {
 	l.unpack()
 	if l.asked.Load() {
 		l.asked.Store(false)
-		l.of.look()
+		l.of.lookAfterFlows()
 	}
 	l.Mutex.Unlock()
 	if l.newest.Load() != nil || l.asked.Load() {

@@ -202,7 +202,7 @@ func TestAHoleIsFilledByABatchThatWaits(t *testing.T) {
 	s.clk.elapsed.Add(int64(tick))
 	s.InjectBefore([]Segment{c.data(0, []byte("0123456789"))}, s.clk.now())
 	s.Stack.mu.Mutex.Lock() // as serve has it
-	s.look()
+	s.lookAfterFlows()
 	s.Stack.mu.Mutex.Unlock()
 	s.is(c, text("0123456789behind", nil))
 }

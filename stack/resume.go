@@ -2,8 +2,8 @@ package stack
 
 import "netmirror/outcome"
 
-// finished is called by a stream's reader at the client's FIN.
-func (s *Stack) finished(c *Conn) {
+// onReaderAtEnd is called by a stream's reader at the client's FIN.
+func (s *Stack) onReaderAtEnd(c *Conn) {
 	f := c.flow
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -29,10 +29,10 @@ func lostWith(e outcome.End) outcome.Drop {
 	return e.Drop()
 }
 
-// left is called by a stream's reader that gives up with e. Where the target has only
+// onReaderClosed is called by a stream's reader that gives up with e. Where the target has only
 // closed its connection, which it may do between two requests, the stream goes
 // on as another one.
-func (s *Stack) left(c *Conn, e outcome.End) {
+func (s *Stack) onReaderClosed(c *Conn, e outcome.End) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.catchUp()
@@ -63,7 +63,7 @@ func (s *Stack) left(c *Conn, e outcome.End) {
 // resume hands out the part of a stream that begins at the first request that
 // the target has nothing of, as a stream of its own. It reports false where
 // there is no such request. At one place that is tried once: a target that
-// takes nothing at all would be dialled for ever.
+// takes nothing at all would be dialed forever.
 func (s *Stack) resume(f *flow, c *Conn) bool {
 	from := c.position()
 	if seqLess(from, c.begin) {

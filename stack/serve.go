@@ -40,15 +40,15 @@ func (s *Stack) serve() {
 		}
 		next := tick
 		if s.mu.tryLook() {
-			next = s.look()
+			next = s.lookAfterFlows()
 			s.mu.Unlock()
 		}
 		timer.Reset(next)
 	}
 }
 
-// look looks after the flows, and returns how long serve may sleep. s.mu is held.
-func (s *Stack) look() time.Duration {
+// lookAfterFlows looks after the flows, and returns how long serve may sleep. s.mu is held.
+func (s *Stack) lookAfterFlows() time.Duration {
 	s.now = s.cfg.Now()
 	if s.stepped() { // no time has passed
 		s.collect()

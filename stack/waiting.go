@@ -26,7 +26,7 @@ const (
 // room.
 func (s *Stack) wait(f *subflow, seg *segment) {
 	t := &s.subflows
-	if s.stops(seg.key.service) || s.vain(f.began) || len(t.waiting) == maxWaiting || t.waitingSize+len(seg.payload) > maxWaitingSize {
+	if s.stops(seg.key.service) || s.waitedEnough(f.began) || len(t.waiting) == maxWaiting || t.waitingSize+len(seg.payload) > maxWaitingSize {
 		s.drop(seg, outcome.DropSubflow)
 		return
 	}
@@ -39,8 +39,8 @@ func (s *Stack) wait(f *subflow, seg *segment) {
 	}
 }
 
-// vain reports whether a subflow has waited long enough for its connection.
-func (s *Stack) vain(since time.Time) bool {
+// waitedEnough reports whether a subflow has waited long enough for its connection.
+func (s *Stack) waitedEnough(since time.Time) bool {
 	age := s.now.Sub(since)
 	if age < s.cfg.Grace || age >= s.cfg.GapTimeout || s.cfg.CaughtUp == nil {
 		return age >= s.cfg.Grace
@@ -85,6 +85,6 @@ func (s *Stack) tryAgain(name token) {
 
 // dropWaiting drops what has waited in vain.
 func (s *Stack) dropWaiting() {
-	s.release(func(w *waiting) bool { return s.stops(w.key.service) || s.vain(w.at) },
+	s.release(func(w *waiting) bool { return s.stops(w.key.service) || s.waitedEnough(w.at) },
 		func(seg *segment) { s.drop(seg, outcome.DropSubflow) })
 }
