@@ -143,9 +143,6 @@ func (s *Stack) clearAside(f *flow) {
 	f.aside = nil
 }
 
-// near reports whether two places are no further apart than a window without a scale.
-func near(a, b uint32) bool { return within(a, b, nearby) || within(b, a, nearby) }
-
 // agreeing is how many of the segments beside the stream go on where the first of
 // them ends.
 func (s *Stack) agreeing(f *flow) (n int) {

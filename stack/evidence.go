@@ -39,33 +39,6 @@ type stamps struct {
 	fine         bool // the clock is finer than 1 kHz
 }
 
-// mark is a sequence number that only moves forward. A step far ahead counts only when a
-// second packet agrees with it.
-type mark struct {
-	at, odd       uint32
-	known, hasOdd bool
-}
-
-// set makes the mark known.
-func (m *mark) set(to uint32) { *m = mark{at: to, known: true} }
-
-// move moves the mark to a place at most near ahead. It reports false for an
-// outlier.
-func (m *mark) move(to, near uint32) bool {
-	switch {
-	case !m.known, within(to, m.at, near), m.hasOdd && to != m.odd && within(to, m.odd, near):
-		m.set(to)
-	case m.at-to < maxWindow: // older
-	default:
-		m.odd, m.hasOdd = to, true
-		return false
-	}
-	return true
-}
-
-// within reports whether to is at from or at most n behind it in sequence space.
-func within(to, from, n uint32) bool { return to-from <= n }
-
 // verdict is what becomes of a client's segment.
 type verdict uint8
 
@@ -144,9 +117,6 @@ func (ev *evidence) plausible(ack uint32) bool {
 }
 
 const (
-	// nearby is how far ahead a single segment may be if the server's window is not
-	// known, in bytes: a full window without a scale.
-	nearby = 64 << 10
 	// staleness is how many ticks older than the newest a timestamp may be and still
 	// come late through the mirror: 5 s at the usual 1 kHz, and at 1 MHz.
 	staleness, fineStaleness = 5_000, 5_000_000

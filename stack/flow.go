@@ -96,10 +96,6 @@ func (s *Stack) allFlows() iter.Seq[*flow] {
 	}
 }
 
-// maxWindow is the largest window that TCP can have (RFC 7323, section 2.3):
-// nothing further ahead can belong to the connection.
-const maxWindow = 1 << 30
-
 // floor is the lowest sequence number that can still be new.
 func (f *flow) floor() uint32 {
 	if f.state == open {

@@ -42,6 +42,10 @@ func (s *Stack) fromBeside(f *flow, base uint32) {
 	}
 }
 
+// lateSYN is how far, in bytes, a stream that was picked up may begin behind a
+// SYN that comes so late that the stream did not wait for it.
+const lateSYN = 1 << 20
+
 // mayBeSYNOf reports whether a SYN in front of base may be the late one of a stream that was
 // picked up without, in a connection whose SYN was not seen. It is in front of all that came.
 func (s *Stack) mayBeSYNOf(f *flow, base uint32) bool {

@@ -52,11 +52,6 @@ type mirrorView struct {
 	last      time.Time // when the client's last one was captured
 }
 
-// span is the sequence numbers from from on and before to.
-type span struct{ from, to uint32 }
-
-func (s span) has(seq uint32) bool { return seq-s.from < s.to-s.from }
-
 // origin is the sequence number of the first byte that was seen of the
 // connection, or that of a byte as far back as sequence numbers tell.
 func (f *mirrorView) origin() uint32 {

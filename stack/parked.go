@@ -183,6 +183,14 @@ func (s *Stack) seek(f *flow, now bool) {
 	}
 }
 
+// earlier is the earlier of two times, of which a may be none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // hold is how long what a flow without a start holds waits for a place to begin at.
 func (s *Stack) hold(f *flow) time.Duration {
 	if f.lostSYN {

@@ -1,8 +1,6 @@
 package stack
 
 import (
-	"time"
-
 	"netmirror/http1"
 	"netmirror/outcome"
 )
@@ -19,14 +17,6 @@ const (
 	MidstreamAny            // at the next segment
 	MidstreamOff            // never
 )
-
-// earlier is the earlier of two times, of which a may be none.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || b.Before(a) {
-		return b
-	}
-	return a
-}
 
 // remains is what a connection is to be remembered as whose stream is given up.
 func (s *Stack) remains(f *flow) stubKind {

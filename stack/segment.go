@@ -192,7 +192,3 @@ func (k *flowKey) unicast(b *[16]byte) bool {
 	v4 := [4]byte(b[12:])
 	return v4[0]&0xf0 != 0xe0 && v4 != [4]byte{} && v4 != [4]byte{255, 255, 255, 255}
 }
-
-// seqLess reports whether a comes before b in sequence space (RFC 9293,
-// section 3.4).
-func seqLess(a, b uint32) bool { return int32(a-b) < 0 }

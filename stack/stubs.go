@@ -127,10 +127,6 @@ func (s *stub) seen() span {
 	return span{s.end - maxWindow, s.end}
 }
 
-// lateSYN is how far, in bytes, a stream that was picked up may begin behind a
-// SYN that comes so late that the stream did not wait for it.
-const lateSYN = 1 << 20
-
 func repeatsFor(twoWay bool) time.Duration {
 	if twoWay {
 		return repeats
