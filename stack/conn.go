@@ -66,9 +66,6 @@ func (c *Conn) wake() {
 // OnReadable implements outcome.Stream.
 func (c *Conn) OnReadable(f func()) { c.notify.Store(&f) }
 
-// errWait says that there is nothing to return yet.
-var errWait = netstack.ErrWait
-
 // TryRead implements outcome.Stream.
 func (c *Conn) TryRead(p []byte) (int, error) {
 	_, n, err := c.TryPass(p, nil)
@@ -80,7 +77,7 @@ func (c *Conn) TryPass(p []byte, t outcome.Taker) (taken, n int, err error) {
 	c.passedOn()
 	taken, n, err = c.tryRead(p, t)
 	switch {
-	case err == errWait:
+	case err == netstack.ErrWait:
 		return taken, 0, nil
 	case taken+n > 0 && c.atEnd():
 		return taken, n, io.EOF
@@ -92,7 +89,7 @@ func (c *Conn) TryPass(p []byte, t outcome.Taker) (taken, n int, err error) {
 func (c *Conn) Read(p []byte) (int, error) {
 	for {
 		_, n, err := c.tryRead(p, nil)
-		if err != errWait {
+		if err != netstack.ErrWait {
 			return n, err
 		}
 		c.await()
@@ -163,7 +160,7 @@ func (c *Conn) readLocked(p []byte, t outcome.Taker) (taken, n int, err error) {
 		return 0, 0, c.end
 	}
 	taken, n, err = c.ep.Read(p, t)
-	if err == errWait && c.atEnd() {
+	if err == netstack.ErrWait && c.atEnd() {
 		err = io.EOF
 	}
 	return taken, n, err
@@ -207,14 +204,14 @@ func (c *Conn) unreadLocked() int {
 }
 
 // lookedAt shortens p to what can be read at this moment: what comes next may begin a
-// request. The error is errWait where there is neither a byte nor an end. The caller
+// request. The error is netstack.ErrWait where there is neither a byte nor an end. The caller
 // holds the stack's lock, so that gVisor can be given nothing more.
 func (c *Conn) lookedAt(p []byte) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.unreadLocked()
 	if n == 0 && c.live && !c.atEnd() {
-		return nil, errWait
+		return nil, netstack.ErrWait
 	}
 	return p[:min(len(p), max(n, 1))], nil // one for an end
 }

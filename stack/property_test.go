@@ -16,6 +16,7 @@ import (
 
 	"netmirror/http1"
 	"netmirror/outcome"
+	"netmirror/stack/netstack"
 )
 
 // stream is what a reader got.
@@ -89,7 +90,7 @@ func (st *stream) read(c *Conn, p []byte, dice *rand.Rand) (n int, err error) {
 			st.bytes = append(st.bytes, b[:max(n, 0)]...)
 			return n
 		}))
-		if err != errWait {
+		if err != netstack.ErrWait {
 			st.bytes = append(st.bytes, p[:n]...)
 			return n, err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"netmirror/outcome"
+	"netmirror/stack/netstack"
 )
 
 // readExactly reads n bytes, within a time limit.
@@ -483,7 +484,7 @@ func TestSplitLimitsARead(t *testing.T) {
 func TestSplitReadsNothingUnseen(t *testing.T) {
 	n := len(get1)
 	s, c, conn := splitBehind(t, 1, get1)
-	if p, err := s.beforeRequest(conn, make([]byte, 1000)); err != errWait {
+	if p, err := s.beforeRequest(conn, make([]byte, 1000)); err != netstack.ErrWait {
 		t.Errorf("a Read may take %d bytes, %v, before anything has come; want none", len(p), err)
 	}
 	s.Inject([]Segment{c.fin(n)})
