@@ -18,8 +18,8 @@ type acceptQueue struct {
 	conns  []*Conn
 	closed bool
 	news   func()        // OnStream's
-	waits  bool          // AwaitAccepts does
-	fewer  chan struct{} // has a token when it need not any more
+	waits  bool          // AwaitAccepts waits
+	fewer  chan struct{} // holds a token when it need not wait any longer
 }
 
 const (

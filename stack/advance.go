@@ -76,8 +76,7 @@ func (s *Stack) decided() time.Duration {
 	return s.cfg.IdleTimeout + 2*serverPatience*s.cfg.GapTimeout + halfOpenTimeout
 }
 
-// letGo has time pass by itself again: nothing more will come that tells it. s.mu is
-// held.
+// letGo lets time pass by itself again, when no batch will come any more. s.mu is held.
 func (s *Stack) letGo() {
 	if s.stepped() {
 		s.instant.Store(&instant{at: s.time(), since: s.wall()})

@@ -16,9 +16,9 @@ const (
 	// is what checksum offload leaves where a packet is mirrored before the
 	// hardware has finished it. Where a connection's other segments have full
 	// checksums, an unfinished one is wrong.
-	ChecksumsAuto Checksums = iota
-	ChecksumsAlways
-	ChecksumsNever
+	ChecksumsAuto   Checksums = iota
+	ChecksumsAlways           // drops every segment whose checksum is not right, unfinished ones too
+	ChecksumsNever            // drops none, and looks at none
 )
 
 // sum is what a segment's checksum is.

@@ -44,7 +44,7 @@ func newConn(s *Stack, f *flow) *Conn {
 	return &Conn{stack: s, flow: f, key: f.key, begin: f.base, first: f.base}
 }
 
-// receive has the stream go on with what ep receives. Nobody has seen the stream yet.
+// receive connects the stream to what ep receives. Nobody has seen the stream yet.
 func (c *Conn) receive(ep *netstack.Endpoint) {
 	c.ep, c.live = ep, true
 	ep.OnReadable(c.wake)
@@ -184,8 +184,7 @@ func (c *Conn) position() uint32 { return c.first + c.taken.Load() }
 // atEnd reports whether the client's FIN comes next.
 func (c *Conn) atEnd() bool { return c.flow.virtual.closing.is(c.position()) }
 
-// settled is the sequence number that everything before it has been taken for
-// good.
+// settled is the sequence number before which everything has been taken for good.
 func (c *Conn) settled() uint32 { return c.first + c.kept.Load() }
 
 // unread is how many bytes can be read at this moment.
@@ -216,11 +215,11 @@ func (c *Conn) lookedAt(p []byte) ([]byte, error) {
 	return p[:min(len(p), max(n, 1))], nil // one for an end
 }
 
-// LocalAddr is the address of the server that the client connected to.
+// LocalAddr is the address of the server that the client connected to, as the mirror shows it.
 func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.key.server()) }
 
 // Service is the one of Config.Services that the stream is for.
 func (c *Conn) Service() service.ID { return c.key.service }
 
-// RemoteAddr is the client's address.
+// RemoteAddr is the client's address, as the mirror shows it.
 func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.key.client()) }

@@ -20,7 +20,7 @@ type entry struct {
 	single  bool             // one byte, which may be a probe's where its place is not known
 	asked   asked            // what was known when it came
 	sent    bool             // injected since the last go-back; never a FIN
-	ahead   bool             // it was while something was missing in front
+	ahead   bool             // sent while something was missing in front
 	bytes   netstack.Payload // gVisor may share them. None for a FIN
 	links   tower            // its place in the list that holds it
 }

@@ -257,7 +257,8 @@ func (ev *evidence) silent() {
 }
 
 // endsAt reports whether the server's reset with sequence number seq is valid: it answers
-// the client's last segment, or lies where the server's bytes end, as far as either is known (RFC 9293, section 3.10.7; RFC 5961, section 3.2).
+// the client's last segment, or lies where the server's bytes end, as far as either is known
+// (RFC 9293, section 3.10.7; RFC 5961, section 3.2).
 func (ev *evidence) endsAt(seq uint32) bool {
 	sv, cl := &ev.server, &ev.client
 	return !cl.ack.known && !sv.nxt.known || cl.ack.known && seq == cl.ack.at || sv.nxt.known && seq == sv.nxt.at

@@ -36,7 +36,7 @@ type flow struct {
 	dropped mark         // likewise: where all that came ends, in one piece or not
 	lostFor outcome.Drop // parked: what the connection's stream was given up for; else, where it had none, outcome.DropMidStream
 
-	passedOver *flow // the rest of it, of which nothing is left, where it waits to be handed out and to end; else nil
+	passedOver *flow // what rest returned, emptied, while the flow waits to be handed out and to end; else nil
 
 	synSeen      bool  // stubs has a SYN of these addresses
 	older, newer *flow // the same addresses, one connection after the other; the newest is in Stack.flows

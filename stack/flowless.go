@@ -89,8 +89,8 @@ func (s *Stack) lone(known *stub, seg *segment) bool {
 	return !within(seg.seq, known.end, n) && !within(known.end, seg.seq, n) && !within(seg.seq, known.left.counted, n)
 }
 
-// cause is the reason under which lost bytes are counted that are dropped for why. The
-// bytes are of a connection in which no stream can begin any more.
+// cause is the reason for which bytes count as lost that are dropped for why, in a connection in
+// which no stream can begin any more.
 func (s *stub) cause(why outcome.Drop) outcome.Drop {
 	if s.kind == opaque {
 		return s.left.lostFor

@@ -10,7 +10,7 @@ const (
 	// minReopen is the pause before a handshake with gVisor is tried again. It is longer
 	// than gVisor's processor waits for a busy core: a second attempt costs more than the first.
 	minReopen = time.Second
-	// maxLate is how many of them it may take until its next step. They are counted, not
+	// maxLate is how many such pauses one step of a handshake may take. They are counted, not
 	// timed: if this process is stopped for a while, gVisor is too.
 	maxLate = 5
 )
@@ -21,9 +21,9 @@ const (
 // ones may also find a spare by then.
 const maxHandshakes = 128
 
-// handshakes counts those that are on their way.
+// handshakes are those with gVisor.
 type handshakes struct {
-	begun   int
+	begun   int      // on their way
 	waiting flowList // flows for which there is no room yet
 }
 

@@ -232,8 +232,8 @@ func (s *Stack) lostAs(f *flow, n int, why, as outcome.Drop) {
 	s.loses(f.key.service, why, as, bytes)
 }
 
-// cause is what bytes are lost for that are dropped for why: those of a connection
-// whose stream was given up, for what that was.
+// cause is the reason for which bytes count as lost that are dropped for why. Where a stream of
+// the connection was given up before, it is the reason for that.
 func (f *flow) cause(why outcome.Drop) outcome.Drop {
 	if why == outcome.DropMidStream {
 		return f.lostFor

@@ -11,8 +11,9 @@ const (
 	optionMPTCP     = 30
 )
 
-// option finds the first TCP option of a kind and returns what follows its length
-// (RFC 9293, section 3.1). A broken list of options ends where it breaks.
+// option finds the first TCP option of a kind. It returns what follows the option's length, and
+// the options behind it; both alias options, and are nil where there is none (RFC 9293, section
+// 3.1). A broken list of options ends where it breaks.
 func option(options []byte, kind uint8) (value []byte, rest []byte) {
 	for len(options) > 0 {
 		switch options[0] {

@@ -18,7 +18,7 @@ const (
 	MidstreamOff            // never
 )
 
-// remains is what a connection is to be remembered as whose stream is given up.
+// remains is the kind of stub that is left of a flow's connection when its stream is given up.
 func (s *Stack) remains(f *flow) stubKind {
 	midstream := s.serviceOf(f).Midstream
 	switch {

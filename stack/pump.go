@@ -7,8 +7,8 @@ import (
 	"netmirror/stack/netstack"
 )
 
-// touch has the flow pumped before Stack.mu is released, or, where a batch waits for the one
-// behind it, before anybody else looks at the flow.
+// touch marks a flow to be pumped: before Stack.mu is released, or, where a batch waits for the
+// one behind it, before anybody else looks at the flow.
 func (s *Stack) touch(f *flow) {
 	if !f.dirty {
 		f.dirty = true

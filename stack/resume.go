@@ -20,8 +20,7 @@ func (s *Stack) onReaderAtEnd(c *Conn) {
 	s.pumpDirty()
 }
 
-// lostWith is what bytes are lost for that the reader of a stream did not fetch before
-// it gave up with e.
+// lostWith is the reason for which unread bytes are lost when a reader gives up with e.
 func lostWith(e outcome.End) outcome.Drop {
 	if e == outcome.EndShed {
 		return outcome.DropMaxConns // no other budget is a reader's

@@ -18,7 +18,7 @@ func (s *Stack) reverse(m *Segment, seg *segment) {
 	s.serverSays(m, seg)
 }
 
-// serverSays has the flow of a server's segment learn from it.
+// serverSays takes a server's segment to its flow, or to what is remembered of its connection.
 func (s *Stack) serverSays(m *Segment, seg *segment) {
 	f := s.flows[seg.key]
 	if f != nil && s.forNextServer(f, seg) {

@@ -11,8 +11,9 @@ const (
 	// tick is how often busy flows are looked after without a packet. It
 	// bounds how exact the time limits are.
 	tick = 10 * time.Millisecond
-	// calmTick is how often while all that are busy are calm. It bounds how long an
-	// acknowledged packet is kept, and how long a batch waits for the next one. Each timer wakes one of the runtime's threads as well.
+	// calmTick is how often that is while all busy flows are calm. It bounds how long an
+	// acknowledged packet is kept, and how long a batch waits for the next one. It is longer
+	// because each timer wakes one of the runtime's threads as well.
 	calmTick = 100 * time.Millisecond
 	// idleTick is how long the goroutine sleeps while nothing happens.
 	idleTick = time.Second
@@ -64,8 +65,8 @@ func (s *Stack) lookAfterFlows() time.Duration {
 	return next
 }
 
-// watch has serve look within calmTick. If there is always something for it to look after, it is
-// not woken each time.
+// watch makes serve look within calmTick. While there is always something to look after, serve
+// is not woken each time.
 func (s *Stack) watch() {
 	s.watched = true
 	if s.dozes {

@@ -88,8 +88,8 @@ func newServices(all []Service) []serviceState {
 	return states
 }
 
-// loses counts bytes that go into no stream: why they are dropped, and what they are lost
-// for.
+// loses counts n bytes that go into no stream: under why in Stats, and under as in the
+// ServiceStats of their service.
 func (s *Stack) loses(of service.ID, why, as outcome.Drop, n uint64) {
 	s.counters.droppedBytes[why] += n
 	if int(of) < len(s.services) {

@@ -78,7 +78,7 @@ func (s *Stack) takeSpare(port uint16) (sp spare, ok bool) {
 	return spare{}, false
 }
 
-// goOn has a flow begin where a spare's last stream has ended.
+// goOn lets a flow begin where a spare's last stream has ended.
 func (s *Stack) goOn(f *flow, sp *spare) {
 	v := &f.virtual
 	v.id, v.peerSeq, v.scale = sp.id, sp.peerSeq, sp.scale

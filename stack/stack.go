@@ -26,14 +26,15 @@ type Config struct {
 	// unproven SYNs and ended connections (default 65536). The oldest are forgotten.
 	MaxStubs int
 	// FlowBytes bounds the bytes held for one flow that gVisor has not taken
-	// (default 4 MiB); the flow is reset beyond it. ReceiveBuffer, the bytes
-	// that gVisor may hold (default 256 KiB), comes on top.
+	// (default 4 MiB); the flow is reset beyond it.
 	FlowBytes int
+	// ReceiveBuffer bounds the bytes of one flow that gVisor holds until they are read
+	// (default 256 KiB). They come on top of FlowBytes, among which further bytes wait.
+	ReceiveBuffer int
 	// TotalBytes bounds the memory of all flows (default 256 MiB): FlowMemory for each,
 	// and the bytes held for them and their readers, which always get at least a
 	// quarter. Beyond it, the flows that hold most are reset.
-	TotalBytes    int
-	ReceiveBuffer int
+	TotalBytes int
 	// Budget, if not nil, is the memory and the flows that several stacks share. The
 	// flows that hold most are reset, whichever stack has them. TotalBytes then only
 	// bounds strays, to an eighth of it. MaxFlows is this stack's share; it may use more
@@ -109,9 +110,9 @@ type Stack struct {
 	reading atomic.Pointer[[]incoming] // InjectAt's, for what read returns; nil: in use
 
 	mu       tableLock  // guards everything down to counters
-	late     []incoming // of what was handed over
+	late     []incoming // memory for what was handed over; see unpack
 	services []serviceState
-	gone     ServiceStats // of services that there are no more
+	gone     ServiceStats // of the services that ReleaseService has forgotten
 	flows    map[flowKey]*flow
 	clients  map[netstack.ClientID]*flow // flows that gVisor knows, by their virtual client
 	lastID   netstack.ClientID
@@ -119,11 +120,11 @@ type Stack struct {
 	table    table
 	stubs    *stubTable
 	active   []*flow   // flows that are busy
-	alert    bool      // serve looks after every tick
+	alert    bool      // serve looks after the flows every tick
 	dozes    bool      // serve sleeps for longer than calmTick
-	watched  bool      // there was something to look after since it looked
+	watched  bool      // watch was called since serve last looked
 	dirty    []*flow   // flows to pump; see touch
-	undone   time.Time // when the first batch came that waits to be pumped; zero: none does
+	undone   time.Time // when the first batch that waits to be pumped came; zero: none waits
 	held     int       // Σ cost of all flows
 	all      *budget.Shared
 	share    *budget.Holder
@@ -139,13 +140,13 @@ type Stack struct {
 	subflows                 subflows
 	asidePackets, asideBytes int                // Σ of what is kept beside the streams
 	caughtUp                 time.Time          // what Config.CaughtUp said in this tick; zero: not asked
-	answers                  []netstack.Answer  // memory for those that are collected
+	answers                  []netstack.Answer  // memory for collect
 	payloads                 []netstack.Payload // of one injection
 	entries                  entryPool
-	spares                   []spare // in the order in which they were left
+	spares                   []spare // oldest first
 	handshakes               handshakes
 	stopping                 bool
-	closed                   bool // gVisor is no more
+	closed                   bool // nothing may be given to gVisor any more
 	counters                 counters
 
 	waits       atomic.Bool   // the last batch waits for the one behind it
@@ -162,7 +163,8 @@ type Stack struct {
 	closing  sync.Once
 }
 
-// New starts a stack. Close ends it.
+// New starts a stack and its goroutines; Close ends them. It fails only where gVisor's stack or
+// a table cannot be set up.
 func New(cfg Config) (*Stack, error) {
 	cfg.setDefaults()
 	stubs, err := newStubTable(cfg.MaxStubs)

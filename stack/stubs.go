@@ -221,7 +221,8 @@ func (t *stubTable) add(k *flowKey, s stub) {
 	}
 }
 
-// get returns what is remembered, unless that is too long ago.
+// get returns what is remembered, unless that is too long ago. It turns what a SYN said into
+// evidence: somebody asks because another packet is there.
 func (t *stubTable) get(k *flowKey, now time.Time) (stub, bool) {
 	s, ok := t.peek(k)
 	if ok && s.expired(now) {
@@ -239,7 +240,7 @@ func (t *stubTable) get(k *flowKey, now time.Time) (stub, bool) {
 	return s, ok
 }
 
-// learned is what is known of a connection that another packet is now there of.
+// learned is the evidence of a stub that has none yet: what its SYN said, where that was seen.
 func (t *stubTable) learned(s *stub) *evidence {
 	if s.syn.seen {
 		return s.syn.evidence(s.put.time().Sub(*t.epoch))

@@ -86,8 +86,8 @@ func (t *table) raise(f *flow, to rank, now time.Time) {
 	t.line(f, now)
 }
 
-// silence is how exactly the proven are in the order of their last packets: more
-// would cost a look at three flows for each packet.
+// silence is how exact the order of the proven by their last packets is. To move a flow for
+// each packet would touch three flows each time.
 const silence = time.Second
 
 // refresh notes a packet of f's.

@@ -12,7 +12,7 @@ import (
 // Answer is what one packet of gVisor's TCP says to its virtual client.
 type Answer struct {
 	To     ClientID
-	From   uint16 // the port
+	From   uint16 // the listener's port
 	Seq    uint32
 	Ack    uint32
 	Window uint16 // as in the header, not scaled

@@ -206,7 +206,7 @@ func (s *Stack) Close() {
 	s.stack.Destroy()
 }
 
-// Counts are figures of a Stack.
+// Counts are figures of a Stack, for tests and benchmarks.
 type Counts struct {
 	Connected  uint64 // connections
 	Registered int    // endpoints, with the listeners
