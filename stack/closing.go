@@ -30,8 +30,8 @@ func (s *Stack) reset(f *flow, seg *segment) {
 	if f.rstEarly && f.state == open {
 		s.sentUpTo(f, seg.seq)
 		s.claim(f)
-	} else if f.state != open && seqLess(f.beyond, seg.seq) {
-		f.beyond = seg.seq
+	} else if f.state != open {
+		f.beyond = seqMax(f.beyond, seg.seq)
 	}
 	s.touch(f)
 }

@@ -108,10 +108,7 @@ func (s *Stack) follow(known *stub, seg *segment, why outcome.Drop) (as outcome.
 		}
 		return why
 	}
-	from := known.end
-	if seqLess(from, known.left.counted) {
-		from = known.left.counted
-	}
+	from := seqMax(known.end, known.left.counted)
 	if within(seg.seq, known.end, nearby) {
 		known.end = seg.end()
 	}

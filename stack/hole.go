@@ -215,12 +215,7 @@ func (s *Stack) advance(f *flow, ack uint32) {
 		f.oldest, f.long = ack-maxWindow, true
 	}
 	f.clearHole()
-	if seqLess(f.serverAck, ack) {
-		f.serverAck = ack
-	}
-	if seqLess(f.beyond, ack) {
-		f.beyond = ack
-	}
+	f.serverAck, f.beyond = seqMax(f.serverAck, ack), seqMax(f.beyond, ack)
 	if !seqLess(ack, f.cut.to) {
 		f.cut = span{}
 	}

@@ -158,9 +158,7 @@ func (s *Stack) send(f *flow, e *entry) {
 			break
 		}
 	}
-	if seqLess(f.virtual.sentTo, last.end()) {
-		f.virtual.sentTo = last.end()
-	}
+	f.virtual.sentTo = seqMax(f.virtual.sentTo, last.end())
 	s.deliver(f, e.seq, flagACK|flagPSH, nil, s.payloads)
 }
 
@@ -286,9 +284,7 @@ func (s *Stack) acknowledged(f *flow, a *netstack.Answer) {
 		}
 		s.charge(f)
 	}
-	if seqLess(f.virtual.windowEnd, end) {
-		f.virtual.windowEnd = end
-	}
+	f.virtual.windowEnd = seqMax(f.virtual.windowEnd, end)
 	s.touch(f)
 }
 

@@ -64,10 +64,7 @@ func (s *Stack) onReaderClosed(c *Conn, e outcome.End) {
 // there is no such request. At one place that is tried once: a target that
 // takes nothing at all would be dialed forever.
 func (s *Stack) resume(f *flow, c *Conn) bool {
-	from := c.position()
-	if seqLess(from, c.begin) {
-		from = c.begin // what is in front of it is given again
-	}
+	from := seqMax(c.position(), c.begin) // what is in front of c.begin is given again
 	if c.retried && !seqLess(c.begin, from) && s.serviceOf(f).Midstream == MidstreamHTTP {
 		from = c.begin + 1
 	}

@@ -6,6 +6,14 @@ package stack
 // section 3.4).
 func seqLess(a, b uint32) bool { return int32(a-b) < 0 }
 
+// seqMax is the later of two sequence numbers.
+func seqMax(a, b uint32) uint32 {
+	if seqLess(a, b) {
+		return b
+	}
+	return a
+}
+
 // within reports whether to is from, or at most n bytes after it.
 func within(to, from, n uint32) bool { return to-from <= n }
 

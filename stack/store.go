@@ -86,11 +86,10 @@ func (f *mirrorView) goesOn(now time.Time) {
 
 // store queues what is new in a segment.
 func (s *Stack) store(f *flow, seg *segment) {
-	floor := f.floor()
-	seq, end := seg.seq, seg.end()
-	if f.closedAt(seq) {
+	floor, end := f.floor(), seg.end()
+	if f.closedAt(seg.seq) {
 		f.goesPast(seg)
-		if f.passedOver != nil && seq != end {
+		if f.passedOver != nil && len(seg.payload) > 0 {
 			s.passOverBehind(f, seg)
 			return
 		}
@@ -98,21 +97,15 @@ func (s *Stack) store(f *flow, seg *segment) {
 		s.drop(seg, outcome.DropOutOfWindow)
 		return
 	}
-	if seqLess(floor, seq) && seq-floor >= maxWindow {
+	switch {
+	case seqLess(floor, seg.seq) && seg.seq-floor >= maxWindow, f.virtual.finished && seqLess(floor, end):
 		s.drop(seg, outcome.DropOutOfWindow)
 		return
-	}
-	if seqLess(end, floor) {
+	case seqLess(end, floor):
 		s.drop(seg, outcome.DropDuplicate)
 		return
 	}
-	if seqLess(seq, floor) {
-		seq = floor
-	}
-	if f.virtual.finished && seqLess(floor, end) {
-		s.drop(seg, outcome.DropOutOfWindow)
-		return
-	}
+	seq := seqMax(seg.seq, floor)
 	if f.finSeen && seqLess(f.fin, end) {
 		if end = s.cutAtFIN(f, seq, end); end == seq {
 			s.drop(seg, outcome.DropOutOfWindow)
@@ -129,9 +122,7 @@ func (s *Stack) store(f *flow, seg *segment) {
 	if seg.flags&flagFIN != 0 {
 		packets = s.fin(f, seg.end(), packets)
 	}
-	if seqLess(f.beyond, end) {
-		f.beyond = end
-	}
+	f.beyond = seqMax(f.beyond, end)
 	if stored > 0 {
 		f.strayed = span{}
 		s.timed(f, end)
@@ -155,9 +146,7 @@ func (s *Stack) passOverBehind(f *flow, seg *segment) {
 		s.passOver(rest, f.reason.Drop())
 		seq = to
 	}
-	if seqLess(rest.beyond, seg.end()) {
-		rest.beyond = seg.end()
-	}
+	rest.beyond = seqMax(rest.beyond, seg.end())
 }
 
 // keep queues what is new in [seq, end) of a segment. It returns the packets that
