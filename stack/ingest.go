@@ -118,7 +118,7 @@ func (s *Stack) turned(seg *segment) bool {
 		s.mistaken(&back)
 		return false
 	}
-	if seg.flags&(flagSYN|flagACK) != flagSYN|flagACK && (seg.flags&flagSYN != 0 || s.follows(&seg.key) || !s.follows(&back)) {
+	if !seg.synACK() && (seg.flags&flagSYN != 0 || s.follows(&seg.key) || !s.follows(&back)) {
 		return false
 	}
 	seg.key = back

@@ -251,13 +251,13 @@ func (s *Stack) catchUp() {
 
 // answer brings a flow up to date with one answer.
 func (s *Stack) answer(a *netstack.Answer) {
-	f := s.clients[a.To]
+	f, flags := s.clients[a.To], a.Flags&(flagSYN|flagACK|flagRST)
 	switch {
-	case f == nil && a.Flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK:
+	case f == nil && flags == flagSYN|flagACK:
 		// Of an attempt that was given up: it would wait for two minutes.
 		s.ns.Deliver(netstack.Segment{From: a.To, Port: a.From, Seq: a.Ack, Flags: flagRST}, nil)
 	case f == nil:
-	case f.state == opening && a.Flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK && a.Ack == f.base:
+	case f.state == opening && flags == flagSYN|flagACK && a.Ack == f.base:
 		f.state = open
 		f.virtual.ack, f.virtual.sentTo, f.virtual.peerSeq, f.virtual.scale = f.base, f.base, a.Seq+1, a.Scale
 		f.virtual.windowEnd = f.virtual.ack + uint32(a.Window) // never scaled in a SYN (RFC 7323, section 2.2)
@@ -265,7 +265,7 @@ func (s *Stack) answer(a *netstack.Answer) {
 		f.virtual.greeted = true
 		s.claimed(f)
 		s.touch(f)
-	case f.state == open && a.Flags&(flagSYN|flagACK|flagRST) == flagACK && a.Seq == f.virtual.peerSeq:
+	case f.state == open && flags == flagACK && a.Seq == f.virtual.peerSeq:
 		s.acknowledged(f, a)
 	}
 }

@@ -46,7 +46,7 @@ func (s *Stack) serverSays(m *Segment, seg *segment) {
 	switch {
 	case seg.flags&flagRST != 0:
 		s.serverReset(f, seg)
-	case seg.flags&(flagSYN|flagACK) == flagSYN|flagACK:
+	case seg.synACK():
 		s.serverAccepted(f, seg)
 	case seg.flags&flagACK != 0 && s.foreign(f, seg):
 		return
@@ -216,7 +216,7 @@ func (s *Stack) reverseStub(known *stub, ok bool, seg *segment) {
 	switch {
 	case seg.flags&flagRST != 0:
 		s.refused(known, seg)
-	case seg.flags&(flagSYN|flagACK) == flagSYN|flagACK:
+	case seg.synACK():
 		if !ok || known.kind != halfOpen && !known.seen().has(seg.ack-1) && !known.began(seg.ack, s.now, s.captured) {
 			s.remember(&seg.key, stub{kind: halfOpen, base: seg.ack})
 			*known, ok = s.stubs.peek(&seg.key)

@@ -124,6 +124,9 @@ func (s *segment) packets() int {
 	return 1
 }
 
+// synACK reports whether the segment is a SYN-ACK, whatever other flags it has.
+func (s *segment) synACK() bool { return s.flags&(flagSYN|flagACK) == flagSYN|flagACK }
+
 // next is the sequence number behind the segment, a FIN included.
 func (s *segment) next() uint32 {
 	if s.flags&flagFIN != 0 {

@@ -11,7 +11,7 @@ func (s *Stack) reverseSubflow(m *Segment, seg *segment) {
 	var o mptcpOptions
 	o.read(seg.options)
 	known, next := s.subflow(&seg.key)
-	accepts := seg.flags&(flagSYN|flagACK) == flagSYN|flagACK
+	accepts := seg.synACK()
 	switch {
 	case next != nil && accepts && seg.ack == next.isn+1:
 		s.subflowAnswered(m, seg, &o, next)
