@@ -3,6 +3,7 @@
 package output
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"sync"
@@ -22,7 +23,8 @@ type Output struct {
 	mu      sync.Mutex // guards the fields below
 	some    sync.Cond  // there may be something to write, or it is the end
 	queue   []byte     // lines that were not written yet
-	lost    uint64     // lines that found no room, and were not told of
+	lost    uint64     // lines that found no room or could not be written, and were not told of
+	failing bool       // the last write failed
 	line    string     // the live line as it should be
 	shown   string     // as it is on the screen
 	closed  bool
@@ -62,12 +64,12 @@ func (o *Output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// LostLines is how many lines found no room since it last returned more than 0. It returns 0
-// until there is room again for a line that reports them.
+// LostLines is how many lines found no room, or could not be written, since it last returned
+// more than 0. It returns 0 until a line that reports them can be written again.
 func (o *Output) LostLines() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.queue) > maxQueue/2 {
+	if o.failing || len(o.queue) > maxQueue/2 {
 		return 0
 	}
 	n := o.lost
@@ -118,8 +120,19 @@ func (o *Output) run() {
 		if !ok {
 			return
 		}
-		// There is nobody to tell of an error.
-		_, _ = o.w.Write(piece)
+		n, err := o.w.Write(piece)
+		o.wrote(piece[min(n, len(piece)):], err)
+	}
+}
+
+// wrote takes the outcome of a write: what was not written, and why. Nobody can be told of an
+// error at the time, so it counts the lines, as of a file on a disk that is full.
+func (o *Output) wrote(left []byte, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failing = err != nil
+	if err != nil {
+		o.lost += uint64(bytes.Count(left, []byte{'\n'}))
 	}
 }
 

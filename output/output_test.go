@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -90,5 +91,49 @@ func TestNoLiveLineInAFile(t *testing.T) {
 	out.Close()
 	if b, _ := os.ReadFile(f.Name()); string(b) != "a line\n" {
 		t.Errorf("%q", b)
+	}
+}
+
+// full is a file on a disk that is full at times: it takes some bytes of what is written.
+type full struct {
+	mu   sync.Mutex
+	room int
+	got  bytes.Buffer
+}
+
+func (f *full) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := min(len(p), f.room)
+	f.got.Write(p[:n])
+	f.room -= n
+	if n < len(p) {
+		return n, syscall.ENOSPC
+	}
+	return n, nil
+}
+
+// What a full disk did not take is counted, and told of when it takes lines again.
+func TestAFullDiskLosesNothingUntold(t *testing.T) {
+	f := &full{room: 7}
+	out := New(f, false)
+	defer out.Close()
+	for range 5 {
+		io.WriteString(out, "line\n")
+		out.Flush()
+	}
+	if lost := out.LostLines(); lost != 0 {
+		t.Errorf("%d lost lines are told of while the disk is full", lost)
+	}
+	f.mu.Lock()
+	f.room = 1000
+	f.mu.Unlock()
+	io.WriteString(out, "again\n")
+	out.Flush()
+	if lost := out.LostLines(); lost != 4 {
+		t.Errorf("%d lines were lost, want 4", lost)
+	}
+	if again := out.LostLines(); again != 0 {
+		t.Errorf("%d are told of twice", again)
 	}
 }

@@ -49,8 +49,8 @@ func (m *Monitor) Report(ctx context.Context, interval time.Duration, live Line)
 func (m *Monitor) tell(live Line) *Snapshot {
 	s, problems := m.Look()
 	if n := live.LostLines(); n > 0 {
-		m.cfg.Log.Warn("log lines are lost because nobody reads them", "count", n,
-			"do", "resume the terminal, or read the pipe that the log goes to")
+		m.cfg.Log.Warn("log lines were lost: nobody read them, or they could not be written", "count", n,
+			"do", "resume the terminal, or read the pipe that the log goes to; if it goes to a file, keep room on its disk")
 	}
 	for _, name := range m.down {
 		if !slices.Contains(s.Ring.Down, name) {
