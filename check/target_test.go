@@ -136,7 +136,7 @@ func TestTargetsOfOtherKinds(t *testing.T) {
 		{"tls://" + secure.Addr().String(), trusted(ca), "answers after ", ""},
 		{secure.Addr().String(), target.Options{Source: netip.MustParseAddr("192.0.2.77")}, "cannot assign requested address", "give an address that this host has with --source-address"},
 		{"tls://" + secure.Addr().String(), trusted(other), "TLS handshake: ", "give the CA that has signed the target's certificate with --tls-ca"},
-		{"unix://" + path + "x", target.Options{}, "no such file", "correct --to"},
+		{"unix://" + path + "x", target.Options{}, "no such file", "start the shadow service, which makes the socket"},
 	} {
 		var out strings.Builder
 		r := &report{out: &out}

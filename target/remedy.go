@@ -28,6 +28,8 @@ func Remedy(err error) string {
 		return "give an address that this host has with --source-address"
 	case errors.Is(err, unix.ECONNREFUSED) && errors.As(err, &op) && op.Net == "unix":
 		return "start the shadow service, or correct the socket in --to"
+	case errors.Is(err, unix.ENOENT):
+		return "start the shadow service, which makes the socket, or correct the path in --to"
 	case errors.Is(err, unix.ECONNREFUSED):
 		return "start the shadow service, or correct the port in --to"
 	case errors.Is(err, unix.EAGAIN): // of a unix socket; it is a timeout too

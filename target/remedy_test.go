@@ -35,7 +35,7 @@ func TestRemedy(t *testing.T) {
 		{"tls://" + addr, Options{TLS: TLSOptions{CA: ca.File(t), Name: "other.test"}}, "--tls-name"},
 		{"tls://" + closing, Options{}, "why the target ends TLS handshakes"},
 		{addr, Options{Source: netip.MustParseAddr("192.0.2.77")}, "--source-address"},
-		{"unix://" + filepath.Join(t.TempDir(), "none"), Options{}, "--to"},
+		{"unix://" + filepath.Join(t.TempDir(), "none"), Options{}, "start the shadow service, which makes the socket"},
 		{"unix:@netmirror-none", Options{}, "or correct the socket in --to"},
 		{"127.0.0.1:1", Options{}, "start the shadow service"},
 	} {
