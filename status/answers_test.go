@@ -101,6 +101,7 @@ func TestFlows(t *testing.T) {
 	for query, want := range map[string]string{
 		"limit=0": "1 to 1000", "limit=1001": "1 to 1000", "limit=x": "number", "offset=-1": "number", "sort=name": "held",
 		"state=closed": "backlog", "client=here": "10.0.0.1", "vni=a": "number", "vni=16777216": "0 to 16777215", "page=2": "no such parameter", "limit=": "1 to 1000", "vni=1&vni=2": "once",
+		"vni=42;state=gap": "with & between them", "%zz": "%zz",
 	} {
 		if code, body := s.get("/flows?" + query); code != 400 || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %q, want %q", query, code, body, want)

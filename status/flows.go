@@ -174,7 +174,12 @@ func (q *query) wants(f *stack.FlowInfo, name string) bool {
 
 // serveFlows answers /flows.
 func (m *Monitor) serveFlows(w http.ResponseWriter, r *http.Request) {
-	q, err := parseQuery(r.URL.Query())
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil { // values lacks a part of it, and would ask for something else
+		http.Error(w, err.Error()+": write NAME=VALUE, with & between them", http.StatusBadRequest)
+		return
+	}
+	q, err := parseQuery(values)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
