@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -57,7 +58,11 @@ func refused(address string, err error) error {
 func listenUnix(path string) (net.Listener, error) {
 	ln, err := net.Listen("unix", path)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		if info, serr := os.Lstat(path); serr != nil || info.Mode().Type() != fs.ModeSocket {
+		info, serr := os.Lstat(path)
+		if serr == nil && info.IsDir() {
+			return nil, fmt.Errorf("--http %s: this is a directory; name a socket in it, as in %s", path, filepath.Join(path, "http.sock"))
+		}
+		if serr != nil || info.Mode().Type() != fs.ModeSocket {
 			return nil, fmt.Errorf("--http %s: there is a file that is no socket; remove it, or choose another path", path)
 		}
 		c, derr := net.Dial("unix", path)

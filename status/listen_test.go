@@ -98,6 +98,9 @@ func TestUnixSocketThatWasLeft(t *testing.T) {
 	if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "no socket") {
 		t.Errorf("in place of a file: %v", err)
 	}
+	if _, err := Listen(filepath.Dir(path)); err == nil || !strings.Contains(err.Error(), "http.sock") {
+		t.Errorf("in place of a directory: %v", err)
+	}
 	// One of another kind, as /dev/log is.
 	other, err := net.ListenPacket("unixgram", path+"2")
 	if err != nil {
