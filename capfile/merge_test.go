@@ -76,6 +76,19 @@ func TestDamagedFileAmongOthers(t *testing.T) {
 	}
 }
 
+// Of a file that is damaged from some place on, what is before that is used, and the error
+// says so.
+func TestDamagedFromSomePlaceOn(t *testing.T) {
+	damaged := append(pcapOf(record{0, "a"}), bytes.Repeat([]byte{0xff}, 16)...)
+	packets, err := readAll(t, nil, fileOf(t, "damaged", damaged))
+	if !errors.Is(err, ErrCorrupt) || !bytes.Contains([]byte(err.Error()), []byte("what was before is used")) {
+		t.Errorf("the end is %v, want ErrCorrupt and what becomes of the rest", err)
+	}
+	if got, want := contents(packets), []string{"a"}; !slices.Equal(got, want) {
+		t.Errorf("read %q, want %q", got, want)
+	}
+}
+
 // A rotated capture's files are open one at a time.
 func TestRotatedFilesAreOpenOneAtATime(t *testing.T) {
 	var paths []string

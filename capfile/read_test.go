@@ -266,6 +266,9 @@ func TestWhatIsNoCaptureFile(t *testing.T) {
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
+		if c.want == ErrCorrupt && !strings.Contains(err.Error(), "give another file") {
+			t.Errorf("%s: %v does not say what to do", name, err)
+		}
 	}
 	if _, err := Open([]string{"testdata/nothing.pcap"}, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)

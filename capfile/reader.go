@@ -74,6 +74,9 @@ func (r *Reader) look(m *member, others bool) error {
 			r.end(m, err)
 			return nil
 		}
+		if errors.Is(err, ErrCorrupt) {
+			err = fmt.Errorf("%w; nothing is before it: give another file", err)
+		}
 		return fmt.Errorf("%s: %w", m.path, err)
 	}
 	m.first = m.head.Time
@@ -173,8 +176,9 @@ func (r *Reader) earliest() (first *member) {
 func (r *Reader) end(m *member, err error) {
 	if err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = fmt.Errorf("the file ends in the middle of a packet (%w); what was before is used", err)
+			err = fmt.Errorf("the file ends in the middle of a packet (%w)", err)
 		}
+		err = fmt.Errorf("%w; what was before is used", err)
 		r.faults = append(r.faults, fmt.Errorf("%s: %w", m.path, err))
 	}
 	if m.in != nil {
