@@ -3,6 +3,7 @@ package outcome
 import (
 	"errors"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -80,6 +81,15 @@ func TestWhatGoesDownWithAStreamCostsAsMuchAsItsEnd(t *testing.T) {
 	for e := range NumEnds {
 		if e.Harmless() != e.Drop().Harmless() {
 			t.Errorf("%s: harmless %v; its packets count as %s: harmless %v", e, e.Harmless(), e.Drop(), e.Drop().Harmless())
+		}
+	}
+}
+
+// A replay has these problems too, where the file's snapshot length has cut the packets.
+func TestWhatCutsPacketsMayBeACapture(t *testing.T) {
+	for _, p := range []Problem{ProblemTruncated, ProblemCut} {
+		if !strings.Contains(p.Remedy(), "tcpdump -s 0") {
+			t.Errorf("%s: %q does not say how to capture whole packets", p, p.Remedy())
 		}
 	}
 }

@@ -97,7 +97,7 @@ var problems = [NumProblems]struct {
 		"widen net.ipv4.ip_local_port_range, or find out why the target keeps so many connections open"},
 	ProblemTruncated: {"truncated", Loss,
 		"the mirror cut packets, and their streams were reset",
-		"keep the MTU of the mirrored hosts at 8947 or less (8486 behind a network load balancer), and set no PacketLength on the mirror session"},
+		"keep the MTU of the mirrored hosts at 8947 or less (8486 behind a network load balancer), and set no PacketLength on the mirror session; for a capture file, capture whole packets (tcpdump -s 0)"},
 	ProblemGap: {"gap", Loss,
 		"streams were reset because the mirror lost one of their packets",
 		"a mirror drops packets first when a host or its network is busy: check the mirrored host's bandwidth, and the drops of this host's interface (ethtool -S)"},
