@@ -26,7 +26,7 @@ func readConfig(path string) (values map[string][]string, sections []section, er
 	}
 	text, err := userfile.Read(path, "settings", maxConfig)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--config: %w", err)
+		return nil, nil, ofFlag("config", fmt.Errorf("--config: %w", err))
 	}
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // which some editors put before UTF-8
 	if err = checkText(text); err == nil {

@@ -28,6 +28,7 @@ func TestWhereAWrongValueComesFrom(t *testing.T) {
 		{"a switch that takes another flag", env{"NETMIRROR_READY_DROPS": "true"}, fourFlags, "or leave --ready-drops out (from the environment variable NETMIRROR_READY_DROPS)"},
 		{"one of vxlan-to-http's", env{"MAX_RETRIES": "31"}, fourFlags, "--max-retries 31: need 0 to 30 (from the environment variable MAX_RETRIES)"},
 		{"a target", env{"NETMIRROR_TO": "a"}, right, `target "a": the port is missing; write HOST:PORT (from the environment variable NETMIRROR_TO)`},
+		{"a settings file", env{"NETMIRROR_CONFIG": "/nowhere/netmirror.conf"}, fourFlags, "/nowhere/netmirror.conf: no such file or directory; correct the path (from the environment variable NETMIRROR_CONFIG)"},
 		{"a service", env{"NETMIRROR_FORWARD": "1:1=a"}, []string{"--iface=lo"}, "(from the environment variable NETMIRROR_FORWARD)"},
 		{"the file", nil, append([]string{"--config=" + file, "--to=a:80"}, right...), "--max-conns 0: need 1 to 1048576 (max-conns in [Budgets] of " + file + ")"},
 		{"a target of the file", nil, append([]string{"--config=" + file, "--max-conns=1"}, right...), `target "a:b": port "b" is not a number from 1 to 65535 (to in [Target] of ` + file + ")"},

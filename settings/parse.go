@@ -41,7 +41,7 @@ func Parse(call Call) (*Options, error) {
 	if err == nil && c.options.Run.Config != "" && !c.options.Run.Version && !c.options.Run.ManPage {
 		from.config = c.options.Run.Config
 		if from.file, sections, err = readConfig(from.config); err != nil {
-			return &c.options, err
+			return &c.options, from.name(err, c.parser)
 		}
 		c, err = parseCall(program, args, from.file)
 	}
