@@ -79,13 +79,15 @@ func TestDamagedFileAmongOthers(t *testing.T) {
 // Of a file that is damaged from some place on, what is before that is used, and the error
 // says so.
 func TestDamagedFromSomePlaceOn(t *testing.T) {
-	damaged := append(pcapOf(record{0, "a"}), bytes.Repeat([]byte{0xff}, 16)...)
-	packets, err := readAll(t, nil, fileOf(t, "damaged", damaged))
-	if !errors.Is(err, ErrCorrupt) || !bytes.Contains([]byte(err.Error()), []byte("what was before is used")) {
-		t.Errorf("the end is %v, want ErrCorrupt and what becomes of the rest", err)
-	}
-	if got, want := contents(packets), []string{"a"}; !slices.Equal(got, want) {
-		t.Errorf("read %q, want %q", got, want)
+	for name, damage := range map[string]byte{"a length that is none": 0xff, "zeros": 0} {
+		damaged := append(pcapOf(record{0, "a"}), bytes.Repeat([]byte{damage}, 64)...)
+		packets, err := readAll(t, nil, fileOf(t, "damaged", damaged))
+		if !errors.Is(err, ErrCorrupt) || !bytes.Contains([]byte(err.Error()), []byte("what was before is used")) {
+			t.Errorf("%s: the end is %v, want ErrCorrupt and what becomes of the rest", name, err)
+		}
+		if got, want := contents(packets), []string{"a"}; !slices.Equal(got, want) {
+			t.Errorf("%s: read %q, want %q", name, got, want)
+		}
 	}
 }
 

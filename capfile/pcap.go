@@ -80,6 +80,10 @@ func (f *pcap) next(p *Packet) error {
 	if captured > maxPacket {
 		return fmt.Errorf("%w: a packet of %d bytes", ErrCorrupt, captured)
 	}
+	if captured == 0 && length == 0 && f.order.Uint64(h) == 0 {
+		// No packet has no bytes. A file has zeros where a system that went down had not written it.
+		return fmt.Errorf("%w: zeros in place of packets", ErrCorrupt)
+	}
 	data, err := f.buf.read(f.r, int(captured))
 	if err != nil {
 		return err
