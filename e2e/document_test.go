@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -48,4 +49,46 @@ func TestLinuxMirrorOfTheDocument(t *testing.T) {
 	if got := s.netmirror.final(t)["drop_reverse"]; got == 0 {
 		t.Error("no answer was mirrored")
 	}
+}
+
+// So do those that it has for netmirror on the production host itself.
+func TestLinuxMirrorOnOneHostOfTheDocument(t *testing.T) {
+	text, err := os.ReadFile("../docs/linux.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := setOrigin(t, lab.Options{VNI: 7}) // whose own mirror is another one
+	if s.shadow, err = s.Srv.Serve(s.Origin(shadowPort), behindFirst(lab.AnswerHTTP)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.shadow.Close)
+	_, links, _ := strings.Cut(string(text), "\n## On one host\n")
+	links, _, _ = strings.Cut(links, "\n## ")
+	_, filters, _ := strings.Cut(string(text), "\n## VXLAN\n")
+	filters, _, _ = strings.Cut(filters, "On netmirror's host:")
+	run := 0
+	for _, part := range []struct{ text, begins string }{{links, "    ip link"}, {filters, "    tc filter"}} {
+		for line := range strings.Lines(part.text) {
+			if !strings.HasPrefix(line, part.begins) {
+				continue
+			}
+			run++
+			command := strings.NewReplacer("eth0", lab.ClientLink, "mirror0", "copies0").Replace(line)
+			if err := s.Srv.Do(func() error {
+				out, err := exec.Command("sh", "-c", command).CombinedOutput()
+				if err != nil {
+					t.Errorf("%s: %s", command, out)
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if run != 5 {
+		t.Fatalf("%d commands", run)
+	}
+	s.netmirror = start(t, s.Srv, netmirrorPath, "--iface", "tap0", "--encap", "none", "--port", fmt.Sprint(servicePort), "--to", s.Origin(shadowPort).String())
+	s.ready(t)
+	s.run(t, mixed)
 }
