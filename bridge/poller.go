@@ -196,10 +196,14 @@ func eventsOf(e uint32) (ev events) {
 	return ev
 }
 
-// wakeAt makes watch call signal at a time, unless something does before. An alarm that is
-// no longer wanted goes off all the same.
+// tooSoon is how much too soon an alarm may go off: to wake up in vain costs more than to set it
+// anew, but not than to set it each time.
+const tooSoon = latest / 2
+
+// wakeAt makes watch call signal at a time, unless something does before. An alarm that was set
+// before goes off all the same if it is not much sooner.
 func (p *poller) wakeAt(at, now int64) {
-	if p.alarm > now && p.alarm <= at {
+	if p.alarm > now && p.alarm <= at && at-p.alarm < int64(tooSoon) {
 		return
 	}
 	p.alarm = max(at, 1)

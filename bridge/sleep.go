@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -24,21 +25,32 @@ func (l *loop) sleep() {
 	if l.poll.wake(quiet || low || l.urgent > 0 || l.now < l.flood) {
 		return
 	}
-	if !l.poll.open && len(l.live) > 0 || len(l.poll.used) > 0 {
-		l.poll.wakeAt(l.active+int64(latest), l.now)
-	}
-	if len(l.timers) > 0 {
-		l.poll.wakeAt(l.timers[0].due, l.now)
+	if at := l.due(); at != math.MaxInt64 {
+		l.poll.wakeAt(at, l.now)
 	}
 	l.in.await()
+}
+
+// due is when the loop has something to do even if nothing comes.
+func (l *loop) due() int64 {
+	at := int64(math.MaxInt64)
+	if !l.poll.open && len(l.live) > 0 || len(l.poll.used) > 0 {
+		at = l.active + int64(latest)
+	}
+	if len(l.unconfirmed) > 0 {
+		at = min(at, l.unconfirmed[0].since+int64(latest))
+	}
+	if len(l.timers) > 0 {
+		at = min(at, l.timers[0].due)
+	}
+	return at
 }
 
 // confirm makes connections known to their targets whose clients have sent nothing for long.
 func (l *loop) confirm() {
 	done := 0
 	for _, s := range l.unconfirmed {
-		if due := s.since + int64(latest); s.unknown() && l.now < due {
-			l.poll.wakeAt(due, l.now)
+		if s.unknown() && l.now < s.since+int64(latest) {
 			break
 		}
 		s.confirm()
