@@ -7,7 +7,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM        ?= github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 BIN         := bin/netmirror
 
-.PHONY: build dist dist-check image test demo bench deps lint unit property fuzz e2e packages screenshots clean
+.PHONY: build dist dist-check image test demo bench deps lint unit property fuzz random e2e packages screenshots clean
 
 ## build: a static binary for linux/GOARCH in bin/
 build:
@@ -26,7 +26,14 @@ image:
 	DOCKER_BUILDKIT=1 docker build -f deploy/docker/Dockerfile --build-arg VERSION="$$(deploy/dist.sh version)" -t netmirror .
 
 ## test: everything: vet, linter, race tests, random connections, fuzzing, end to end, packages
-test: deps lint unit property fuzz e2e packages
+# Much of the time the end-to-end tests wait for something, so random input runs beside them, at the
+# lowest priority.
+test: deps lint unit
+	$(MAKE) -j2 --output-sync=target e2e random
+	$(MAKE) packages
+
+random:
+	nice -n 19 $(MAKE) -j1 property fuzz
 
 ## demo: a service, its mirror and a shadow of it, live, in namespaces of their own
 demo: build

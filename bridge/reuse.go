@@ -60,10 +60,13 @@ func (p *poller) keep(s usedSocket) {
 	p.used = append(p.used, s)
 }
 
-// again gives a used socket that can connect; false: there is none.
+// again gives a used socket of a kind that can connect; false: there is none.
 func (p *poller) again(kind *socketKind) (t tcpConn, ok bool) {
+	if kind == nil {
+		return tcpConn{}, false
+	}
 	for i, s := range slices.Backward(p.used) {
-		if kind == nil || *s.kind != *kind {
+		if *s.kind != *kind {
 			continue
 		}
 		p.used = slices.Delete(p.used, i, i+1)
