@@ -33,7 +33,8 @@ test: deps lint unit
 	$(MAKE) packages
 
 random:
-	nice -n 19 $(MAKE) -j1 property fuzz
+	nice -n 19 $(MAKE) property
+	nice -n 19 $(MAKE) fuzz
 
 ## demo: a service, its mirror and a shadow of it, live, in namespaces of their own
 demo: build

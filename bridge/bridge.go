@@ -22,8 +22,8 @@ import (
 type Bridge struct {
 	cfg    Config // defaults resolved
 	to     *target.Target
-	source sockaddr // to connect from, where to says so
-	kinds  [2]socketKind
+	source sockaddr      // to connect from, where to says so
+	kinds  [2]socketKind // of its sockets: for IPv4 and for IPv6
 	n      counters
 	outage outage
 	closed context.Context // until Close

@@ -80,7 +80,7 @@ func (s *stream) connect() bool {
 	kind := s.b.kind(&d.at.sock)
 	if used, ok := s.l.poll.again(kind); ok {
 		s.tcp = used
-		s.tcp.setUp()
+		s.tcp.deferACK()
 		return s.ask()
 	}
 	fd, err := s.l.poll.socket(int(d.at.sock.raw.Addr.Family))

@@ -124,7 +124,8 @@ func (s *stream) connected(out targetConn) {
 		s.b.outage.answered(time.Now())
 	}
 	s.dial = dial{}
-	s.out, s.begins, s.since, s.first = out, true, s.l.now, s.l.now
+	s.out, s.since, s.first = out, s.l.now, s.l.now
+	s.l.unconfirmed = append(s.l.unconfirmed, s)
 	if s.b.to.HasHeader() && s.b.to.Network != target.TLS {
 		s.introduction()
 	}

@@ -28,7 +28,7 @@ type loop struct {
 	live        map[*stream]struct{}
 	fresh       []*stream // have not begun
 	turns       []*stream // have something to do
-	unconfirmed []*stream // had nothing to write at first, in the order in which they have connected
+	unconfirmed []*stream // may not be known to their targets, in the order in which they connected
 	spare       []*stream
 	timers      timers
 	names       map[*Bridge]*names

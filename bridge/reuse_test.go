@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -52,6 +53,18 @@ func (l *alone) until(t *testing.T, what string, cond func() bool) {
 	})
 }
 
+// once plays a stream from its beginning to its end in order.
+func (l *alone) once(t *testing.T, g shadow) {
+	t.Helper()
+	in := newScript()
+	s, c := l.open(t, in, g)
+	in.end(io.EOF)
+	l.until(t, "the client's FIN", func() bool { return s.finSent })
+	c.Close()
+	l.until(t, "an end", func() bool { return s.phase == ended })
+	want(t, "outcome", in.outcome(t), "complete")
+}
+
 // socket tells the socket of a stream from all others of the process.
 func socket(t *testing.T, s *stream) string {
 	t.Helper()
@@ -92,6 +105,38 @@ func TestSocketsAreUsedAgain(t *testing.T) {
 		l.until(t, "an end", func() bool { return s.phase == ended })
 		want(t, "outcome", in.outcome(t), "complete")
 	}
+}
+
+// The acknowledgement of the SYN-ACK goes with the first bytes on a used socket too.
+func TestUsedSocketDefersItsACK(t *testing.T) {
+	fewest := ^uint32(0)
+	for range 10 { // the kernel sends it after a while, but not each time before it is looked for
+		g := newTarget(t)
+		l := newAlone(t, Config{Target: g.addr()})
+		l.once(t, g)
+		l.accept(l.b, newScript())
+		s := l.fresh[0]
+		l.until(t, "a connection", func() bool { return s.phase == copying })
+		info, err := unix.GetsockoptTCPInfo(s.tcp.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fewest = min(fewest, info.Segs_out)
+		l.loop.end(nil)
+	}
+	want(t, "segments sent: the SYN", fewest, uint32(1))
+}
+
+// The connection of a target that is silent behind the client's FIN is not over.
+func TestSocketOfASilentTargetIsNotUsedAgain(t *testing.T) {
+	g := newTarget(t)
+	l := newAlone(t, Config{Target: g.addr(), LingerTimeout: 50 * time.Millisecond})
+	in := newScript()
+	s, _ := l.open(t, in, g)
+	in.end(io.EOF)
+	l.until(t, "an end", func() bool { return s.phase == ended })
+	want(t, "outcome", in.outcome(t), "complete")
+	want(t, "sockets that are kept", len(l.poll.used), 0)
 }
 
 // A connection from elsewhere, which is watched before it is set up, is not one that has been
@@ -189,13 +234,7 @@ func TestSocketsWithoutTimestampsAreNotUsedAgain(t *testing.T) {
 	}
 	g := newTarget(t)
 	l := newAlone(t, Config{Target: g.addr()})
-	in := newScript()
-	s, c := l.open(t, in, g)
-	in.end(io.EOF)
-	l.until(t, "the client's FIN", func() bool { return s.finSent })
-	c.Close()
-	l.until(t, "an end", func() bool { return s.phase == ended })
-	want(t, "outcome", in.outcome(t), "complete")
+	l.once(t, g)
 	want(t, "sockets that are kept", len(l.poll.used), 0)
 }
 
@@ -220,14 +259,10 @@ func raiseLoopback(t *testing.T) {
 func TestUsedSocketsAreClosed(t *testing.T) {
 	g := newTarget(t)
 	l := newAlone(t, Config{Target: g.addr()})
-	in := newScript()
-	s, c := l.open(t, in, g)
-	in.end(io.EOF)
-	l.until(t, "the client's FIN", func() bool { return s.finSent })
-	c.Close()
-	l.until(t, "an end", func() bool { return s.phase == ended })
+	l.once(t, g)
 	want(t, "sockets that are kept", len(l.poll.used), 1)
 	fd := l.poll.used[0].fd
+	want(t, "the time to close it", l.due(), l.active+int64(latest))
 	l.now = l.active + int64(latest)
 	l.in.post(func() {}) // so that sleep returns
 	l.sleep()

@@ -10,7 +10,7 @@ import (
 // bridge may use the other half.
 type Room struct {
 	conns int64
-	low   atomic.Bool // half of them are taken: one may soon be wanted
+	low   atomic.Bool // half of them or more are open: there may soon be no room
 
 	mu      sync.Mutex        // guards the fields below
 	each    int64             // reserved for each bridge

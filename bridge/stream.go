@@ -47,7 +47,6 @@ type stream struct {
 
 	placed    bool          // it counts among those with a connection, and not among those that wait
 	pending   bool          // the target may still refuse our certificate
-	begins    bool          // it has not had a turn since it connected
 	keptAlive bool          // the target's host is asked for signs of life
 	answers   bool          // more of them are left to discard
 	retry     bool          // of blocked: the write is tried again whatever the socket says
@@ -101,18 +100,6 @@ func (s *stream) turn() {
 		s.seek()
 	case copying:
 		s.copy()
-		s.begun()
-	}
-}
-
-// begun is called at the end of a turn. The first one mostly makes the connection known to the
-// target, by what it writes. Else the next turn may soon.
-func (s *stream) begun() {
-	if s.begins {
-		s.begins = false
-		if s.unknown() {
-			s.l.unconfirmed = append(s.l.unconfirmed, s)
-		}
 	}
 }
 

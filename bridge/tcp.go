@@ -35,15 +35,14 @@ type tcpConn struct {
 // setUp sets the options of a new socket of TCP, of which the loop hears everything. They
 // matter less than the connection: where one cannot be set there is nothing better to do.
 func (t *tcpConn) setUp() {
-	// The acknowledgement of the SYN-ACK goes with the first bytes, which saves a packet. If
-	// there are none, confirm sends it.
-	_ = sleeper.RawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
-	if t.poll != nil && t.conn == nil { // it has been used
-		return
-	}
+	t.deferACK()
 	// A socket is ready to be read at so many bytes, a FIN or a RST (socket(7)).
 	_ = sleeper.RawSet(t.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, answerBatch)
 }
+
+// deferACK has the acknowledgement of the SYN-ACK go with the first bytes, which saves a packet. If
+// there are none, confirm sends it. A connection takes this setting with it when it is over.
+func (t *tcpConn) deferACK() { _ = sleeper.RawSet(t.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0) }
 
 // setPrompt has no bytes wait for the acknowledgement of those before them. That makes no
 // difference for the first write, all of which Linux sends at once (it follows Minshall), and

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	kernel "netmirror/filter"
+	bpffilter "netmirror/filter"
 	"netmirror/wire"
 )
 
@@ -55,7 +55,7 @@ func listenBeside(link int, ports []uint16) (*beside, error) {
 }
 
 func startBeside(fd, link int, ports []uint16) error {
-	if err := kernel.Attach(fd, besideFilter(link, ports)); err != nil {
+	if err := bpffilter.Attach(fd, besideFilter(link, ports)); err != nil {
 		return err
 	}
 	var proto [2]byte // in network byte order

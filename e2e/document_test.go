@@ -30,15 +30,7 @@ func TestLinuxMirrorOfTheDocument(t *testing.T) {
 		}
 		run++
 		command = strings.NewReplacer("eth0", lab.ClientLink, "10.0.16.9", s.Tap().Addr().String(), "mirror0", "copies0").Replace(command)
-		if err := s.Srv.Do(func() error {
-			out, err := exec.Command("sh", "-c", command).CombinedOutput()
-			if err != nil {
-				t.Errorf("%s: %s", command, out)
-			}
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
+		s.onServer(t, command)
 	}
 	if run != 4 {
 		t.Fatalf("%d commands", run)
@@ -74,15 +66,7 @@ func TestLinuxMirrorOnOneHostOfTheDocument(t *testing.T) {
 			}
 			run++
 			command := strings.NewReplacer("eth0", lab.ClientLink, "mirror0", "copies0").Replace(line)
-			if err := s.Srv.Do(func() error {
-				out, err := exec.Command("sh", "-c", command).CombinedOutput()
-				if err != nil {
-					t.Errorf("%s: %s", command, out)
-				}
-				return err
-			}); err != nil {
-				t.Fatal(err)
-			}
+			s.onServer(t, command)
 		}
 	}
 	if run != 5 {
@@ -91,4 +75,18 @@ func TestLinuxMirrorOnOneHostOfTheDocument(t *testing.T) {
 	s.netmirror = start(t, s.Srv, netmirrorPath, "--iface", "tap0", "--encap", "none", "--port", fmt.Sprint(servicePort), "--to", s.Origin(shadowPort).String())
 	s.ready(t)
 	s.run(t, mixed)
+}
+
+// onServer runs a shell's command on the mirrored server.
+func (s *scene) onServer(t *testing.T, command string) {
+	t.Helper()
+	if err := s.Srv.Do(func() error {
+		out, err := exec.Command("sh", "-c", command).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %s", command, out)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
